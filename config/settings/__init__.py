@@ -1,0 +1,3 @@
+"""The project's settings, from the environment."""
+
+from .base import *  # noqa: F403

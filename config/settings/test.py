@@ -1,0 +1,8 @@
+"""Settings of the test suite: SQLite in a file, since threads and child processes must see it."""
+
+from .base import *  # noqa: F403
+from .base import BASE_DIR, DATABASES
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+DATABASES["default"]["TEST"] = {"NAME": BASE_DIR / "var" / "test.sqlite3"}
+JOBS = {"QUEUES": "config.queues", "STRICT": True}

@@ -1,0 +1,19 @@
+"""The engine as a Django app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
+from django.utils.translation import gettext_lazy as _
+
+
+class JobsConfig(AppConfig):
+    """Finds the queues' tasks and the apps' receivers when Django starts."""
+
+    name = "jobs"
+    verbose_name = _("Jobs")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Import every installed app's `tasks` and `receivers`."""
+        autodiscover_modules("tasks", "receivers")

@@ -1,0 +1,29 @@
+"""Where live jobs are kept: the project's own database, or Redis."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from django.core.exceptions import ImproperlyConfigured
+
+from ..conf import jobs_settings
+from .contract import Broker
+
+
+@cache
+def get_broker() -> Broker:
+    """The broker that the settings ask for; one object a process."""
+    if jobs_settings().redis_url:
+        raise ImproperlyConfigured(
+            "REDIS_URL is set, but this version has only the database broker: unset REDIS_URL (and REDIS_HOST) to start"
+        )
+    from .database.broker import DatabaseBroker
+
+    return DatabaseBroker(jobs_settings().database)
+
+
+def forget_broker() -> None:
+    """Close the broker and forget it; the next `get_broker` makes a new one (tests, a changed database)."""
+    if get_broker.cache_info().currsize:
+        get_broker().close()
+    get_broker.cache_clear()

@@ -1,0 +1,114 @@
+"""What every broker does. An internal seam: `tests/contract/` runs the same tests over each broker.
+
+Every method may be called from any thread and is atomic: it happened whole or not at all. All decisions about time
+are made by the broker's own clock. Repeating any call is harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from ..policy import QueuePolicy
+from .records import (
+    CancelAnswer,
+    Exchange,
+    LossRules,
+    NewJob,
+    Pushed,
+    QueueCounts,
+    Reaped,
+    Renewal,
+    Settlement,
+    WorkerRecord,
+)
+
+#: The pace guard of G7, in seconds: slots are counted over `per + PACE_GUARD`, and a job of a limited queue that did
+#: not start within PACE_GUARD of its claim is handed back (and keeps its slot).
+PACE_GUARD = 0.020
+
+LOSS_RULES = LossRules()
+
+
+class Broker(Protocol):
+    """Keeps the live jobs."""
+
+    #: True when the job rows themselves are the queue: a committed row is queued, without a push
+    rows_are_the_queue: bool
+
+    def now(self) -> datetime:
+        """The broker's time."""
+
+    def push(self, jobs: Sequence[NewJob]) -> list[Pushed]:
+        """Take jobs in, all or none of a call, answers in order. Idempotent by (id, run).
+
+        A job whose key is held by another live job of its queue is not taken; the answer names the holder. Of two jobs
+        in one call with the same key the first wins.
+        """
+
+    def register(self, worker: WorkerRecord, lease: float) -> None:
+        """Make a process known, with a lease of `lease` seconds from now."""
+
+    def renew(self, workers: Sequence[UUID], lease: float) -> Renewal:
+        """Let the leases of these processes end `lease` seconds from now, and tell which of their jobs should cancel.
+
+        A process that is not in `alive` was released or reaped: what it holds is no longer its own.
+        """
+
+    def exchange(
+        self,
+        worker: UUID,
+        policy: QueuePolicy,
+        settlements: Sequence[Settlement],
+        wanted: int,
+        *,
+        alone: bool = False,
+    ) -> Exchange:
+        """Settle what is finished and claim up to `wanted` jobs of the queue, in one trip.
+
+        Settle: counts only where the job is still active under the settlement's token; every ending frees the key,
+        writes the attempt and the queue's counters. Claim: due jobs by (priority, ready_at, id), none while the queue
+        is paused or told to wait, no more than the rate limit and the global concurrency grant, and only for a worker
+        whose lease has not ended (else nothing is claimed). A job lost `alone_after` times is claimed only with
+        `alone=True`, and such a claim takes only those. Cancelled-while-active jobs that come back end as cancelled.
+        """
+
+    def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> bool:
+        """Settle one job inside the caller's open transaction on the jobs' database; False: the lease was lost."""
+
+    def holds(self, job_id: UUID, token: str) -> bool:
+        """Whether the job is still active under this token."""
+
+    def release(self, worker: UUID, *, lost: bool) -> int:
+        """End a dead process's lease now and give its jobs back; returns how many.
+
+        `lost=True` counts a loss for each (G2); False is an interruption, which counts nothing (G10). The process must
+        be dead, or must not touch its jobs any more.
+        """
+
+    def reap(self, grace: float = 0.0) -> Reaped:
+        """Give back, as lost, the jobs of processes whose lease ended more than `grace` seconds ago, and end queued jobs
+        whose `expires_at` has passed. Job `dead_after` times lost: a dead letter."""
+
+    def waits_alone(self, queues: Sequence[str]) -> frozenset[str]:
+        """Those of the queues that hold a due job which must run alone, and no such job is active now."""
+
+    def cancel(self, job_id: UUID, reason: str) -> CancelAnswer | None:
+        """Cancel a queued job or dead letter, ask an active one. None: the broker does not know the job."""
+
+    def promote(self, job_id: UUID) -> bool:
+        """Make a queued job due now; False: it is not queued, or is due already."""
+
+    def pause(self, queue: str) -> None:
+        """A claim begun after this returned takes nothing from the queue."""
+
+    def resume(self, queue: str) -> None:
+        """End a pause and what a provider's "slow down" had asked for."""
+
+    def counts(self, queue: str) -> QueueCounts:
+        """The queue's live jobs in numbers; each number stops counting at 10,000."""
+
+    def close(self) -> None:
+        """Close the broker's own connections; the next call opens them again."""

@@ -1,0 +1,223 @@
+"""The values that pass between the engine and a broker. Frozen; times are aware UTC, durations seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job on its way in.
+
+    `delay` counts from the moment the accepting store takes the job, by that store's clock; so does `expires_in`.
+    `ready_at` and `expires_at`, where given, are that clock's answer from an earlier acceptance and win over them.
+    `message` is the JSON text made by `jobs.message`; `about` names an object as (model label, primary key).
+    """
+
+    id: UUID
+    queue: str
+    task: str
+    message: str
+    priority: int
+    delay: float = 0.0
+    run: int = 1
+    key: str | None = None
+    expires_in: float | None = None
+    ready_at: datetime | None = None
+    expires_at: datetime | None = None
+    event: str = ""
+    event_id: UUID | None = None
+    about: tuple[str, str] | None = None
+    parent_id: UUID | None = None
+
+
+class PushStatus(StrEnum):
+    """What became of one pushed job."""
+
+    ACCEPTED = "accepted"
+    KNOWN = "known"  # this (id, run), or a later run, is already with the broker or has ended
+    DUPLICATE = "duplicate"  # another live job of the queue holds the key
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """The answer for one pushed job; `holder` is the live job that holds the key of a duplicate."""
+
+    id: UUID
+    status: PushStatus
+    holder: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedJob:
+    """A job that a worker holds, as it was when claimed.
+
+    `attempts` counts ended attempts of this run, `starts` all starts of it, `lost` its lost leases; `token` fences the
+    settle; `claimed_at` is the broker's time; `unknown_since` the first hand-back of a job no worker understood.
+    """
+
+    id: UUID
+    run: int
+    queue: str
+    task: str
+    message: str
+    priority: int
+    token: str
+    attempts: int
+    starts: int
+    lost: int
+    ready_at: datetime
+    claimed_at: datetime
+    key: str | None = None
+    expires_at: datetime | None = None
+    unknown_since: datetime | None = None
+    cancel_requested: bool = False
+    event: str = ""
+    event_id: UUID | None = None
+    about: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The attempt ended well; `result` is JSON text or None."""
+
+    result: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """The attempt failed and the job is due again in `delay` seconds."""
+
+    delay: float
+    error: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """The task asked to be started again in `delay` seconds; burns no attempt. `whole_queue`: nothing starts till then."""
+
+    delay: float
+    reason: str
+    whole_queue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HandedBack:
+    """The job was not finished here and goes back; burns no attempt and keeps its ready time, unless `delay` is given.
+
+    `unknown`: no code here understands it (the broker notes since when). `started` is on the settlement.
+    """
+
+    reason: str
+    delay: float | None = None
+    unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The job is a dead letter now. `attempted`: an attempt ended (False: it never could be started)."""
+
+    error: str
+    traceback: str = ""
+    attempted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """The job agreed to its cancellation, or was asked to cancel before it started: it ends as cancelled."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """The job's time had passed when it was claimed: it goes back and ends as expired without a start."""
+
+
+Outcome = Completed | Retried | Postponed | HandedBack | Failed | GivenUp | Expired
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """One claimed job and how it ended. `started_at` is None when the task's function was never called."""
+
+    job: ClaimedJob
+    outcome: Outcome
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecord:
+    """A process that may claim: its id is new at each start and never used again."""
+
+    id: UUID
+    kind: str  # worker, keeper or supervisor
+    queue: str  # empty for keeper and supervisor
+    host: str
+    pid: int
+    concurrency: int = 0
+
+    @property
+    def label(self) -> str:
+        """What a person reads: `host:pid`."""
+        return f"{self.host}:{self.pid}"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What one trip brought: which settlements counted (in order), the jobs claimed (in start order), and how long at
+    most there is nothing to claim, in seconds (None: nothing is known to become due)."""
+
+    settled: tuple[bool, ...] = ()
+    jobs: tuple[ClaimedJob, ...] = ()
+    wait: float | None = None
+
+
+class CancelAnswer(StrEnum):
+    """What a cancellation did."""
+
+    CANCELLED = "cancelled"
+    ASKED = "asked"  # it runs: the task was asked and may agree
+    ENDED = "ended"  # too late
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """What a reaper's pass did, in numbers of jobs."""
+
+    lost: int = 0
+    failed: int = 0
+    expired: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """A queue's live jobs. `oldest_ready_at`: since when the longest-waiting due job waits."""
+
+    waiting: int = 0
+    scheduled: int = 0
+    active: int = 0
+    oldest_ready_at: datetime | None = None
+    paused: bool = False
+    blocked_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LossRules:
+    """When losses make a job suspicious and when they end it (DESIGN G2)."""
+
+    alone_after: int = 2
+    dead_after: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Which of the named workers still hold a lease, and which of their jobs are asked to cancel."""
+
+    alive: frozenset[UUID] = field(default_factory=frozenset)
+    cancel_requested: frozenset[UUID] = field(default_factory=frozenset)

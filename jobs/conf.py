@@ -1,0 +1,69 @@
+"""`settings.JOBS`, read once, typed and checked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+
+
+@dataclass(frozen=True)
+class JobsSettings:
+    """The engine's settings; times are in seconds.
+
+    `queues` is the module that defines the queues; `database` the alias that holds the jobs; `lease` how long a silent
+    worker process keeps its jobs; `grace` how long running jobs may take to finish at a stop; `unknown_grace` how long
+    a job waits for a worker that knows its task; `strict` makes an undeclared start of a receiver an error.
+    """
+
+    queues: str = "config.queues"
+    namespace: str = "esteira"
+    database: str = "default"
+    redis_url: str = ""
+    lease: float = 30
+    grace: float = 30
+    unknown_grace: float = 900
+    strict: bool = False
+    allow_network_file_system: bool = False
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("lease", 1), ("grace", 0), ("unknown_grace", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not lowest <= value <= 86_400:
+                raise ImproperlyConfigured(
+                    f"JOBS_{name.upper()}={value!r}: expected seconds between {lowest} and 86400 (a day)"
+                )
+        if not NAMESPACE.match(self.namespace):
+            raise ImproperlyConfigured(
+                f"JOBS_NAMESPACE={self.namespace!r}: expected up to 64 letters, digits, '_', '.' or '-'"
+            )
+        if self.database not in settings.DATABASES:
+            raise ImproperlyConfigured(
+                f"JOBS['DATABASE']={self.database!r} is not in DATABASES; aliases are: {', '.join(settings.DATABASES)}"
+            )
+
+
+@cache
+def jobs_settings() -> JobsSettings:
+    """The engine's settings; raises `ImproperlyConfigured` and names the wrong value."""
+    given: dict[str, Any] = dict(getattr(settings, "JOBS", {}))
+    known = {name.upper(): name for name in JobsSettings.__dataclass_fields__}
+    for name in given:
+        if name not in known:
+            raise ImproperlyConfigured(f"JOBS[{name!r}] is not a setting; settings are: {', '.join(sorted(known))}")
+    return JobsSettings(**{known[name]: value for name, value in given.items()})
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting in {"JOBS", "DATABASES"}:
+        jobs_settings.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="jobs.conf")

@@ -1,0 +1,117 @@
+"""Everything that Esteira raises on purpose.
+
+Errors of the caller stand under `JobsError`; what a task raises to steer its own job stands under `TaskSignal`.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+
+class JobsError(Exception):
+    """The root of everything that the engine raises."""
+
+
+class InvalidPolicy(JobsError, ValueError):
+    """A queue's policy holds a value that cannot work."""
+
+
+class InvalidTask(JobsError, TypeError):
+    """A function cannot be registered as a task."""
+
+
+class InvalidArguments(JobsError, TypeError):
+    """Arguments do not fit the task's signature, or cannot be written as JSON."""
+
+
+class InvalidOption(JobsError, ValueError):
+    """An option of `using` (priority, delay, key, expires, about) holds a wrong value."""
+
+
+class InvalidEvent(JobsError, TypeError):
+    """An event, or the way it was announced, is wrong."""
+
+
+class UndeclaredStart(JobsError):
+    """A receiver enqueued a task that its `starts=[...]` does not name."""
+
+
+class NotSupported(JobsError):
+    """A part of Huey's interface that Esteira does another way; the message says which."""
+
+
+class UnknownQueue(JobsError, LookupError):
+    """No queue of this name is defined."""
+
+
+class UnknownTask(JobsError, LookupError):
+    """No task of this name is registered."""
+
+
+class UnknownJob(JobsError, LookupError):
+    """No job of this id is known; retention may have removed it."""
+
+
+class WrongDatabase(JobsError):
+    """`enqueue` was called in a transaction on a database that does not hold the jobs."""
+
+
+class NotInTransaction(JobsError):
+    """An event was announced outside `transaction.atomic()`."""
+
+
+class BrokerUnavailable(JobsError):
+    """Neither the broker nor the outbox could take the job."""
+
+
+class IllegalMove(JobsError):
+    """A state change that `jobs.states` does not allow."""
+
+
+class Refused(JobsError):
+    """An operation that the job's present state, or another job's key, does not allow."""
+
+
+class ResultTimeout(JobsError, TimeoutError):
+    """The job did not end within the time given to `result`."""
+
+
+class JobFailed(JobsError):
+    """The job whose result was asked for ended without one."""
+
+    def __init__(self, job_id: UUID, state: str, error: str) -> None:
+        self.job_id = job_id
+        self.state = state
+        self.error = error
+        super().__init__(f"job {job_id} is {state}: {error}" if error else f"job {job_id} is {state}")
+
+
+class LeaseLost(JobsError):
+    """The job is no longer this worker's: its lease ended and others may have it."""
+
+
+class TaskSignal(JobsError):
+    """The root of what a task raises to steer its own job."""
+
+
+class PermanentError(TaskSignal):
+    """Trying again cannot help: the job becomes a dead letter at once."""
+
+
+class RetryLater(TaskSignal):
+    """Start the job again in `seconds`; burns no attempt.
+
+    With `whole_queue=True` the whole queue starts nothing until then (a provider's "slow down").
+    """
+
+    def __init__(self, seconds: float, *, whole_queue: bool = False, reason: str = "") -> None:
+        if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 <= seconds <= 31_536_000:
+            raise InvalidOption(f"RetryLater({seconds!r}): expected seconds between 0 and one year (31,536,000)")
+        self.seconds = float(seconds)
+        self.whole_queue = whole_queue
+        self.reason = reason
+        super().__init__(reason or f"asked to be started again in {seconds:g} s")
+
+
+class Cancelled(TaskSignal):
+    """The task agrees to a cancellation (see `current_job().cancel_requested`): no retry follows."""

@@ -1,0 +1,238 @@
+"""The jobs' tables. On the database broker `Job` is the queue; on every broker it is the history.
+
+Written by raw SQL in `jobs.rows` and `jobs.broker.database`; the models are for reading and for the admin.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from . import clock
+from .states import State, shown
+
+
+class JobState(models.TextChoices):
+    """The stored states with the words that people read."""
+
+    PENDING = State.PENDING.value, pgettext_lazy("job state", "pending")
+    QUEUED = State.QUEUED.value, pgettext_lazy("job state", "queued")
+    ACTIVE = State.ACTIVE.value, pgettext_lazy("job state", "active")
+    COMPLETED = State.COMPLETED.value, pgettext_lazy("job state", "completed")
+    FAILED = State.FAILED.value, pgettext_lazy("job state", "failed")
+    CANCELLED = State.CANCELLED.value, pgettext_lazy("job state", "cancelled")
+    EXPIRED = State.EXPIRED.value, pgettext_lazy("job state", "expired")
+
+
+class Job(models.Model):
+    """One enqueued call of a task."""
+
+    id = models.UUIDField(_("id"), primary_key=True, default=clock.new_id, editable=False)
+    run = models.PositiveSmallIntegerField(_("run"), default=1)
+    queue = models.CharField(_("queue"), max_length=50)
+    task = models.CharField(_("task"), max_length=200)
+    state = models.CharField(_("state"), max_length=10, choices=JobState)
+    priority = models.PositiveSmallIntegerField(_("priority"), default=5)
+    message = models.TextField(_("arguments"))
+    key = models.CharField(_("key"), max_length=200, null=True, blank=True)  # noqa: DJ001 - NULL is "no key" in the index
+    created_at = models.DateTimeField(_("created"))
+    ready_at = models.DateTimeField(_("due"))
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    claimed_at = models.DateTimeField(_("claimed"), null=True, blank=True)
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    starts = models.PositiveIntegerField(_("starts"), default=0)
+    lost = models.PositiveSmallIntegerField(_("lost"), default=0)
+    alone = models.BooleanField(_("runs alone"), default=False)
+    token = models.BigIntegerField(_("token"), default=0)
+    worker_id = models.UUIDField(_("worker"), null=True, blank=True)
+    cancel_requested = models.BooleanField(_("cancel requested"), default=False)
+    unknown_since = models.DateTimeField(_("not understood since"), null=True, blank=True)
+    result = models.TextField(_("result"), null=True, blank=True)  # noqa: DJ001 - NULL is "no result", "null" a result
+    error = models.TextField(_("error"), blank=True, default="")
+    reason = models.CharField(_("reason"), max_length=250, blank=True, default="")
+    event = models.CharField(_("event"), max_length=100, blank=True, default="")
+    event_id = models.UUIDField(_("event id"), null=True, blank=True)
+    about_type = models.CharField(_("about"), max_length=100, blank=True, default="")
+    about_id = models.CharField(_("about id"), max_length=64, blank=True, default="")
+    parent_id = models.UUIDField(_("enqueued by job"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")
+        permissions = [
+            ("retry_job", _("Can retry dead letters")),
+            ("cancel_job", _("Can cancel jobs")),
+            ("promote_job", _("Can run scheduled jobs now")),
+            ("pause_queue", _("Can pause and resume queues")),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["queue", "key"],
+                condition=Q(state__in=["queued", "active"], key__isnull=False),
+                name="jobs_one_live_key",
+            ),
+            models.CheckConstraint(condition=Q(state__in=[s.value for s in State]), name="jobs_known_state"),
+            models.CheckConstraint(condition=Q(priority__gte=1, priority__lte=10), name="jobs_priority"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["queue", "priority", "ready_at", "id"],
+                condition=Q(state="queued", alone=False),
+                name="jobs_ready",
+            ),
+            models.Index(fields=["queue", "ready_at"], condition=Q(state="queued", alone=True), name="jobs_ready_alone"),
+            models.Index(fields=["worker_id"], condition=Q(state="active"), name="jobs_active_worker"),
+            models.Index(fields=["queue"], condition=Q(state="active"), name="jobs_active_queue"),
+            models.Index(fields=["id"], condition=Q(state="pending"), name="jobs_pending"),
+            models.Index(
+                fields=["expires_at"],
+                condition=Q(state__in=["pending", "queued"], expires_at__isnull=False),
+                name="jobs_expiring",
+            ),
+            models.Index(fields=["queue", "state", "id"], name="jobs_queue_state"),
+            models.Index(fields=["state", "id"], name="jobs_state"),
+            models.Index(fields=["task", "id"], name="jobs_task"),
+            models.Index(
+                fields=["about_type", "about_id", "id"], condition=~Q(about_type=""), name="jobs_about"
+            ),
+            models.Index(fields=["event_id"], condition=Q(event_id__isnull=False), name="jobs_event"),
+            models.Index(fields=["parent_id"], condition=Q(parent_id__isnull=False), name="jobs_parent"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task} {self.id}"
+
+    @property
+    def args(self) -> list[Any]:
+        """The positional arguments as stored (JSON values)."""
+        return list(json.loads(self.message).get("args", []))
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """The named arguments as stored (JSON values)."""
+        return dict(json.loads(self.message).get("kwargs", {}))
+
+    def shown_state(self, now: datetime | None = None) -> str:
+        """What a person reads for this state at `now` (default: this moment)."""
+        return shown(self.state, self.ready_at, self.attempts, now or clock.now()).value
+
+
+class AttemptOutcome(models.TextChoices):
+    """How one start of a job ended; only the first two burn an attempt."""
+
+    COMPLETED = "completed", pgettext_lazy("attempt outcome", "completed")
+    FAILED = "failed", pgettext_lazy("attempt outcome", "failed")
+    POSTPONED = "postponed", pgettext_lazy("attempt outcome", "postponed")
+    HANDED_BACK = "handed_back", pgettext_lazy("attempt outcome", "handed back")
+    LOST = "lost", pgettext_lazy("attempt outcome", "lost")
+    INTERRUPTED = "interrupted", pgettext_lazy("attempt outcome", "interrupted")
+    CANCELLED = "cancelled", pgettext_lazy("attempt outcome", "cancelled")
+
+
+class Attempt(models.Model):
+    """One start of a job and how it ended. `number` counts attempts of the run; losses and hand-backs have none."""
+
+    id = models.BigAutoField(_("id"), primary_key=True)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="timeline", verbose_name=_("job"))
+    run = models.PositiveSmallIntegerField(_("run"), default=1)
+    number = models.PositiveSmallIntegerField(_("attempt"), null=True, blank=True)
+    outcome = models.CharField(_("outcome"), max_length=12, choices=AttemptOutcome)
+    worker = models.CharField(_("worker"), max_length=120, blank=True, default="")
+    claimed_at = models.DateTimeField(_("claimed"), null=True, blank=True)
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended"))
+    error = models.TextField(_("error"), blank=True, default="")
+    traceback = models.TextField(_("traceback"), blank=True, default="")
+
+    class Meta:
+        verbose_name = _("attempt")
+        verbose_name_plural = _("attempts")
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.job_id} {self.outcome}"
+
+
+class QueueState(models.Model):
+    """What holds for a whole queue: paused or not, told to wait, and its recent grants (for the rate limit)."""
+
+    queue = models.CharField(_("queue"), max_length=50, primary_key=True)
+    paused = models.BooleanField(_("paused"), default=False)
+    paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)
+    wait_until = models.DateTimeField(_("waits until"), null=True, blank=True)
+    grants = models.TextField(_("recent grants"), default="[]")  # JSON list of epoch seconds, oldest first
+
+    class Meta:
+        verbose_name = _("queue")
+        verbose_name_plural = _("queues")
+
+    def __str__(self) -> str:
+        return self.queue
+
+
+class QueueStat(models.Model):
+    """Exact counters of a queue for one hour, also for jobs that retention has removed."""
+
+    id = models.BigAutoField(primary_key=True)
+    queue = models.CharField(_("queue"), max_length=50)
+    hour = models.DateTimeField(_("hour"))
+    completed = models.BigIntegerField(_("completed"), default=0)
+    failed = models.BigIntegerField(_("failed"), default=0)
+    retried = models.BigIntegerField(_("retried"), default=0)
+    lost = models.BigIntegerField(_("lost"), default=0)
+    cancelled = models.BigIntegerField(_("cancelled"), default=0)
+    expired = models.BigIntegerField(_("expired"), default=0)
+    ran_ms = models.BigIntegerField(_("time run (ms)"), default=0)
+    waited_ms = models.BigIntegerField(_("time waited (ms)"), default=0)
+
+    class Meta:
+        verbose_name = _("queue counters")
+        verbose_name_plural = _("queue counters")
+        constraints = [models.UniqueConstraint(fields=["queue", "hour"], name="jobs_stat_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.queue} {self.hour:%Y-%m-%d %H}"
+
+
+class Worker(models.Model):
+    """A process of `run_huey` and its lease: while it lasts, the jobs that the process claimed are its own."""
+
+    id = models.UUIDField(primary_key=True)
+    kind = models.CharField(_("kind"), max_length=10)
+    queue = models.CharField(_("queue"), max_length=50, blank=True, default="")
+    host = models.CharField(_("host"), max_length=100)
+    pid = models.PositiveIntegerField(_("process"))
+    concurrency = models.PositiveSmallIntegerField(_("concurrency"), default=0)
+    started_at = models.DateTimeField(_("started"))
+    renewed_at = models.DateTimeField(_("renewed"))
+    lease_until = models.DateTimeField(_("lease until"))
+
+    class Meta:
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
+        indexes = [models.Index(fields=["lease_until"], name="jobs_worker_lease")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.queue} {self.host}:{self.pid}".replace("  ", " ")
+
+
+class Schedule(models.Model):
+    """The last tick of a periodic task; a tick fires once because one transaction moves it and inserts the job."""
+
+    task = models.CharField(_("task"), max_length=200, primary_key=True)
+    last_tick = models.DateTimeField(_("last tick"))
+
+    class Meta:
+        verbose_name = _("schedule")
+        verbose_name_plural = _("schedules")
+
+    def __str__(self) -> str:
+        return self.task

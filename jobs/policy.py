@@ -1,0 +1,152 @@
+"""What a queue promises: frozen values, checked when they are made."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+from . import clock
+from .errors import InvalidPolicy
+
+QUEUE_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+HIGHEST_PRIORITY, DEFAULT_PRIORITY, LOWEST_PRIORITY = 1, 5, 10
+ONE_DAY = 86_400.0
+ONE_YEAR = 365 * ONE_DAY
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """Wait `base`, then `base * factor`, then `base * factor ** 2` … seconds, at most `maximum`.
+
+    `jitter` (0 to 1) takes away up to that share of the wait, by chance, so that many failures do not return together.
+    """
+
+    base: float
+    factor: float = 2
+    maximum: float = ONE_DAY
+    jitter: float = 0
+
+    def __post_init__(self) -> None:
+        _positive("Exponential", "base", self.base)
+        _positive("Exponential", "maximum", self.maximum)
+        _share("Exponential", "jitter", self.jitter)
+        if not _is_number(self.factor) or self.factor < 1:
+            raise InvalidPolicy(f"Exponential(factor={self.factor!r}): expected a number of at least 1")
+
+    def delay(self, attempt: int) -> float:
+        """Seconds to wait after `attempt` (1 is the first) failed."""
+        exponent = min(attempt - 1, 1_000)
+        try:
+            wait = self.base * self.factor**exponent
+        except OverflowError:
+            wait = self.maximum
+        return _jittered(min(wait, self.maximum), self.jitter)
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Wait the same number of `seconds` after each failure; `jitter` as in `Exponential`."""
+
+    seconds: float
+    jitter: float = 0
+
+    def __post_init__(self) -> None:
+        if not _is_number(self.seconds) or not 0 <= self.seconds <= ONE_YEAR:
+            raise InvalidPolicy(f"Fixed(seconds={self.seconds!r}): expected seconds between 0 and one year")
+        _share("Fixed", "jitter", self.jitter)
+
+    def delay(self, attempt: int) -> float:
+        """Seconds to wait after `attempt` (1 is the first) failed."""
+        return _jittered(self.seconds, self.jitter)
+
+
+Backoff = Exponential | Fixed
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """At most `limit` starts in every rolling window of `per` seconds, over all workers."""
+
+    limit: int
+    per: float = 1
+
+    def __post_init__(self) -> None:
+        _whole("RateLimit", "limit", self.limit, 1, 100_000)
+        _positive("RateLimit", "per", self.per)
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Which ended jobs history keeps: the newest `completed`, the newest `failed`, and none older than `age`."""
+
+    completed: int = 1_000
+    failed: int = 1_000
+    age: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        _whole("Retention", "completed", self.completed, 0, 100_000_000)
+        _whole("Retention", "failed", self.failed, 0, 100_000_000)
+        if self.age is not None and (not isinstance(self.age, timedelta) or self.age <= timedelta(0)):
+            raise InvalidPolicy(f"Retention(age={self.age!r}): expected a positive timedelta or None")
+
+
+@dataclass(frozen=True)
+class QueuePolicy:
+    """Everything that a broker and a worker must know of a queue.
+
+    `timeout` is in seconds and cooperative in threads (see docs/guarantees.md); `global_concurrency` bounds the
+    queue's active jobs over all machines.
+    """
+
+    name: str
+    attempts: int = 3
+    backoff: Backoff = Exponential(2)
+    concurrency: int = 5
+    rate_limit: RateLimit | None = None
+    retention: Retention = Retention()
+    priority: int = DEFAULT_PRIORITY
+    timeout: float | None = None
+    global_concurrency: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not QUEUE_NAME.match(self.name) or len(self.name) > 50:
+            raise InvalidPolicy(
+                f"Queue({self.name!r}): a name is a small letter, then small letters, digits and _ (at most 50)"
+            )
+        where = f"Queue({self.name!r})"
+        _whole(where, "attempts", self.attempts, 1, 1_000)
+        _whole(where, "concurrency", self.concurrency, 1, 1_000)
+        _whole(where, "priority", self.priority, HIGHEST_PRIORITY, LOWEST_PRIORITY)
+        if not isinstance(self.backoff, (Exponential, Fixed)):
+            raise InvalidPolicy(f"{where}: backoff={self.backoff!r}: expected Exponential(...) or Fixed(...)")
+        if self.rate_limit is not None and not isinstance(self.rate_limit, RateLimit):
+            raise InvalidPolicy(f"{where}: rate_limit={self.rate_limit!r}: expected RateLimit(limit, per=seconds)")
+        if self.timeout is not None:
+            _positive(where, "timeout", self.timeout)
+        if self.global_concurrency is not None:
+            _whole(where, "global_concurrency", self.global_concurrency, 1, 100_000)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _whole(where: str, name: str, value: object, lowest: int, highest: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+        raise InvalidPolicy(f"{where}: {name}={value!r}: expected a whole number from {lowest} to {highest:,}")
+
+
+def _positive(where: str, name: str, value: object) -> None:
+    if not _is_number(value) or not 0 < value <= ONE_YEAR:  # type: ignore[operator]
+        raise InvalidPolicy(f"{where}: {name}={value!r}: expected a number above 0 and at most one year of seconds")
+
+
+def _share(where: str, name: str, value: object) -> None:
+    if not _is_number(value) or not 0 <= value <= 1:  # type: ignore[operator]
+        raise InvalidPolicy(f"{where}: {name}={value!r}: expected a number from 0 to 1")
+
+
+def _jittered(wait: float, jitter: float) -> float:
+    return wait * (1 - jitter * clock.random()) if jitter else float(wait)
