@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from . import clock
@@ -102,10 +102,10 @@ class QueuePolicy:
 
     name: str
     attempts: int = 3
-    backoff: Backoff = Exponential(2)
+    backoff: Backoff = field(default_factory=lambda: Exponential(2))
     concurrency: int = 5
     rate_limit: RateLimit | None = None
-    retention: Retention = Retention()
+    retention: Retention = field(default_factory=Retention)
     priority: int = DEFAULT_PRIORITY
     timeout: float | None = None
     global_concurrency: int | None = None

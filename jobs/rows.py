@@ -1,0 +1,227 @@
+"""Job rows written and read by raw SQL on a Django connection; used by the outbox and by the database broker.
+
+Moments are stored as Django's ORM reads and compares them, but always with six digits of microseconds: text sorts as
+time does only when all of it has one length.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from . import clock
+from .broker.records import NewJob
+from .states import State, check_move
+
+MAX_REASON = 250
+
+_INSERT_JOB = {
+    "sqlite": """
+        INSERT INTO jobs_job (
+            id, run, queue, task, state, priority, message, key, created_at, ready_at, expires_at,
+            attempts, starts, lost, alone, token, cancel_requested, error, reason,
+            event, event_id, about_type, about_id, parent_id
+        ) VALUES (
+            :id, :run, :queue, :task, :state, :priority, :message, :key, :now, :ready_at, :expires_at,
+            0, 0, 0, 0, 0, 0, '', '',
+            :event, :event_id, :about_type, :about_id, :parent_id
+        )
+    """,
+}
+_READ_PENDING = {
+    "sqlite": """
+        SELECT id, run, queue, task, priority, message, key, ready_at, expires_at,
+               event, event_id, about_type, about_id, parent_id
+        FROM jobs_job
+        WHERE state = 'pending'
+          AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
+          AND created_at <= :created_before
+        ORDER BY id
+        LIMIT :limit
+    """,
+}
+_END_PENDING = {
+    "sqlite": """
+        UPDATE jobs_job SET state = :state, ended_at = :now, reason = :reason
+        WHERE id = :id AND run = :run AND state = 'pending'
+        RETURNING queue
+    """,
+}
+_START_NEXT_RUN = {
+    "sqlite": """
+        UPDATE jobs_job
+        SET state = 'pending', run = run + 1, ready_at = :now, expires_at = NULL,
+            attempts = 0, starts = 0, lost = 0, alone = 0, cancel_requested = 0, unknown_since = NULL,
+            claimed_at = NULL, started_at = NULL, ended_at = NULL, reason = ''
+        WHERE id = :id AND state = 'failed'
+        RETURNING run
+    """,
+}
+_ADD_COUNTS = {
+    "sqlite": """
+        INSERT INTO jobs_queuestat
+            (queue, hour, completed, failed, retried, lost, cancelled, expired, ran_ms, waited_ms)
+        VALUES
+            (:queue, :hour, :completed, :failed, :retried, :lost, :cancelled, :expired, :ran_ms, :waited_ms)
+        ON CONFLICT (queue, hour) DO UPDATE SET
+            completed = completed + excluded.completed,
+            failed = failed + excluded.failed,
+            retried = retried + excluded.retried,
+            lost = lost + excluded.lost,
+            cancelled = cancelled + excluded.cancelled,
+            expired = expired + excluded.expired,
+            ran_ms = ran_ms + excluded.ran_ms,
+            waited_ms = waited_ms + excluded.waited_ms
+    """,
+}
+_NO_COUNTS = dict.fromkeys(
+    ("completed", "failed", "retried", "lost", "cancelled", "expired", "ran_ms", "waited_ms"), 0
+)
+
+
+class Cursor(Protocol):
+    """What Django's cursors and sqlite3's have in common."""
+
+    def execute(self, sql: str, params: Any = ..., /) -> Any:
+        """Run one statement."""
+
+    def fetchall(self) -> list[Any]:
+        """The rows of the last statement."""
+
+
+def insert_rows(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob], state: State) -> list[datetime]:
+    """Insert new jobs in `state` (pending or queued), all or none; returns when each is due.
+
+    In the caller's transaction if there is one.
+    """
+    check_move(None, state)
+    now = clock.now()
+    rows = [job_values(job, state, now) for job in jobs]
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.executemany(_INSERT_JOB[connection.vendor], rows)
+    return [ready_at(job, now) for job in jobs]
+
+
+def read_pending(
+    connection: BaseDatabaseWrapper,
+    ids: Iterable[UUID] | None = None,
+    older_than: float = 0.0,
+    limit: int = 1_000,
+) -> list[NewJob]:
+    """The outbox: rows still pending, of these ids or all, accepted at least `older_than` seconds ago, oldest first."""
+    params = {
+        "ids": None if ids is None else json.dumps([id.hex for id in ids]),
+        "created_before": text_of(clock.now() - timedelta(seconds=older_than)),
+        "limit": limit,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_READ_PENDING[connection.vendor], params)
+        return [_new_job(row) for row in cursor.fetchall()]
+
+
+def end_pending(connection: BaseDatabaseWrapper, job_id: UUID, run: int, state: State, reason: str) -> bool:
+    """Let a pending job end as cancelled, expired or failed; False: this run of it is not pending any more."""
+    check_move(State.PENDING, state)
+    now = clock.now()
+    params = {"id": job_id.hex, "run": run, "state": str(state), "now": text_of(now), "reason": reason[:MAX_REASON]}
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute(_END_PENDING[connection.vendor], params)
+        ended = cursor.fetchall()
+        # a refused retry stays the dead letter that was counted when its last run failed
+        if ended and state != State.FAILED:
+            add_counts(cursor, connection.vendor, ended[0][0], now, {str(state): 1})
+    return bool(ended)
+
+
+def start_next_run(connection: BaseDatabaseWrapper, job_id: UUID) -> int | None:
+    """Make a dead letter pending again, as its next run with fresh counters; returns the run, None if it is none."""
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute(_START_NEXT_RUN[connection.vendor], {"id": job_id.hex, "now": text_of(clock.now())})
+        moved = cursor.fetchall()
+    return moved[0][0] if moved else None
+
+
+def add_counts(cursor: Cursor, vendor: str, queue: str, at: datetime, counts: Mapping[str, int]) -> None:
+    """Add to the queue's counters of the hour of `at`."""
+    # no fraction: the ORM writes a whole hour without one, and equality of text must find it
+    hour = at.strftime("%Y-%m-%d %H:00:00")
+    cursor.execute(_ADD_COUNTS[vendor], {**_NO_COUNTS, **counts, "queue": queue, "hour": hour})
+
+
+def job_values(job: NewJob, state: State, now: datetime) -> dict[str, Any]:
+    """The column values of a new job that the store takes at `now`."""
+    expires = expires_at(job, now)
+    return {
+        "id": job.id.hex,
+        "run": job.run,
+        "queue": job.queue,
+        "task": job.task,
+        "state": str(state),
+        "priority": job.priority,
+        "message": job.message,
+        "key": job.key,
+        "now": text_of(now),
+        "ready_at": text_of(ready_at(job, now)),
+        "expires_at": None if expires is None else text_of(expires),
+        "event": job.event,
+        "event_id": None if job.event_id is None else job.event_id.hex,
+        "about_type": job.about[0] if job.about else "",
+        "about_id": job.about[1] if job.about else "",
+        "parent_id": None if job.parent_id is None else job.parent_id.hex,
+    }
+
+
+def ready_at(job: NewJob, now: datetime) -> datetime:
+    """When a job that the store takes at `now` is due."""
+    return job.ready_at or now + timedelta(seconds=job.delay)
+
+
+def expires_at(job: NewJob, now: datetime) -> datetime | None:
+    """When a job that the store takes at `now` expires."""
+    if job.expires_at is not None or job.expires_in is None:
+        return job.expires_at
+    return now + timedelta(seconds=job.expires_in)
+
+
+def text_of(moment: datetime) -> str:
+    """An aware moment as SQLite holds it."""
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def moment_of(value: str | datetime) -> datetime:
+    """A stored moment, aware; Django's connections hand out a naive datetime where others hand out text."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value.replace(tzinfo=UTC)
+
+
+def uuid_of(value: str | UUID | None) -> UUID | None:
+    """A stored id."""
+    return UUID(value) if isinstance(value, str) else value
+
+
+def _new_job(row: Sequence[Any]) -> NewJob:
+    id, run, queue, task, priority, message, key, ready, expires, event, event_id, about_type, about_id, parent = row
+    return NewJob(
+        id=UUID(id),
+        run=run,
+        queue=queue,
+        task=task,
+        priority=priority,
+        message=message,
+        key=key,
+        ready_at=moment_of(ready),
+        expires_at=None if expires is None else moment_of(expires),
+        event=event,
+        event_id=uuid_of(event_id),
+        about=(about_type, about_id) if about_type else None,
+        parent_id=uuid_of(parent),
+    )
