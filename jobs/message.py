@@ -43,6 +43,7 @@ class Signature:
                 parameters=[p for p in signature.parameters.values() if p.name != "task"]
             )
         self.signature = signature
+        self.personal: frozenset[str] = frozenset()
         self._hints: dict[str, Any] | None = None
         taken = sorted(RESERVED_PARAMETERS & set(signature.parameters))
         if taken:
@@ -138,10 +139,10 @@ class Signature:
             plain = msgspec.to_builtins(value)
             msgspec.convert(plain, annotation, strict=True)
         except msgspec.ValidationError as error:
-            raise InvalidArguments(f"{self.name}: argument {name}={_short(value)}: {error}") from None
+            raise InvalidArguments(f"{self.name}: argument {name}={self._quoted(name, value)}: {self._masked(name, error)}") from None
         except TypeError as error:
             raise InvalidArguments(
-                f"{self.name}: argument {name}={_short(value)} cannot travel as {_type_name(annotation)}: {error}"
+                f"{self.name}: argument {name}={self._quoted(name, value)} cannot travel as {_type_name(annotation)}: {error}"
             ) from None
         self._check_plain(name, plain)
         return plain
@@ -160,6 +161,12 @@ class Signature:
         except msgspec.ValidationError as error:
             raise msgspec.ValidationError(f"{name}: {error}") from None
 
+    def _quoted(self, name: str, value: Any) -> str:
+        return "***" if name in self.personal else _short(value)
+
+    def _masked(self, name: str, error: Exception) -> str:
+        return "the value does not fit the annotation" if name in self.personal else str(error)
+
     def _refuse_models(self, name: str, value: Any) -> None:
         if isinstance(value, Model):
             kind = type(value).__name__
@@ -174,7 +181,7 @@ class Signature:
         if isinstance(value, float) and value - value != 0:
             raise InvalidArguments(f"{self.name}: argument {name}={value!r}: JSON has no such number")
         if isinstance(value, int) and not -(2**63) <= value < 2**64:
-            raise InvalidArguments(f"{self.name}: argument {name}={_short(value)}: a whole number of over 64 bits")
+            raise InvalidArguments(f"{self.name}: argument {name}={self._quoted(name, value)}: a whole number of over 64 bits")
         if isinstance(value, _JSON_TYPES):
             return
         if isinstance(value, dict):
@@ -193,7 +200,7 @@ class Signature:
                 f"{self.name}: argument {name} is a {kind}; annotate the parameter ({name}: {kind}) so that it travels"
             )
         raise InvalidArguments(
-            f"{self.name}: argument {name}={_short(value)} is a {kind}, which is no JSON; pass an id or plain values"
+            f"{self.name}: argument {name}={self._quoted(name, value)} is a {kind}, which is no JSON; pass an id or plain values"
         )
 
 

@@ -1,0 +1,162 @@
+"""Huey's public interface, name by name: what is kept, what is replaced, what is refused and what to use instead.
+
+A test compares these lists with the installed Huey: a public name that they lack fails it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from .errors import NotSupported
+
+#: `huey.Huey`: inherited as it is
+QUEUE_KEPT = frozenset(
+    {
+        "context_task",
+        "disconnect_signal",
+        "get_task_wrapper_class",
+        "notify_interrupted_tasks",
+        "on_shutdown",
+        "on_startup",
+        "post_execute",
+        "pre_execute",
+        "signal",
+        "unregister_on_shutdown",
+        "unregister_on_startup",
+        "unregister_post_execute",
+        "unregister_pre_execute",
+    }
+)
+#: `huey.Huey`: the same name, done over the broker
+QUEUE_REPLACED = frozenset(
+    {
+        "create_consumer",
+        "create_storage",
+        "immediate",
+        "pending_count",
+        "periodic_task",
+        "scheduled_count",
+        "storage_class",
+        "task",
+    }
+)
+_LOCK = "give the jobs a key= (at most one live job has it) or the queue global_concurrency=1"
+_STORE = "results and state are in the job's row: use the JobHandle"
+_REVOKE = "use JobHandle.cancel(), or pause the queue"
+_WORKER = "the worker claims, runs and settles jobs by itself: start `manage.py run_huey`"
+#: `huey.Huey`: refused, with what to use
+QUEUE_REFUSED: Mapping[str, str] = {
+    "add_schedule": "use task.using(delay=...).enqueue(...)",
+    "all_results": _STORE,
+    "build_error_result": "errors are in the job's attempts",
+    "delete": _STORE,
+    "dequeue": _WORKER,
+    "deserialize_task": "messages are read by the task's signature",
+    "enqueue": "use task.enqueue(...), task.using(...).enqueue(...) or task.enqueue_many([...])",
+    "execute": _WORKER + "; in tests use task.call(...) or jobs.testing",
+    "flush": "use `manage.py jobs cancel`",
+    "flush_locks": _LOCK,
+    "get": _STORE,
+    "get_immediate_storage": "use jobs.testing",
+    "get_raw": _STORE,
+    "get_storage": "jobs are kept by the broker",
+    "is_locked": _LOCK,
+    "is_revoked": _REVOKE,
+    "lock_task": _LOCK,
+    "pending": "use `manage.py jobs list` or the admin",
+    "put": _STORE,
+    "put_if_empty": _STORE,
+    "put_result": _STORE,
+    "rate_limit": "give the queue rate_limit=RateLimit(limit, per=seconds)",
+    "read_periodic": "the keeper ticks periodic tasks",
+    "read_schedule": "delayed jobs become due by the clock",
+    "ready_to_run": "delayed jobs become due by the clock",
+    "restore": _REVOKE,
+    "restore_all": _REVOKE,
+    "restore_by_id": _REVOKE,
+    "result": "use JobHandle(id).result(timeout=...)",
+    "result_count": _STORE,
+    "revoke": _REVOKE,
+    "revoke_all": _REVOKE,
+    "revoke_by_id": _REVOKE,
+    "scheduled": "use `manage.py jobs list --state scheduled` or the admin",
+    "serialize_task": "messages are written by the task's signature",
+}
+
+#: `huey.api.TaskWrapper`
+TASK_KEPT = frozenset({"call_local", "create_task", "task_base", "unregister"})
+TASK_REPLACED = frozenset({"map", "schedule"})
+_CHAIN = "enqueue the next job inside the task: with atomic=True it commits with the task's own data"
+TASK_REFUSED: Mapping[str, str] = {
+    "is_revoked": _REVOKE,
+    "restore": _REVOKE,
+    "retries": "attempts= and backoff= are the queue's policy, or the task's",
+    "retry_delay": "attempts= and backoff= are the queue's policy, or the task's",
+    "revoke": _REVOKE,
+    "s": _CHAIN,
+}
+
+#: Keywords of Huey's `@huey.task(...)` that Esteira does another way
+TASK_OPTIONS_REFUSED: Mapping[str, str] = {
+    "retries": "use attempts= (retries + 1)",
+    "retry_delay": "use backoff=Fixed(seconds) or Exponential(base)",
+    "retry_backoff": "use backoff=Exponential(base, factor=...)",
+    "expires": "use task.using(expires=...).enqueue(...)",
+    "on_complete": _CHAIN,
+    "on_error": "listen to jobs.signals.job_failed",
+}
+
+#: Keywords of Huey's constructor
+QUEUE_OPTIONS_REFUSED: Mapping[str, str] = {
+    "results": "results are always kept, in the job's row",
+    "store_none": "results are always kept, in the job's row",
+    "store_intermediate_errors": "every attempt keeps its error",
+    "utc": "times are always UTC",
+    "immediate": "use jobs.testing",
+    "immediate_use_memory": "use jobs.testing",
+    "serializer": "messages are JSON",
+    "compression": "messages are JSON",
+    "use_zlib": "messages are JSON",
+    "storage_class": "set REDIS_URL or DATABASE_URL: the broker follows the settings",
+}
+
+#: Names of the package `huey`: classes and functions
+PACKAGE_KEPT = frozenset({"Huey", "crontab", "exceptions"})
+PACKAGE_REFUSED: Mapping[str, str] = {
+    "BlackHoleHuey": "define queues with jobs.Queue",
+    "CySqliteHuey": "define queues with jobs.Queue",
+    "FileHuey": "define queues with jobs.Queue",
+    "MemoryHuey": "use jobs.testing",
+    "PostgresHuey": "define queues with jobs.Queue; DATABASE_URL chooses the database",
+    "PriorityRedisExpireHuey": "define queues with jobs.Queue",
+    "PriorityRedisHuey": "define queues with jobs.Queue",
+    "RedisExpireHuey": "define queues with jobs.Queue",
+    "RedisHuey": "define queues with jobs.Queue",
+    "SqliteHuey": "define queues with jobs.Queue; DATABASE_URL chooses the database",
+    "chord": _CHAIN,
+    "group": "use task.enqueue_many([...])",
+}
+
+
+def refuse(owner: type, names: Mapping[str, str]) -> None:
+    """Make each name of the class raise `NotSupported` with what to use instead."""
+    for name, remedy in names.items():
+        setattr(owner, name, _refusal(owner.__name__, name, remedy))
+
+
+def refuse_options(where: str, given: Mapping[str, Any], refused: Mapping[str, str]) -> None:
+    """Raise for keywords that are Huey's but not ours, or nobody's."""
+    for name in given:
+        if name in refused:
+            raise NotSupported(f"{where}: {name}= is not supported: {refused[name]}")
+        raise TypeError(f"{where}: unexpected option {name!r}")
+
+
+def _refusal(owner: str, name: str, remedy: str) -> Any:
+    def refused(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        raise NotSupported(f"{owner}.{name} is not supported: {remedy}")
+
+    refused.__name__ = name
+    refused.__doc__ = f"Refused: {remedy}."
+    return refused

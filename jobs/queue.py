@@ -1,0 +1,274 @@
+"""A queue: a Huey with a policy, whose jobs are kept by the broker.
+
+Huey's registry, decorators, hooks, signals and consumer are kept; `jobs.huey_interface` lists every name.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cache
+from importlib import import_module
+from typing import Any, NoReturn
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from huey import Huey
+from huey.api import PeriodicTask
+from huey.registry import Registry
+
+from . import huey_interface
+from .broker import get_broker
+from .conf import jobs_settings
+from .errors import InvalidTask, NotSupported, UnknownQueue, UnknownTask
+from .policy import DEFAULT_PRIORITY, Backoff, Exponential, QueuePolicy, RateLimit, Retention
+from .task import Task
+
+
+class Queue(Huey):  # type: ignore[misc]
+    """A named lane with a policy. `name` is small letters, digits and _.
+
+    `attempts` how often a job is tried in all; `backoff` how long it waits between; `concurrency` threads a worker
+    process; `rate_limit` starts in a rolling window over all workers; `keep_completed`, `keep_failed` and `keep_age`
+    what history keeps; `priority` the default, 1 (highest) to 10; `timeout` in seconds, cooperative; `global_concurrency`
+    a bound over all machines. Raises `InvalidPolicy`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        attempts: int = 3,
+        backoff: Backoff = Exponential(2),  # noqa: B008 - frozen
+        concurrency: int = 5,
+        rate_limit: RateLimit | None = None,
+        keep_completed: int = 1_000,
+        keep_failed: int = 1_000,
+        keep_age: timedelta | None = None,
+        priority: int = DEFAULT_PRIORITY,
+        timeout: float | None = None,
+        global_concurrency: int | None = None,
+        **other: Any,
+    ) -> None:
+        huey_interface.refuse_options(f"Queue({name!r})", other, huey_interface.QUEUE_OPTIONS_REFUSED)
+        self.policy = QueuePolicy(
+            name=name,
+            attempts=attempts,
+            backoff=backoff,
+            concurrency=concurrency,
+            rate_limit=rate_limit,
+            retention=Retention(keep_completed, keep_failed, keep_age),
+            priority=priority,
+            timeout=timeout,
+            global_concurrency=global_concurrency,
+        )
+        super().__init__(name, serializer=_NoSerializer())
+        self._registry = _TaskRegistry()
+        self.tasks: dict[str, Task] = {}
+        self._aliases: dict[str, Task] = {}
+        _made[name] = self
+
+    def __repr__(self) -> str:
+        return f"<Queue {self.name}>"
+
+    def task(self, *wrong: Any, **options: Any) -> Callable[[Callable[..., Any]], Task]:
+        """Register a function: `@email.task()`.
+
+        `name` a stable name (default `app_label.function`); `aliases` earlier names; `atomic` processor, jobs it
+        enqueues and settle commit in one transaction (G3); `personal` parameters that are masked (G13); `attempts`,
+        `backoff`, `timeout` other than the queue's. Raises `InvalidTask`.
+        """
+        if wrong:
+            raise InvalidTask(f"write @{self.name}.task() with parentheses; options are given by name")
+        return self._register(options)
+
+    def periodic_task(
+        self, validate_datetime: Callable[[datetime], bool], **options: Any
+    ) -> Callable[[Callable[..., Any]], Task]:
+        """Register a function that the keeper enqueues on schedule: `@lead.periodic_task(crontab(minute="0"))`.
+
+        The schedule is asked with naive UTC minutes, as Huey's `crontab` expects. Options as for `task`.
+        """
+
+        def validate(task: PeriodicTask, timestamp: datetime) -> bool:
+            return bool(validate_datetime(timestamp))
+
+        return self._register({**options, "validate_datetime": validate, "task_base": PeriodicTask})
+
+    @property
+    def periodic_tasks(self) -> list[tuple[str, Task, Callable[[datetime], bool]]]:
+        """Name, task and schedule of each periodic task; the schedule takes a naive UTC datetime."""
+        return [
+            (name, task, task.task_class().validate_datetime)
+            for name, task in self.tasks.items()
+            if issubclass(task.task_class, PeriodicTask)
+        ]
+
+    def find_task(self, name: str) -> Task | None:
+        """The task of this name, or of this earlier name; None if there is none."""
+        return self.tasks.get(name) or self._aliases.get(name)
+
+    def policy_of_task(
+        self, name: str, *, attempts: int | None, backoff: Backoff | None, timeout: float | None
+    ) -> QueuePolicy:
+        """The queue's policy with a task's own values; raises `InvalidPolicy`."""
+        changes = {"attempts": attempts, "backoff": backoff, "timeout": timeout}
+        return replace(self.policy, **{key: value for key, value in changes.items() if value is not None})
+
+    def get_task_wrapper_class(self) -> type[Task]:
+        """Huey's hook for the class that wraps a task's function."""
+        return Task
+
+    def create_storage(self) -> _NoStorage:
+        """Huey's hook for its storage: the broker keeps the jobs, so there is none."""
+        return _NoStorage()
+
+    @property
+    def immediate(self) -> bool:
+        """Always False; setting it True is refused."""
+        return False
+
+    @immediate.setter
+    def immediate(self, value: bool) -> None:
+        if value:
+            raise NotSupported("Queue.immediate is not supported: use task.call(...) or jobs.testing")
+
+    def create_consumer(self, **options: Any) -> NoReturn:
+        """Refused outside `run_huey`, which makes the consumer with its lease."""
+        raise NotSupported("Queue.create_consumer is not supported: start `manage.py run_huey`")
+
+    def pending_count(self) -> int:
+        """How many jobs are due and wait; stops counting at 10,000."""
+        return get_broker().counts(self.name).waiting
+
+    def scheduled_count(self) -> int:
+        """How many jobs are not due yet; stops counting at 10,000."""
+        return get_broker().counts(self.name).scheduled
+
+    def _register(self, options: dict[str, Any]) -> Callable[[Callable[..., Any]], Task]:
+        known = {
+            "name",
+            "aliases",
+            "atomic",
+            "personal",
+            "attempts",
+            "backoff",
+            "timeout",
+            "context",
+            "validate_datetime",
+            "task_base",
+        }
+        unknown = {key: value for key, value in options.items() if key not in known}
+        huey_interface.refuse_options(f"@{self.name}.task", unknown, huey_interface.TASK_OPTIONS_REFUSED)
+
+        def decorate(func: Callable[..., Any]) -> Task:
+            task = Task(self, func.func if isinstance(func, Task) else func, **options)
+            for name in (task.name, *task.aliases):
+                if self.find_task(name) is not None:
+                    task.unregister()
+                    raise InvalidTask(f"queue {self.name}: the task name {name!r} is taken; give another name=")
+            if issubclass(task.task_class, PeriodicTask):
+                _check_takes_nothing(task)
+            self.tasks[task.name] = task
+            self._aliases.update(dict.fromkeys(task.aliases, task))
+            return task
+
+        return decorate
+
+
+huey_interface.refuse(Queue, huey_interface.QUEUE_REFUSED)
+
+
+def queues() -> dict[str, Queue]:
+    """The queues of the module that `JOBS["QUEUES"]` names, by name; raises `ImproperlyConfigured`."""
+    return _queues_of(jobs_settings().queues)
+
+
+def find_queue(name: str) -> Queue:
+    """The queue of this name; raises `UnknownQueue` that names the known ones."""
+    known = queues()
+    queue = known.get(name) or _made.get(name)
+    if queue is None:
+        raise UnknownQueue(f"queue {name!r} is not defined; queues are: {', '.join(sorted(known))}")
+    return queue
+
+
+def find_task(name: str) -> Task:
+    """The task of this name on any queue; raises `UnknownTask` that names the known ones."""
+    for queue in queues().values():
+        task = queue.find_task(name)
+        if task is not None:
+            return task
+    known = sorted(task for queue in queues().values() for task in queue.tasks)
+    raise UnknownTask(f"task {name!r} is not defined; tasks are: {', '.join(known)}")
+
+
+#: every queue that exists, so that one made in a test is found too
+_made: weakref.WeakValueDictionary[str, Queue] = weakref.WeakValueDictionary()
+
+
+@cache
+def _queues_of(module_name: str) -> dict[str, Queue]:
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and module_name.startswith(error.name):
+            raise ImproperlyConfigured(f"JOBS['QUEUES']={module_name!r}: there is no such module") from error
+        raise
+    found: dict[str, Queue] = {}
+    for value in vars(module).values():
+        if isinstance(value, Queue) and found.setdefault(value.name, value) is not value:
+            raise ImproperlyConfigured(f"{module_name} defines two queues named {value.name!r}; rename one")
+    if not found:
+        raise ImproperlyConfigured(f"{module_name} defines no queue: write for example email = Queue('email')")
+    return found
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == "JOBS":
+        _queues_of.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="jobs.queue")
+
+
+def _check_takes_nothing(task: Task) -> None:
+    try:
+        task.signature.encode((), {})
+    except TypeError as error:
+        task.unregister()
+        raise InvalidTask(f"periodic task {task.name}: it is called without arguments: {error}") from None
+
+
+class _TaskRegistry(Registry):  # type: ignore[misc]
+    """Huey's registry, by stable names."""
+
+    def task_to_string(self, task_class: Any) -> str:
+        return str(task_class.stable_name)
+
+
+class _NoStorage:
+    """Stands where Huey expects a storage: the broker keeps the jobs."""
+
+    blocking = True
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise NotSupported(f"Huey's storage ({name}) is not used: the broker keeps the jobs")
+
+
+class _NoSerializer:
+    """Stands where Huey expects a serializer, so that nothing is ever pickled."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise NotSupported("Huey's serializer is not used: messages are JSON, written by the task's signature")
+
+
+def task_names(queue_names: Iterable[str]) -> list[str]:
+    """The names of all tasks of these queues, sorted."""
+    return sorted(name for queue in queue_names for name in find_queue(queue).tasks)

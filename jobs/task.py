@@ -1,0 +1,273 @@
+"""A task: a function registered on a queue, and the ways to enqueue it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.db import models, transaction
+from huey.api import TaskWrapper
+
+from . import clock, huey_interface
+from .accept import accept
+from .broker.records import ClaimedJob, NewJob
+from .conf import jobs_settings
+from .context import RunningJob, working_on
+from .errors import InvalidOption, InvalidTask
+from .handle import JobHandle
+from .message import Signature
+from .policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR, Backoff
+
+if TYPE_CHECKING:
+    from .queue import Queue
+
+MAX_KEY = 200
+
+
+@dataclass(frozen=True)
+class Options:
+    """How one enqueue differs from the queue's policy; durations in seconds."""
+
+    priority: int | None = None
+    delay: float = 0.0
+    key: str | None = None
+    expires: float | None = None
+    about: tuple[str, str] | None = None
+
+
+class Task(TaskWrapper):  # type: ignore[misc]
+    """What `@queue.task()` makes of a function. Calling it enqueues, as with Huey."""
+
+    huey: Queue
+    func: Callable[..., Any]
+
+    def __init__(
+        self,
+        queue: Queue,
+        func: Callable[..., Any],
+        *,
+        name: str | None = None,
+        aliases: Iterable[str] = (),
+        atomic: bool = False,
+        personal: Iterable[str] = (),
+        attempts: int | None = None,
+        backoff: Backoff | None = None,
+        timeout: float | None = None,
+        context: bool = False,
+        **settings: Any,
+    ) -> None:
+        if not inspect.isfunction(func):
+            raise InvalidTask(f"{func!r} is not a plain function: write @{queue.name}.task() above a module's function")
+        if inspect.iscoroutinefunction(func):
+            raise InvalidTask(f"{func.__qualname__} is async: wrap it with asyncio.run() in a plain function")
+        stable_name = name or task_name(func)
+        self.signature = Signature(func, stable_name, context=context)
+        self.aliases = tuple(aliases)
+        self.atomic = atomic
+        self.personal = frozenset(personal)
+        self.policy = queue.policy_of_task(stable_name, attempts=attempts, backoff=backoff, timeout=timeout)
+        unknown = sorted(self.personal - set(self.signature.signature.parameters))
+        if unknown:
+            raise InvalidTask(f"task {stable_name}: personal={unknown!r} names no parameter of the function")
+        self.signature.personal = self.personal
+        super().__init__(
+            queue,
+            func,
+            context=context,
+            name=func.__name__,
+            stable_name=stable_name,
+            default_timeout=self.policy.timeout,
+            **settings,
+        )
+        functools.update_wrapper(self, func)
+        self.name = stable_name
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name} on {self.huey.name}>"
+
+    @property
+    def queue(self) -> Queue:
+        """The queue that the task runs on."""
+        return self.huey
+
+    def using(self, **options: Any) -> PreparedTask:
+        """The task with other options for what is enqueued through it.
+
+        `priority` 1 (highest) to 10; `delay` seconds or timedelta, up to a year, counted from the call of `enqueue`;
+        `key` at most one live job of the queue has it; `expires` seconds or timedelta after which it is not started
+        any more; `about` the model instance that the job is about. Raises `InvalidOption`.
+        """
+        return PreparedTask(self, Options()).using(**options)
+
+    def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
+        """Enqueue a call; raises `InvalidArguments` (a TypeError) if the arguments do not fit the signature."""
+        return PreparedTask(self, Options()).enqueue(*args, **kwargs)
+
+    def enqueue_many(self, calls: Iterable[Any]) -> list[JobHandle]:
+        """Enqueue many calls, all checked first; each is a tuple of arguments, a dict of named ones, or one value."""
+        return PreparedTask(self, Options()).enqueue_many(calls)
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task now, in this process, with its arguments as a worker would see them; no job is made."""
+        args, kwargs = self.signature.decode(self.signature.encode(args, kwargs))
+        now = clock.now()
+        claimed = ClaimedJob(
+            id=clock.new_id(),
+            run=1,
+            queue=self.queue.name,
+            task=self.name,
+            message="",
+            priority=self.policy.priority,
+            token="",
+            attempts=0,
+            starts=0,
+            lost=0,
+            ready_at=now,
+            claimed_at=now,
+        )
+        task = self.task_class(args, kwargs, id=str(claimed.id))
+        with working_on(RunningJob(claimed, still_mine=lambda: True)):
+            if self.atomic:
+                with transaction.atomic(using=jobs_settings().database):
+                    return task.execute()
+            return task.execute()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> JobHandle:
+        """Huey's own call: enqueue."""
+        return self.enqueue(*args, **kwargs)
+
+    def schedule(
+        self,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        eta: datetime | None = None,
+        delay: float | timedelta | None = None,
+        priority: int | None = None,
+        expires: float | timedelta | None = None,
+    ) -> JobHandle:
+        """Huey's spelling of `using(delay=...).enqueue(...)`; `eta` is an aware datetime, `priority` is Esteira's."""
+        if (eta is None) == (delay is None):
+            raise InvalidOption("schedule() takes either eta= (an aware datetime) or delay= (seconds or timedelta)")
+        if eta is not None:
+            if eta.tzinfo is None:
+                raise InvalidOption(f"schedule(eta={eta!r}): expected an aware datetime (with a time zone)")
+            delay = max(0.0, (eta - clock.now()).total_seconds())
+        return self.using(priority=priority, delay=delay, expires=expires).enqueue(*(args or ()), **(kwargs or {}))
+
+    def map(self, it: Iterable[Any]) -> list[JobHandle]:
+        """Huey's spelling of `enqueue_many`."""
+        return self.enqueue_many(it)
+
+
+huey_interface.refuse(Task, huey_interface.TASK_REFUSED)
+
+
+@dataclass(frozen=True)
+class PreparedTask:
+    """A task with options; what `using` returns."""
+
+    task: Task
+    options: Options
+
+    def using(
+        self,
+        *,
+        priority: int | None = None,
+        delay: float | timedelta | None = None,
+        key: str | None = None,
+        expires: float | timedelta | None = None,
+        about: models.Model | tuple[str, str] | None = None,
+    ) -> PreparedTask:
+        """The same with more options; see `Task.using`."""
+        changes: dict[str, Any] = {}
+        if priority is not None:
+            changes["priority"] = _checked_priority(priority)
+        if delay is not None:
+            changes["delay"] = _seconds("delay", delay, allow_zero=True)
+        if key is not None:
+            changes["key"] = _checked_key(key)
+        if expires is not None:
+            changes["expires"] = _seconds("expires", expires, allow_zero=False)
+        if about is not None:
+            changes["about"] = object_reference(about)
+        options = replace(self.options, **changes)
+        if options.expires is not None and options.expires <= options.delay:
+            raise InvalidOption(f"expires={options.expires:g} s is not later than delay={options.delay:g} s: it would never run")
+        return replace(self, options=options)
+
+    def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
+        """Enqueue a call with these options; see `Task.enqueue`."""
+        return accept([self._new_job(args, kwargs)])[0]
+
+    def enqueue_many(self, calls: Iterable[Any]) -> list[JobHandle]:
+        """Enqueue many calls with these options; see `Task.enqueue_many`."""
+        return accept([self._new_job(*_call(one)) for one in calls])
+
+    def _new_job(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
+        task, options = self.task, self.options
+        return NewJob(
+            id=clock.new_id(),
+            queue=task.queue.name,
+            task=task.name,
+            message=task.signature.encode(args, kwargs),
+            priority=task.policy.priority if options.priority is None else options.priority,
+            delay=options.delay,
+            key=options.key,
+            expires_in=options.expires,
+            about=options.about,
+        )
+
+
+def task_name(func: Callable[..., Any]) -> str:
+    """The stable name `app_label.function`; outside an installed app the module's name stands for the label."""
+    if apps.app_configs:
+        for config in apps.app_configs.values():
+            if func.__module__ == config.name or func.__module__.startswith(f"{config.name}."):
+                return f"{config.label}.{func.__name__}"
+    return f"{func.__module__}.{func.__name__}"
+
+
+def object_reference(about: models.Model | tuple[str, str]) -> tuple[str, str]:
+    """(model label, primary key) of a saved object; raises `InvalidOption`."""
+    if isinstance(about, models.Model):
+        if about.pk is None:
+            raise InvalidOption(f"about={about!r}: save the object first, it has no primary key yet")
+        return about._meta.label_lower, str(about.pk)
+    if isinstance(about, tuple) and len(about) == 2 and all(isinstance(part, str) and part for part in about):
+        return about
+    raise InvalidOption(f"about={about!r}: expected a saved model instance, or (model label, primary key)")
+
+
+def _call(one: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    if isinstance(one, tuple):
+        return one, {}
+    if isinstance(one, dict):
+        return (), one
+    return (one,), {}
+
+
+def _checked_priority(priority: Any) -> int:
+    if not isinstance(priority, int) or isinstance(priority, bool) or not HIGHEST_PRIORITY <= priority <= LOWEST_PRIORITY:
+        raise InvalidOption(f"priority={priority!r}: expected a whole number from 1 (highest) to 10 (lowest)")
+    return priority
+
+
+def _checked_key(key: Any) -> str:
+    if not isinstance(key, str) or not key or len(key) > MAX_KEY:
+        raise InvalidOption(f"key={key!r}: expected a text of 1 to {MAX_KEY} characters")
+    return key
+
+
+def _seconds(name: str, value: Any, *, allow_zero: bool) -> float:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    lowest_is_fine = isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 <= seconds <= ONE_YEAR
+    if not lowest_is_fine or (seconds == 0 and not allow_zero):
+        expected = "from 0" if allow_zero else "above 0"
+        raise InvalidOption(f"{name}={value!r}: expected a timedelta or seconds, {expected} and at most one year")
+    return float(seconds)

@@ -1,0 +1,314 @@
+"""One claimed job: from its message to the outcome that the broker settles. Never raises."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import time
+import traceback as tracebacks
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, connections, transaction
+from django.db import Error as DatabaseFailure
+from huey import signals as huey_signals
+from huey.exceptions import CancelExecution, RetryTask
+
+from .. import clock, signals
+from ..broker import get_broker
+from ..broker.contract import PACE_GUARD
+from ..broker.records import (
+    ClaimedJob,
+    Completed,
+    Expired,
+    Failed,
+    GivenUp,
+    HandedBack,
+    Outcome,
+    Postponed,
+    Retried,
+    Settlement,
+)
+from ..conf import jobs_settings
+from ..context import RunningJob, working_on
+from ..errors import Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater
+from ..message import MessageError, encode_result
+from ..queue import Queue
+from ..task import Task
+
+logger = logging.getLogger("jobs.execution")
+
+#: Starts of one run after which a job that keeps asking for another is a dead letter (DESIGN G12).
+MAX_STARTS = 100
+#: Seconds until a job that no code here understands is due again (DESIGN G11).
+UNKNOWN_DELAY = 5.0
+#: Margin of the pace guard, in seconds, for the way from the last look at the clock to the task's first line.
+START_MARGIN = 0.005
+#: Seconds after which an atomic task on SQLite, which holds the only write lock, is warned about (DESIGN G3).
+LONG_WRITE_LOCK = 1.0
+MAX_ERROR = 2_000
+MAX_TRACEBACK = 32_000
+
+
+def execute(claimed: ClaimedJob, queue: Queue, worker_id: UUID) -> Settlement | None:
+    """Run one job and say how it ended; None when an atomic task has already settled, or had lost its lease.
+
+    The job runs in a copied context, so that language and time zone cannot leak, with the caller's obsolete database
+    connections closed before and after.
+    """
+    _close_obsolete_connections()
+    try:
+        return contextvars.copy_context().run(_Execution(claimed, queue, worker_id).run)
+    finally:
+        _clear_left_transactions(claimed)
+        _close_obsolete_connections()
+
+
+def announce(queue: Queue, settlement: Settlement) -> None:
+    """Send the signals and the log line of a settlement that the broker accepted."""
+    job, outcome = settlement.job, settlement.outcome
+    seconds = _seconds_run(settlement)
+    where = f"id={job.id} queue={job.queue} task={job.task} attempt={job.attempts + 1}"
+    match outcome:
+        case Completed():
+            logger.info("job_completed %s seconds=%.3f", where, seconds)
+            _send(signals.job_completed, queue, job=job, result=outcome.result, seconds=seconds)
+        case Failed():
+            logger.error("job_failed %s error=%s", where, outcome.error)
+            _send(signals.job_failed, queue, job=job, error=outcome.error)
+        case Retried():
+            logger.warning("job_retrying %s delay=%.1f error=%s", where, outcome.delay, outcome.error)
+            _send(signals.job_retrying, queue, job=job, error=outcome.error, delay=outcome.delay)
+        case Postponed():
+            logger.info("job_postponed %s delay=%.1f whole_queue=%s", where, outcome.delay, outcome.whole_queue)
+            _send(signals.job_retrying, queue, job=job, error=outcome.reason, delay=outcome.delay)
+        case HandedBack():
+            logger.info("job_handed_back %s reason=%s", where, outcome.reason)
+        case GivenUp():
+            logger.info("job_cancelled %s", where)
+        case Expired():
+            logger.info("job_expired %s", where)
+    _emit_huey_signal(queue, settlement)
+
+
+class _Execution:
+    """The course of one start."""
+
+    def __init__(self, claimed: ClaimedJob, queue: Queue, worker_id: UUID) -> None:
+        self.claimed = claimed
+        self.queue = queue
+        self.worker_id = worker_id
+        self.started_at: datetime | None = None
+        self.secrets: tuple[str, ...] = ()
+
+    def run(self) -> Settlement | None:
+        try:
+            return self._run()
+        except BaseException as error:  # the engine's own mistake must not take the worker's thread along
+            logger.exception("execution_broke id=%s task=%s", self.claimed.id, self.claimed.task)
+            return self._settlement(self._failure(error, self.queue.policy.attempts, self.queue.policy.backoff.delay))
+
+    def _run(self) -> Settlement | None:
+        claimed = self.claimed
+        if claimed.cancel_requested:
+            return self._settlement(GivenUp("cancelled before it started"))
+        if claimed.expires_at is not None and claimed.expires_at <= claimed.claimed_at:
+            return self._settlement(Expired())
+        task = self.queue.find_task(claimed.task)
+        if task is None:
+            return self._settlement(self._not_understood(f"task {claimed.task!r} is not known to this worker"))
+        try:
+            args, kwargs = task.signature.decode(claimed.message)
+        except (MessageError, InvalidArguments) as error:
+            return self._settlement(self._not_understood(str(error)))
+        self.secrets = _personal_texts(task, args, kwargs)
+        huey_task = task.task_class(args, kwargs, id=str(claimed.id), timeout=task.policy.timeout)
+        try:
+            self.queue._run_pre_execute(huey_task)
+        except CancelExecution as error:
+            return self._settlement(GivenUp(f"refused by a pre_execute hook: {error}"))
+        self.queue._emit(huey_signals.SIGNAL_EXECUTING, huey_task)
+        if self._too_late_for_its_pace():
+            return self._settlement(HandedBack("did not start within the pace guard"))
+        return self._start(task, huey_task)
+
+    def _start(self, task: Task, huey_task: Any) -> Settlement | None:
+        deadline = time.monotonic() + task.policy.timeout if task.policy.timeout else None
+        huey_task._deadline = deadline
+        job = RunningJob(self.claimed, self._still_mine, deadline)
+        value, failure = None, None
+        self.queue._tasks_in_flight.add(huey_task)
+        self.started_at = clock.now()
+        try:
+            with working_on(job):
+                if task.atomic:
+                    return self._run_atomic(task, huey_task)
+                value = huey_task.execute()
+                outcome: Outcome = Completed(encode_result(task.name, value))
+        except BaseException as error:  # SystemExit of a task is its failure, not the worker's end
+            failure = error
+            outcome = self._failure(error, task.policy.attempts, task.policy.backoff.delay)
+        finally:
+            self.queue._tasks_in_flight.discard(huey_task)
+        self.queue._run_post_execute(huey_task, value, failure)
+        return self._settlement(outcome)
+
+    def _run_atomic(self, task: Task, huey_task: Any) -> Settlement | None:
+        """Processor, the jobs it enqueues and the settle in one transaction (G3)."""
+        alias = jobs_settings().database
+        began, committing = time.monotonic(), False
+        try:
+            with transaction.atomic(using=alias):
+                value = huey_task.execute()
+                settlement = self._settlement(Completed(encode_result(task.name, value)))
+                if not get_broker().settle_in_transaction(self.worker_id, self.queue.policy, settlement):
+                    raise LeaseLost(f"job {self.claimed.id} is no longer this worker's")
+                committing = True
+        except LeaseLost:
+            logger.warning("lease_lost id=%s task=%s: rolled back", self.claimed.id, task.name)
+            return None
+        except DatabaseFailure as error:
+            if committing and not isinstance(error, IntegrityError):
+                # a COMMIT that raises is unknown, not failed: if it did commit, the fence refuses this hand-back
+                return self._settlement(HandedBack(f"the outcome of COMMIT is unknown: {_one_line(error)}", delay=0.0))
+            raise
+        self._warn_of_long_lock(task, time.monotonic() - began, alias)
+        self.queue._run_post_execute(huey_task, value, None)
+        announce(self.queue, settlement)
+        return None
+
+    def _failure(self, error: BaseException, attempts: int, backoff: Callable[[int], float]) -> Outcome:
+        text, trace = self._masked(_one_line(error)), self._masked(_trace(error))
+        if isinstance(error, Cancelled):
+            return GivenUp(text)
+        if isinstance(error, CancelExecution) and not error.retry:
+            return GivenUp(text)
+        if isinstance(error, RetryTask):
+            error = RetryLater(_huey_delay(error), reason=text)
+        if isinstance(error, RetryLater):
+            if self.claimed.starts + 1 >= MAX_STARTS:
+                return Failed(f"started {MAX_STARTS} times and still asks for another start: {text}", trace)
+            return Postponed(error.seconds, text, error.whole_queue)
+        if isinstance(error, (PermanentError, InvalidArguments)):
+            return Failed(text, trace)
+        attempt = self.claimed.attempts + 1
+        if attempt >= attempts:
+            return Failed(text, trace)
+        return Retried(backoff(attempt), text, trace)
+
+    def _not_understood(self, text: str) -> Outcome:
+        since = self.claimed.unknown_since
+        waited = (self.claimed.claimed_at - since).total_seconds() if since else 0.0
+        if since is not None and waited >= jobs_settings().unknown_grace:
+            return Failed(f"no worker understood the job for {waited:.0f} s: {text}", attempted=False)
+        return HandedBack(text, delay=UNKNOWN_DELAY, unknown=True)
+
+    def _too_late_for_its_pace(self) -> bool:
+        if self.queue.policy.rate_limit is None:
+            return False
+        return (clock.now() - self.claimed.claimed_at).total_seconds() > PACE_GUARD - START_MARGIN
+
+    def _still_mine(self) -> bool:
+        return get_broker().holds(self.claimed.id, self.claimed.token)
+
+    def _settlement(self, outcome: Outcome) -> Settlement:
+        return Settlement(self.claimed, outcome, self.started_at, clock.now())
+
+    def _masked(self, text: str) -> str:
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    def _warn_of_long_lock(self, task: Task, seconds: float, alias: str) -> None:
+        if seconds > LONG_WRITE_LOCK and connections[alias].vendor == "sqlite":
+            logger.warning(
+                "long_write_lock id=%s task=%s seconds=%.1f: an atomic task holds SQLite's only write lock; "
+                "call other services before it",
+                self.claimed.id,
+                task.name,
+                seconds,
+            )
+
+
+_HUEY_SIGNALS: dict[type, str] = {
+    Completed: huey_signals.SIGNAL_COMPLETE,
+    Failed: huey_signals.SIGNAL_ERROR,
+    Retried: huey_signals.SIGNAL_RETRYING,
+    Postponed: huey_signals.SIGNAL_RETRYING,
+    GivenUp: huey_signals.SIGNAL_CANCELED,
+    Expired: huey_signals.SIGNAL_EXPIRED,
+}
+
+
+def _emit_huey_signal(queue: Queue, settlement: Settlement) -> None:
+    signal = _HUEY_SIGNALS.get(type(settlement.outcome))
+    task = queue.find_task(settlement.job.task)
+    if signal is None or task is None or not any(queue._signal.receivers.values()):
+        return
+    try:
+        args, kwargs = task.signature.decode(settlement.job.message)
+    except (MessageError, InvalidArguments):
+        return
+    huey_task = task.task_class(args, kwargs, id=str(settlement.job.id))
+    extra = (RuntimeError(settlement.outcome.error),) if isinstance(settlement.outcome, Failed) else ()
+    queue._emit(signal, huey_task, *extra)
+
+
+def _send(signal: Any, queue: Queue, **values: Any) -> None:
+    if not signal.receivers:
+        return
+    for receiver, answer in signal.send_robust(sender=queue, **values):
+        if isinstance(answer, Exception):
+            logger.error("signal_receiver_failed receiver=%r", receiver, exc_info=answer)
+
+
+def _seconds_run(settlement: Settlement) -> float:
+    if settlement.started_at is None or settlement.ended_at is None:
+        return 0.0
+    return max(0.0, (settlement.ended_at - settlement.started_at).total_seconds())
+
+
+def _huey_delay(error: RetryTask) -> float:
+    return float(error.delay or 0.0)
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error).strip()
+    name = type(error).__name__
+    line = f"{name}: {text}" if text else name
+    return line if len(line) <= MAX_ERROR else f"{line[: MAX_ERROR - 3]}..."
+
+
+def _trace(error: BaseException) -> str:
+    text = "".join(tracebacks.format_exception(error))
+    if len(text) <= MAX_TRACEBACK:
+        return text
+    half = MAX_TRACEBACK // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters left out ...]\n{text[-half:]}"
+
+
+def _personal_texts(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
+    if not task.personal:
+        return ()
+    bound = task.signature.signature.bind(*args, **kwargs).arguments
+    texts = {str(bound[name]) for name in task.personal if bound.get(name) is not None}
+    # the longest first, so that one value inside another leaves no rest; what is shorter would mask common letters
+    return tuple(sorted((text for text in texts if len(text) >= 3), key=len, reverse=True))
+
+
+def _close_obsolete_connections() -> None:
+    for connection in connections.all(initialized_only=True):
+        # inside a caller's transaction (tests that run jobs inline) the connection is the caller's
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
+
+
+def _clear_left_transactions(claimed: ClaimedJob) -> None:
+    for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block or connection.connection is None or connection.get_autocommit():
+            continue
+        logger.error("transaction_left_open id=%s task=%s: rolled back", claimed.id, claimed.task)
+        connection.rollback()
+        connection.set_autocommit(True)
