@@ -4,13 +4,22 @@
 import os
 import sys
 
+WRONG_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: restarting does not mend it
+
 
 def main() -> None:
     """Run the command that the arguments name."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from django.core.management import execute_from_command_line
-
-    execute_from_command_line(sys.argv)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.site")
+    try:
+        from django.core.exceptions import ImproperlyConfigured
+        from django.core.management import execute_from_command_line
+    except ImportError:
+        sys.exit("Django is not installed in this Python; run `make run` once, then use .venv/bin/python manage.py")
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        print(f"Wrong configuration: {error}", file=sys.stderr)
+        sys.exit(WRONG_CONFIGURATION)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,1 @@
-"""The project's settings, from the environment."""
-
-from .base import *  # noqa: F403
+"""The project's settings: `site` reads the environment, `test` does not."""

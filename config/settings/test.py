@@ -1,10 +1,24 @@
-"""Settings of the test suite: SQLite in a file, since threads and child processes must see it."""
+"""Settings of the test suite. Whatever the developer's shell or .env says of a site is not read here.
+
+SQLite in a file, since threads and child processes must see it. `TEST_DATABASE_URL` names another database,
+`TEST_DATABASE_NAME` the file in which the suite makes its own.
+"""
 
 import os
 
 from .base import *  # noqa: F403
-from .base import BASE_DIR, DATABASES
+from .base import BASE_DIR
+from .env import Environment, mail_settings
 
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-DATABASES["default"]["TEST"] = {"NAME": os.environ.get("TEST_DATABASE_NAME") or BASE_DIR / "var" / "test.sqlite3"}
+env = Environment(os.environ)
+
+DEBUG = False
+SECRET_KEY = "test"
+ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+DATABASES = {"default": env.database("TEST_DATABASE_URL", "sqlite:///var/test-site.sqlite3", BASE_DIR)}
+DATABASES["default"]["TEST"] = {"NAME": env.text("TEST_DATABASE_NAME") or BASE_DIR / "var" / "test.sqlite3"}
 JOBS = {"QUEUES": "config.queues", "STRICT": True}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = "Esteira <no-reply@example.org>"
+globals().update(mail_settings({"BACKEND": "django.core.mail.backends.locmem.EmailBackend", "OPTIONS": {}}))
+CRM_WEBHOOK_URL = CRM_WEBHOOK_SECRET = ""

@@ -1,0 +1,225 @@
+"""Reads settings from the environment: typed, strict about nonsense, and clear about which variable is wrong.
+
+django-environ parses the URLs and the .env file. Reading single values is done here, because it takes a value that
+begins with `$` for the name of another variable, an unknown boolean for False and an empty URL for no database.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import django
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE = {"1", "true", "yes", "on"}
+FALSE = {"0", "false", "no", "off"}
+SQLITE = "django.db.backends.sqlite3"
+POSTGRESQL = "django.db.backends.postgresql"
+SQLITE_OPTIONS: dict[str, Any] = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864;",
+}
+
+
+def read_file(path: Path) -> dict[str, str]:
+    """What a .env file says; a file that is not there says nothing."""
+
+    class File(environ.Env):
+        ENVIRON: dict[str, str] = {}
+
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            File.read_env(file)
+    except FileNotFoundError:
+        pass
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"{path} cannot be read: {error}") from None
+    return File.ENVIRON
+
+
+class Environment:
+    """Variables by name. Spaces around a value do not count; an empty value counts as none."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.variables = variables
+
+    @classmethod
+    def of_site(cls, variables: Mapping[str, str], folder: Path) -> Environment:
+        """The process's variables, which win over those of the .env file in `folder` (or of `ENV_FILE`)."""
+        given = cls(variables)
+        path = folder / given.text("ENV_FILE", ".env")
+        filled = {name: value for name, value in variables.items() if value.strip()}
+        return cls({**read_file(path), **filled})
+
+    def text(self, name: str, default: str = "") -> str:
+        """The value as it stands."""
+        return self.variables.get(name, "").strip() or default
+
+    def boolean(self, name: str, default: bool = False) -> bool:
+        """True or False; anything but the known words is refused."""
+        value = self.text(name).lower()
+        if not value:
+            return default
+        if value in TRUE | FALSE:
+            return value in TRUE
+        raise ImproperlyConfigured(f"{name}={value!r} is not a yes or no; write one of: true, false, yes, no, on, off, 1, 0")
+
+    def integer(self, name: str, default: int, *, lowest: int = 0, highest: int = 2**31) -> int:
+        """A whole number within bounds."""
+        value = self.text(name)
+        if not value:
+            return default
+        try:
+            number = int(value)
+        except ValueError:
+            raise ImproperlyConfigured(f"{name}={value!r} is not a whole number") from None
+        if not lowest <= number <= highest:
+            raise ImproperlyConfigured(f"{name}={value!r}: expected {lowest} to {highest}")
+        return number
+
+    def seconds(self, name: str, default: float) -> float:
+        """A length of time in seconds; the engine checks its bounds."""
+        value = self.text(name)
+        if not value:
+            return default
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number) or number < 0:
+            raise ImproperlyConfigured(f"{name}={value!r} is not a number of seconds")
+        return number
+
+    def words(self, name: str, default: tuple[str, ...] = ()) -> list[str]:
+        """A list, separated by commas."""
+        return [word.strip() for word in self.text(name).split(",") if word.strip()] or list(default)
+
+    def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
+        """One of a few words, in capitals."""
+        value = self.text(name, default).upper()
+        if value not in choices:
+            raise ImproperlyConfigured(f"{name}={value!r} is not one of: {', '.join(choices)}")
+        return value
+
+    def web_address(self, name: str, default: str = "") -> str:
+        """An http or https address without the slash at its end, or nothing."""
+        value = self.text(name, default)
+        if not value:
+            return ""
+        try:
+            parts = urlsplit(value)
+            fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ImproperlyConfigured(f"{name}={value!r} is not an address like https://example.org")
+        return value.rstrip("/")
+
+    def database(self, name: str, default: str, folder: Path) -> dict[str, Any]:
+        """One entry of DATABASES. A relative SQLite path starts at `folder`; SQLite runs in WAL mode."""
+        with _naming(name, "a database address like sqlite:///file.sqlite3 or postgres://user:password@host/name"):
+            config: dict[str, Any] = environ.Env.db_url_config(self.text(name, default))
+            options = config.get("OPTIONS", {})
+            if config.get("ENGINE") == SQLITE:
+                if config["NAME"] == ":memory:":
+                    raise _Unfit("the workers are other processes and cannot see a database in memory")
+                return {
+                    "ENGINE": SQLITE,
+                    "NAME": folder / config["NAME"],
+                    "OPTIONS": {**SQLITE_OPTIONS, **options},
+                }
+            if config.get("ENGINE") != POSTGRESQL or not config["NAME"]:
+                raise _Unfit("only SQLite and PostgreSQL can hold the jobs")
+            if options:
+                config["OPTIONS"] = {key: _plain(value) for key, value in options.items()}
+        return {"CONN_HEALTH_CHECKS": True, **config}
+
+    def mail(self, name: str, default: str, folder: Path) -> dict[str, Any]:
+        """A mail backend as Django 6.1's `MAILERS` describes it: its class and its options."""
+        with _naming(name, "a mail address like smtp+tls://user:password@host:587 or filemail:///folder"):
+            config: dict[str, Any] = environ.Env.email_url_config(self.text(name, default))
+            backend: str = config["EMAIL_BACKEND"]
+            kind = backend.split(".")[-2]
+            if kind == "filebased":
+                return {"BACKEND": backend, "OPTIONS": {"file_path": str(folder / config["EMAIL_FILE_PATH"])}}
+            if kind != "smtp":
+                return {"BACKEND": backend, "OPTIONS": {}}
+            if not config["EMAIL_HOST"]:
+                raise _Unfit("it names no host")
+            tls, ssl = bool(config.get("EMAIL_USE_TLS")), bool(config.get("EMAIL_USE_SSL"))
+            return {
+                "BACKEND": backend,
+                "OPTIONS": {
+                    "host": config["EMAIL_HOST"],
+                    "port": config["EMAIL_PORT"] or (465 if ssl else 587 if tls else 25),
+                    "username": config["EMAIL_HOST_USER"] or "",
+                    "password": config["EMAIL_HOST_PASSWORD"] or "",
+                    "use_tls": tls,
+                    "use_ssl": ssl,
+                    "timeout": 20,
+                },
+            }
+
+    def redis(self) -> str:
+        """`REDIS_URL`, or an address made of `REDIS_HOST`, `REDIS_PORT` and `REDIS_PASSWORD`; nothing if unset."""
+        if host := self.text("REDIS_HOST"):
+            if self.text("REDIS_URL"):
+                raise ImproperlyConfigured("REDIS_URL and REDIS_HOST are both set; keep one of them")
+            password = self.text("REDIS_PASSWORD")
+            signed = f":{quote(password, safe='')}@" if password else ""
+            bracketed = f"[{host}]" if ":" in host else host
+            return f"redis://{signed}{bracketed}:{self.integer('REDIS_PORT', 6379, lowest=1, highest=65535)}/0"
+        url = self.text("REDIS_URL")
+        with _naming("REDIS_URL", "a Redis address like redis://:password@host:6379/0 (encode / and # in the password)"):
+            if url.startswith("valkey"):
+                url = "redis" + url.removeprefix("valkey")
+            parts = urlsplit(url)
+            database = parts.path.strip("/")
+            if url and (parts.scheme not in {"redis", "rediss", "unix"} or parts.port == 0):
+                raise _Unfit("unknown scheme or port")
+            if url and parts.scheme != "unix" and (not parts.hostname or (database and not database.isdecimal())):
+                raise _Unfit("no host, or a database that is not a number")
+        return url
+
+
+def mail_settings(backend: dict[str, Any]) -> dict[str, Any]:
+    """The settings that state one mail backend: Django 6.1 refuses `EMAIL_*` beside `MAILERS`, 5.2 knows no `MAILERS`.
+
+    `MAIL_FOLDER` is ours: where the file backend writes, or nothing.
+    """
+    folder = backend["OPTIONS"].get("file_path")
+    if django.VERSION >= (6, 1):
+        return {"MAIL_FOLDER": folder, "MAILERS": {"default": backend}}
+    old_names = {"username": "EMAIL_HOST_USER", "password": "EMAIL_HOST_PASSWORD"}
+    options = {old_names.get(name, f"EMAIL_{name.upper()}"): value for name, value in backend["OPTIONS"].items()}
+    return {"MAIL_FOLDER": folder, "EMAIL_BACKEND": backend["BACKEND"], **options}
+
+
+class _Unfit(ValueError):
+    """A value that cannot be used; the message says why and holds no part of the value."""
+
+
+@contextmanager
+def _naming(name: str, expected: str) -> Iterator[None]:
+    """Turn whatever goes wrong inside into one sentence that names the variable, and never its value (a password)."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            yield
+    except _Unfit as error:
+        raise ImproperlyConfigured(f"{name} cannot be used: {error}; expected {expected}") from None
+    except (ValueError, LookupError, TypeError, Warning, ImproperlyConfigured):
+        raise ImproperlyConfigured(f"{name} cannot be used: expected {expected}") from None
+
+
+def _plain(value: Any) -> Any:
+    """A query option as Python means it: `pool=true` is True, not a word."""
+    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value

@@ -1,0 +1,66 @@
+"""The settings of a running site, from its environment; docs/configuration.md explains each variable."""
+
+import os
+
+from django.core.exceptions import ImproperlyConfigured
+
+from .base import *  # noqa: F403
+from .base import BASE_DIR
+from .env import Environment, mail_settings
+
+env = Environment.of_site(os.environ, BASE_DIR)
+
+# The site
+
+DEBUG = env.boolean("DEBUG")
+SECRET_KEY = env.text("SECRET_KEY", "development-only" if DEBUG else "")
+if not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "SECRET_KEY is not set; give it 50 random characters, or set DEBUG=true for development (`make run` does)"
+    )
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]") if DEBUG else ())
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+SECURE_SSL_REDIRECT = env.boolean("SECURE_SSL_REDIRECT", not DEBUG)
+SECURE_HSTS_SECONDS = env.integer("SECURE_HSTS_SECONDS", 0 if DEBUG else 31_536_000)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
+if env.boolean("TRUST_PROXY"):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# Data and jobs
+
+DATABASES = {"default": env.database("DATABASE_URL", "sqlite:///var/esteira.sqlite3", BASE_DIR)}
+JOBS = {
+    "QUEUES": "config.queues",
+    "NAMESPACE": env.text("JOBS_NAMESPACE", "esteira"),
+    "REDIS_URL": env.redis(),
+    "LEASE": env.seconds("JOBS_LEASE", 30),
+    "GRACE": env.seconds("JOBS_GRACE", 30),
+    "UNKNOWN_GRACE": env.seconds("JOBS_UNKNOWN_GRACE", 900),
+    "ALLOW_NETWORK_FILE_SYSTEM": env.boolean("JOBS_ALLOW_NETWORK_FILE_SYSTEM"),
+}
+if JOBS["REDIS_URL"] and not DEBUG and not env.text("JOBS_NAMESPACE"):
+    raise ImproperlyConfigured(
+        "JOBS_NAMESPACE is not set; with Redis in production it keeps this site's jobs apart from other sites' jobs"
+    )
+
+# Mail and providers
+
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Esteira <no-reply@localhost>")
+globals().update(mail_settings(env.mail("EMAIL_URL", "filemail:///var/mail", BASE_DIR)))
+CRM_WEBHOOK_URL = env.web_address("CRM_WEBHOOK_URL")
+CRM_WEBHOOK_SECRET = env.text("CRM_WEBHOOK_SECRET")
+
+# Logs: one line a fact, on standard error
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {
+        "handlers": ["console"],
+        "level": env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
+    },
+    "loggers": {"django.db.backends": {"level": "INFO"}},
+}
