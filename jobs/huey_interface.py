@@ -122,7 +122,7 @@ QUEUE_OPTIONS_REFUSED: Mapping[str, str] = {
 }
 
 #: Names of the package `huey`: classes and functions
-PACKAGE_KEPT = frozenset({"Huey", "crontab", "exceptions"})
+PACKAGE_KEPT = frozenset({"CancelExecution", "Error", "Huey", "RetryTask", "crontab"})
 PACKAGE_REFUSED: Mapping[str, str] = {
     "BlackHoleHuey": "define queues with jobs.Queue",
     "CySqliteHuey": "define queues with jobs.Queue",

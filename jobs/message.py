@@ -6,7 +6,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 from django.db.models import Model, QuerySet
@@ -136,8 +136,10 @@ class Signature:
         self._refuse_models(name, value)
         try:
             # a str is taken for a UUID, a date or a Decimal, as JSON would carry it
-            plain = msgspec.to_builtins(value)
+            plain = msgspec.to_builtins(value, enc_hook=lambda item: self._refuse_item(name, item))
             msgspec.convert(plain, annotation, strict=True)
+        except InvalidArguments:
+            raise
         except msgspec.ValidationError as error:
             raise InvalidArguments(f"{self.name}: argument {name}={self._quoted(name, value)}: {self._masked(name, error)}") from None
         except TypeError as error:
@@ -175,6 +177,10 @@ class Signature:
             )
         if isinstance(value, QuerySet):
             raise InvalidArguments(f"{self.name}: argument {name} is a QuerySet; pass a list of ids")
+
+    def _refuse_item(self, name: str, item: Any) -> NoReturn:
+        self._refuse_models(name, item)
+        raise TypeError(f"a {type(item).__name__} is no JSON")
 
     def _check_plain(self, name: str, value: Any) -> None:
         self._refuse_models(name, value)

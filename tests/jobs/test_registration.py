@@ -1,0 +1,88 @@
+"""What cannot work as a task is refused when it is registered."""
+
+from __future__ import annotations
+
+import pytest
+from huey import crontab
+
+from jobs import Queue
+from jobs.errors import InvalidTask, NotSupported
+from jobs.message import RESERVED_PARAMETERS
+
+
+@pytest.mark.parametrize("parameter", sorted(RESERVED_PARAMETERS))
+def test_a_parameter_with_a_name_of_hueys_call_syntax_is_refused(queue: Queue, parameter: str) -> None:
+    scope: dict[str, object] = {"__name__": __name__}
+    exec(f"def taken({parameter}): ...", scope)  # noqa: S102 - nine functions that differ in one name
+    with pytest.raises(InvalidTask, match=parameter):
+        queue.task()(scope["taken"])  # type: ignore[arg-type]
+
+
+def test_an_async_function_is_refused(queue: Queue) -> None:
+    async def later() -> None: ...
+
+    with pytest.raises(InvalidTask, match="async"):
+        queue.task()(later)
+
+
+def test_the_same_name_twice_is_refused(queue: Queue) -> None:
+    @queue.task(name="mail.send")
+    def first() -> None: ...
+
+    with pytest.raises((InvalidTask, ValueError), match="mail.send"):
+
+        @queue.task(name="mail.send")
+        def second() -> None: ...
+
+
+def test_an_alias_that_is_taken_is_refused(queue: Queue) -> None:
+    @queue.task(name="mail.send")
+    def first() -> None: ...
+
+    with pytest.raises(InvalidTask, match="mail.send"):
+
+        @queue.task(name="mail.post", aliases=["mail.send"])
+        def second() -> None: ...
+
+
+def test_a_task_is_found_by_its_earlier_name(queue: Queue) -> None:
+    @queue.task(name="mail.post", aliases=["mail.send"])
+    def post() -> None: ...
+
+    assert queue.find_task("mail.send") is post
+
+
+def test_the_decorator_without_parentheses_is_refused_with_the_right_spelling(queue: Queue) -> None:
+    def plain() -> None: ...
+
+    with pytest.raises(InvalidTask, match=r"@test_lane.task\(\)"):
+        queue.task(plain)
+
+
+@pytest.mark.parametrize("option", ["retries", "retry_delay", "retry_backoff", "expires"])
+def test_hueys_retry_options_are_refused_with_the_remedy(queue: Queue, option: str) -> None:
+    with pytest.raises(NotSupported, match="use "):
+        queue.task(**{option: 1})
+
+
+def test_personal_must_name_a_parameter(queue: Queue) -> None:
+    with pytest.raises(InvalidTask, match="mesage"):
+
+        @queue.task(personal=("mesage",))
+        def send(message: str) -> None: ...
+
+
+def test_a_periodic_task_takes_no_arguments(queue: Queue) -> None:
+    with pytest.raises(InvalidTask, match="without arguments"):
+
+        @queue.periodic_task(crontab())
+        def report(day: str) -> None: ...
+
+
+def test_a_task_of_an_installed_app_is_named_after_the_app() -> None:
+    from jobs.task import task_name
+
+    def fake() -> None: ...
+
+    fake.__module__ = "emails.tasks"
+    assert task_name(fake) == "emails.fake"
