@@ -17,6 +17,7 @@ class ContentSecurityPolicy:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        """The response, with the policy."""
         response = self.get_response(request)
         # Django's own pages for a developer's mistakes carry their style and script within them.
         if not (settings.DEBUG and response.status_code in {404, 500}):

@@ -70,7 +70,7 @@ class Environment:
             return default
         if value in TRUE | FALSE:
             return value in TRUE
-        raise ImproperlyConfigured(f"{name}={value!r} is not a yes or no; write one of: true, false, yes, no, on, off, 1, 0")
+        raise ImproperlyConfigured(f"{name}={value!r} is neither true nor false; write one of these words")
 
     def integer(self, name: str, default: int, *, lowest: int = 0, highest: int = 2**31) -> int:
         """A whole number within bounds."""
@@ -178,7 +178,7 @@ class Environment:
             bracketed = f"[{host}]" if ":" in host else host
             return f"redis://{signed}{bracketed}:{self.integer('REDIS_PORT', 6379, lowest=1, highest=65535)}/0"
         url = self.text("REDIS_URL")
-        with _naming("REDIS_URL", "a Redis address like redis://:password@host:6379/0 (encode / and # in the password)"):
+        with _naming("REDIS_URL", "a Redis address like redis://:password@host:6379/0 (encode / and #)"):
             if url.startswith("valkey"):
                 url = "redis" + url.removeprefix("valkey")
             parts = urlsplit(url)
