@@ -91,6 +91,9 @@ class Cursor(Protocol):
     def execute(self, sql: str, params: Any = ..., /) -> Any:
         """Run one statement."""
 
+    def executemany(self, sql: str, params: Any, /) -> Any:
+        """Run one statement for each set of parameters."""
+
     def fetchall(self) -> list[Any]:
         """The rows of the last statement."""
 
@@ -106,6 +109,12 @@ def insert_rows(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob], state: 
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.executemany(_INSERT_JOB[connection.vendor], rows)
     return [ready_at(job, now) for job in jobs]
+
+
+def insert_row_unless_taken(cursor: Cursor, vendor: str, values: Mapping[str, Any]) -> bool:
+    """Insert one new job; False: its id or its key is taken, and nothing happened."""
+    cursor.execute(_INSERT_JOB[vendor] + "ON CONFLICT DO NOTHING RETURNING id", values)
+    return bool(cursor.fetchall())
 
 
 def read_pending(

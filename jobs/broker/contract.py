@@ -45,7 +45,8 @@ class Broker(Protocol):
         """Take jobs in, all or none of a call, answers in order. Idempotent by (id, run).
 
         A job whose key is held by another live job of its queue is not taken; the answer names the holder. Of two jobs
-        in one call with the same key the first wins.
+        in one call with the same key the first wins. A higher run of a dead letter begins that run, with fresh counters;
+        a known id in any other state is left as it is.
         """
 
     def register(self, worker: WorkerRecord, lease: float) -> None:
@@ -71,8 +72,9 @@ class Broker(Protocol):
         Settle: counts only where the job is still active under the settlement's token; every ending frees the key,
         writes the attempt and the queue's counters. Claim: due jobs by (priority, ready_at, id), none while the queue
         is paused or told to wait, no more than the rate limit and the global concurrency grant, and only for a worker
-        whose lease has not ended (else nothing is claimed). A job lost `alone_after` times is claimed only with
-        `alone=True`, and such a claim takes only those. Cancelled-while-active jobs that come back end as cancelled.
+        whose lease has not ended (else nothing is claimed). A job whose `expires_at` has passed is not claimed: it ends
+        as expired. A job lost `alone_after` times is claimed only with `alone=True`, and such a claim takes only those.
+        Cancelled-while-active jobs that come back end as cancelled.
         """
 
     def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> bool:
@@ -93,7 +95,7 @@ class Broker(Protocol):
         whose `expires_at` has passed. Job `dead_after` times lost: a dead letter."""
 
     def waits_alone(self, queues: Sequence[str]) -> frozenset[str]:
-        """Those of the queues that hold a due job which must run alone, and no such job is active now."""
+        """Those of the queues that hold a due job which must run alone, where no such job is active and no pause holds."""
 
     def cancel(self, job_id: UUID, reason: str) -> CancelAnswer | None:
         """Cancel a queued job or dead letter, ask an active one. None: the broker does not know the job."""

@@ -1,0 +1,240 @@
+"""The broker on the project's own database: the Job table is the queue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections, transaction
+
+from ... import clock
+from ...policy import QueuePolicy
+from ...rows import MAX_REASON, expires_at, job_values, moment_of, ready_at, text_of
+from ...states import State
+from ..records import (
+    CancelAnswer,
+    Exchange,
+    NewJob,
+    Pushed,
+    PushStatus,
+    QueueCounts,
+    Reaped,
+    Renewal,
+    Settlement,
+    WorkerRecord,
+)
+from . import claim as claiming
+from . import giveback
+from .connection import JobsDatabase, Trip
+from .settle import settle_all, token_number
+
+#: Where a number of `counts` stops.
+COUNT_LIMIT = 10_000
+
+
+class DatabaseBroker:
+    """Keeps the live jobs in the database of one alias. See `jobs.broker.contract`."""
+
+    rows_are_the_queue = True
+
+    def __init__(self, alias: str) -> None:
+        vendor = connections[alias].vendor
+        if vendor != "sqlite":
+            raise ImproperlyConfigured(
+                f"DATABASES[{alias!r}] is {vendor}; this version keeps jobs in SQLite: use a sqlite:/// DATABASE_URL"
+            )
+        self._alias = alias
+        self._database = JobsDatabase(alias)
+
+    def now(self) -> datetime:
+        """The machine's time: on SQLite there is one machine."""
+        return clock.now()
+
+    def push(self, jobs: Sequence[NewJob]) -> list[Pushed]:
+        """Take jobs in, all or none; see the contract."""
+        if not jobs:
+            return []
+        with self._database.write_synced() as trip:
+            return [_take(trip, job) for job in jobs]
+
+    def register(self, worker: WorkerRecord, lease: float) -> None:
+        """Make a process known, with a lease."""
+        with self._database.write() as trip:
+            trip.run(
+                "register_worker",
+                id=worker.id.hex,
+                kind=worker.kind,
+                queue=worker.queue,
+                host=worker.host,
+                pid=worker.pid,
+                concurrency=worker.concurrency,
+                now=text_of(trip.now),
+                lease_until=text_of(trip.now + timedelta(seconds=lease)),
+            )
+
+    def renew(self, workers: Sequence[UUID], lease: float) -> Renewal:
+        """Let leases end later; see the contract."""
+        if not workers:
+            return Renewal()
+        ids = json.dumps([worker.hex for worker in workers])
+        with self._database.write() as trip:
+            until = trip.now + timedelta(seconds=lease)
+            alive = trip.run("renew_workers", ids=ids, now=text_of(trip.now), lease_until=text_of(until))
+            asked = trip.run("read_cancel_requests", ids=ids)
+        return Renewal(frozenset(UUID(id) for (id,) in alive), frozenset(UUID(id) for (id,) in asked))
+
+    def exchange(
+        self,
+        worker: UUID,
+        policy: QueuePolicy,
+        settlements: Sequence[Settlement],
+        wanted: int,
+        *,
+        alone: bool = False,
+    ) -> Exchange:
+        """Settle and claim in one transaction; without anything to do it only reads. See the contract."""
+        if not settlements:
+            if wanted <= 0:
+                return Exchange()
+            with self._database.read() as trip:
+                possible, wait = claiming.look(trip, policy, alone)
+            if not possible:
+                return Exchange(wait=wait)
+        with self._database.write() as trip:
+            found = trip.run("read_worker", worker=worker.hex, now=text_of(trip.now))
+            label, may_claim = (f"{found[0][0]}:{found[0][1]}", found[0][2]) if found else ("", False)
+            settled = settle_all(trip, worker, label, settlements)
+            claimed = claiming.Claim()
+            if may_claim and wanted > 0:
+                claimed = claiming.claim(trip, worker, policy, wanted, alone)
+            trip.write_counts()
+            claiming.save_grants(trip, policy.name, claimed)
+        return Exchange(settled, claimed.jobs, claimed.wait)
+
+    def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> bool:
+        """Settle one job in the caller's transaction; see the contract."""
+        if not self._database.django.in_atomic_block:
+            raise transaction.TransactionManagementError(
+                f"settle_in_transaction needs an open transaction.atomic(using={self._alias!r})"
+            )
+        with self._database.write_synced() as trip:
+            return settle_all(trip, worker, giveback.read_label(trip, worker), [settlement])[0]
+
+    def holds(self, job_id: UUID, token: str) -> bool:
+        """Whether the job is still active under this token."""
+        number = token_number(token)
+        with self._database.read() as trip:
+            return number is not None and bool(trip.run("read_hold", id=job_id.hex, token=number))
+
+    def release(self, worker: UUID, *, lost: bool) -> int:
+        """End a dead process's lease and give its jobs back; see the contract."""
+        with self._database.write() as trip:
+            return len(giveback.give_back(trip, worker.hex, giveback.read_label(trip, worker), lost=lost))
+
+    def reap(self, grace: float = 0.0) -> Reaped:
+        """Give back what the silent hold, and end what came too late; at most 1,000 expired jobs a call."""
+        with self._database.write() as trip:
+            return giveback.reap(trip, grace)
+
+    def waits_alone(self, queues: Sequence[str]) -> frozenset[str]:
+        """Which queues need a process for a job that must run alone; see the contract."""
+        with self._database.read() as trip:
+            found = trip.run("read_alone_queues", queues=json.dumps(list(queues)), now=text_of(trip.now))
+        return frozenset(queue for (queue,) in found)
+
+    def cancel(self, job_id: UUID, reason: str) -> CancelAnswer | None:
+        """Cancel a waiting job or a dead letter, ask an active one; see the contract."""
+        with self._database.write_synced() as trip:
+            values = {"id": job_id.hex, "reason": reason[:MAX_REASON]}
+            now = text_of(trip.now)
+            cancelled = trip.run("cancel_waiting", **values, now=now)
+            if cancelled:
+                trip.count(cancelled[0][0], cancelled=1)
+                return CancelAnswer.CANCELLED
+            # not counted: this job was counted when it failed
+            if trip.run("discard_failed", **values, now=now):
+                return CancelAnswer.CANCELLED
+            if trip.run("request_cancel", **values):
+                return CancelAnswer.ASKED
+            return CancelAnswer.ENDED if trip.run("read_job", id=job_id.hex, now=now) else None
+
+    def promote(self, job_id: UUID) -> bool:
+        """Make a queued job due now; False: it is not queued, or is due already."""
+        with self._database.write_synced() as trip:
+            return bool(trip.run("promote_job", id=job_id.hex, now=text_of(trip.now)))
+
+    def pause(self, queue: str) -> None:
+        """A claim begun after this returned takes nothing from the queue."""
+        with self._database.write_synced() as trip:
+            trip.run("pause_queue", queue=queue, now=text_of(trip.now))
+
+    def resume(self, queue: str) -> None:
+        """End a pause and what a provider's "slow down" had asked for."""
+        with self._database.write_synced() as trip:
+            trip.run("resume_queue", queue=queue)
+
+    def counts(self, queue: str) -> QueueCounts:
+        """The queue's live jobs in numbers; each stops counting at 10,000."""
+        with self._database.read() as trip:
+            waiting, scheduled, active = trip.run("count_live_jobs", queue=queue, now=text_of(trip.now))[0]
+            heads = trip.run("read_heads", queue=queue) + trip.run("read_alone_heads", queue=queue)
+            found = trip.run("read_queue", queue=queue)
+        due = [moment for _, head in heads if head is not None and (moment := moment_of(head)) <= trip.now]
+        paused, wait_until, _ = found[0] if found else (False, None, "")
+        held = wait_until is not None and moment_of(wait_until) > trip.now
+        return QueueCounts(
+            waiting=min(waiting, COUNT_LIMIT),
+            scheduled=min(scheduled, COUNT_LIMIT),
+            active=active,
+            oldest_ready_at=min(due, default=None),
+            paused=bool(paused),
+            blocked_until=moment_of(wait_until) if held else None,
+        )
+
+    def close(self) -> None:
+        """Close the broker's own connection; the next call opens it again."""
+        self._database.close()
+
+
+def _take(trip: Trip, job: NewJob) -> Pushed:
+    if trip.insert(job_values(job, State.QUEUED, trip.now)):
+        return Pushed(job.id, PushStatus.ACCEPTED)
+    found = trip.run("read_job", id=job.id.hex, now=text_of(trip.now))
+    if not found:
+        return _duplicate(trip, job)
+    run, state, has_expired = found[0]
+    if run == job.run and state == State.PENDING:
+        if has_expired:
+            trip.run("expire_pending", id=job.id.hex, run=run, now=text_of(trip.now))
+            trip.count(job.queue, expired=1)
+            return Pushed(job.id, PushStatus.ACCEPTED)
+        moved = trip.run("queue_pending", id=job.id.hex, run=run, queue=job.queue, key=job.key)
+    elif run < job.run and state == State.FAILED:
+        moved = _take_next_run(trip, job)
+    else:
+        return Pushed(job.id, PushStatus.KNOWN)
+    return Pushed(job.id, PushStatus.ACCEPTED) if moved else _duplicate(trip, job)
+
+
+def _take_next_run(trip: Trip, job: NewJob) -> bool:
+    expires = expires_at(job, trip.now)
+    moved = trip.run(
+        "queue_next_run",
+        id=job.id.hex,
+        run=job.run,
+        queue=job.queue,
+        key=job.key,
+        priority=job.priority,
+        message=job.message,
+        ready_at=text_of(ready_at(job, trip.now)),
+        expires_at=None if expires is None else text_of(expires),
+    )
+    return bool(moved)
+
+
+def _duplicate(trip: Trip, job: NewJob) -> Pushed:
+    holder = trip.run("read_key_holder", queue=job.queue, key=job.key)
+    return Pushed(job.id, PushStatus.DUPLICATE, UUID(holder[0][0]) if holder else None)

@@ -1,0 +1,164 @@
+"""Claiming: which jobs of a queue may start now, and how long there is nothing to start."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from ... import clock
+from ...policy import QueuePolicy
+from ...rows import moment_of, text_of, uuid_of
+from ..contract import PACE_GUARD
+from ..records import ClaimedJob
+from .connection import Trip
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many jobs the queue may start now, and for how long not one more. `grants`: [moment, number] pairs."""
+
+    slots: int
+    wait: float | None = None
+    grants: Sequence[tuple[float, int]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a claim brought. `grants` is to be saved as late in the transaction as can be."""
+
+    jobs: tuple[ClaimedJob, ...] = ()
+    wait: float | None = None
+    grants: Sequence[tuple[float, int]] | None = None
+
+
+def look(trip: Trip, policy: QueuePolicy, alone: bool) -> tuple[bool, float | None]:
+    """Whether a claim could bring something, and else for how long not; only reads."""
+    due, wait = _heads(trip, policy.name, alone)
+    if not due:
+        return False, wait
+    room = _room(trip, policy)
+    return room.slots > 0, room.wait
+
+
+def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: bool) -> Claim:
+    """Claim up to `wanted` jobs for a worker whose lease lasts."""
+    room = _room(trip, policy)
+    slots = min(wanted, room.slots)
+    if slots <= 0:
+        return Claim(wait=room.wait)
+    for (queue,) in trip.run("expire_jobs", queue=policy.name, now=text_of(trip.now)):
+        trip.count(queue, expired=1)
+    due, wait = _heads(trip, policy.name, alone)
+    jobs: list[ClaimedJob] = []
+    for priority in due:
+        jobs += _claim_priority(trip, worker, policy.name, priority, slots - len(jobs), alone)
+        if len(jobs) == slots:
+            break
+    if len(jobs) < slots:
+        # the due ones hid what comes after them
+        wait = _heads(trip, policy.name, alone)[1] if due else wait
+    else:
+        wait = 0.0 if slots == wanted else _pace_wait(policy, [*room.grants, (_seconds(trip.now), slots)], trip.now)
+    return Claim(tuple(jobs), wait, room.grants if policy.rate_limit and jobs else None)
+
+
+def save_grants(trip: Trip, queue: str, claimed: Claim) -> None:
+    """Write down that slots were taken, at the latest moment before the commit: starts can only come after it."""
+    if claimed.grants is not None:
+        grants = [*claimed.grants, (_seconds(clock.now()), len(claimed.jobs))]
+        trip.run("save_grants", queue=queue, grants=json.dumps(grants))
+
+
+def _heads(trip: Trip, queue: str, alone: bool) -> tuple[list[int], float | None]:
+    """The priorities that hold a due job, in order, and the seconds until the first job of the others is due."""
+    due: list[int] = []
+    to_come: list[datetime] = []
+    for priority, head in trip.run("read_alone_heads" if alone else "read_heads", queue=queue):
+        if head is None:
+            continue
+        ready_at = moment_of(head)
+        if ready_at <= trip.now:
+            due.append(priority)
+        else:
+            to_come.append(ready_at)
+    return sorted(due), (min(to_come) - trip.now).total_seconds() if to_come else None
+
+
+def _room(trip: Trip, policy: QueuePolicy) -> Room:
+    found = trip.run("read_queue", queue=policy.name)
+    paused, wait_until, stored = found[0] if found else (False, None, "[]")
+    if paused:
+        return Room(0)
+    if wait_until is not None and moment_of(wait_until) > trip.now:
+        return Room(0, (moment_of(wait_until) - trip.now).total_seconds())
+    slots: int | None = None
+    grants: list[tuple[float, int]] = []
+    if policy.rate_limit is not None:
+        now, window = _seconds(trip.now), policy.rate_limit.per + PACE_GUARD
+        # a grant from the future (the clock was set back) counts as made now, else it would block for as long
+        grants = [(min(at, now), number) for at, number in json.loads(stored) if at > now - window]
+        slots = policy.rate_limit.limit - sum(number for _, number in grants)
+        if slots <= 0:
+            return Room(0, _pace_wait(policy, grants, trip.now), grants)
+    if policy.global_concurrency is not None:
+        free = policy.global_concurrency - trip.run("count_active", queue=policy.name)[0][0]
+        slots = free if slots is None else min(slots, free)
+    return Room(max(0, slots) if slots is not None else 1_000_000, None, grants)
+
+
+def _pace_wait(policy: QueuePolicy, grants: Sequence[tuple[float, int]], now: datetime) -> float | None:
+    """The seconds until the pace grants one more; None: it is not the pace that stops the queue."""
+    if policy.rate_limit is None or sum(number for _, number in grants) < policy.rate_limit.limit:
+        return None
+    return max(0.0, grants[0][0] + policy.rate_limit.per + PACE_GUARD - _seconds(now))
+
+
+def _claim_priority(
+    trip: Trip, worker: UUID, queue: str, priority: int, wanted: int, alone: bool
+) -> list[ClaimedJob]:
+    claimed = trip.run(
+        "claim_alone_jobs" if alone else "claim_jobs",
+        worker=worker.hex,
+        queue=queue,
+        priority=priority,
+        wanted=wanted,
+        now=text_of(trip.now),
+    )
+    jobs = [_claimed_job(row, queue, trip.now) for row in claimed]
+    # RETURNING has no order
+    return sorted(jobs, key=lambda job: (job.ready_at, job.id))
+
+
+def _claimed_job(row: Sequence[Any], queue: str, now: datetime) -> ClaimedJob:
+    (
+        id, run, task, message, priority, token, attempts, starts, lost, ready_at, key, expires_at, unknown_since,
+        event, event_id, about_type, about_id,
+    ) = row  # fmt: skip
+    return ClaimedJob(
+        id=UUID(id),
+        run=run,
+        queue=queue,
+        task=task,
+        message=message,
+        priority=priority,
+        token=str(token),
+        attempts=attempts,
+        starts=starts,
+        lost=lost,
+        ready_at=moment_of(ready_at),
+        claimed_at=now,
+        key=key,
+        expires_at=None if expires_at is None else moment_of(expires_at),
+        unknown_since=None if unknown_since is None else moment_of(unknown_since),
+        event=event,
+        event_id=uuid_of(event_id),
+        about=(about_type, about_id) if about_type else None,
+    )
+
+
+def _seconds(moment: datetime) -> float:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(seconds=1)

@@ -1,0 +1,184 @@
+"""How the broker reaches SQLite: by one connection of its own for each process, or by Django's.
+
+Its own connection does the workers' traffic and need not sync each commit (WAL with synchronous=NORMAL survives the
+death of any process). What people ask for goes through Django's connection, which syncs. A thread whose Django
+connection is in a transaction does everything there: it alone may hold the write lock, and only it sees its rows.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ... import clock, rows
+from .statements import load_statements
+
+#: How long to wait for SQLite's write lock, in seconds; the busy handler is unfair, so a short wait would fail in vain.
+LOCK_TIMEOUT = 20.0
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=NORMAL",
+    "PRAGMA journal_size_limit=67108864",
+    "PRAGMA foreign_keys=OFF",
+)
+_all_of_this_process: weakref.WeakSet[JobsDatabase] = weakref.WeakSet()
+#: Connections inherited over fork: to close them here could harm the parent's files.
+_inherited: list[sqlite3.Connection] = []
+
+
+class Trip:
+    """One transaction, or one plain look, on the jobs' database. `now` was read once the lock was held."""
+
+    __slots__ = ("_counts", "_cursor", "_statements", "_vendor", "now", "waited")
+
+    def __init__(self, cursor: rows.Cursor, vendor: str, waited: float = 0.0) -> None:
+        self.now: datetime = clock.now()
+        self.waited = waited
+        self._cursor = cursor
+        self._vendor = vendor
+        self._statements: Mapping[str, str] = load_statements(vendor)
+        self._counts: dict[str, dict[str, int]] = {}
+
+    def run(self, statement: str, **values: Any) -> list[Any]:
+        """Run one SQL file and return all its rows."""
+        self._cursor.execute(self._statements[statement], values)
+        return self._cursor.fetchall()
+
+    def run_each(self, statement: str, values: Iterable[Mapping[str, Any]]) -> None:
+        """Run one SQL file for each set of values."""
+        self._cursor.executemany(self._statements[statement], list(values))
+
+    def insert(self, values: Mapping[str, Any]) -> bool:
+        """Insert a job row; False: its id or its key is taken."""
+        return rows.insert_row_unless_taken(self._cursor, self._vendor, values)
+
+    def count(self, queue: str, **numbers: int) -> None:
+        """Add to the queue's counters; written by `write_counts`."""
+        sums = self._counts.setdefault(queue, {})
+        for name, number in numbers.items():
+            sums[name] = sums.get(name, 0) + number
+
+    def write_counts(self) -> None:
+        """Write what `count` gathered, one row a queue."""
+        for queue, sums in self._counts.items():
+            rows.add_counts(self._cursor, self._vendor, queue, self.now, sums)
+        self._counts.clear()
+
+
+class JobsDatabase:
+    """The database that holds the jobs."""
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+        self._lock = threading.RLock()
+        self._own: sqlite3.Connection | None = None
+        self._own_name = ""
+        _all_of_this_process.add(self)
+
+    @property
+    def django(self) -> BaseDatabaseWrapper:
+        """Django's connection of this thread."""
+        return connections[self._alias]
+
+    @contextmanager
+    def write(self) -> Iterator[Trip]:
+        """A transaction of the workers' traffic."""
+        if self._must_use_django():
+            with self.write_synced() as trip:
+                yield trip
+            return
+        with self.django.wrap_database_errors, self._lock:
+            connection = self._open()
+            begun = clock.monotonic()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                trip = Trip(connection.cursor(), "sqlite", clock.monotonic() - begun)
+                yield trip
+                trip.write_counts()
+                connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back(connection)
+                raise
+
+    @contextmanager
+    def write_synced(self) -> Iterator[Trip]:
+        """A transaction of what people ask for, on Django's connection: part of the caller's, if there is one."""
+        with transaction.atomic(using=self._alias), self.django.cursor() as cursor:
+            trip = Trip(cursor, self.django.vendor)
+            yield trip
+            trip.write_counts()
+
+    @contextmanager
+    def read(self) -> Iterator[Trip]:
+        """A plain look, without a transaction: each statement sees what is committed by then."""
+        if self._must_use_django():
+            with self.django.cursor() as cursor:
+                yield Trip(cursor, self.django.vendor)
+            return
+        with self.django.wrap_database_errors, self._lock:
+            yield Trip(self._open().cursor(), "sqlite")
+
+    def close(self) -> None:
+        """Close the broker's own connection."""
+        with self._lock:
+            if self._own is not None:
+                self._own.close()
+                self._own = None
+
+    def _must_use_django(self) -> bool:
+        django = self.django
+        if django.in_atomic_block or (django.connection is not None and not django.autocommit):
+            return True
+        # between connections an in-memory database locks whole tables and does not wait
+        return _is_in_memory(str(django.settings_dict["NAME"]))
+
+    def _open(self) -> sqlite3.Connection:
+        name = str(self.django.settings_dict["NAME"])
+        if self._own is not None and self._own_name != name:
+            self.close()
+        if self._own is None:
+            connection = sqlite3.connect(
+                name, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=256, uri=True
+            )
+            try:
+                for pragma in _PRAGMAS:
+                    connection.execute(pragma).fetchall()
+            except BaseException:
+                connection.close()
+                raise
+            self._own, self._own_name = connection, name
+        return self._own
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self.close()
+
+    def _leave_to_parent(self) -> None:
+        self._lock = threading.RLock()
+        if self._own is not None:
+            _inherited.append(self._own)
+            self._own = None
+
+
+def _is_in_memory(name: str) -> bool:
+    return name == ":memory:" or "mode=memory" in name
+
+
+def _after_fork() -> None:
+    for database in list(_all_of_this_process):
+        database._leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,133 @@
+"""Settling: what an outcome makes of an active job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from ...models import AttemptOutcome
+from ...rows import MAX_REASON, text_of
+from ...states import State
+from ..records import Completed, Expired, Failed, GivenUp, HandedBack, Outcome, Postponed, Retried, Settlement
+from .connection import Trip
+
+#: How the start that led to an outcome is called in the history.
+_ATTEMPT_OUTCOME: dict[type[Outcome], str] = {
+    Completed: AttemptOutcome.COMPLETED.value,
+    Retried: AttemptOutcome.FAILED.value,
+    Failed: AttemptOutcome.FAILED.value,
+    Postponed: AttemptOutcome.POSTPONED.value,
+    HandedBack: AttemptOutcome.HANDED_BACK.value,
+    Expired: AttemptOutcome.HANDED_BACK.value,
+    GivenUp: AttemptOutcome.CANCELLED.value,
+}
+_BURNS_AN_ATTEMPT = (Completed, Retried, Failed)
+
+
+def settle_all(trip: Trip, worker: UUID, label: str, settlements: Sequence[Settlement]) -> tuple[bool, ...]:
+    """Settle in order; False where the job is no longer this worker's under that token."""
+    answers: list[bool] = []
+    attempts: list[dict[str, Any]] = []
+    for settlement in settlements:
+        state = _move(trip, worker, settlement)
+        answers.append(state is not None)
+        if state is not None:
+            _count(trip, settlement, state)
+            if settlement.started_at is not None:
+                attempts.append(_attempt(settlement, label, trip.now))
+    if attempts:
+        trip.run_each("insert_attempt", attempts)
+    return tuple(answers)
+
+
+def token_number(token: str) -> int | None:
+    """The number in a token; None if no claim of this broker can have made it."""
+    return int(token) if token.isascii() and token.isdigit() and len(token) <= 18 else None
+
+
+def _move(trip: Trip, worker: UUID, settlement: Settlement) -> State | None:
+    """Make the move that the outcome asks for; returns the state reached, or None if the settlement does not count."""
+    job, outcome, now = settlement.job, settlement.outcome, trip.now
+    token = token_number(job.token)
+    if token is None:
+        return None
+    started_at = settlement.started_at
+    known: dict[str, Any] = {
+        "id": job.id.hex,
+        "token": token,
+        "worker": worker.hex,
+        "started": int(started_at is not None),
+        "started_at": None if started_at is None else text_of(started_at),
+        "ended_at": text_of(settlement.ended_at or now),
+    }
+    match outcome:
+        case Completed(result):
+            moved = trip.run("complete_job", **known, result=result)
+        case Retried(delay, error):
+            moved = trip.run("retry_job", **known, ready_at=_after(now, delay), error=error)
+        case Failed(error, _, attempted):
+            moved = trip.run("fail_job", **known, attempted=int(attempted), error=error)
+        case GivenUp(reason):
+            moved = trip.run("give_up_job", **known, reason=reason[:MAX_REASON])
+        case Postponed(delay, reason, whole_queue):
+            moved = _hand_back(trip, known, _after(now, delay), reason)
+            if moved and whole_queue:
+                trip.run("hold_queue", queue=job.queue, until=_after(now, delay))
+        case HandedBack(reason, back_in, unknown):
+            moved = _hand_back(trip, known, None if back_in is None else _after(now, back_in), reason, unknown)
+        case Expired():
+            moved = _hand_back(trip, known, None, "")
+            if moved and moved[0][0] == State.QUEUED:
+                moved = trip.run("expire_job", id=job.id.hex, now=text_of(now))
+    return State(moved[0][0]) if moved else None
+
+
+def _hand_back(trip: Trip, known: dict[str, Any], ready_at: str | None, reason: str, unknown: bool = False) -> list[Any]:
+    return trip.run(
+        "hand_back_job",
+        **known,
+        ready_at=ready_at,
+        reason=reason[:MAX_REASON],
+        unknown=int(unknown),
+        now=text_of(trip.now),
+    )
+
+
+def _count(trip: Trip, settlement: Settlement, state: State) -> None:
+    job, started_at = settlement.job, settlement.started_at
+    numbers: dict[str, int] = {}
+    if state != State.QUEUED:
+        numbers[str(state)] = 1
+    elif isinstance(settlement.outcome, Retried):
+        numbers["retried"] = 1
+    if started_at is not None:
+        numbers["ran_ms"] = _milliseconds(started_at, settlement.ended_at or trip.now)
+        numbers["waited_ms"] = _milliseconds(job.ready_at, started_at)
+    if numbers:
+        trip.count(job.queue, **numbers)
+
+
+def _attempt(settlement: Settlement, label: str, now: datetime) -> dict[str, Any]:
+    job, outcome, started_at = settlement.job, settlement.outcome, settlement.started_at
+    return {
+        "job": job.id.hex,
+        "run": job.run,
+        "number": job.attempts + 1 if isinstance(outcome, _BURNS_AN_ATTEMPT) else None,
+        "outcome": _ATTEMPT_OUTCOME[type(outcome)],
+        "worker": label,
+        "claimed_at": text_of(job.claimed_at),
+        "started_at": None if started_at is None else text_of(started_at),
+        "ended_at": text_of(settlement.ended_at or now),
+        "error": getattr(outcome, "error", "") or getattr(outcome, "reason", ""),
+        "traceback": getattr(outcome, "traceback", ""),
+    }
+
+
+def _after(now: datetime, seconds: float) -> str:
+    return text_of(now + timedelta(seconds=seconds))
+
+
+def _milliseconds(start: datetime, end: datetime) -> int:
+    return max(0, round((end - start).total_seconds() * 1_000))

@@ -1,0 +1,12 @@
+-- queued -> active: claim the first due jobs of one priority. The token rises with each claim.
+UPDATE jobs_job
+SET state = 'active', token = token + 1, worker_id = :worker, claimed_at = :now
+WHERE state = 'queued' AND id IN (
+    SELECT id FROM jobs_job INDEXED BY jobs_ready
+    WHERE queue = :queue AND state = 'queued' AND NOT alone AND priority = :priority AND ready_at <= :now
+      AND (expires_at IS NULL OR expires_at > :now)
+    ORDER BY ready_at, id
+    LIMIT :wanted
+)
+RETURNING id, run, task, message, priority, token, attempts, starts, lost, ready_at, key, expires_at, unknown_since,
+    event, event_id, about_type, about_id

@@ -1,0 +1,4 @@
+-- Make a process known, or known anew, with a lease.
+INSERT INTO jobs_worker (id, kind, queue, host, pid, concurrency, started_at, renewed_at, lease_until)
+VALUES (:id, :kind, :queue, :host, :pid, :concurrency, :now, :now, :lease_until)
+ON CONFLICT (id) DO UPDATE SET renewed_at = excluded.renewed_at, lease_until = excluded.lease_until
