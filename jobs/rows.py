@@ -106,7 +106,8 @@ def insert_rows(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob], state: 
     check_move(None, state)
     now = clock.now()
     rows = [job_values(job, state, now) for job in jobs]
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+    # no savepoint: with autocommit off SQLite would take its release for the caller's COMMIT
+    with transaction.atomic(using=connection.alias, savepoint=False), connection.cursor() as cursor:
         cursor.executemany(_INSERT_JOB[connection.vendor], rows)
     return [ready_at(job, now) for job in jobs]
 

@@ -17,6 +17,8 @@ SECRET_KEY = "test"
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 DATABASES = {"default": env.database("TEST_DATABASE_URL", "sqlite:///var/test-site.sqlite3", BASE_DIR)}
 DATABASES["default"]["TEST"] = {"NAME": env.text("TEST_DATABASE_NAME") or BASE_DIR / "var" / "test.sqlite3"}
+# a second database, to see that jobs are refused in its transactions
+DATABASES["other"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:", "TEST": {"MIGRATE": False}}
 JOBS = {"QUEUES": "config.queues", "STRICT": True}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = "Esteira <no-reply@example.org>"
