@@ -1,0 +1,13 @@
+from datetime import datetime
+
+class HueyException(Exception): ...
+class TaskTimeout(HueyException): ...
+
+class CancelExecution(Exception):
+    retry: bool | None
+    def __init__(self, msg: str | None = None, retry: bool | None = None) -> None: ...
+
+class RetryTask(Exception):
+    eta: datetime | None
+    delay: float | None
+    def __init__(self, msg: str | None = None, eta: datetime | None = None, delay: float | None = None) -> None: ...
