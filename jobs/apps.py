@@ -15,5 +15,8 @@ class JobsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Import every installed app's `tasks` and `receivers`."""
+        """Read the settings, so that a wrong one stops every command, and import all `tasks` and `receivers`."""
+        from .conf import jobs_settings
+
+        jobs_settings()
         autodiscover_modules("tasks", "receivers")

@@ -1,0 +1,215 @@
+"""The environment's variables: what they become, and how a wrong one is refused."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from config.settings.env import SQLITE_OPTIONS, Environment, read_file
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = Path("/srv/site")
+
+
+def environment(**variables):
+    return Environment(variables)
+
+
+def test_spaces_around_a_value_do_not_count():
+    assert environment(NAME="  x ").text("NAME") == "x"
+
+
+def test_empty_value_counts_as_unset():
+    empty = environment(NAME=" ")
+    assert empty.text("NAME", "default") == "default"
+    assert empty.boolean("NAME", True) is True
+    assert empty.integer("NAME", 7) == 7
+    assert empty.seconds("NAME", 1.5) == 1.5
+    assert empty.words("NAME", ("a",)) == ["a"]
+
+
+def test_value_that_begins_with_a_dollar_sign_is_kept():
+    assert environment(SECRET_KEY="$ecret").text("SECRET_KEY") == "$ecret"
+
+
+@pytest.mark.parametrize(("written", "meant"), [("Yes", True), ("on", True), ("1", True), ("FALSE", False), ("0", False)])
+def test_boolean_knows_the_usual_words(written, meant):
+    assert environment(DEBUG=written).boolean("DEBUG", not meant) is meant
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda env: env.boolean("NAME"),
+        lambda env: env.integer("NAME", 1),
+        lambda env: env.integer("PORT", 1, highest=65535),
+        lambda env: env.seconds("NAME", 1),
+        lambda env: env.choice("NAME", ("INFO",), "INFO"),
+        lambda env: env.web_address("NAME"),
+        lambda env: env.database("NAME", "", FOLDER),
+        lambda env: env.mail("NAME", "", FOLDER),
+    ],
+)
+def test_wrong_value_is_refused_and_the_variable_named(read):
+    with pytest.raises(ImproperlyConfigured, match=r"^(NAME|PORT)"):
+        read(environment(NAME="maybe", PORT="70000"))
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "soon"])
+def test_seconds_are_a_finite_number(value):
+    with pytest.raises(ImproperlyConfigured, match="JOBS_LEASE"):
+        environment(JOBS_LEASE=value).seconds("JOBS_LEASE", 30)
+
+
+def test_list_is_split_and_stripped():
+    assert environment(ALLOWED_HOSTS="a.org, b.org,").words("ALLOWED_HOSTS") == ["a.org", "b.org"]
+
+
+def test_relative_sqlite_path_starts_at_the_projects_folder():
+    assert environment(U="sqlite:///data/x.sqlite3").database("U", "", FOLDER)["NAME"] == FOLDER / "data/x.sqlite3"
+    assert environment(U="sqlite:////data/x.sqlite3").database("U", "", FOLDER)["NAME"] == Path("/data/x.sqlite3")
+
+
+def test_sqlite_address_runs_in_wal_mode_with_immediate_transactions():
+    options = environment(U="sqlite:///x.sqlite3?timeout=5").database("U", "", FOLDER)["OPTIONS"]
+    assert options == {**SQLITE_OPTIONS, "timeout": 5}
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite://:memory:", "mysql://u@h/n", "postgres://u@h", "postgres://u@h:x/n"])
+def test_database_that_cannot_hold_jobs_is_refused(url):
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL cannot be used"):
+        environment(DATABASE_URL=url).database("DATABASE_URL", "", FOLDER)
+
+
+def test_postgres_address_is_passed_through():
+    config = environment(U="postgres://u:p%40ss%2Fw%23@h:5433/n?conn_max_age=60&sslmode=require").database("U", "", FOLDER)
+    assert config["ENGINE"] == "django.db.backends.postgresql"
+    assert (config["USER"], config["PASSWORD"], config["HOST"], config["PORT"]) == ("u", "p@ss/w#", "h", 5433)
+    assert config["CONN_MAX_AGE"] == 60
+    assert config["OPTIONS"] == {"sslmode": "require"}
+
+
+def test_boolean_option_of_a_database_is_a_boolean():
+    assert environment(U="postgres://h/n?pool=true").database("U", "", FOLDER)["OPTIONS"] == {"pool": True}
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "EMAIL_URL", "REDIS_URL"])
+def test_refused_address_is_not_shown_since_it_holds_a_password(name):
+    env = Environment({name: "nonsense://user:hunter2@host:port/x"})
+    readers = {
+        "DATABASE_URL": lambda: env.database(name, "", FOLDER),
+        "EMAIL_URL": lambda: env.mail(name, "", FOLDER),
+        "REDIS_URL": env.redis,
+    }
+    with pytest.raises(ImproperlyConfigured, match=name) as refused:
+        readers[name]()
+    assert "hunter2" not in str(refused.value)
+
+
+def test_redis_address_is_built_from_its_parts():
+    env = environment(REDIS_HOST="cache", REDIS_PASSWORD="p@ss/w#rd")
+    assert env.redis() == "redis://:p%40ss%2Fw%23rd@cache:6379/0"
+
+
+def test_redis_is_unset_when_nothing_names_it():
+    assert environment(REDIS_PORT="6380", REDIS_URL="").redis() == ""
+
+
+def test_valkey_is_redis():
+    assert environment(REDIS_URL="valkey://h:6379/1").redis() == "redis://h:6379/1"
+
+
+@pytest.mark.parametrize("url", ["http://h", "redis://:a/b#c@h:6379/0", "redis://h:6379/first", "redis://"])
+def test_redis_address_that_would_lead_elsewhere_is_refused(url):
+    with pytest.raises(ImproperlyConfigured, match="REDIS_URL"):
+        environment(REDIS_URL=url).redis()
+
+
+def test_two_redis_addresses_are_refused():
+    with pytest.raises(ImproperlyConfigured, match="REDIS_URL and REDIS_HOST"):
+        environment(REDIS_URL="redis://a", REDIS_HOST="b").redis()
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("smtp://h", {"port": 25, "use_tls": False, "use_ssl": False}),
+        ("smtp+tls://u:p%2F@h", {"port": 587, "use_tls": True, "username": "u", "password": "p/"}),
+        ("smtp+ssl://h", {"port": 465, "use_ssl": True}),
+        ("filemail:///var/mail", {"file_path": "/srv/site/var/mail"}),
+        ("filemail:////var/mail", {"file_path": "/var/mail"}),
+    ],
+)
+def test_mail_address_becomes_a_backend(url, options):
+    backend = environment(EMAIL_URL=url).mail("EMAIL_URL", "", FOLDER)
+    assert backend["OPTIONS"].items() >= options.items()
+
+
+def test_environment_wins_over_the_file_but_an_empty_variable_does_not(tmp_path):
+    (tmp_path / ".env").write_text("A=file\nB=file\nC='$file'\n# a remark\n", encoding="utf-8")
+    env = Environment.of_site({"A": "shell", "B": ""}, tmp_path)
+    assert [env.text(name) for name in "ABC"] == ["shell", "file", "$file"]
+
+
+def test_reading_a_file_changes_nothing_in_the_process(tmp_path):
+    (tmp_path / ".env").write_text("ESTEIRA_TEST_LEAK=1\n", encoding="utf-8")
+    assert read_file(tmp_path / ".env") == {"ESTEIRA_TEST_LEAK": "1"}
+    assert "ESTEIRA_TEST_LEAK" not in os.environ
+    assert read_file(tmp_path / "none") == {}
+
+
+def manage(*arguments, **variables):
+    """Run a command under the site's settings and nothing but these variables."""
+    env = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull, **variables}
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+
+
+def site(code, **variables):
+    return manage("shell", "-v", "0", "-c", f"from django.conf import settings\n{code}", **variables)
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({}, "SECRET_KEY is not set"),
+        ({"DEBUG": "maybe"}, "DEBUG='maybe'"),
+        ({"DEBUG": "1", "DATABASE_URL": "nonsense"}, "DATABASE_URL cannot be used"),
+        ({"DEBUG": "1", "JOBS_LEASE": "0"}, "JOBS_LEASE=0"),
+        ({"SECRET_KEY": "x", "REDIS_URL": "redis://h"}, "JOBS_NAMESPACE is not set"),
+    ],
+)
+def test_wrong_setting_stops_the_start_with_one_sentence(variables, sentence):
+    ended = manage("check", **variables)
+    assert ended.returncode == 78
+    assert ended.stderr.startswith(f"Wrong configuration: {sentence}")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_production_is_strict_and_development_is_not():
+    line = "print(settings.DEBUG, settings.SECURE_SSL_REDIRECT, settings.SESSION_COOKIE_SECURE, settings.ALLOWED_HOSTS)"
+    assert site(line, SECRET_KEY="x", ALLOWED_HOSTS="a.org").stdout.strip() == "False True True ['a.org']"
+    assert site(line, DEBUG="1").stdout.startswith("True False False ['localhost'")
+
+
+def test_mail_is_stated_one_way_only():
+    line = "from django.core.mail import get_connection; print(type(get_connection()).__module__, settings.MAIL_FOLDER)"
+    ended = site(line, DEBUG="1", EMAIL_URL="filemail:///var/letters")
+    assert ended.stdout.split() == ["django.core.mail.backends.filebased", str(ROOT / "var" / "letters")], ended.stderr
+
+
+def test_suite_ignores_what_the_shell_says_of_a_site():
+    env = {
+        **os.environ,
+        "DATABASE_URL": "nonsense",
+        "REDIS_URL": "nonsense",
+        "SECRET_KEY": "from-the-shell",
+        "DEBUG": "maybe",
+        "DJANGO_SETTINGS_MODULE": "config.settings.test",
+    }
+    code = "from django.conf import settings; print(settings.SECRET_KEY, settings.JOBS.get('REDIS_URL'))"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert ended.stdout.split() == ["test", "None"], ended.stderr
