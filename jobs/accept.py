@@ -129,7 +129,9 @@ def _mark(job: NewJob) -> NewJob:
     event, parent = event_here(), job_here()
     if event is None and parent is None:
         return job
-    name, event_id = (event.name, event.event_id) if event else (parent.event, parent.event_id) if parent else ("", None)
+    name, event_id = (
+        (event.name, event.event_id) if event else (parent.event, parent.event_id) if parent else ("", None)
+    )
     return replace(job, event=name, event_id=event_id, parent_id=parent.id if parent else None)
 
 
@@ -153,7 +155,7 @@ def _refuse_other_transactions(alias: str) -> None:
         if other.alias != alias and _opened_by_the_caller(other):
             raise WrongDatabase(
                 f"enqueue was called in a transaction on database {other.alias!r}, but jobs are kept in {alias!r}: "
-                f"a rollback there could not take the job back; enqueue after that transaction, or in atomic(using={alias!r})"
+                f"a rollback there could not take the job back; enqueue after it, or in atomic(using={alias!r})"
             )
 
 

@@ -24,7 +24,7 @@ def monotonic() -> float:
 
 def random() -> float:
     """A number from 0 up to, but not including, 1."""
-    return _random.random()  # noqa: S311 - jitter, not a secret
+    return _random.random()
 
 
 def new_id() -> UUID:

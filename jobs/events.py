@@ -1,14 +1,14 @@
 """Business events: a frozen dataclass each, announced by a Django signal, listened to by receivers.
 
-    @dataclass(frozen=True, kw_only=True)
-    class LeadCreated(Event):
-        lead_id: UUID
+@dataclass(frozen=True, kw_only=True)
+class LeadCreated(Event):
+lead_id: UUID
 
-    lead_created = EventSignal(LeadCreated)
+lead_created = EventSignal(LeadCreated)
 
-    with transaction.atomic():
-        lead = Lead.objects.create(...)
-        lead_created.announce(LeadCreated(lead_id=lead.id))
+with transaction.atomic():
+lead = Lead.objects.create(...)
+lead_created.announce(LeadCreated(lead_id=lead.id))
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ class EventSignal(Signal, Generic[EventType]):
 
     def __init__(self, event_type: type[EventType]) -> None:
         if not (isinstance(event_type, type) and issubclass(event_type, Event) and is_dataclass(event_type)):
-            raise InvalidEvent(f"EventSignal({event_type!r}): expected a frozen dataclass that inherits from jobs.Event")
+            raise InvalidEvent(
+                f"EventSignal({event_type!r}): expected a frozen dataclass that inherits from jobs.Event"
+            )
         super().__init__()
         self.event_type = event_type
         self.rows: list[EventRow] = []

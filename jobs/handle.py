@@ -94,7 +94,9 @@ class JobHandle:
             if row.state in ENDED:
                 raise JobFailed(self.id, row.state, row.error or row.reason)
             if timeout > 0 and _in_open_transaction():
-                raise Refused(f"job {self.id} cannot end while this transaction is open; ask for its result after commit")
+                raise Refused(
+                    f"job {self.id} cannot end while this transaction is open; ask for its result after commit"
+                )
             left = deadline - time.monotonic()
             if left <= 0:
                 raise ResultTimeout(f"job {self.id} is still {row.state} after {timeout:g} s")

@@ -39,9 +39,7 @@ class Signature:
         signature = inspect.signature(func)
         if context:
             # Huey's `context=True` passes the Task as `task`; it is never an argument of the caller
-            signature = signature.replace(
-                parameters=[p for p in signature.parameters.values() if p.name != "task"]
-            )
+            signature = signature.replace(parameters=[p for p in signature.parameters.values() if p.name != "task"])
         self.signature = signature
         self.personal: frozenset[str] = frozenset()
         self._hints: dict[str, Any] | None = None
@@ -141,10 +139,13 @@ class Signature:
         except InvalidArguments:
             raise
         except msgspec.ValidationError as error:
-            raise InvalidArguments(f"{self.name}: argument {name}={self._quoted(name, value)}: {self._masked(name, error)}") from None
+            raise InvalidArguments(
+                f"{self.name}: argument {name}={self._quoted(name, value)}: {self._masked(name, error)}"
+            ) from None
         except TypeError as error:
             raise InvalidArguments(
-                f"{self.name}: argument {name}={self._quoted(name, value)} cannot travel as {_type_name(annotation)}: {error}"
+                f"{self.name}: argument {name}={self._quoted(name, value)} "
+                f"cannot travel as {_type_name(annotation)}: {error}"
             ) from None
         self._check_plain(name, plain)
         return plain
@@ -187,7 +188,9 @@ class Signature:
         if isinstance(value, float) and value - value != 0:
             raise InvalidArguments(f"{self.name}: argument {name}={value!r}: JSON has no such number")
         if isinstance(value, int) and not -(2**63) <= value < 2**64:
-            raise InvalidArguments(f"{self.name}: argument {name}={self._quoted(name, value)}: a whole number of over 64 bits")
+            raise InvalidArguments(
+                f"{self.name}: argument {name}={self._quoted(name, value)}: a whole number of over 64 bits"
+            )
         if isinstance(value, _JSON_TYPES):
             return
         if isinstance(value, dict):
@@ -206,7 +209,8 @@ class Signature:
                 f"{self.name}: argument {name} is a {kind}; annotate the parameter ({name}: {kind}) so that it travels"
             )
         raise InvalidArguments(
-            f"{self.name}: argument {name}={self._quoted(name, value)} is a {kind}, which is no JSON; pass an id or plain values"
+            f"{self.name}: argument {name}={self._quoted(name, value)} is a {kind}, which is no JSON; "
+            "pass an id or plain values"
         )
 
 

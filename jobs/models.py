@@ -88,7 +88,9 @@ class Job(models.Model):
                 condition=Q(state="queued", alone=False),
                 name="jobs_ready",
             ),
-            models.Index(fields=["queue", "ready_at"], condition=Q(state="queued", alone=True), name="jobs_ready_alone"),
+            models.Index(
+                fields=["queue", "ready_at"], condition=Q(state="queued", alone=True), name="jobs_ready_alone"
+            ),
             models.Index(fields=["worker_id"], condition=Q(state="active"), name="jobs_active_worker"),
             models.Index(fields=["queue"], condition=Q(state="active"), name="jobs_active_queue"),
             models.Index(fields=["id"], condition=Q(state="pending"), name="jobs_pending"),
@@ -100,9 +102,7 @@ class Job(models.Model):
             models.Index(fields=["queue", "state", "id"], name="jobs_queue_state"),
             models.Index(fields=["state", "id"], name="jobs_state"),
             models.Index(fields=["task", "id"], name="jobs_task"),
-            models.Index(
-                fields=["about_type", "about_id", "id"], condition=~Q(about_type=""), name="jobs_about"
-            ),
+            models.Index(fields=["about_type", "about_id", "id"], condition=~Q(about_type=""), name="jobs_about"),
             models.Index(fields=["event_id"], condition=Q(event_id__isnull=False), name="jobs_event"),
             models.Index(fields=["parent_id"], condition=Q(parent_id__isnull=False), name="jobs_parent"),
         ]

@@ -6,7 +6,7 @@ Huey's registry, decorators, hooks, signals and consumer are kept; `jobs.huey_in
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -27,13 +27,13 @@ from .policy import DEFAULT_PRIORITY, Backoff, Exponential, QueuePolicy, RateLim
 from .task import Task
 
 
-class Queue(Huey):  # type: ignore[misc]
+class Queue(Huey):
     """A named lane with a policy. `name` is small letters, digits and _.
 
     `attempts` how often a job is tried in all; `backoff` how long it waits between; `concurrency` threads a worker
     process; `rate_limit` starts in a rolling window over all workers; `keep_completed`, `keep_failed` and `keep_age`
-    what history keeps; `priority` the default, 1 (highest) to 10; `timeout` in seconds, cooperative; `global_concurrency`
-    a bound over all machines. Raises `InvalidPolicy`.
+    what history keeps; `priority` the default, 1 (highest) to 10; `timeout` in seconds, cooperative;
+    `global_concurrency` a bound over all machines. Raises `InvalidPolicy`.
     """
 
     def __init__(
@@ -110,12 +110,15 @@ class Queue(Huey):  # type: ignore[misc]
         """The task of this name, or of this earlier name; None if there is none."""
         return self.tasks.get(name) or self._aliases.get(name)
 
-    def policy_of_task(
-        self, name: str, *, attempts: int | None, backoff: Backoff | None, timeout: float | None
-    ) -> QueuePolicy:
+    def policy_of_task(self, *, attempts: int | None, backoff: Backoff | None, timeout: float | None) -> QueuePolicy:
         """The queue's policy with a task's own values; raises `InvalidPolicy`."""
-        changes = {"attempts": attempts, "backoff": backoff, "timeout": timeout}
-        return replace(self.policy, **{key: value for key, value in changes.items() if value is not None})
+        policy = self.policy
+        return replace(
+            policy,
+            attempts=policy.attempts if attempts is None else attempts,
+            backoff=policy.backoff if backoff is None else backoff,
+            timeout=policy.timeout if timeout is None else timeout,
+        )
 
     def get_task_wrapper_class(self) -> type[Task]:
         """Huey's hook for the class that wraps a task's function."""
@@ -242,7 +245,7 @@ def _check_takes_nothing(task: Task) -> None:
         raise InvalidTask(f"periodic task {task.name}: it is called without arguments: {error}") from None
 
 
-class _TaskRegistry(Registry):  # type: ignore[misc]
+class _TaskRegistry(Registry):
     """Huey's registry, by stable names."""
 
     def task_to_string(self, task_class: Any) -> str:
@@ -267,8 +270,3 @@ class _NoSerializer:
         if name.startswith("__"):
             raise AttributeError(name)
         raise NotSupported("Huey's serializer is not used: messages are JSON, written by the task's signature")
-
-
-def task_names(queue_names: Iterable[str]) -> list[str]:
-    """The names of all tasks of these queues, sorted."""
-    return sorted(name for queue in queue_names for name in find_queue(queue).tasks)

@@ -80,9 +80,7 @@ _ADD_COUNTS = {
             waited_ms = waited_ms + excluded.waited_ms
     """,
 }
-_NO_COUNTS = dict.fromkeys(
-    ("completed", "failed", "retried", "lost", "cancelled", "expired", "ran_ms", "waited_ms"), 0
-)
+_NO_COUNTS = dict.fromkeys(("completed", "failed", "retried", "lost", "cancelled", "expired", "ran_ms", "waited_ms"), 0)
 
 
 class Cursor(Protocol):

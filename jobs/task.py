@@ -40,7 +40,7 @@ class Options:
     about: tuple[str, str] | None = None
 
 
-class Task(TaskWrapper):  # type: ignore[misc]
+class Task(TaskWrapper):
     """What `@queue.task()` makes of a function. Calling it enqueues, as with Huey."""
 
     huey: Queue
@@ -70,7 +70,7 @@ class Task(TaskWrapper):  # type: ignore[misc]
         self.aliases = tuple(aliases)
         self.atomic = atomic
         self.personal = frozenset(personal)
-        self.policy = queue.policy_of_task(stable_name, attempts=attempts, backoff=backoff, timeout=timeout)
+        self.policy = queue.policy_of_task(attempts=attempts, backoff=backoff, timeout=timeout)
         unknown = sorted(self.personal - set(self.signature.signature.parameters))
         if unknown:
             raise InvalidTask(f"task {stable_name}: personal={unknown!r} names no parameter of the function")
@@ -198,7 +198,9 @@ class PreparedTask:
             changes["about"] = object_reference(about)
         options = replace(self.options, **changes)
         if options.expires is not None and options.expires <= options.delay:
-            raise InvalidOption(f"expires={options.expires:g} s is not later than delay={options.delay:g} s: it would never run")
+            raise InvalidOption(
+                f"expires={options.expires:g} s is not later than delay={options.delay:g} s: it would never run"
+            )
         return replace(self, options=options)
 
     def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
@@ -253,7 +255,11 @@ def _call(one: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
 
 
 def _checked_priority(priority: Any) -> int:
-    if not isinstance(priority, int) or isinstance(priority, bool) or not HIGHEST_PRIORITY <= priority <= LOWEST_PRIORITY:
+    if (
+        not isinstance(priority, int)
+        or isinstance(priority, bool)
+        or not HIGHEST_PRIORITY <= priority <= LOWEST_PRIORITY
+    ):
         raise InvalidOption(f"priority={priority!r}: expected a whole number from 1 (highest) to 10 (lowest)")
     return priority
 

@@ -45,8 +45,8 @@ class Broker(Protocol):
         """Take jobs in, all or none of a call, answers in order. Idempotent by (id, run).
 
         A job whose key is held by another live job of its queue is not taken; the answer names the holder. Of two jobs
-        in one call with the same key the first wins. A higher run of a dead letter begins that run, with fresh counters;
-        a known id in any other state is left as it is.
+        in one call with the same key the first wins. A higher run of a dead letter begins that run, with fresh
+        counters; a known id in any other state is left as it is.
         """
 
     def register(self, worker: WorkerRecord, lease: float) -> None:
@@ -91,11 +91,14 @@ class Broker(Protocol):
         """
 
     def reap(self, grace: float = 0.0) -> Reaped:
-        """Give back, as lost, the jobs of processes whose lease ended more than `grace` seconds ago, and end queued jobs
-        whose `expires_at` has passed. Job `dead_after` times lost: a dead letter."""
+        """Give back what the silent hold, and end what came too late.
+
+        Jobs of processes whose lease ended more than `grace` seconds ago are lost; queued jobs whose `expires_at` has
+        passed are expired. A job `dead_after` times lost: a dead letter.
+        """
 
     def waits_alone(self, queues: Sequence[str]) -> frozenset[str]:
-        """Those of the queues that hold a due job which must run alone, where no such job is active and no pause holds."""
+        """Those of the queues with a due job that must run alone, where none such is active and no pause holds."""
 
     def cancel(self, job_id: UUID, reason: str) -> CancelAnswer | None:
         """Cancel a queued job or dead letter, ask an active one. None: the broker does not know the job."""

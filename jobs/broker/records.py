@@ -98,7 +98,7 @@ class Retried:
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """The task asked to be started again in `delay` seconds; burns no attempt. `whole_queue`: nothing starts till then."""
+    """The task asked to be started again in `delay` seconds; burns no attempt. `whole_queue`: none starts."""
 
     delay: float
     reason: str
@@ -170,8 +170,11 @@ class WorkerRecord:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What one trip brought: which settlements counted (in order), the jobs claimed (in start order), and how long at
-    most there is nothing to claim, in seconds (None: nothing is known to become due)."""
+    """What one trip brought.
+
+    `settled`: which settlements counted, in order; `jobs`: what was claimed, in start order; `wait`: for how many seconds
+    at most there is nothing to claim (None: nothing is known to become due).
+    """
 
     settled: tuple[bool, ...] = ()
     jobs: tuple[ClaimedJob, ...] = ()

@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, connections, transaction
 from django.db import Error as DatabaseFailure
+from django.db import IntegrityError, connections, transaction
 from huey import signals as huey_signals
 from huey.exceptions import CancelExecution, RetryTask
 

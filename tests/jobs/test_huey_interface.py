@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from datetime import datetime
 
 import huey
 import pytest
@@ -46,7 +47,9 @@ def test_every_keyword_of_hueys_decorator_is_ours_or_refused() -> None:
 
 
 def test_every_keyword_of_hueys_constructor_is_ours_or_refused() -> None:
-    hueys = {name for name, p in inspect.signature(Huey.__init__).parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD}
+    hueys = {
+        name for name, p in inspect.signature(Huey.__init__).parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD
+    }
     assert hueys - {"self", "name"} <= set(huey_interface.QUEUE_OPTIONS_REFUSED)
 
 
@@ -90,6 +93,6 @@ def test_a_periodic_task_is_listed_with_its_schedule(queue: Queue) -> None:
 
     [(name, task, due)] = queue.periodic_tasks
     assert (name, isinstance(task, Task)) == (report.name, True)
-    from datetime import datetime
-
-    assert due(datetime(2026, 1, 1, 5, 30)) and not due(datetime(2026, 1, 1, 5, 31))  # noqa: DTZ001 - Huey's are naive
+    half_past = datetime(2026, 1, 1, 5, 30)  # noqa: DTZ001 - Huey's moments are naive
+    assert due(half_past)
+    assert not due(half_past.replace(minute=31))

@@ -26,7 +26,14 @@ class Money:
 
 
 def everything(
-    key: UUID, at: datetime, day: date, price: Decimal, money: Money, tags: list[str], count: int = 1, note: str | None = None
+    key: UUID,
+    at: datetime,
+    day: date,
+    price: Decimal,
+    money: Money,
+    tags: list[str],
+    count: int = 1,
+    note: str | None = None,
 ) -> None: ...
 
 
@@ -137,7 +144,9 @@ def test_a_message_that_no_longer_fits_the_task_is_an_error_that_names_both() ->
         Signature(after, "test.task").decode(stored)
 
 
-@pytest.mark.parametrize("stored", ["", "{", "[]", "null", '{"v":1}', '{"v":99,"args":[],"kwargs":{}}', '{"v":1,"args":3,"kwargs":{}}'])
+@pytest.mark.parametrize(
+    "stored", ["", "{", "[]", "null", '{"v":1}', '{"v":99,"args":[],"kwargs":{}}', '{"v":1,"args":3,"kwargs":{}}']
+)
 def test_a_damaged_message_is_an_error_and_not_a_crash(stored: str) -> None:
     def task() -> None: ...
 
@@ -146,7 +155,11 @@ def test_a_damaged_message_is_an_error_and_not_a_crash(stored: str) -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=10,
 )

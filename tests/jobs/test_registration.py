@@ -13,7 +13,7 @@ from jobs.message import RESERVED_PARAMETERS
 @pytest.mark.parametrize("parameter", sorted(RESERVED_PARAMETERS))
 def test_a_parameter_with_a_name_of_hueys_call_syntax_is_refused(queue: Queue, parameter: str) -> None:
     scope: dict[str, object] = {"__name__": __name__}
-    exec(f"def taken({parameter}): ...", scope)  # noqa: S102 - nine functions that differ in one name
+    exec(f"def taken({parameter}): ...", scope)
     with pytest.raises(InvalidTask, match=parameter):
         queue.task()(scope["taken"])  # type: ignore[arg-type]
 

@@ -35,7 +35,9 @@ def test_value_that_begins_with_a_dollar_sign_is_kept():
     assert environment(SECRET_KEY="$ecret").text("SECRET_KEY") == "$ecret"
 
 
-@pytest.mark.parametrize(("written", "meant"), [("Yes", True), ("on", True), ("1", True), ("FALSE", False), ("0", False)])
+@pytest.mark.parametrize(
+    ("written", "meant"), [("Yes", True), ("on", True), ("1", True), ("FALSE", False), ("0", False)]
+)
 def test_boolean_knows_the_usual_words(written, meant):
     assert environment(DEBUG=written).boolean("DEBUG", not meant) is meant
 
@@ -78,14 +80,18 @@ def test_sqlite_address_runs_in_wal_mode_with_immediate_transactions():
     assert options == {**SQLITE_OPTIONS, "timeout": 5}
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite://:memory:", "mysql://u@h/n", "postgres://u@h", "postgres://u@h:x/n"])
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite://:memory:", "mysql://u@h/n", "postgres://u@h", "postgres://u@h:x/n"]
+)
 def test_database_that_cannot_hold_jobs_is_refused(url):
     with pytest.raises(ImproperlyConfigured, match="DATABASE_URL cannot be used"):
         environment(DATABASE_URL=url).database("DATABASE_URL", "", FOLDER)
 
 
 def test_postgres_address_is_passed_through():
-    config = environment(U="postgres://u:p%40ss%2Fw%23@h:5433/n?conn_max_age=60&sslmode=require").database("U", "", FOLDER)
+    config = environment(U="postgres://u:p%40ss%2Fw%23@h:5433/n?conn_max_age=60&sslmode=require").database(
+        "U", "", FOLDER
+    )
     assert config["ENGINE"] == "django.db.backends.postgresql"
     assert (config["USER"], config["PASSWORD"], config["HOST"], config["PORT"]) == ("u", "p@ss/w#", "h", 5433)
     assert config["CONN_MAX_AGE"] == 60

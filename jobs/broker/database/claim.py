@@ -117,9 +117,7 @@ def _pace_wait(policy: QueuePolicy, grants: Sequence[tuple[float, int]], now: da
     return max(0.0, grants[0][0] + policy.rate_limit.per + PACE_GUARD - _seconds(now))
 
 
-def _claim_priority(
-    trip: Trip, worker: UUID, queue: str, priority: int, wanted: int, alone: bool
-) -> list[ClaimedJob]:
+def _claim_priority(trip: Trip, worker: UUID, queue: str, priority: int, wanted: int, alone: bool) -> list[ClaimedJob]:
     claimed = trip.run(
         "claim_alone_jobs" if alone else "claim_jobs",
         worker=worker.hex,

@@ -147,7 +147,12 @@ class JobsDatabase:
             self.close()
         if self._own is None:
             connection = sqlite3.connect(
-                name, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=256, uri=True
+                name,
+                timeout=LOCK_TIMEOUT,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+                uri=True,
             )
             try:
                 for pragma in _PRAGMAS:

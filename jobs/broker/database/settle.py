@@ -84,7 +84,9 @@ def _move(trip: Trip, worker: UUID, settlement: Settlement) -> State | None:
     return State(moved[0][0]) if moved else None
 
 
-def _hand_back(trip: Trip, known: dict[str, Any], ready_at: str | None, reason: str, unknown: bool = False) -> list[Any]:
+def _hand_back(
+    trip: Trip, known: dict[str, Any], ready_at: str | None, reason: str, unknown: bool = False
+) -> list[Any]:
     return trip.run(
         "hand_back_job",
         **known,
