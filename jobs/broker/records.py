@@ -172,8 +172,8 @@ class WorkerRecord:
 class Exchange:
     """What one trip brought.
 
-    `settled`: which settlements counted, in order; `jobs`: what was claimed, in start order; `wait`: for how many seconds
-    at most there is nothing to claim (None: nothing is known to become due).
+    `settled`: which settlements counted, in order; `jobs`: what was claimed, in start order; `wait`: for how many
+    seconds at most there is nothing to claim (None: nothing is known to become due).
     """
 
     settled: tuple[bool, ...] = ()
