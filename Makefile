@@ -32,7 +32,7 @@ lint:  ## Check style, types and the walls between the rooms
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(PY) -m importlinter.cli lint
+	.venv/bin/lint-imports --no-logo
 	$(PY) -m djlint --check --lint --quiet .
 
 lock:  ## Choose the dependencies' versions anew (needs the package index)

@@ -1,0 +1,54 @@
+"""What the docs must name, they name."""
+
+import ast
+import re
+from pathlib import Path
+
+from jobs.queue import queues
+
+ROOT = Path(__file__).resolve().parents[2]
+READERS = {"text", "boolean", "integer", "seconds", "words", "choice", "web_address", "database", "mail"}
+
+
+def variables_read():
+    """The first argument of every `env.text("NAME")` and its like under config/settings."""
+    names = set()
+    for path in (ROOT / "config" / "settings").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in READERS
+                and node.args
+                and isinstance(node.args[0], ast.Constant)
+            ):
+                names.add(node.args[0].value)
+    return names
+
+
+def test_every_variable_is_explained_in_the_docs_and_nothing_else_is():
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    assert {name for cell in cells for name in re.findall(r"`([A-Z_]+)`", cell)} == variables_read()
+
+
+def test_every_variable_has_a_line_in_the_example_file():
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    for_other_places = {"ENV_FILE", "TEST_DATABASE_URL", "TEST_DATABASE_NAME"}
+    assert set(re.findall(r"^([A-Z_]+)=", text, re.MULTILINE)) == variables_read() - for_other_places
+
+
+def test_only_the_settings_read_the_environment():
+    elsewhere = [
+        str(path.relative_to(ROOT))
+        for app in ("jobs", "leads", "notifications", "emails")
+        for path in (ROOT / app).rglob("*.py")
+        if re.search(r"\bos\.(environ|getenv)\b", path.read_text(encoding="utf-8"))
+    ]
+    assert elsewhere == []
+
+
+def test_every_task_is_in_the_docs_and_nothing_else_is():
+    text = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `([a-z_]+)` \| ([a-z_]+) \|", text, re.MULTILINE))
+    assert named == {(name.rpartition(".")[2], queue.name) for queue in queues().values() for name in queue.tasks}
