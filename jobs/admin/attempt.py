@@ -1,0 +1,71 @@
+"""Attempts in the admin: one line for each start of a job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy as _
+
+from .. import clock, verdict
+from ..models import Attempt
+from . import page
+from .filters import OutcomeFilter
+from .readonly import ReadOnlyAdmin
+
+
+class AttemptAdmin(ReadOnlyAdmin):
+    """The newest attempts of all jobs."""
+
+    list_display = ("id", "job_link", "run", "number", "outcome", "worker", "ended", "ran", "problem")
+    list_filter = (OutcomeFilter,)
+    allowed_lookups = frozenset({"outcome", "job", "job__id__exact"})
+    fields = (
+        "job_link",
+        "run",
+        "number",
+        "outcome",
+        "worker",
+        "claimed_at",
+        "started_at",
+        "ended_at",
+        "ran",
+        "error",
+        "trace",
+    )
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """The rows without their tracebacks; an attempt's page reads its own."""
+        return super().get_queryset(request).defer("traceback")
+
+    @admin.display(description=_("job"))
+    def job_link(self, attempt: Attempt) -> str:
+        """The job's page."""
+        address = reverse(f"{self.admin_site.name}:jobs_job_change", args=[attempt.job_id])
+        return format_html('<a href="{}"><code>{}</code></a>', address, attempt.job_id)
+
+    @admin.display(description=_("ended"))
+    def ended(self, attempt: Attempt) -> str:
+        """How long ago, with the moment on hover."""
+        return page.ago(attempt.ended_at, clock.now())
+
+    @admin.display(description=_("ran"))
+    def ran(self, attempt: Attempt) -> str:
+        """From started to ended."""
+        return verdict.duration(verdict.seconds_between(attempt.started_at, attempt.ended_at))
+
+    @admin.display(description=_("error"))
+    def problem(self, attempt: Attempt) -> str:
+        """The error's first words."""
+        return Truncator(attempt.error).chars(80)
+
+    @admin.display(description=_("traceback"), empty_value="–")
+    def trace(self, attempt: Attempt) -> str | None:
+        """The traceback as it was."""
+        return format_html("<pre>{}</pre>", attempt.traceback) if attempt.traceback else None

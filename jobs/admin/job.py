@@ -1,0 +1,341 @@
+"""Jobs in the admin: the list, a job's page, and the buttons and actions that go through `jobs.operations`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.text import Truncator, capfirst
+from django.utils.translation import gettext, ngettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
+
+from .. import clock, lookup, operations, verdict
+from ..errors import Refused, UnknownJob, UnknownQueue
+from ..models import Job
+from ..states import State
+from . import page
+from .filters import (
+    STATE_WORDS,
+    AboutFilter,
+    CreatedFilter,
+    EventFilter,
+    ParentFilter,
+    QueueFilter,
+    StateFilter,
+    TaskFilter,
+)
+from .readonly import ReadOnlyAdmin
+from .search import search
+
+#: One request works on at most so many jobs.
+AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A button: what it does, whom it is for, and the states in which it makes sense."""
+
+    name: str
+    label: Any
+    question: Any
+    act: Callable[..., Any]
+    permission: str
+    states: frozenset[State]
+
+
+OPERATIONS = {
+    operation.name: operation
+    for operation in (
+        Operation(
+            "retry",
+            pgettext_lazy("button", "Retry"),
+            _("Retry these dead letters?"),
+            operations.retry,
+            "jobs.retry_job",
+            frozenset({State.FAILED}),
+        ),
+        Operation(
+            "promote",
+            pgettext_lazy("button", "Run now"),
+            _("Make these jobs due now?"),
+            operations.promote,
+            "jobs.promote_job",
+            frozenset({State.QUEUED}),
+        ),
+        Operation(
+            "cancel",
+            pgettext_lazy("button", "Cancel"),
+            _("Cancel these jobs?"),
+            operations.cancel,
+            "jobs.cancel_job",
+            frozenset({State.PENDING, State.QUEUED, State.ACTIVE, State.FAILED}),
+        ),
+    )
+}
+
+
+class JobAdmin(ReadOnlyAdmin):
+    """The history and the live jobs."""
+
+    list_display = (
+        "short_id",
+        "task",
+        "queue",
+        "state_shown",
+        "about",
+        "created",
+        "waited",
+        "ran",
+        "attempts",
+        "problem",
+    )
+    list_display_links = ("short_id", "task")
+    list_filter = (QueueFilter, TaskFilter, StateFilter, CreatedFilter, EventFilter, ParentFilter, AboutFilter)
+    allowed_lookups = frozenset({"queue", "task", "state", "since", "event_id", "parent_id", "about"})
+    search_fields = ("id",)
+    search_help_text = _(
+        "An id, its first or last digits, an event's id, an object (lead:ID or its id), a key, or a text in the errors."
+    )
+    actions = ("retry_selected", "promote_selected", "cancel_selected")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
+        """The rows without their long texts; a job's page reads them when it shows them."""
+        return super().get_queryset(request).defer("message", "result")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
+    ) -> tuple[QuerySet[Job], bool]:
+        """See `jobs.admin.search`."""
+        return search(queryset, search_term), False
+
+    def get_urls(self) -> list[URLPattern]:
+        """The buttons' addresses, all for POST."""
+        own = [
+            path(f"<uuid:job_id>/{name}/", self.admin_site.admin_view(self.operate), {"name": name}, f"jobs_job_{name}")
+            for name in OPERATIONS
+        ]
+        for name in ("pause", "resume"):
+            view = self.admin_site.admin_view(self.operate_queue)
+            own.append(path(f"queues/<str:queue>/{name}/", view, {"name": name}, f"jobs_queue_{name}"))
+        return own + super().get_urls()
+
+    # permissions of the actions
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """May retry dead letters."""
+        return bool(request.user.has_perm("jobs.retry_job"))
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        """May cancel jobs."""
+        return bool(request.user.has_perm("jobs.cancel_job"))
+
+    def has_promote_permission(self, request: HttpRequest) -> bool:
+        """May let scheduled jobs run now."""
+        return bool(request.user.has_perm("jobs.promote_job"))
+
+    # the list's columns
+
+    @admin.display(description=_("id"))
+    def short_id(self, job: Job) -> str:
+        """The tail: jobs made together share the head of their ids."""
+        return format_html('<code title="{}">…{}</code>', job.pk, str(job.pk)[-8:])
+
+    @admin.display(description=_("state"))
+    def state_shown(self, job: Job) -> str:
+        """The state as people read it."""
+        shown = job.shown_state()
+        return format_html('<span class="job-state job-{}">{}</span>', shown, STATE_WORDS[shown])
+
+    @admin.display(description=_("about"), empty_value="–")
+    def about(self, job: Job) -> str | None:
+        """The kind of the object; the job's page links to it."""
+        if not job.about_type:
+            return None
+        query = f"{job.about_type}:{job.about_id}"
+        link = f"{reverse(f'{self.admin_site.name}:jobs_job_changelist')}?about={query}"
+        return format_html('<a href="{}" title="{}">{}</a>', link, query, job.about_type.partition(".")[2])
+
+    @admin.display(description=_("created"))
+    def created(self, job: Job) -> str:
+        """How long ago, with the moment on hover."""
+        return page.ago(job.created_at, clock.now())
+
+    @admin.display(description=_("waited"))
+    def waited(self, job: Job) -> str:
+        """From due to started."""
+        return verdict.duration(verdict.seconds_between(job.ready_at, job.started_at or job.claimed_at))
+
+    @admin.display(description=_("ran"))
+    def ran(self, job: Job) -> str:
+        """From started to ended."""
+        return verdict.duration(verdict.seconds_between(job.started_at, job.ended_at))
+
+    @admin.display(description=_("problem"))
+    def problem(self, job: Job) -> str:
+        """The error of a job that failed, or why it ended otherwise; the first words."""
+        text = job.error if job.state in (State.FAILED, State.QUEUED) else ""
+        return Truncator(text or job.reason).chars(80)
+
+    # actions on the list
+
+    @admin.action(description=_("Retry the selected dead letters"), permissions=["retry"])
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+        """Retry what was ticked."""
+        return self._operate_many(request, queryset, OPERATIONS["retry"])
+
+    @admin.action(description=_("Run the selected jobs now"), permissions=["promote"])
+    def promote_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+        """Make due what was ticked."""
+        return self._operate_many(request, queryset, OPERATIONS["promote"])
+
+    @admin.action(description=_("Cancel the selected jobs"), permissions=["cancel"])
+    def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+        """Cancel what was ticked."""
+        return self._operate_many(request, queryset, OPERATIONS["cancel"])
+
+    # views
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The job's page: it shows; the buttons on it have addresses of their own."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        job = self.get_object(request, unquote(object_id))
+        if job is None:
+            self.message_user(
+                request,
+                gettext("There is no job %(id)s: retention may have removed it.") % {"id": object_id},
+                messages.WARNING,
+            )
+            return HttpResponseRedirect(self._list_address())
+        context = {
+            **self.admin_site.each_context(request),
+            "title": job.task,
+            "subtitle": None,
+            "opts": self.opts,
+            "original": job,
+            "has_view_permission": True,
+            "media": self.media,
+            "preserved_filters": self.get_preserved_filters(request),
+            "page": page.job_page(job, self.admin_site.name, request.user),
+            "buttons": [
+                {"name": one.name, "label": one.label, "address": self._address(f"job_{one.name}", job.pk)}
+                for one in OPERATIONS.values()
+                if job.state in one.states and request.user.has_perm(one.permission)
+            ],
+            **(extra_context or {}),
+        }
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        return TemplateResponse(request, "admin/jobs/job/page.html", context)
+
+    def operate(self, request: HttpRequest, job_id: UUID, name: str) -> HttpResponse:
+        """One button on one job's page."""
+        return _posted(request, lambda: self._operate(request, job_id, OPERATIONS[name]))
+
+    def operate_queue(self, request: HttpRequest, queue: str, name: str) -> HttpResponse:
+        """Pause or resume a queue."""
+        return _posted(request, lambda: self._operate_queue(request, queue, name))
+
+    def _operate(self, request: HttpRequest, job_id: UUID, operation: Operation) -> HttpResponse:
+        if not request.user.has_perm(operation.permission):
+            raise PermissionDenied
+        try:
+            operation.act(job_id, by=request.user)
+        except (Refused, UnknownJob) as refusal:
+            self.message_user(request, capfirst(str(refusal)), messages.ERROR)
+        else:
+            self.message_user(request, gettext("Done: %(what)s.") % {"what": operation.label}, messages.SUCCESS)
+        return HttpResponseRedirect(self._address("job_change", job_id))
+
+    def _operate_queue(self, request: HttpRequest, queue: str, name: str) -> HttpResponse:
+        if not request.user.has_perm("jobs.pause_queue"):
+            raise PermissionDenied
+        try:
+            (operations.pause if name == "pause" else operations.resume)(queue, by=request.user)
+        except UnknownQueue as refusal:
+            self.message_user(request, capfirst(str(refusal)), messages.ERROR)
+        else:
+            text = gettext("%(queue)s is paused.") if name == "pause" else gettext("%(queue)s goes on.")
+            self.message_user(request, text % {"queue": queue}, messages.SUCCESS)
+        return HttpResponseRedirect(reverse(f"{self.admin_site.name}:app_list", args=["jobs"]))
+
+    def _operate_many(self, request: HttpRequest, rows: QuerySet[Job], operation: Operation) -> HttpResponse | None:
+        rows = rows.filter(state__in=operation.states)
+        across = request.POST.get("select_across") == "1"
+        if across:
+            upto = _uuid(request.POST.get("upto"))
+            if upto is None:
+                return self._ask(request, rows, operation)
+            # what arrived after the question was shown is not part of the answer
+            rows = rows.filter(pk__lte=upto)
+        ids = list(rows.order_by("-pk").values_list("pk", flat=True)[: AT_ONCE + 1])
+        done, refusals = 0, []
+        for job_id in ids[:AT_ONCE]:
+            try:
+                operation.act(job_id, by=request.user)
+                done += 1
+            except (Refused, UnknownJob) as refusal:
+                refusals.append(str(refusal))
+        self._tell(request, operation, done, refusals, more=len(ids) > AT_ONCE)
+        return None
+
+    def _ask(self, request: HttpRequest, rows: QuerySet[Job], operation: Operation) -> HttpResponse | None:
+        newest = rows.order_by("-pk").values_list("pk", flat=True).first()
+        if newest is None:
+            self._tell(request, operation, 0, [], more=False)
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": operation.question,
+            "opts": self.opts,
+            "count": lookup.capped_count(rows),
+            "at_once": AT_ONCE,
+            "upto": newest,
+            "action": request.POST.getlist("action")[0],
+            "label": operation.label,
+            "back": request.get_full_path(),
+        }
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        return TemplateResponse(request, "admin/jobs/job/confirm.html", context)
+
+    def _tell(self, request: HttpRequest, operation: Operation, done: int, refusals: list[str], *, more: bool) -> None:
+        text = ngettext("%(what)s: %(count)d job.", "%(what)s: %(count)d jobs.", done)
+        values = {"what": operation.label, "count": done}
+        self.message_user(request, text % values, messages.SUCCESS if done else messages.WARNING)
+        if refusals:
+            text = ngettext("%(count)d refused: %(first)s", "%(count)d refused; the first: %(first)s", len(refusals))
+            self.message_user(request, text % {"count": len(refusals), "first": refusals[0]}, messages.ERROR)
+        if more:
+            text = gettext("These were the newest %(count)d; run the action again for the others.")
+            self.message_user(request, text % {"count": AT_ONCE}, messages.WARNING)
+
+    def _address(self, name: str, *args: object) -> str:
+        return reverse(f"{self.admin_site.name}:jobs_{name}", args=args)
+
+    def _list_address(self) -> str:
+        return self._address("job_changelist")
+
+
+def _posted(request: HttpRequest, act: Callable[[], HttpResponse]) -> HttpResponse:
+    return require_POST(lambda _request: act())(request)
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None

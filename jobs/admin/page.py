@@ -1,0 +1,169 @@
+"""What a job's page shows, gathered in a few bounded queries."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.apps import apps
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import quote
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.urls import NoReverseMatch, reverse
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.timesince import timesince
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+
+from .. import clock, lookup, verdict
+from ..lookup import Argument
+from ..models import Attempt, Job
+from ..states import State
+from .filters import STATE_WORDS
+
+#: A page shows at most so many attempts, children and log lines.
+SHOWN = 200
+CHILDREN = 50
+_FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<name>.+)$', re.MULTILINE)
+_FOREIGN = re.compile(r"site-packages|dist-packages|/lib/python3|/jobs/worker/|/jobs/task\.py|^<")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A text, with an address if the reader may follow it."""
+
+    text: str
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class AttemptLine:
+    """One line of the timeline."""
+
+    row: Attempt
+    ran: str
+    place: str
+
+
+@dataclass(frozen=True)
+class JobPage:
+    """Everything below the verdict."""
+
+    job: Job
+    state: str
+    state_word: Any
+    verdict: str
+    arguments: Sequence[Argument]
+    result: str | None
+    error: str
+    waited: str
+    ran: str
+    attempts_allowed: int | None
+    event_jobs: str
+    about: Link | None
+    parent: Link | None
+    children: Sequence[Link]
+    more_children: str
+    timeline: Sequence[AttemptLine]
+    log: Sequence[LogEntry]
+    now: datetime
+
+
+def job_page(job: Job, site: str, user: Any) -> JobPage:
+    """The page of one job for one reader."""
+    now = clock.now()
+    shown = job.shown_state(now)
+    list_address = reverse(f"{site}:jobs_job_changelist")
+    children = list(lookup.all_jobs().filter(parent_id=job.pk).only("task").order_by("-pk")[: CHILDREN + 1])
+    attempts = list(Attempt.objects.using(job._state.db).filter(job_id=job.pk).order_by("-pk")[:SHOWN])
+    return JobPage(
+        job=job,
+        state=shown,
+        state_word=STATE_WORDS[shown],
+        verdict=verdict.job_verdict(job, now),
+        arguments=[
+            Argument(one.name, pretty(one.value) if not one.masked else one.value, one.masked)
+            for one in lookup.arguments(job)
+        ],
+        result=None if job.result is None else pretty(json.loads(job.result)),
+        error=job.error if job.state in (State.FAILED, State.QUEUED) else "",
+        waited=verdict.duration(verdict.seconds_between(job.ready_at, job.started_at or job.claimed_at)),
+        ran=verdict.duration(verdict.seconds_between(job.started_at, job.ended_at)),
+        attempts_allowed=verdict.attempts_allowed(job),
+        event_jobs=f"{list_address}?event_id={job.event_id}" if job.event_id else "",
+        about=_about(job, site, user),
+        parent=_job_link(lookup.all_jobs().filter(pk=job.parent_id).only("task").first(), site)
+        if job.parent_id
+        else None,
+        children=[link for child in children[:CHILDREN] if (link := _job_link(child, site))],
+        more_children=f"{list_address}?parent_id={job.pk}" if len(children) > CHILDREN else "",
+        timeline=[_line(row) for row in reversed(attempts)],
+        log=_log(job),
+        now=now,
+    )
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """A relative time with the exact one on hover."""
+    exact = date_format(localtime(moment), "DATETIME_FORMAT")
+    past = _("%(time)s ago") % {"time": timesince(moment, now, depth=1)}
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, past)
+
+
+def pretty(value: Any) -> str:
+    """A JSON value over several lines."""
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def place(traceback: str) -> str:
+    """Where it went wrong: the innermost frame of the project's own code, else the innermost of all."""
+    frames = list(_FRAME.finditer(traceback))
+    own = [frame for frame in frames if not _FOREIGN.search(frame["file"])]
+    chosen = (own or frames)[-1:]
+    return "".join(f"{'/'.join(f['file'].split('/')[-2:])}:{f['line']} in {f['name']}" for f in chosen)
+
+
+def _line(row: Attempt) -> AttemptLine:
+    return AttemptLine(
+        row=row,
+        ran=verdict.duration(verdict.seconds_between(row.started_at, row.ended_at)),
+        place=place(row.traceback),
+    )
+
+
+def _job_link(job: Job | None, site: str) -> Link | None:
+    if job is None:
+        return None
+    return Link(f"{job.task} …{str(job.pk)[-8:]}", reverse(f"{site}:jobs_job_change", args=[job.pk]))
+
+
+def _about(job: Job, site: str, user: Any) -> Link | None:
+    if not job.about_type:
+        return None
+    bare = Link(f"{job.about_type}:{job.about_id}")
+    try:
+        model = apps.get_model(job.about_type)
+    except (LookupError, ValueError):
+        return bare
+    options = model._meta
+    may = any(user.has_perm(f"{options.app_label}.{verb}_{options.model_name}") for verb in ("view", "change"))
+    if not may:
+        return bare
+    try:
+        found = model._default_manager.get(pk=job.about_id)
+        address = reverse(f"{site}:{options.app_label}_{options.model_name}_change", args=[quote(job.about_id)])
+    except (ObjectDoesNotExist, ValidationError, ValueError, NoReverseMatch):
+        return bare
+    return Link(f"{options.verbose_name}: {found}", address)
+
+
+def _log(job: Job) -> Sequence[LogEntry]:
+    kind = ContentType.objects.get_for_model(Job)
+    lines = LogEntry.objects.filter(content_type=kind, object_id=str(job.pk))
+    return list(lines.select_related("user").order_by("-action_time")[:SHOWN])

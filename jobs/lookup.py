@@ -1,0 +1,157 @@
+"""Finding jobs among a million: by state as shown, by id and its parts, in counts that stop early."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.db.models import Model, Q, QuerySet
+
+from . import clock
+from .conf import jobs_settings
+from .errors import JobsError, UnknownJob, UnknownTask
+from .models import Job
+from .queue import find_queue, find_task
+from .states import Shown, State
+from .task import Task
+
+#: Counts stop here and say "10,000+".
+CAP = 10_000
+MASK = "***"
+#: What the list can be asked for: every shown state, and `queued` for those that wait in any way.
+STATES = ("queued", *(state.value for state in Shown))
+
+Row = TypeVar("Row", bound=Model)
+
+
+@dataclass(frozen=True)
+class Capped:
+    """A count that may have stopped at the cap."""
+
+    number: int
+    more: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.number:,}{'+' if self.more else ''}"
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a job as people may see it: its parameter's name and its JSON value, or the mask."""
+
+    name: str
+    value: Any
+    masked: bool = False
+
+
+def all_jobs() -> QuerySet[Job]:
+    """Every job row, on the database that holds them."""
+    return Job.objects.using(jobs_settings().database)
+
+
+def find_job(job_id: UUID) -> Job:
+    """The job's row; raises `UnknownJob`."""
+    row = all_jobs().filter(pk=job_id).first()
+    if row is None:
+        raise UnknownJob(f"job {job_id} is not known: it never existed, or retention has removed it")
+    return row
+
+
+def capped_count(rows: QuerySet[Row], cap: int = CAP) -> Capped:
+    """How many rows there are, counting no further than `cap`."""
+    number = rows.order_by()[: cap + 1].count()
+    return Capped(cap, more=True) if number > cap else Capped(number)
+
+
+def in_state(rows: QuerySet[Job], state: str, now: datetime | None = None) -> QuerySet[Job]:
+    """Those of the jobs that a person would say are in `state`, one of `STATES`; raises ValueError for another."""
+    if state not in STATES:
+        raise ValueError(f"state {state!r} is not known; states are: {', '.join(STATES)}")
+    now = now or clock.now()
+    conditions = {
+        Shown.SCHEDULED: Q(state=State.QUEUED, attempts=0, ready_at__gt=now),
+        Shown.WAITING: Q(state=State.QUEUED, attempts=0, ready_at__lte=now),
+        Shown.RETRYING: Q(state=State.QUEUED, attempts__gt=0),
+    }
+    return rows.filter(conditions.get(Shown(state), Q(state=state)) if state != State.QUEUED else Q(state=state))
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """The lowest id that a job made at `moment` can have: ids are UUIDv7 and begin with the time."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+def id_range(prefix: str) -> tuple[UUID, UUID]:
+    """The lowest and highest id that begin with these hexadecimal digits."""
+    return UUID(hex=prefix.ljust(32, "0")), UUID(hex=prefix.ljust(32, "f"))
+
+
+def about(rows: QuerySet[Job], types: Sequence[str], ids: Sequence[str]) -> QuerySet[Job]:
+    """Those of the jobs that are about an object with one of these model labels and primary keys."""
+    # the exclusion says to SQLite, which cannot conclude it, that the partial index holds every such row
+    return rows.filter(about_type__in=types, about_id__in=ids).exclude(about_type="")
+
+
+def queues_with_jobs() -> list[str]:
+    """The names of all queues that have a row, also of those that no code defines any more; a few index look-ups."""
+    return list(_distinct("queue"))
+
+
+def about_types() -> list[str]:
+    """The model labels that jobs are about; a few index look-ups."""
+    return [label for label in _distinct("about_type") if label]
+
+
+def task_of(job: Job) -> Task | None:
+    """The task that would run this job, or None if no code defines it."""
+    try:
+        return find_queue(job.queue).find_task(job.task) or find_task(job.task)
+    except (UnknownTask, JobsError):
+        return None
+
+
+def arguments(job: Job) -> list[Argument]:
+    """The job's arguments with their parameters' names; those the task calls personal are masked (DESIGN G13)."""
+    args, kwargs = job.args, job.kwargs
+    task = task_of(job)
+    personal: frozenset[str] = task.personal if task else frozenset()
+    try:
+        bound = task.signature.signature.bind(*args, **kwargs) if task else None
+    except TypeError:
+        bound = None
+    if task is None or bound is None:
+        # the positions no longer tell which argument is which: with anything personal, show none of them
+        named = [Argument(name, value, name in personal) for name, value in kwargs.items()]
+        found = [*(Argument(str(i), value, bool(personal)) for i, value in enumerate(args, 1)), *named]
+    else:
+        found = [
+            Argument(name, value, hidden)
+            for parameter, given in bound.arguments.items()
+            for name, value, hidden in _spread(task.signature.signature.parameters[parameter], given, personal)
+        ]
+    return [Argument(one.name, MASK, masked=True) if one.masked else one for one in found]
+
+
+def _spread(parameter: inspect.Parameter, given: Any, personal: frozenset[str]) -> Iterator[tuple[str, Any, bool]]:
+    hidden = parameter.name in personal
+    if parameter.kind is parameter.VAR_KEYWORD:
+        for name, value in given.items():
+            yield name, value, hidden
+    elif parameter.kind is parameter.VAR_POSITIONAL:
+        yield f"*{parameter.name}", list(given), hidden
+    else:
+        yield parameter.name, given, hidden
+
+
+def _distinct(column: str) -> Iterator[str]:
+    value: str | None = ""
+    while True:
+        later = all_jobs().filter(**{f"{column}__gt": value}).exclude(**{column: ""})
+        value = later.order_by(column).values_list(column, flat=True).first()
+        if value is None:
+            return
+        yield value

@@ -1,0 +1,54 @@
+"""`manage.py events`: which event starts which tasks, through which receiver, on which queue."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from jobs.events import EventRow, event_map
+
+
+class Command(BaseCommand):
+    """Prints the map event -> receiver -> task -> queue."""
+
+    help = "Print which event starts which tasks: event -> receiver -> task -> queue."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Only the format."""
+        parser.add_argument("--json", action="store_true", dest="as_json", help="Print one JSON document.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print the map."""
+        rows = event_map()
+        if options["as_json"]:
+            self.stdout.write(json.dumps([_document(row) for row in rows], indent=2))
+            return
+        if not rows:
+            self.stdout.write("no event is defined")
+        last = ""
+        for row in rows:
+            if row.event.__name__ != last:
+                last = row.event.__name__
+                self.stdout.write(last)
+            if row.receiver is None:
+                self.stdout.write("  nobody listens")
+                continue
+            self.stdout.write(f"  -> {_name(row)}")
+            for task in row.starts:
+                self.stdout.write(f"       -> {task.name} ({task.queue.name})")
+            if not row.starts:
+                self.stdout.write("       starts nothing")
+
+
+def _document(row: EventRow) -> dict[str, Any]:
+    return {
+        "event": row.event.__name__,
+        "receiver": _name(row) if row.receiver else None,
+        "starts": [{"task": task.name, "queue": task.queue.name} for task in row.starts],
+    }
+
+
+def _name(row: EventRow) -> str:
+    return f"{getattr(row.receiver, '__module__', '')}.{getattr(row.receiver, '__qualname__', '')}"

@@ -1,0 +1,65 @@
+"""Tags of the engine's admin pages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django import template
+from django.template.context import Context
+from django.urls import reverse
+from django.utils.html import format_html
+
+from .. import verdict
+from ..admin import page
+from ..admin.filters import STATE_WORDS
+from ..states import State
+
+register = template.Library()
+
+
+@register.simple_tag
+def job_ago(moment: datetime, now: datetime) -> str:
+    """How long ago, with the moment on hover."""
+    return page.ago(moment, now)
+
+
+@register.simple_tag
+def job_link(link: page.Link) -> str:
+    """A link, or its text alone."""
+    return format_html('<a href="{}">{}</a>', link.address, link.text) if link.address else link.text
+
+
+@register.inclusion_tag("admin/jobs/overview.html", takes_context=True)
+def queue_overview(context: Context) -> dict[str, Any]:
+    """All queues: what is wrong, the numbers with links to the jobs behind them, and pause."""
+    request = context["request"]
+    site = request.current_app
+    seen = verdict.report()
+    list_address = reverse(f"{site}:jobs_job_changelist")
+    rows = [
+        {
+            "report": row,
+            "address": f"{list_address}?{urlencode({'queue': row.name})}",
+            "oldest": verdict.duration(row.oldest_wait),
+            "cells": [
+                {
+                    "count": row.states[state],
+                    "address": f"{list_address}?{urlencode({'queue': row.name, 'state': state})}",
+                }
+                for state in State
+            ],
+            "button": reverse(f"{site}:jobs_queue_{'resume' if row.counts.paused else 'pause'}", args=[row.name]),
+        }
+        for row in seen.queues
+    ]
+    return {
+        "report": seen,
+        "headline": verdict.headline(seen.findings),
+        "others": seen.findings[1:],
+        "rows": rows,
+        "words": [STATE_WORDS[state] for state in State],
+        "may_pause": request.user.has_perm("jobs.pause_queue"),
+        "csrf_token": context.get("csrf_token"),
+    }

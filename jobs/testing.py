@@ -1,0 +1,252 @@
+"""Jobs in a project's own tests: run them, look at them, without a worker.
+
+In a plain `django.test.TestCase`, whose transaction never commits, and in transactional tests alike:
+
+    class SignUp(TestCase):
+        def test_sign_up_welcomes(self):
+            sign_up("ada@example.org")
+            assert_enqueued(send_welcome)
+            run_jobs()
+            self.assertEqual(len(mail.outbox), 1)
+
+With pytest: `pytest_plugins = ["jobs.testing"]` in the top `conftest.py`, then the fixture `jobs_runner`.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from os import getpid
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from django.db import connections, transaction
+
+from . import clock
+from .accept import accept, push_pending
+from .broker import get_broker
+from .broker.records import ClaimedJob, NewJob, WorkerRecord
+from .conf import jobs_settings
+from .errors import InvalidOption
+from .handle import JobHandle
+from .queue import Queue, find_queue
+from .states import State
+from .worker.execution import announce, execute
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from .models import Job
+    from .task import Task
+
+__all__ = ["JobsRunner", "assert_enqueued", "assert_nothing_enqueued", "enqueued", "inline", "run_jobs"]
+
+_LEASE = 3_600.0
+
+
+def run_jobs(
+    queue: str | None = None,
+    *,
+    limit: int = 1_000,
+    until: datetime | timedelta | None = None,
+    include_scheduled: bool = False,
+) -> list[JobHandle]:
+    """Run what is due, here and now, and what these jobs enqueue; returns the jobs started, in order.
+
+    Only `queue`, or every queue. Failures are recorded and retried as in a worker; a retry that waits for its backoff,
+    and a delayed job, start only with `include_scheduled=True`, or with `until=` (a moment, or a timedelta from now) by
+    which they are due: the waiting is left out, the clock is not moved. Rate limits are not kept; a paused queue stays
+    paused. Raises AssertionError when more than `limit` jobs start: they probably enqueue each other for ever.
+    """
+    latest = _latest(until, include_scheduled)
+    broker = get_broker()
+    worker = WorkerRecord(clock.new_id(), "worker", queue or "", socket.gethostname(), getpid(), 1)
+    broker.register(worker, _LEASE)
+    started: list[JobHandle] = []
+    try:
+        # a start may be handed back (a paced queue on a slow machine, a task that is not known)
+        for _claim_number in range(2 * limit + 1):
+            _relay()
+            found = _claim(worker, _queues(queue)) or (_make_due(queue, latest) and _claim(worker, _queues(queue)))
+            if not found:
+                return started
+            if len(started) >= limit:
+                break
+            if _run(worker, *found):
+                started.append(JobHandle(found[0].id))
+        raise AssertionError(f"{len(started)} jobs were started and more are due; do they enqueue each other for ever?")
+    finally:
+        broker.release(worker.id, lost=False)
+
+
+def enqueued(task: Task | None = None) -> list[JobHandle]:
+    """Every job there is, of `task` or of all, in the order in which they were enqueued; whether they ran or not."""
+    rows = _rows() if task is None else _rows().filter(task=task.name)
+    return [JobHandle(job_id) for job_id in rows.values_list("pk", flat=True)]
+
+
+def assert_enqueued(task: Task, *args: Any, times: int | None = None, **kwargs: Any) -> list[JobHandle]:
+    """Fail unless `task` was enqueued with these arguments; with none given, with any. Returns the jobs.
+
+    `times` is how often exactly; without it, at least once.
+    """
+    of_task = list(_rows().filter(task=task.name))
+    found = of_task
+    if args or kwargs:
+        wanted = json.loads(task.signature.encode(args, kwargs))
+        found = [job for job in of_task if json.loads(job.message) == wanted]
+    if (found and times is None) or len(found) == times:
+        return [JobHandle(job.pk) for job in found]
+    expected = "at least once" if times is None else f"{times} times"
+    seen = "\n".join(f"  {job.task} {_call(job)}" for job in of_task or _rows()[:20]) or "  nothing"
+    call = f" with {_text(args, kwargs)}" if args or kwargs else ""
+    raise AssertionError(
+        f"{task.name} was enqueued {len(found)} times{call}, expected {expected}; enqueued were:\n{seen}"
+    )
+
+
+def assert_nothing_enqueued() -> None:
+    """Fail if any job was enqueued."""
+    seen = "\n".join(f"  {job.task} {_call(job)}" for job in _rows()[:20])
+    if seen:
+        raise AssertionError(f"expected no job, enqueued were:\n{seen}")
+
+
+@contextmanager
+def inline() -> Iterator[None]:
+    """Run each job as soon as it is accepted: before `enqueue` returns, or after the commit of an open transaction.
+
+    Also a decorator. In a `TestCase` no transaction of the test's own code commits for good: what was enqueued in an
+    `atomic()` there runs with the next job, or when `inline` ends. Delayed jobs are left to `run_jobs`. Everything that
+    is due runs, also what was enqueued before.
+    """
+    busy = False
+
+    def run() -> None:
+        nonlocal busy
+        # a job that enqueues another: the loop that runs it finds the other one too
+        if busy or _in_callers_transaction():
+            return
+        busy = True
+        try:
+            run_jobs()
+        finally:
+            busy = False
+
+    def accept_and_run(jobs: list[NewJob]) -> list[JobHandle]:
+        handles = accept(jobs)
+        if _in_callers_transaction() and connections[_alias()].in_atomic_block:
+            transaction.on_commit(run, using=_alias())
+        else:
+            run()
+        return handles
+
+    with mock.patch("jobs.task.accept", accept_and_run):
+        yield
+    run()
+
+
+class JobsRunner:
+    """What the pytest fixture `jobs_runner` hands out: the functions of this module."""
+
+    run = staticmethod(run_jobs)
+    enqueued = staticmethod(enqueued)
+    assert_enqueued = staticmethod(assert_enqueued)
+    assert_nothing_enqueued = staticmethod(assert_nothing_enqueued)
+    inline = staticmethod(inline)
+
+
+try:
+    import pytest
+except ImportError:  # plain Django tests need no pytest
+    pass
+else:
+
+    @pytest.fixture
+    def jobs_runner(db: None) -> JobsRunner:
+        """Run jobs and look at them; uses the test's database as `db` or `transactional_db` made it."""
+        return JobsRunner()
+
+
+def _run(worker: WorkerRecord, claimed: ClaimedJob, queue: Queue) -> bool:
+    """Run one claimed job; False when its function was not called."""
+    settlement = execute(claimed, queue, worker.id)
+    if settlement is None:
+        return True
+    if get_broker().exchange(worker.id, queue.policy, [settlement], 0).settled == (True,):
+        announce(queue, settlement)
+    return settlement.started_at is not None
+
+
+def _claim(worker: WorkerRecord, queues: list[Queue]) -> tuple[ClaimedJob, Queue] | None:
+    for queue in queues:
+        policy = replace(queue.policy, rate_limit=None, global_concurrency=None)
+        for alone in (False, True):
+            jobs = get_broker().exchange(worker.id, policy, [], 1, alone=alone).jobs
+            if jobs:
+                return jobs[0], queue
+    return None
+
+
+def _relay() -> None:
+    pending = list(_rows().filter(state=State.PENDING).values_list("pk", flat=True))
+    if pending:
+        push_pending(pending)
+
+
+def _make_due(queue: str | None, latest: datetime | None) -> bool:
+    """Make the job that is due next, by `latest`, due now."""
+    if latest is None:
+        return False
+    later = _rows().filter(state=State.QUEUED, ready_at__gt=clock.now(), ready_at__lte=latest)
+    if queue is not None:
+        later = later.filter(queue=queue)
+    for job in later.order_by("ready_at", "pk"):
+        counts = get_broker().counts(job.queue)
+        if counts.paused:
+            continue
+        if counts.blocked_until is not None:
+            get_broker().resume(job.queue)
+        if get_broker().promote(job.pk):
+            return True
+    return False
+
+
+def _latest(until: datetime | timedelta | None, include_scheduled: bool) -> datetime | None:
+    if isinstance(until, timedelta):
+        return clock.now() + until
+    if until is not None and until.tzinfo is None:
+        raise InvalidOption(f"until={until!r}: expected an aware datetime (with a time zone) or a timedelta")
+    return clock.now() + timedelta(days=3_650) if include_scheduled and until is None else until
+
+
+def _queues(name: str | None) -> list[Queue]:
+    names = [name] if name is not None else sorted(set(_rows().order_by().values_list("queue", flat=True)))
+    return [find_queue(each) for each in names]
+
+
+def _rows() -> QuerySet[Job]:
+    from .models import Job
+
+    return Job.objects.using(_alias()).order_by("pk")
+
+
+def _alias() -> str:
+    return jobs_settings().database
+
+
+def _in_callers_transaction() -> bool:
+    # Django marks the transactions that TestCase opens around a test
+    return any(not getattr(block, "_from_testcase", False) for block in connections[_alias()].atomic_blocks)
+
+
+def _call(job: Job) -> str:
+    return _text(job.args, job.kwargs)
+
+
+def _text(args: Any, kwargs: dict[str, Any]) -> str:
+    return f"({', '.join([*map(repr, args), *(f'{name}={value!r}' for name, value in kwargs.items())])})"
