@@ -1,0 +1,88 @@
+"""Short words for what the contract's tests do; only the contract is used."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from jobs import clock
+from jobs.broker.contract import Broker
+from jobs.broker.records import (
+    ClaimedJob,
+    Completed,
+    Exchange,
+    Failed,
+    NewJob,
+    Outcome,
+    Pushed,
+    Settlement,
+    WorkerRecord,
+)
+from jobs.policy import QueuePolicy
+
+#: Longer than any test's clock runs.
+LONG = 1_000_000.0
+
+
+class Hands:
+    """Pushes to, claims from and settles with one broker; one worker unless another is named."""
+
+    def __init__(self, broker: Broker, lease: float = LONG) -> None:
+        self.broker = broker
+        self.policy = QueuePolicy("lane")
+        self.lease = lease
+        self.worker = self.new_worker()
+
+    def new_worker(self, lease: float | None = None) -> UUID:
+        record = WorkerRecord(clock.new_id(), "worker", self.policy.name, "host", 42, 10)
+        self.broker.register(record, self.lease if lease is None else lease)
+        return record.id
+
+    def new_job(self, **options: Any) -> NewJob:
+        known: dict[str, Any] = {"id": clock.new_id(), "queue": self.policy.name, "task": "app.task", "message": "{}"}
+        return NewJob(**{**known, "priority": 5, **options})
+
+    def push_one(self, **options: Any) -> Pushed:
+        return self.broker.push([self.new_job(**options)])[0]
+
+    def push(self, **options: Any) -> UUID:
+        return self.push_one(**options).id
+
+    def exchange(self, *settlements: Settlement, wanted: int = 10, **options: Any) -> Exchange:
+        worker = options.pop("worker", self.worker)
+        policy = options.pop("policy", self.policy)
+        return self.broker.exchange(worker, policy, settlements, wanted, **options)
+
+    def claim(self, wanted: int = 10, **options: Any) -> list[ClaimedJob]:
+        return list(self.exchange(wanted=wanted, **options).jobs)
+
+    def claim_ids(self, wanted: int = 10, **options: Any) -> list[UUID]:
+        return [job.id for job in self.claim(wanted, **options)]
+
+    def claim_one(self, **options: Any) -> ClaimedJob:
+        jobs = self.claim(1, **options)
+        assert len(jobs) == 1, "nothing to claim"
+        return jobs[0]
+
+    def settlement(self, job: ClaimedJob, outcome: Outcome, *, started: bool = True) -> Settlement:
+        now: datetime = self.broker.now()
+        return Settlement(job, outcome, now if started else None, now)
+
+    def settle(self, job: ClaimedJob, outcome: Outcome | None = None, *, started: bool = True, **options: Any) -> bool:
+        settlement = self.settlement(job, outcome or Completed(), started=started)
+        return self.exchange(settlement, wanted=0, **options).settled == (True,)
+
+    def fail_one(self, **options: Any) -> UUID:
+        """A dead letter."""
+        job_id = self.push(**options)
+        assert self.settle(self.claim_one(), Failed("broken"))
+        return job_id
+
+    def lose(self, times: int) -> None:
+        """Let a worker claim one job and die, so often."""
+        for _ in range(times):
+            worker = self.new_worker()
+            job = self.claim(1, worker=worker) or self.claim(1, worker=worker, alone=True)
+            assert job
+            assert self.broker.release(worker, lost=True) == 1

@@ -1,0 +1,144 @@
+"""What people ask for: pause, cancel, promote, and the numbers they see."""
+
+import pytest
+
+from jobs import clock
+from jobs.broker.records import CancelAnswer, Postponed, PushStatus, Retried
+from jobs.states import State
+
+
+def test_a_paused_queue_gives_nothing_until_it_resumes(hands, broker):
+    job_id = hands.push()
+    broker.pause("lane")
+    broker.pause("lane")
+    assert hands.claim_ids() == []
+    assert hands.exchange().wait is None
+    broker.resume("lane")
+    assert hands.claim_ids() == [job_id]
+
+
+def test_a_pause_holds_one_queue_only(hands, broker):
+    broker.pause("other")
+    hands.push()
+    assert len(hands.claim()) == 1
+
+
+def test_a_paused_queue_still_settles_and_accepts(hands, broker):
+    hands.push()
+    claimed = hands.claim_one()
+    broker.pause("lane")
+    assert hands.settle(claimed)
+    assert hands.push_one().status is PushStatus.ACCEPTED
+
+
+def test_resume_ends_a_slow_down_too(hands, broker):
+    hands.push()
+    hands.settle(hands.claim_one(), Postponed(0, "429", whole_queue=False))
+    hands.settle(hands.claim_one(), Postponed(600, "429", whole_queue=True))
+    job_id = hands.push()
+    assert broker.counts("lane").blocked_until is not None
+    broker.resume("lane")
+    assert broker.counts("lane").blocked_until is None
+    assert hands.claim_ids() == [job_id]
+
+
+def test_a_resume_of_a_queue_that_was_never_paused_is_harmless(hands, broker):
+    broker.resume("lane")
+    assert broker.counts("lane").paused is False
+
+
+@pytest.mark.parametrize("delay", [0, 60])
+def test_a_waiting_job_is_cancelled_and_never_starts(hands, broker, bench, delay):
+    job_id = hands.push(delay=delay)
+    assert broker.cancel(job_id, "not wanted") is CancelAnswer.CANCELLED
+    bench.advance(61)
+    assert hands.claim_ids() == []
+    assert (bench.record(job_id).state, bench.record(job_id).reason) == (State.CANCELLED, "not wanted")
+    assert broker.cancel(job_id, "again") is CancelAnswer.ENDED
+    assert bench.record(job_id).reason == "not wanted"
+    assert bench.counters("lane") == {"cancelled": 1}
+
+
+def test_a_running_job_is_asked(hands, broker):
+    job_id = hands.push()
+    claimed = hands.claim_one()
+    assert broker.cancel(job_id, "stop") is CancelAnswer.ASKED
+    assert broker.holds(job_id, claimed.token)
+    assert broker.cancel(job_id, "stop") is CancelAnswer.ASKED
+
+
+def test_a_dead_letter_can_be_discarded(hands, broker, bench):
+    job_id = hands.fail_one()
+    assert broker.cancel(job_id, "discarded") is CancelAnswer.CANCELLED
+    assert bench.record(job_id).state == State.CANCELLED
+    assert bench.counters("lane") == {"failed": 1}
+
+
+def test_an_ended_job_cannot_be_cancelled(hands, broker, bench):
+    job_id = hands.push()
+    hands.settle(hands.claim_one())
+    assert broker.cancel(job_id, "too late") is CancelAnswer.ENDED
+    assert bench.record(job_id).state == State.COMPLETED
+
+
+def test_an_unknown_job_cannot_be_cancelled(broker):
+    assert broker.cancel(clock.new_id(), "who") is None
+
+
+def test_a_promoted_job_is_due_now_behind_those_that_wait(hands, broker):
+    scheduled = hands.push(delay=3600)
+    waiting = hands.push()
+    assert broker.promote(scheduled) is True
+    assert hands.claim_ids() == [waiting, scheduled]
+
+
+def test_a_retrying_job_can_be_promoted(hands, broker):
+    job_id = hands.push()
+    hands.settle(hands.claim_one(), Retried(3600, "broken"))
+    assert broker.promote(job_id) is True
+    assert hands.claim_one().attempts == 1
+
+
+def test_only_a_queued_job_that_is_not_due_is_promoted(hands, broker):
+    assert broker.promote(clock.new_id()) is False
+    job_id = hands.push()
+    assert broker.promote(job_id) is False
+    claimed = hands.claim_one()
+    assert broker.promote(job_id) is False
+    hands.settle(claimed)
+    assert broker.promote(job_id) is False
+
+
+def test_counts_tell_the_live_jobs_apart(hands, broker, bench):
+    assert (broker.counts("lane").waiting, broker.counts("lane").oldest_ready_at) == (0, None)
+    hands.push(priority=9)
+    oldest = hands.claim_one()
+    for priority in (1, 5, 9):
+        hands.push(priority=priority)
+        hands.push(priority=priority, delay=3600)
+    hands.push(queue="other")
+    counts = broker.counts("lane")
+    assert (counts.waiting, counts.scheduled, counts.active, counts.paused) == (3, 3, 1, False)
+    assert oldest.ready_at < counts.oldest_ready_at <= broker.now()
+    bench.advance(3600)
+    counts = broker.counts("lane")
+    assert (counts.waiting, counts.scheduled) == (6, 0)
+
+
+def test_counts_include_jobs_that_must_run_alone(hands, broker):
+    hands.push()
+    hands.lose(2)
+    counts = broker.counts("lane")
+    assert (counts.waiting, counts.active) == (1, 0)
+    assert counts.oldest_ready_at is not None
+
+
+def test_counts_show_a_pause(broker):
+    broker.pause("lane")
+    assert broker.counts("lane").paused is True
+
+
+def test_a_closed_broker_opens_again(hands, broker):
+    hands.push()
+    broker.close()
+    assert len(hands.claim()) == 1

@@ -1,0 +1,152 @@
+"""Random operations on a broker and on a model in memory: they must agree on every answer, order and state."""
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule, run_state_machine_as_test
+
+from jobs.broker.records import Completed, Expired, Failed, GivenUp, HandedBack, Postponed, Retried
+from tests.contract.hands import Hands
+from tests.contract.model import Model
+
+#: Times are such that no two of them meet: the broker's clock really runs meanwhile.
+LEASE, STEP, DELAYS = 33, 10, st.sampled_from([0, 0, 0, 5, 15])
+#: outcome -> (state it asks for, attempts burnt, delay)
+OUTCOMES = {
+    Completed("1"): ("completed", 1, None),
+    Retried(0, "broken"): ("queued", 1, 0),
+    Retried(15, "broken"): ("queued", 1, 15),
+    Postponed(5, "busy"): ("queued", 0, 5),
+    HandedBack("stopping"): ("queued", 0, None),
+    HandedBack("unknown", delay=5, unknown=True): ("queued", 0, 5),
+    Failed("broken"): ("failed", 1, None),
+    Failed("unknown", attempted=False): ("failed", 0, None),
+    GivenUp("no need"): ("cancelled", 0, None),
+    Expired(): ("expired", 0, None),
+}
+
+
+def test_broker_and_model_agree(bench):
+    class Machine(RuleBasedStateMachine):
+        jobs = Bundle("jobs")
+        workers = Bundle("workers")
+        claims = Bundle("claims")
+
+        def __init__(self):
+            super().__init__()
+            bench.clear()
+            self.broker = bench.broker
+            self.hands = Hands(self.broker, lease=LEASE)
+            self.broker.release(self.hands.worker, lost=False)
+            self.model = Model()
+
+        @rule(target=workers)
+        def register(self):
+            worker = self.hands.new_worker()
+            self.model.leases[worker] = self.model.time + LEASE
+            return worker
+
+        @rule(target=jobs, priority=st.integers(1, 10), delay=DELAYS, key=st.sampled_from([None, None, "a", "b"]))
+        def push(self, priority, delay, key):
+            job = self.hands.new_job(priority=priority, delay=delay, key=key)
+            return self._push(job)
+
+        @rule(job=jobs, run=st.integers(1, 3), delay=DELAYS)
+        def push_again(self, job, run, delay):
+            self._push(self.hands.new_job(id=job.id, run=run, key=job.key, delay=delay))
+
+        def _push(self, job):
+            answer = self.broker.push([job])[0]
+            assert (answer.status, answer.holder) == self.model.push(job.id, job.run, job.priority, job.delay, job.key)
+            return job
+
+        @rule(target=claims, worker=workers, wanted=st.integers(1, 4), alone=st.sampled_from([False, False, True]))
+        def claim(self, worker, wanted, alone):
+            claimed = self.hands.claim(wanted, worker=worker, alone=alone)
+            assert [job.id for job in claimed] == self.model.claim(worker, wanted, alone)
+            held = [self.model.jobs[job.id] for job in claimed]
+            assert [(job.run, job.attempts, job.starts, job.lost) for job in claimed] == [
+                (job.run, job.attempts, job.starts, job.lost) for job in held
+            ]
+            return multiple(*((worker, job, model.claims) for job, model in zip(claimed, held, strict=True)))
+
+        @rule(claim=consumes(claims), outcome=st.sampled_from(list(OUTCOMES)))
+        def settle(self, claim, outcome):
+            worker, job, number = claim
+            expected = self.model.settle(job.id, number, *OUTCOMES[outcome])
+            assert self.hands.settle(job, outcome, worker=worker) is expected
+
+        @rule(claim=claims, outcome=st.sampled_from(list(OUTCOMES)))
+        def settle_and_remember(self, claim, outcome):
+            self.settle(claim, outcome)
+
+        @rule(claim=claims)
+        def holds(self, claim):
+            _, job, number = claim
+            model = self.model.jobs[job.id]
+            assert self.broker.holds(job.id, job.token) is (model.state == "active" and model.claims == number)
+
+        @rule(worker=workers)
+        def renew(self, worker):
+            known = {worker} & set(self.model.leases)
+            if known:
+                self.model.leases[worker] = self.model.time + LEASE
+            asked = {j.id for j in self.model.jobs.values() if j.state == "active" and j.worker == worker and j.asked}
+            renewal = self.broker.renew([worker], LEASE)
+            assert (renewal.alive, renewal.cancel_requested) == (known, asked)
+
+        @rule(worker=workers, lost=st.booleans())
+        def release(self, worker, lost):
+            assert self.broker.release(worker, lost=lost) == self.model.release(worker, lost)
+
+        @rule()
+        def reap(self):
+            assert self.broker.reap().lost == self.model.reap()
+
+        @rule(job=jobs)
+        def cancel(self, job):
+            if job.id in self.model.jobs:
+                assert self.broker.cancel(job.id, "not wanted") == self.model.cancel(job.id)
+            else:
+                assert self.broker.cancel(job.id, "not wanted") is None
+
+        @rule(job=jobs)
+        def promote(self, job):
+            expected = job.id in self.model.jobs and self.model.promote(job.id)
+            assert self.broker.promote(job.id) is expected
+
+        @rule(paused=st.booleans())
+        def pause(self, paused):
+            (self.broker.pause if paused else self.broker.resume)("lane")
+            self.model.paused = paused
+
+        @rule(steps=st.integers(1, 3))
+        def advance(self, steps):
+            bench.advance(STEP * steps)
+            self.model.time += STEP * steps
+
+        @invariant()
+        def numbers_agree(self):
+            jobs, time = self.model.jobs.values(), self.model.time
+            counts = self.broker.counts("lane")
+            queued = [job.ready[0] <= time for job in jobs if job.state == "queued"]
+            assert (counts.waiting, counts.scheduled) == (queued.count(True), queued.count(False))
+            assert counts.active == sum(job.state == "active" for job in jobs)
+            assert counts.paused is self.model.paused
+
+        def teardown(self):
+            for job in self.model.jobs.values():
+                record = bench.record(job.id)
+                assert (record.state, record.run) == (job.state, job.run)
+                assert (record.attempts, record.starts, record.lost) == (job.attempts, job.starts, job.lost)
+
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=50,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            derandomize=False,
+            print_blob=True,
+        ),
+    )
