@@ -1,0 +1,92 @@
+"""Django system checks: what would keep the jobs from running rightly, said before anything runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+
+from .broker import get_broker
+from .conf import jobs_settings
+from .queue import queues
+
+LOWEST_SQLITE = (3, 37, 0)
+#: File systems on which SQLite's shared memory and locks do not hold between machines.
+NETWORK_FILE_SYSTEMS = re.compile(
+    r"(nfs\d*|cifs|smb3|smbfs|9p|afs|ceph|virtiofs|lustre|beegfs|glusterfs|fuse\.(sshfs|ceph.*|glusterfs|s3fs|rclone))\Z"
+)
+MOUNTS = Path("/proc/self/mountinfo")
+
+
+def check_jobs(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """The checks of the engine's settings, queues, broker and database; none of them connects."""
+    try:
+        jobs_settings()
+        queues()
+        get_broker()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="jobs.E001")]
+    if connections[jobs_settings().database].vendor != "sqlite":
+        return []
+    return [*_check_sqlite_version(), *_check_file_system(), *_check_transaction_mode()]
+
+
+def network_file_system(path: Path, mounts: str) -> str:
+    """The type of the network file system that holds `path`, by the text of `/proc/self/mountinfo`; else empty."""
+    best, kind = "", ""
+    place = os.path.realpath(path)
+    for line in mounts.splitlines():
+        fields, _, rest = line.partition(" - ")
+        words = fields.split()
+        if len(words) < 5 or not rest:
+            continue
+        mount = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), words[4])
+        inside = place == mount or place.startswith(mount.rstrip("/") + "/")
+        # of two mounts on one place the later one lies on top
+        if inside and len(mount) >= len(best):
+            best, kind = mount, rest.split()[0]
+    return kind if NETWORK_FILE_SYSTEMS.match(kind) else ""
+
+
+def _check_sqlite_version() -> Iterable[CheckMessage]:
+    if sqlite3.sqlite_version_info < LOWEST_SQLITE:
+        yield Error(
+            f"SQLite {sqlite3.sqlite_version} is too old to hold the jobs: 3.37 or newer is needed; "
+            "use a newer Python build",
+            id="jobs.E002",
+        )
+
+
+def _check_file_system() -> Iterable[CheckMessage]:
+    settings = jobs_settings()
+    if settings.allow_network_file_system:
+        return
+    path = Path(str(connections[settings.database].settings_dict["NAME"]))
+    try:
+        mounts = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return
+    if kind := network_file_system(path, mounts):
+        yield Error(
+            f"the database {path} lies on a network file system ({kind}), where SQLite's locks do not hold: "
+            "move it to a local disk, or set JOBS_ALLOW_NETWORK_FILE_SYSTEM=true if only one machine uses it",
+            id="jobs.E003",
+        )
+
+
+def _check_transaction_mode() -> Iterable[CheckMessage]:
+    alias = jobs_settings().database
+    options = connections[alias].settings_dict.get("OPTIONS", {})
+    if str(options.get("transaction_mode", "")).upper() not in {"IMMEDIATE", "EXCLUSIVE"}:
+        yield Warning(
+            f"DATABASES[{alias!r}]['OPTIONS']['transaction_mode'] is not 'IMMEDIATE': a transaction that reads before "
+            "it writes fails at once ('database is locked') when another one wrote in between",
+            id="jobs.W001",
+        )

@@ -1,0 +1,86 @@
+"""The keeper: runs each duty at its interval, and survives whatever the database does.
+
+A duty is a module with `INTERVAL` (seconds between two runs) and `run()`, which returns how many things it did. Any
+number of keepers may run at the same time.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db import connections
+
+from .. import clock
+from . import prune, reap, relay, tick, upkeep
+
+logger = logging.getLogger("jobs.keeper")
+
+LONGEST_BACKOFF = 30.0
+#: The longest sleep, in seconds.
+NAP = 10.0
+
+
+@dataclass(slots=True)
+class Duty:
+    """A duty's schedule in this process."""
+
+    name: str
+    interval: float
+    run: Callable[[], int]
+    due_at: float = 0.0
+    failures: int = 0
+
+
+def duties() -> list[Duty]:
+    """All duties, the urgent ones first."""
+    return [
+        Duty("reap", reap.INTERVAL, reap.run),
+        Duty("relay", relay.INTERVAL, relay.run),
+        Duty("tick", tick.INTERVAL, tick.run),
+        Duty("prune", prune.INTERVAL, prune.run),
+        Duty("upkeep", upkeep.INTERVAL, upkeep.run),
+    ]
+
+
+def keep(stop: threading.Event, todo: list[Duty] | None = None) -> None:
+    """Run the duties until `stop` is set; a duty under way is finished first."""
+    todo = duties() if todo is None else todo
+    while not stop.is_set():
+        for duty in todo:
+            if clock.monotonic() >= duty.due_at and not stop.is_set():
+                _run(duty)
+        wait = min(duty.due_at for duty in todo) - clock.monotonic()
+        stop.wait(min(max(wait, 0.0), NAP))
+    connections.close_all()
+
+
+def _run(duty: Duty) -> None:
+    _close_obsolete_connections()
+    try:
+        duty.run()
+    except Exception as error:
+        duty.failures += 1
+        pause = min(duty.interval * 2 ** min(duty.failures, 10), max(LONGEST_BACKOFF, duty.interval))
+        # the whole traceback once; a database that stays away must not fill the log
+        logger.error(
+            "duty_failed duty=%s next=%.0fs %s: %s",
+            duty.name,
+            pause,
+            type(error).__name__,
+            error,
+            exc_info=duty.failures == 1,
+        )
+    else:
+        if duty.failures:
+            logger.info("duty_works_again duty=%s failures=%d", duty.name, duty.failures)
+        duty.failures, pause = 0, duty.interval
+    duty.due_at = clock.monotonic() + pause
+
+
+def _close_obsolete_connections() -> None:
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()

@@ -1,0 +1,20 @@
+"""Duty: take accepted jobs to the broker whose own process died before it could (G1)."""
+
+from __future__ import annotations
+
+import logging
+
+from ..accept import push_pending
+
+logger = logging.getLogger("jobs.keeper")
+
+#: Seconds between two runs.
+INTERVAL = 1.0
+
+
+def run() -> int:
+    """Relay once; returns how many jobs the broker took."""
+    taken = push_pending()
+    if taken:
+        logger.info("relayed jobs=%d", taken)
+    return taken

@@ -1,0 +1,127 @@
+"""`manage.py run_huey`: works on the queues until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from jobs import clock
+from jobs.broker import get_broker
+from jobs.broker.records import WorkerRecord
+from jobs.conf import jobs_settings
+from jobs.errors import JobsError
+from jobs.keeper.loop import keep
+from jobs.worker.child import run_worker
+from jobs.worker.children import own_command
+from jobs.worker.link import ParentLink
+from jobs.worker.start import check_configuration, check_database, plan
+from jobs.worker.supervisor import Supervisor
+from jobs.worker.watch import CodeWatch
+
+
+class Command(BaseCommand):
+    """Starts a supervisor with workers for all queues, or those named, and one keeper."""
+
+    help = "Work on the job queues: all of them, or those given by --queue. Ctrl-C finishes what runs, twice ends now."
+    requires_system_checks: list[str] = []  # those of the jobs are run below; the site's are no business of a worker
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The options; those of the child processes are for the supervisor only, and not shown."""
+        parser.add_argument(
+            "--queue", action="append", default=[], metavar="NAME", help="work on this queue; may be repeated"
+        )
+        parser.add_argument(
+            "--concurrency",
+            action="append",
+            default=[],
+            metavar="NAME=N",
+            help="threads of each worker process of a queue, instead of the queue's own number; may be repeated",
+        )
+        parser.add_argument(
+            "--processes",
+            action="append",
+            default=[],
+            metavar="NAME=N",
+            help="worker processes of a queue (default 1); may be repeated",
+        )
+        parser.add_argument(
+            "--no-reload", action="store_true", help="with DEBUG: do not restart the workers when code changes"
+        )
+        hidden = argparse.SUPPRESS
+        parser.add_argument("--child", choices=["worker", "keeper"], help=hidden)
+        parser.add_argument("--worker-id", type=UUID, help=hidden)
+        parser.add_argument("--pipes", help=hidden)
+        parser.add_argument("--threads", type=int, default=1, help=hidden)
+        parser.add_argument("--alone", action="store_true", help=hidden)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Be a supervisor, or one of its children; ends the process with its exit code."""
+        _log_to_the_terminal()
+        try:
+            code = self._be_child(options) if options["child"] else self._supervise(options)
+        except (JobsError, ImproperlyConfigured) as error:
+            raise CommandError(str(error), returncode=os.EX_CONFIG) from error
+        if code:
+            sys.exit(code)
+
+    def _supervise(self, options: dict[str, Any]) -> int:
+        check_configuration()
+        posts = plan(options["queue"], options["concurrency"], options["processes"])
+        own = WorkerRecord(clock.new_id(), "supervisor", "", socket.gethostname()[:100], os.getpid())
+        check_database(own)
+        watch = None
+        if settings.DEBUG and not options["no_reload"]:
+            watch = CodeWatch(Path(getattr(settings, "BASE_DIR", Path.cwd())))
+        supervisor = Supervisor(
+            posts,
+            get_broker(),
+            own,
+            command=own_command(options["pythonpath"]),
+            lease=jobs_settings().lease,
+            grace=jobs_settings().grace,
+            watch=watch,
+        )
+        return supervisor.run()
+
+    def _be_child(self, options: dict[str, Any]) -> int:
+        life, beat = (int(end) for end in options["pipes"].split(","))
+        if options["child"] == "worker":
+            return run_worker(
+                options["queue"][0],
+                options["worker_id"],
+                threads=options["threads"],
+                alone=options["alone"],
+                life=life,
+                beat=beat,
+            )
+        stop = threading.Event()
+        link = ParentLink(life, beat, stop.set)
+        get_broker()
+        link.start()
+        link.ready()
+        keep(stop)
+        return 0
+
+
+def _log_to_the_terminal() -> None:
+    """Show what the engine does where the settings do not say what to do with logs."""
+    logger = logging.getLogger("jobs")
+    if not logger.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("{asctime} {levelname} {name}: {message}", style="{"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    huey = logging.getLogger("huey")
+    if huey.level == logging.NOTSET:
+        huey.setLevel(logging.WARNING)  # its start-up message is a page long

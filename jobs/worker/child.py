@@ -1,0 +1,57 @@
+"""The life of a worker process, from its command line to its exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from uuid import UUID
+
+from django.db import connections
+
+from ..broker import forget_broker, get_broker
+from ..conf import jobs_settings
+from ..queue import find_queue
+from .consumer import QueueConsumer
+from .leases import OwnLease
+from .link import ParentLink
+
+logger = logging.getLogger("jobs.worker")
+
+
+def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life: int, beat: int) -> int:
+    """Work on one queue until told to stop; returns the exit code.
+
+    `life` and `beat` are the pipes of `jobs.worker.link`. When the grace time is over, what still runs is cut by the
+    end of the process, which then does not return.
+    """
+    settings, queue, broker = jobs_settings(), find_queue(queue_name), get_broker()
+    _keep_connections()
+    consumer = QueueConsumer(queue, broker, worker, threads=threads, grace=settings.grace, alone=alone)
+    link = ParentLink(life, beat, consumer.drain)
+    lease = OwnLease(broker, worker, settings.lease, holds_jobs=lambda: consumer.pool.held > 0, gone=link.stop)
+    link.start()
+    lease.start()
+    link.ready()
+    logger.info("worker_started queue=%s pid=%d threads=%d", queue.name, os.getpid(), consumer.workers)
+    consumer.run()
+    lease.end()
+    if not consumer.drained:
+        logger.warning("worker_cut queue=%s pid=%d jobs=%d", queue.name, os.getpid(), consumer.pool.held)
+        logging.shutdown()
+        sys.stdout.flush()
+        # threads that still run must not touch anything any more, not even while the interpreter closes
+        os._exit(0)
+    lease.join()
+    logger.info("worker_stopped queue=%s pid=%d", queue.name, os.getpid())
+    connections.close_all()
+    forget_broker()
+    return 0
+
+
+def _keep_connections() -> None:
+    """Let each thread keep its database connection, and look before a job whether it still works."""
+    for settings in connections.settings.values():
+        if not settings.get("OPTIONS", {}).get("pool"):
+            settings["CONN_MAX_AGE"] = None
+            settings["CONN_HEALTH_CHECKS"] = True

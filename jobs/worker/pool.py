@@ -1,0 +1,202 @@
+"""The threads of a worker process, of which one at a time speaks to the broker.
+
+Leader and followers: a thread that has nothing to do, and sees nobody under way to the broker, makes the trip: it
+settles everything that is finished and claims a job for each thread that is free. No thread only carries.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from .. import clock
+from ..broker.records import ClaimedJob, Exchange, HandedBack, Settlement
+
+logger = logging.getLogger("jobs.worker")
+
+#: The longest time, in seconds, that a free thread does not look for new jobs (G6).
+LONGEST_WAIT = 0.050
+SHORTEST_WAIT = 0.001
+FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0
+
+Trip = Callable[[Sequence[Settlement], int], Exchange]
+
+
+class Pool:
+    """What the threads share: jobs claimed and not begun, settlements not yet sent, and who is under way.
+
+    `trip` settles and claims; `run` runs one job; `settled` hears of each settlement whether the broker took it;
+    `broken` hears of the error when a trip fails for the first time in a row. With `budget`, at most so many jobs are
+    claimed in all, and then the pool closes by itself.
+    """
+
+    def __init__(
+        self,
+        trip: Trip,
+        run: Callable[[ClaimedJob], Settlement | None],
+        *,
+        settled: Callable[[Settlement, bool], None],
+        broken: Callable[[Exception], None],
+        budget: int | None = None,
+    ) -> None:
+        self._trip = trip
+        self._run = run
+        self._settled = settled
+        self._broken = broken
+        self._budget = budget
+        self._changed = threading.Condition(threading.Lock())
+        self._ready: deque[ClaimedJob] = deque()
+        self._finished: list[Settlement] = []
+        self._free = 0  # threads that could begin a job now
+        self._held = 0  # jobs claimed and not settled yet
+        self._under_way = False  # a thread is on its way to the broker
+        self._watching = False  # a thread sleeps until the next look
+        self._closing = False
+        self._look_at = 0.0
+        self._retry_at = 0.0
+        self._failures = 0
+        self._broken_since = 0.0
+
+    @property
+    def held(self) -> int:
+        """How many jobs this process holds: claimed and not settled."""
+        return self._held
+
+    @property
+    def claimed_all(self) -> bool:
+        """Whether the budget is used up."""
+        return self._budget == 0
+
+    def close(self) -> None:
+        """Claim nothing more; the threads leave when what runs is finished and settled."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+
+    def work(self) -> None:
+        """The life of one thread; returns when the pool is closed and this thread has nothing left to settle."""
+        while (job := self._next_job()) is not None:
+            settlement = self._run_guarded(job)
+            with self._changed:
+                if settlement is None:
+                    self._held -= 1
+                else:
+                    self._finished.append(settlement)
+
+    def _next_job(self) -> ClaimedJob | None:
+        changed = self._changed
+        with changed:
+            self._free += 1
+            try:
+                while True:
+                    if self._closing and self._ready:
+                        self._hand_back()
+                    if self._ready:
+                        job = self._ready.popleft()
+                        self._pass_on()
+                        return job
+                    now = clock.monotonic()
+                    if self._under_way:
+                        changed.wait()
+                    elif now >= self._retry_at and (self._finished or (now >= self._look_at and not self._done)):
+                        self._lead()
+                    elif self._done and not self._finished:
+                        changed.notify_all()
+                        return None
+                    elif self._watching:
+                        changed.wait()
+                    else:
+                        self._watching = True
+                        try:
+                            changed.wait(max(self._wake_at - now, SHORTEST_WAIT))
+                        finally:
+                            self._watching = False
+            finally:
+                self._free -= 1
+
+    @property
+    def _done(self) -> bool:
+        return self._closing or self._budget == 0
+
+    @property
+    def _wake_at(self) -> float:
+        return self._retry_at if self._finished else max(self._look_at, self._retry_at)
+
+    def _pass_on(self) -> None:
+        """Wake one more thread if something is left for it: a job, a settlement, or the watch."""
+        if self._ready or self._finished or not self._watching:
+            self._changed.notify()
+
+    def _hand_back(self) -> None:
+        self._finished.extend(Settlement(job, HandedBack("the worker stops")) for job in self._ready)
+        self._ready.clear()
+
+    def _lead(self) -> None:
+        """Make one trip. Called, and returns, with the lock held; the lock is free during the trip."""
+        batch, self._finished = self._finished, []
+        wanted = 0 if self._done else self._free
+        if self._budget is not None:
+            wanted = min(wanted, self._budget)
+        self._under_way = True
+        answer: Exchange | None = None
+        self._changed.release()
+        try:
+            answer = self._trip(batch, wanted)
+        except Exception as error:
+            self._note_failure(error)
+        finally:
+            self._changed.acquire()
+            self._under_way = False
+            if answer is None:
+                self._finished[:0] = batch
+        if answer is not None:
+            self._take(answer, batch, wanted)
+
+    def _take(self, answer: Exchange, batch: list[Settlement], wanted: int) -> None:
+        now = clock.monotonic()
+        if self._failures:
+            logger.info("broker answers again outage=%.1fs", now - self._broken_since)
+            self._failures = 0
+        self._held += len(answer.jobs) - len(batch)
+        self._ready.extend(answer.jobs)
+        if self._budget is not None:
+            self._budget -= len(answer.jobs)
+        if len(answer.jobs) < wanted:
+            wait = LONGEST_WAIT if answer.wait is None else min(answer.wait, LONGEST_WAIT)
+            self._look_at = now + max(wait, SHORTEST_WAIT)
+        else:
+            self._look_at = now
+        if batch:
+            # Receivers may be slow: this thread counts as busy, and another one may lead meanwhile.
+            self._pass_on()
+            self._free -= 1
+            self._changed.release()
+            try:
+                for settlement, counted in zip(batch, answer.settled, strict=True):
+                    self._settled(settlement, counted)
+            except Exception:
+                logger.exception("after a settle")
+            finally:
+                self._changed.acquire()
+                self._free += 1
+
+    def _note_failure(self, error: Exception) -> None:
+        now = clock.monotonic()
+        if not self._failures:
+            self._broken_since = now
+        self._failures += 1
+        self._retry_at = now + min(FIRST_BACKOFF * 2 ** min(self._failures - 1, 10), LONGEST_BACKOFF)
+        if self._failures == 1:
+            self._broken(error)
+
+    def _run_guarded(self, job: ClaimedJob) -> Settlement | None:
+        try:
+            return self._run(job)
+        except BaseException as error:
+            # `run` answers with an outcome whatever the task does; this is the engine's own mistake.
+            logger.exception("engine error job=%s queue=%s", job.id, job.queue)
+            if isinstance(error, Exception):
+                self._broken(error)
+            return Settlement(job, HandedBack(f"engine error: {type(error).__name__}", delay=5.0))
