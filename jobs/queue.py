@@ -78,7 +78,7 @@ class Queue(Huey):
 
         `name` a stable name (default `app_label.function`); `aliases` earlier names; `atomic` processor, jobs it
         enqueues and settle commit in one transaction (G3); `personal` parameters that are masked (G13); `attempts`,
-        `backoff`, `timeout` other than the queue's. Raises `InvalidTask`.
+        `backoff`, `timeout`, `priority` (1 highest to 10) other than the queue's. Raises `InvalidTask`.
         """
         if wrong:
             raise InvalidTask(f"write @{self.name}.task() with parentheses; options are given by name")
@@ -110,7 +110,9 @@ class Queue(Huey):
         """The task of this name, or of this earlier name; None if there is none."""
         return self.tasks.get(name) or self._aliases.get(name)
 
-    def policy_of_task(self, *, attempts: int | None, backoff: Backoff | None, timeout: float | None) -> QueuePolicy:
+    def policy_of_task(
+        self, attempts: int | None, backoff: Backoff | None, timeout: float | None, priority: int | None
+    ) -> QueuePolicy:
         """The queue's policy with a task's own values; raises `InvalidPolicy`."""
         policy = self.policy
         return replace(
@@ -118,6 +120,7 @@ class Queue(Huey):
             attempts=policy.attempts if attempts is None else attempts,
             backoff=policy.backoff if backoff is None else backoff,
             timeout=policy.timeout if timeout is None else timeout,
+            priority=policy.priority if priority is None else priority,
         )
 
     def get_task_wrapper_class(self) -> type[Task]:
@@ -159,6 +162,7 @@ class Queue(Huey):
             "attempts",
             "backoff",
             "timeout",
+            "priority",
             "context",
             "validate_datetime",
             "task_base",

@@ -58,6 +58,7 @@ class Task(TaskWrapper):
         attempts: int | None = None,
         backoff: Backoff | None = None,
         timeout: float | None = None,
+        priority: int | None = None,
         context: bool = False,
         **settings: Any,
     ) -> None:
@@ -70,7 +71,7 @@ class Task(TaskWrapper):
         self.aliases = tuple(aliases)
         self.atomic = atomic
         self.personal = frozenset(personal)
-        self.policy = queue.policy_of_task(attempts=attempts, backoff=backoff, timeout=timeout)
+        self.policy = queue.policy_of_task(attempts, backoff, timeout, priority)
         unknown = sorted(self.personal - set(self.signature.signature.parameters))
         if unknown:
             raise InvalidTask(f"task {stable_name}: personal={unknown!r} names no parameter of the function")

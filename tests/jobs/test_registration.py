@@ -6,7 +6,7 @@ import pytest
 from huey import crontab
 
 from jobs import Queue
-from jobs.errors import InvalidTask, NotSupported
+from jobs.errors import InvalidPolicy, InvalidTask, NotSupported
 from jobs.message import RESERVED_PARAMETERS
 
 
@@ -63,6 +63,15 @@ def test_the_decorator_without_parentheses_is_refused_with_the_right_spelling(qu
 def test_hueys_retry_options_are_refused_with_the_remedy(queue: Queue, option: str) -> None:
     with pytest.raises(NotSupported, match="use "):
         queue.task(**{option: 1})
+
+
+def test_a_task_may_have_a_priority_of_its_own_and_it_is_checked(queue: Queue) -> None:
+    @queue.task(priority=2)
+    def urgent() -> None: ...
+
+    assert urgent.policy.priority == 2
+    with pytest.raises(InvalidPolicy, match="priority=0"):
+        queue.task(priority=0)(lambda: None)
 
 
 def test_personal_must_name_a_parameter(queue: Queue) -> None:
