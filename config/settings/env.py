@@ -32,7 +32,7 @@ SQLITE_OPTIONS: dict[str, Any] = {
 def read_file(path: Path) -> dict[str, str]:
     """What a .env file says; a file that is not there says nothing."""
 
-    class File(environ.Env):
+    class File(environ.Env):  # type: ignore[misc]
         ENVIRON: dict[str, str] = {}
 
     try:

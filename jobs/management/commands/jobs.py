@@ -259,6 +259,7 @@ def _line_document(job: Job) -> dict[str, Any]:
         "ready_at": job.ready_at,
         "ended_at": job.ended_at,
         "error": job.error,
+        "about": f"{job.about_type}:{job.about_id}" if job.about_type else "",
     }
 
 
@@ -277,7 +278,6 @@ def _job_document(job: Job, attempts: Sequence[Attempt]) -> dict[str, Any]:
         "reason": job.reason,
         "event": job.event,
         "event_id": job.event_id,
-        "about": f"{job.about_type}:{job.about_id}" if job.about_type else "",
         "parent_id": job.parent_id,
         "attempts_made": [
             {
