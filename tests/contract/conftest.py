@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 import pytest
@@ -58,6 +58,8 @@ class SqliteBench:
     """The database broker on SQLite; while it stands, the database itself refuses every illegal move."""
 
     def __init__(self) -> None:
+        if str(connection.settings_dict["NAME"]) != str(connection.settings_dict["TEST"]["NAME"]):
+            raise RuntimeError(f"{connection.settings_dict['NAME']} is no test database; a bench would empty it")
         self.broker: Broker = DatabaseBroker("default")
         self._real_now = clock.now
         self._ahead = timedelta(0)
@@ -114,9 +116,9 @@ BENCHES = {"sqlite": SqliteBench}
 
 
 @pytest.fixture(params=sorted(BENCHES))
-def bench(request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: Any) -> Iterator[Bench]:
-    # a bench clears up after itself, in a fraction of the time that Django's flush takes
-    with django_db_blocker.unblock(), BENCHES[request.param]().standing() as standing:
+def bench(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[Bench]:
+    # `transactional_db` and nothing less: without it pytest-django makes no test database, and a bench empties tables
+    with BENCHES[request.param]().standing() as standing:
         yield standing
 
 
