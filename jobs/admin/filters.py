@@ -42,8 +42,8 @@ class QueueFilter(admin.SimpleListFilter):
     parameter_name = "queue"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The queues that the code defines."""
-        return [(name, name) for name in queues()]
+        """The queues that the code defines, and the one asked for."""
+        return _with_given(list(queues()), self.value())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Also a queue that no code defines any more, by its address."""
@@ -58,10 +58,10 @@ class TaskFilter(admin.SimpleListFilter):
     parameter_name = "task"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The tasks that are registered."""
+        """The tasks that are registered, and the one asked for."""
         chosen = request.GET.get("queue")
         found = [name for queue in queues().values() if chosen in (None, "", queue.name) for name in queue.tasks]
-        return [(name, name) for name in sorted(found)]
+        return _with_given(sorted(found), self.value())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The jobs of the task."""
@@ -181,6 +181,11 @@ class AboutFilter(_GivenFilter):
         """By the object's model label and primary key."""
         label, _colon, key = (self.value() or "").partition(":")
         return lookup.about(queryset, [label], [key]) if label else queryset
+
+
+def _with_given(names: list[str], given: str | None) -> list[tuple[str, str]]:
+    """The choices; a name that no code defines any more stays one while the address asks for it."""
+    return [(name, name) for name in [*names, *([given] if given and given not in names else [])]]
 
 
 def _uuid(text: str | None) -> UUID:

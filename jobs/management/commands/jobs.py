@@ -54,8 +54,8 @@ class Command(BaseCommand):
         show.add_argument("id", type=_uuid)
         enqueue = add("enqueue", "Enqueue a task by its name.")
         enqueue.add_argument("task")
-        enqueue.add_argument("--args", type=_json(list), default=[], metavar="JSON", help="A list.")
-        enqueue.add_argument("--kwargs", type=_json(dict), default={}, metavar="JSON", help="An object.")
+        enqueue.add_argument("--args", dest="positional", type=_json(list), default=[], metavar="JSON", help="A list.")
+        enqueue.add_argument("--kwargs", dest="named", type=_json(dict), default={}, metavar="JSON", help="An object.")
         enqueue.add_argument("--priority", type=_whole(1, 10), help="1 (highest) to 10.")
         enqueue.add_argument("--delay", type=_positive, metavar="SECONDS")
         retry = add("retry", "Retry dead letters: by id, or the oldest of a queue.")
@@ -132,7 +132,7 @@ class Command(BaseCommand):
     def _enqueue(self, options: dict[str, Any]) -> None:
         task = find_task(options["task"])
         chosen = {name: options[name] for name in ("priority", "delay") if options[name] is not None}
-        handle = task.using(**chosen).enqueue(*options["args"], **options["kwargs"])
+        handle = task.using(**chosen).enqueue(*options["positional"], **options["named"])
         if self._as_json:
             self._print_json({"id": str(handle.id), "task": task.name, "queue": task.queue.name})
         else:

@@ -1,0 +1,18 @@
+"""Fixtures of all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from jobs.broker import forget_broker
+
+pytest_plugins = ["jobs.testing"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _close_the_broker() -> Iterator[None]:
+    """Its own connection must not outlive the test database."""
+    yield
+    forget_broker()
