@@ -1,0 +1,76 @@
+"""Turns a mail's row into a subject, a text and HTML, in the recipient's language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin
+from uuid import UUID
+
+from django.conf import settings
+from django.core import signing
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import translation
+
+from .models import EmailMessage
+
+#: Mails that a lead did not ask for: they can be stopped with one click (RFC 8058).
+UNASKED = frozenset({EmailMessage.Kind.FOLLOW_UP, EmailMessage.Kind.CAMPAIGN})
+_SALT = "emails.unsubscribe"
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A mail ready to be sent."""
+
+    subject: str
+    text: str
+    html: str
+    headers: dict[str, str]
+
+
+def compose(message: EmailMessage) -> Composed:
+    """Render the mail's templates, `emails/<kind>/`."""
+    headers = {}
+    context: dict[str, Any] = {
+        "message": message,
+        "lead": message.lead,
+        "campaign": message.campaign,
+        "params": message.params,
+        "organization_name": message.organization.name if message.organization else "",
+        "site_url": site_url("/"),
+        **message.params,
+    }
+    if message.lead is not None:
+        context["lead_url"] = site_url(message.lead.get_absolute_url())
+        if message.kind in UNASKED:
+            address = site_url(reverse("emails:unsubscribe", args=[unsubscribe_token(message.lead.id)]))
+            context["unsubscribe_url"] = address
+            headers["List-Unsubscribe"] = f"<{address}>"
+            headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    with translation.override(message.language):
+        context["language"] = message.language
+        subject = render_to_string(f"emails/{message.kind}/subject.txt", context)
+        text = render_to_string(f"emails/{message.kind}/body.txt", context)
+        html = render_to_string(f"emails/{message.kind}/body.html", context)
+    # a line break in a name must not become a header
+    return Composed(" ".join(subject.split())[:300], text.strip() + "\n", html, headers)
+
+
+def site_url(path: str) -> str:
+    """The whole address of a page of this site."""
+    return urljoin(getattr(settings, "SITE_URL", "http://localhost:8000"), path)
+
+
+def unsubscribe_token(lead_id: UUID) -> str:
+    """What proves, in a link, that its holder got a mail for this lead."""
+    return signing.dumps(str(lead_id), salt=_SALT)
+
+
+def lead_of_token(token: str) -> UUID | None:
+    """The lead that a token was made for; None if it was made by somebody else."""
+    try:
+        return UUID(signing.loads(token, salt=_SALT))
+    except (signing.BadSignature, ValueError, TypeError):
+        return None

@@ -1,0 +1,79 @@
+"""Which mails there are to be: the rows that state them, each intent once. Nothing is sent or enqueued here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+
+from leads.models import Lead
+
+from .models import Campaign, EmailMessage
+
+
+def state(kind: EmailMessage.Kind, key: str, to: str, **fields: Any) -> tuple[EmailMessage, bool]:
+    """The mail of this intent; says whether it is new."""
+    return EmailMessage.objects.get_or_create(kind=kind, key=key, defaults={"to": to, **fields})
+
+
+def state_follow_up(lead: Lead, step: int) -> EmailMessage:
+    """The lead's follow-up of this step."""
+    message, _created = state(
+        EmailMessage.Kind.FOLLOW_UP,
+        f"{lead.id}:{step}",
+        lead.email,
+        lead=lead,
+        organization_id=lead.organization_id,
+        language=language_of(lead),
+        params={"name": lead.name, "step": step},
+    )
+    return message
+
+
+def state_campaign_mails(campaign: Campaign, leads: Sequence[Lead]) -> list[EmailMessage]:
+    """The campaign's mail to each of these leads, in their order."""
+    EmailMessage.objects.bulk_create(
+        [
+            EmailMessage(
+                kind=EmailMessage.Kind.CAMPAIGN,
+                key=f"{campaign.id}:{lead.id}",
+                to=lead.email,
+                lead=lead,
+                campaign=campaign,
+                organization_id=campaign.organization_id,
+                language=language_of(lead),
+                params={"name": lead.name},
+            )
+            for lead in leads
+        ],
+        ignore_conflicts=True,
+    )
+    rows = EmailMessage.objects.filter(campaign=campaign, lead__in=[lead.pk for lead in leads])
+    return list(rows.select_related("organization", "lead", "campaign").order_by("lead_id"))
+
+
+def campaign_leads(campaign: Campaign) -> models.QuerySet[Lead]:
+    """The leads that a campaign may be sent to."""
+    return Lead.objects.select_related("organization").filter(
+        organization_id=campaign.organization_id,
+        email_key__isnull=False,
+        consent_at__isnull=False,
+        unsubscribed_at__isnull=True,
+    )
+
+
+def may_write_to(lead: Lead) -> bool:
+    """Whether the lead agreed to get mail, still does, and can."""
+    return bool(lead.email) and lead.consent_at is not None and lead.unsubscribed_at is None
+
+
+def language_of(lead: Lead) -> str:
+    """The lead's language if mails are written in it, else its organisation's."""
+    written = {code for code, _name in settings.LANGUAGES}
+    wanted = lead.locale.lower().replace("_", "-")
+    for code in (wanted, wanted.partition("-")[0]):
+        if code in written:
+            return code
+    return lead.organization.language

@@ -1,0 +1,37 @@
+"""`manage.py send_campaign ID`: begin to send a campaign."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from emails.models import Campaign
+from emails.services import send_campaign
+
+
+class Command(BaseCommand):
+    """Exit codes: 0 begun, 1 not found or begun before, 2 wrong usage."""
+
+    help = "Begin to send a campaign to all leads of its organization who agreed to get mail."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The campaign's id."""
+        parser.add_argument("campaign", type=UUID, help="the campaign's id, as the admin shows it")
+        parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Begin, and name the job."""
+        campaign = Campaign.objects.filter(pk=options["campaign"]).first()
+        if campaign is None:
+            raise CommandError(f"there is no campaign {options['campaign']}", returncode=1)
+        handle = send_campaign(campaign.id)
+        if handle is None:
+            campaign.refresh_from_db()
+            raise CommandError(f"campaign {campaign.id} was begun before: it is {campaign.state}", returncode=1)
+        if options["json"]:
+            self.stdout.write(json.dumps({"campaign": str(campaign.id), "job": str(handle.id)}))
+        else:
+            self.stdout.write(f"campaign {campaign.name!r} is being sent; its first job is {handle.id}")

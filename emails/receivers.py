@@ -1,0 +1,76 @@
+"""Which mails follow from which events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs import receives
+from leads.events import (
+    LeadAssigned,
+    LeadCreated,
+    MemberJoined,
+    SubmissionReceived,
+    lead_assigned,
+    lead_created,
+    member_joined,
+    submission_received,
+)
+from leads.models import Lead, Membership, Submission
+from leads.recipients import people_to_tell
+
+from . import services
+from .tasks import send_follow_up, send_lead_notification, send_submission_confirmation, send_welcome
+
+
+@receives(member_joined, starts=[send_welcome])
+def welcome_member(sender: Any, event: MemberJoined, **kwargs: Any) -> None:
+    """A new member is greeted, once."""
+    member = Membership.objects.select_related("user", "organization").get(
+        organization_id=event.organization_id, user_id=event.user_id
+    )
+    services.send_welcome_email(
+        member.user.email,
+        name=member.user.get_full_name() or member.user.get_username(),
+        organization=member.organization,
+        recipient_id=member.user_id,
+        language=member.language or member.organization.language,
+        key=f"{event.organization_id}:{event.user_id}",
+    )
+
+
+@receives(lead_created, starts=[send_lead_notification])
+def mail_new_lead(sender: Any, event: LeadCreated, **kwargs: Any) -> None:
+    """The assignee, else the managers, get a mail about a new lead."""
+    _mail_about(event, event.assigned_to, "created")
+
+
+@receives(lead_assigned, starts=[send_lead_notification])
+def mail_assigned_lead(sender: Any, event: LeadAssigned, **kwargs: Any) -> None:
+    """The new assignee gets a mail; when there is none any more, the managers do."""
+    _mail_about(event, event.assignee_id, "assigned")
+
+
+@receives(lead_created, starts=[send_follow_up])
+def plan_follow_up(sender: Any, event: LeadCreated, **kwargs: Any) -> None:
+    """In three days the lead is written to, unless somebody has done something with it."""
+    services.schedule_follow_up(event.lead_id, event.organization_id)
+
+
+@receives(submission_received, starts=[send_submission_confirmation])
+def confirm_submission(sender: Any, event: SubmissionReceived, **kwargs: Any) -> None:
+    """Who wrote to us learns that it arrived."""
+    submission = Submission.objects.select_related("lead__organization").get(pk=event.submission_id)
+    services.send_submission_confirmation_email(submission)
+
+
+def _mail_about(event: LeadCreated | LeadAssigned, assignee_id: int | None, reason: str) -> None:
+    lead = Lead.objects.get(pk=event.lead_id, organization_id=event.organization_id)
+    for person in people_to_tell(event.organization_id, assignee_id):
+        services.send_lead_notification_email(
+            person.email,
+            lead=lead,
+            recipient_id=person.user_id,
+            language=person.language,
+            reason=reason,
+            key=f"{event.event_id}:{person.user_id}",
+        )

@@ -1,0 +1,126 @@
+"""What other code may have mailed. Each function states the mail and enqueues its job in one transaction."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import get_language
+
+from jobs import JobHandle
+from leads.models import Lead, Organization, Submission
+
+from . import intents, tasks
+from .models import Campaign, EmailMessage
+
+FOLLOW_UP_AFTER = timedelta(days=3)
+
+
+def send_welcome_email(
+    to: str,
+    *,
+    name: str = "",
+    organization_name: str = "",
+    organization: Organization | None = None,
+    recipient_id: int | None = None,
+    language: str = "",
+    key: str = "",
+) -> JobHandle | None:
+    """Greet a new member. With a `key` used before nothing happens, and None is returned."""
+    return _state_and_enqueue(
+        EmailMessage.Kind.WELCOME,
+        key,
+        to,
+        organization=organization,
+        recipient_id=recipient_id,
+        language=language,
+        params={"name": name, "member_of": organization_name or (organization.name if organization else "")},
+    )
+
+
+def send_lead_notification_email(
+    to: str, *, lead: Lead, recipient_id: int | None = None, language: str = "", reason: str = "", key: str = ""
+) -> JobHandle | None:
+    """Tell a member about a lead. `reason` is "created" or "assigned"."""
+    return _state_and_enqueue(
+        EmailMessage.Kind.LEAD_NOTIFICATION,
+        key,
+        to,
+        lead=lead,
+        organization_id=lead.organization_id,
+        recipient_id=recipient_id,
+        language=language,
+        params={"reason": reason or "created"},
+    )
+
+
+def send_submission_confirmation_email(submission: Submission) -> JobHandle | None:
+    """Tell the lead that its message arrived, if it agreed to get mail."""
+    lead = submission.lead
+    if lead is None or not intents.may_write_to(lead):
+        return None
+    return _state_and_enqueue(
+        EmailMessage.Kind.SUBMISSION_CONFIRMATION,
+        str(submission.id),
+        lead.email,
+        lead=lead,
+        organization_id=lead.organization_id,
+        language=intents.language_of(lead),
+        params={"name": lead.name},
+    )
+
+
+def schedule_follow_up(
+    lead_id: UUID, organization_id: UUID, *, step: int = 1, delay: timedelta | float = FOLLOW_UP_AFTER
+) -> JobHandle:
+    """Have the lead written to later, unless somebody has done something with it by then."""
+    prepared = tasks.send_follow_up.using(delay=delay, about=(Lead._meta.label_lower, str(lead_id)))
+    return prepared.enqueue(lead_id, organization_id, step)
+
+
+def send_campaign(campaign_id: UUID) -> JobHandle | None:
+    """Begin to send a campaign; None if it was begun before, or is gone."""
+    with transaction.atomic():
+        drafts = Campaign.objects.filter(pk=campaign_id, state=Campaign.State.DRAFT)
+        if not drafts.update(state=Campaign.State.SENDING, started_at=timezone.now()):
+            return None
+        return tasks.start_part(campaign_id)
+
+
+def resend(message: EmailMessage) -> JobHandle | None:
+    """Send a mail again that failed, or of which it is unclear whether it was sent; None if there is nothing to do."""
+    with transaction.atomic():
+        task = _TASKS.get(message.kind)
+        if task is None or not message.reopen():
+            return None
+        return _enqueue(task, message)
+
+
+_TASKS: dict[str, Any] = {
+    EmailMessage.Kind.WELCOME: tasks.send_welcome,
+    EmailMessage.Kind.LEAD_NOTIFICATION: tasks.send_lead_notification,
+    EmailMessage.Kind.SUBMISSION_CONFIRMATION: tasks.send_submission_confirmation,
+}
+
+
+def _state_and_enqueue(
+    kind: EmailMessage.Kind, key: str, to: str, *, language: str, **fields: Any
+) -> JobHandle | None:
+    if not to:
+        return None
+    with transaction.atomic():
+        message, created = intents.state(
+            kind, key or str(uuid.uuid4()), to, language=language or get_language() or "en", **fields
+        )
+        return _enqueue(_TASKS[kind], message) if created else None
+
+
+def _enqueue(task: Any, message: EmailMessage) -> JobHandle:
+    if message.lead_id is not None:
+        task = task.using(about=(Lead._meta.label_lower, str(message.lead_id)))
+    handle: JobHandle = task.enqueue(message.id)
+    return handle

@@ -1,0 +1,122 @@
+"""What the jobs of `emails` do. A row that is gone is a quiet end, a second run sends nothing."""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Callable
+from email.utils import parseaddr
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core import mail
+from django.db import transaction
+from django.utils import timezone
+
+from jobs import PermanentError
+from leads.models import EffectState, Lead, LeadStatus
+
+from . import intents
+from .composing import UNASKED, Composed, compose
+from .models import Campaign, EmailMessage
+
+Outcome = dict[str, Any]
+CHUNK = 50
+
+
+def deliver(message_id: UUID, job_id: UUID) -> Outcome:
+    """Send a mail, unless it was sent, or nobody wants it any more."""
+    message = EmailMessage.objects.select_related("organization", "lead", "campaign").filter(pk=message_id).first()
+    if message is None:
+        return {"outcome": "the mail's row is gone"}
+    return _deliver(message, job_id)
+
+
+def follow_up(lead_id: UUID, organization_id: UUID, step: int, job_id: UUID) -> Outcome:
+    """Write to a lead that nobody has touched; otherwise end quietly."""
+    lead = Lead.objects.select_related("organization").filter(pk=lead_id, organization_id=organization_id).first()
+    if lead is None:
+        return {"outcome": "the lead is gone"}
+    if not is_untouched(lead):
+        return {"outcome": "somebody looks after the lead"}
+    if not intents.may_write_to(lead):
+        return {"outcome": "the lead gets no mail"}
+    message = intents.state_follow_up(lead, step)
+    return deliver(message.id, job_id)
+
+
+def is_untouched(lead: Lead) -> bool:
+    """Whether no person has done anything with the lead."""
+    touched = lead.notes.exists() or lead.activities.filter(actor__isnull=False).exists()
+    return lead.status == LeadStatus.NEW and not touched
+
+
+def send_chunk(
+    campaign_id: UUID,
+    after: UUID | None,
+    job_id: UUID,
+    *,
+    still_mine: Callable[[], bool],
+    start_next: Callable[[UUID, UUID], object],
+) -> Outcome:
+    """Send a campaign to the next leads after `after`; one transaction at the end marks the part and starts the next."""
+    campaign = Campaign.objects.filter(pk=campaign_id, state=Campaign.State.SENDING).first()
+    if campaign is None or campaign.position != after:
+        return {"outcome": "this part of the campaign is done"}
+    leads = intents.campaign_leads(campaign)
+    chunk = list((leads.filter(pk__gt=after) if after else leads).order_by("pk")[:CHUNK])
+    sent = 0
+    for message in intents.state_campaign_mails(campaign, chunk):
+        if not still_mine():
+            return {"outcome": "another worker has this part now", "sent": sent}
+        try:
+            sent += _deliver(message, job_id)["outcome"] == "sent"
+        except PermanentError:
+            # one address that is refused must not stop the others; the row says why
+            continue
+    at_end = len(chunk) < CHUNK
+    with transaction.atomic():
+        rows = Campaign.objects.filter(pk=campaign_id, state=Campaign.State.SENDING)
+        rows = rows.filter(position__isnull=True) if after is None else rows.filter(position=after)
+        if at_end:
+            last = chunk[-1].pk if chunk else after
+            rows.update(position=last, state=Campaign.State.SENT, ended_at=timezone.now())
+        elif rows.update(position=chunk[-1].pk):
+            start_next(campaign_id, chunk[-1].pk)
+    return {"outcome": "part sent", "sent": sent, "last": at_end}
+
+
+def _deliver(message: EmailMessage, job_id: UUID) -> Outcome:
+    if message.state in {EffectState.SENT, EffectState.SKIPPED}:
+        return {"outcome": f"{message.state} already"}
+    if message.kind in UNASKED and message.lead is not None and not intents.may_write_to(message.lead):
+        message.settle(EffectState.SKIPPED, error="the lead gets no mail")
+        return {"outcome": "the lead gets no mail"}
+    # a mail server does not recognise a repetition
+    if not message.claim(job_id, repeatable=False):
+        return {"outcome": f"not sent: {message.state}"}
+    try:
+        composed = compose(message)
+        _send(message, composed)
+    except Exception as error:
+        message.settle(EffectState.FAILED, error=f"{type(error).__name__}: {error}")
+        raise
+    message.settle(EffectState.SENT, subject=composed.subject, text=composed.text, html=composed.html)
+    return {"outcome": "sent"}
+
+
+def _send(message: EmailMessage, composed: Composed) -> None:
+    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
+    outgoing = mail.EmailMultiAlternatives(
+        composed.subject,
+        composed.text,
+        to=[message.to],
+        headers={"Message-ID": f"<{message.id}@{domain}>", **composed.headers},
+    )
+    outgoing.attach_alternative(composed.html, "text/html")
+    try:
+        outgoing.send()
+    except smtplib.SMTPRecipientsRefused as error:
+        if all(code >= 500 for code, _ in error.recipients.values()):
+            raise PermanentError(f"the address is refused: {error}") from error
+        raise

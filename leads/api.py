@@ -1,0 +1,107 @@
+"""The intake API: `POST /api/leads/`. What it answers is described in `leads.openapi`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET
+
+from . import services
+from .models import ApiKey, Channel
+from .openapi import OPENAPI
+
+BODY_LIMIT = 64 * 1024
+IDEMPOTENCY_KEY_LIMIT = 200
+
+
+@csrf_exempt
+def leads(request: HttpRequest) -> HttpResponse:
+    """Take one lead as JSON."""
+    if request.method != "POST":
+        return _error(405, "method_not_allowed", "Use POST.", headers={"Allow": "POST"})
+    api_key = _api_key(request)
+    if api_key is None:
+        return _error(
+            401,
+            "wrong_key",
+            "Send a valid API key as 'Authorization: Bearer <key>'.",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    if request.content_type != "application/json":
+        return _error(415, "unsupported_media_type", "Send JSON, with 'Content-Type: application/json'.")
+    idempotency_key = request.headers.get("Idempotency-Key", "").strip()
+    if len(idempotency_key) > IDEMPOTENCY_KEY_LIMIT:
+        return _error(400, "invalid_idempotency_key", f"An Idempotency-Key has at most {IDEMPOTENCY_KEY_LIMIT} characters.")
+    body = read_body(request)
+    if body is None:
+        return _error(413, "too_large", f"A body has at most {BODY_LIMIT:,} bytes.")
+    try:
+        submission = services.receive(
+            api_key.organization,
+            Channel.API,
+            # what is no UTF-8 is no JSON either: it is kept as far as it can be read, and refused
+            body.decode("utf-8", "backslashreplace").replace("\x00", "\\x00"),
+            api_key=api_key,
+            idempotency_key=idempotency_key,
+            locale=get_language() or "",
+        )
+    except services.IdempotencyConflict:
+        return _error(422, "idempotency_conflict", "This Idempotency-Key was used with another body.")
+    except services.StillRunning:
+        return _error(
+            409,
+            "still_running",
+            "The first request with this Idempotency-Key is still being worked on.",
+            headers={"Retry-After": "1"},
+        )
+    except services.TooManySubmissions as refused:
+        return _error(
+            429, "too_many", "Too many requests with this key.", headers={"Retry-After": str(refused.retry_after)}
+        )
+    return JsonResponse(submission.answer or {}, status=submission.answer_status or 202)
+
+
+@require_GET
+def openapi(request: HttpRequest) -> HttpResponse:
+    """The API's description for programs."""
+    return JsonResponse(OPENAPI, json_dumps_params={"indent": 2})
+
+
+@require_GET
+def docs(request: HttpRequest) -> HttpResponse:
+    """The API's description for people, from the same source."""
+    return render(request, "leads/api_docs.html", {"api": OPENAPI, "address": request.build_absolute_uri("/api/leads/")})
+
+
+def read_body(request: HttpRequest) -> bytes | None:
+    """The body; None if it is larger than taken, without reading all of it when its length is given."""
+    try:
+        if int(request.META.get("CONTENT_LENGTH") or 0) > BODY_LIMIT:
+            return None
+        body: bytes = request.body
+    except (ValueError, RequestDataTooBig):
+        return None
+    return body if len(body) <= BODY_LIMIT else None
+
+
+def _api_key(request: HttpRequest) -> ApiKey | None:
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    secret = secret.strip()
+    if scheme.lower() != "bearer" or not secret:
+        return None
+    keys = ApiKey.objects.select_related("organization").filter(key_hash=ApiKey.hash_of(secret))
+    key = keys.first()
+    if key is None or (key.revoked_at is not None and key.revoked_at <= timezone.now()):
+        return None
+    return key
+
+
+def _error(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> JsonResponse:
+    content: dict[str, Any] = {"error": {"code": code, "message": message}}
+    return JsonResponse(content, status=status, headers=headers)

@@ -1,0 +1,85 @@
+"""The business facts that `leads` announces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from jobs import Event, EventSignal
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadCreated(Event):
+    """A lead exists that did not exist before."""
+
+    organization_id: UUID
+    lead_id: UUID
+    name: str
+    email: str
+    status: str
+    source: str
+    assigned_to: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadAssigned(Event):
+    """Someone else, or nobody, now looks after the lead."""
+
+    organization_id: UUID
+    lead_id: UUID
+    assignee_id: int | None
+    previous_id: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadStatusChanged(Event):
+    """The lead went from one status to another."""
+
+    organization_id: UUID
+    lead_id: UUID
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadEnriched(Event):
+    """More is known of the lead than it told."""
+
+    organization_id: UUID
+    lead_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadScored(Event):
+    """The lead's score was calculated from what is known now; `old` is None the first time."""
+
+    organization_id: UUID
+    lead_id: UUID
+    old: int | None
+    new: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmissionReceived(Event):
+    """A valid submission now belongs to a lead, new or known."""
+
+    organization_id: UUID
+    submission_id: UUID
+    lead_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberJoined(Event):
+    """A user became a member of the organisation."""
+
+    organization_id: UUID
+    user_id: int
+
+
+lead_created = EventSignal(LeadCreated)
+lead_assigned = EventSignal(LeadAssigned)
+lead_status_changed = EventSignal(LeadStatusChanged)
+lead_enriched = EventSignal(LeadEnriched)
+lead_scored = EventSignal(LeadScored)
+submission_received = EventSignal(SubmissionReceived)
+member_joined = EventSignal(MemberJoined)

@@ -1,0 +1,25 @@
+"""The product's own tables."""
+
+from .effect import Effect, EffectState
+from .lead import Activity, Lead, LeadSource, LeadStatus, Note
+from .organization import ApiKey, Membership, Organization, Role
+from .submission import Channel, CrmDelivery, Submission, SubmissionState, hash_of_fields
+
+__all__ = [
+    "Activity",
+    "ApiKey",
+    "Channel",
+    "CrmDelivery",
+    "Effect",
+    "EffectState",
+    "Lead",
+    "LeadSource",
+    "LeadStatus",
+    "Membership",
+    "Note",
+    "Organization",
+    "Role",
+    "Submission",
+    "SubmissionState",
+    "hash_of_fields",
+]

@@ -1,0 +1,77 @@
+"""One intended effect outside the database (a mail, a delivery, a text message): one row, claimed by one job."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+#: After this time the claim of a job that never came back is void.
+CLAIM_LASTS = timedelta(minutes=15)
+
+
+class EffectState(models.TextChoices):
+    """What has become of the effect."""
+
+    PENDING = "pending", pgettext_lazy("effect", "pending")
+    SENDING = "sending", pgettext_lazy("effect", "being sent")
+    SENT = "sent", pgettext_lazy("effect", "sent")
+    FAILED = "failed", pgettext_lazy("effect", "failed")
+    UNCLEAR = "unclear", pgettext_lazy("effect", "unclear: perhaps sent")
+    SKIPPED = "skipped", pgettext_lazy("effect", "not sent on purpose")
+
+
+class Effect(models.Model):
+    """The row that states an effect. A second job for it, or the same job a second time, finds it claimed or sent."""
+
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
+    state = models.CharField(_("state"), max_length=10, choices=EffectState, default=EffectState.PENDING)
+    tries = models.PositiveIntegerField(_("tries"), default=0)
+    claimed_by = models.UUIDField(_("claimed by job"), null=True, blank=True)
+    claimed_at = models.DateTimeField(_("claimed"), null=True, blank=True)
+    error = models.TextField(_("error"), blank=True, default="")
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+    def claim(self, job_id: UUID, *, repeatable: bool) -> bool:
+        """Take the effect for a job; False when it is done, or another job has it.
+
+        `repeatable` says that the receiver recognises a repetition. Without it, an effect that this job had claimed
+        in an earlier start and never settled becomes UNCLEAR: it may have happened, so a person decides.
+        """
+        now = timezone.now()
+        rows = type(self)._default_manager.filter(pk=self.pk)
+        free = Q(state__in=[EffectState.PENDING, EffectState.FAILED])
+        broken_off = Q(state=EffectState.SENDING) & (Q(claimed_by=job_id) | Q(claimed_at__lt=now - CLAIM_LASTS))
+        if not repeatable and rows.filter(broken_off).update(
+            state=EffectState.UNCLEAR, error="the worker stopped while it was being sent"
+        ):
+            self.refresh_from_db()
+            return False
+        taken = rows.filter(free | broken_off if repeatable else free).update(
+            state=EffectState.SENDING, claimed_by=job_id, claimed_at=now, tries=F("tries") + 1
+        )
+        self.refresh_from_db()
+        return bool(taken)
+
+    def settle(self, state: EffectState, *, error: str = "", **fields: Any) -> None:
+        """Write down how the try ended, with what else is known of it."""
+        if state == EffectState.SENT:
+            fields["sent_at"] = timezone.now()
+        type(self)._default_manager.filter(pk=self.pk).update(state=state, error=error[:2_000], **fields)
+        self.refresh_from_db()
+
+    def reopen(self) -> bool:
+        """Make an effect that failed, or is unclear, pending again; False when there is nothing to repeat."""
+        rows = type(self)._default_manager.filter(pk=self.pk, state__in=[EffectState.FAILED, EffectState.UNCLEAR])
+        return bool(rows.update(state=EffectState.PENDING, claimed_by=None, claimed_at=None, error=""))

@@ -1,0 +1,44 @@
+"""What other code may do with leads. Each function is one transaction: the change, then its event."""
+
+from .effects import calculate_lead_score, enrich_lead_data, sync_lead_to_crm
+from .intake import (
+    IdempotencyConflict,
+    StillRunning,
+    TooManySubmissions,
+    process_submission,
+    receive,
+    refuse_submission,
+    store_submission,
+)
+from .leads import (
+    add_lead,
+    add_note,
+    assign_lead,
+    change_lead_status,
+    receive_lead,
+    unsubscribe_lead,
+    update_lead,
+)
+from .members import add_member, create_api_key
+
+__all__ = [
+    "IdempotencyConflict",
+    "StillRunning",
+    "TooManySubmissions",
+    "add_lead",
+    "add_member",
+    "add_note",
+    "assign_lead",
+    "calculate_lead_score",
+    "change_lead_status",
+    "create_api_key",
+    "enrich_lead_data",
+    "process_submission",
+    "receive",
+    "receive_lead",
+    "refuse_submission",
+    "store_submission",
+    "sync_lead_to_crm",
+    "unsubscribe_lead",
+    "update_lead",
+]

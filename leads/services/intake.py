@@ -1,0 +1,242 @@
+"""What comes in from outside: stored raw first, in a transaction of its own, then made a lead of."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from ..changes import record
+from ..events import SubmissionReceived, submission_received
+from ..models import Activity, ApiKey, Channel, LeadSource, Organization, Submission, SubmissionState
+from ..validation import ApiLeadForm, InvalidBody, LeadForm, field_errors, json_fields
+from .leads import receive_lead
+
+logger = logging.getLogger(__name__)
+
+#: How long the answer to an idempotency key is kept.
+ANSWERS_KEPT = timedelta(hours=24)
+#: A submission that is still `received` after this time was broken off: the next request with its key takes it over.
+BROKEN_OFF_AFTER = timedelta(seconds=60)
+WINDOW = timedelta(minutes=1)
+LIMIT_PER_KEY, LIMIT_PER_SENDER = 120, 20
+#: People do not see this field of the form; programs fill it.
+HONEYPOT = "website"
+
+
+class TooManySubmissions(Exception):
+    """The key, or the sender, had its share of this minute; `retry_after` is in seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(f"try again in {retry_after} s")
+
+
+class IdempotencyConflict(Exception):
+    """The idempotency key was used with another body."""
+
+
+class StillRunning(Exception):
+    """The first request with this idempotency key has no answer yet."""
+
+
+def receive(
+    organization: Organization,
+    channel: Channel,
+    body: str,
+    *,
+    api_key: ApiKey | None = None,
+    idempotency_key: str | None = None,
+    sender: str = "",
+    locale: str = "",
+) -> Submission:
+    """Store a body and process it. The submission that comes back holds the answer; a failure is no exception.
+
+    Raises `TooManySubmissions`, `IdempotencyConflict`, `StillRunning`.
+    """
+    submission, fresh = store_submission(
+        organization,
+        channel,
+        body,
+        api_key=api_key,
+        idempotency_key=idempotency_key,
+        sender=sender,
+        locale=locale,
+    )
+    return process_submission(submission.id) if fresh else submission
+
+
+def store_submission(
+    organization: Organization,
+    channel: Channel,
+    body: str,
+    *,
+    api_key: ApiKey | None = None,
+    idempotency_key: str | None = None,
+    sender: str = "",
+    locale: str = "",
+) -> tuple[Submission, bool]:
+    """Store a body as it arrived. False beside it: the key and the body are known, and this is the first answer."""
+    now = timezone.now()
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    sender_hash = _sender_hash(organization, sender)
+    with transaction.atomic(durable=True):
+        if api_key is not None:
+            # one at a time a key: two requests with the same idempotency key must not both be the first
+            ApiKey.objects.select_for_update().get(pk=api_key.pk)
+            if idempotency_key:
+                first = _first_with_key(api_key, idempotency_key, digest)
+                if first is not None:
+                    return first
+            _note_use(api_key)
+        _refuse_too_many(api_key, sender_hash)
+        submission = Submission.objects.create(
+            organization=organization,
+            channel=channel,
+            body=body,
+            locale=locale,
+            api_key=api_key,
+            sender_hash=sender_hash,
+            idempotency_key=idempotency_key or None,
+            body_hash=digest,
+            started_at=now,
+        )
+    return submission, True
+
+
+def process_submission(submission_id: UUID, *, actor: AbstractBaseUser | None = None) -> Submission:
+    """Make a lead of a stored submission, or add it to the lead it belongs to; one that is processed stays as it is.
+
+    What goes wrong is written on the submission and logged, and staff can call this again.
+    """
+    try:
+        return _process(submission_id, actor)
+    except InvalidBody as error:
+        return refuse_submission(submission_id, error.errors)
+    except Exception as error:
+        logger.exception("submission_failed id=%s", submission_id)
+        answer = {"submission_id": str(submission_id), "status": SubmissionState.RECEIVED}
+        rows = Submission.objects.filter(pk=submission_id).exclude(state=SubmissionState.PROCESSED)
+        rows.update(
+            state=SubmissionState.FAILED,
+            problem=f"{type(error).__name__}: {error}"[:2_000],
+            answer_status=202,
+            answer=answer,
+        )
+        return Submission.objects.get(pk=submission_id)
+
+
+def refuse_submission(submission_id: UUID, errors: dict[str, list[str]]) -> Submission:
+    """Mark a submission invalid and keep the answer that says why."""
+    rows = Submission.objects.filter(pk=submission_id).exclude(state=SubmissionState.PROCESSED)
+    rows.update(
+        state=SubmissionState.INVALID,
+        errors=errors,
+        problem="",
+        processed_at=timezone.now(),
+        answer_status=400,
+        answer={
+            "error": {
+                "code": "invalid",
+                "message": "The lead is not valid; see the fields.",
+                "fields": errors,
+            },
+            "submission_id": str(submission_id),
+        },
+    )
+    return Submission.objects.get(pk=submission_id)
+
+
+def _process(submission_id: UUID, actor: AbstractBaseUser | None) -> Submission:
+    with transaction.atomic():
+        submission = (
+            Submission.objects.select_for_update(of=("self",)).select_related("organization").get(pk=submission_id)
+        )
+        if submission.state == SubmissionState.PROCESSED:
+            return submission
+        fields, consent = _valid_fields(submission)
+        lead, created = receive_lead(submission.organization, fields, consent=consent)
+        record(lead, Activity.Kind.SUBMISSION, {"submission": str(submission.id), "channel": submission.channel}, actor)
+        submission.lead = lead
+        submission.state = SubmissionState.PROCESSED
+        submission.errors = {}
+        submission.problem = ""
+        submission.processed_at = timezone.now()
+        submission.answer_status = 201 if created else 200
+        submission.answer = {"id": str(lead.id), "submission_id": str(submission.id), "created": created}
+        submission.save()
+        submission_received.announce(
+            SubmissionReceived(
+                organization_id=submission.organization_id, submission_id=submission.id, lead_id=lead.id
+            )
+        )
+    return submission
+
+
+def _valid_fields(submission: Submission) -> tuple[dict[str, Any], bool]:
+    form: LeadForm
+    if submission.channel == Channel.API:
+        form = ApiLeadForm(json_fields(submission.body), organization=submission.organization)
+    else:
+        content = QueryDict(submission.body)
+        if content.get(HONEYPOT):
+            raise InvalidBody({HONEYPOT: ["filled in, though people cannot see it"]})
+        form = LeadForm(content, organization=submission.organization)
+    if not form.is_valid():
+        raise InvalidBody(field_errors(form))
+    fields = dict(form.cleaned_data)
+    consent = bool(fields.pop("consent"))
+    default_source = LeadSource.API if submission.channel == Channel.API else LeadSource.FORM
+    fields["source"] = fields.get("source") or default_source
+    fields["locale"] = fields.get("locale") or submission.locale
+    return fields, consent
+
+
+def _first_with_key(api_key: ApiKey, idempotency_key: str, digest: str) -> tuple[Submission, bool] | None:
+    now = timezone.now()
+    known = Submission.objects.filter(api_key=api_key, idempotency_key=idempotency_key)
+    known.filter(received_at__lt=now - ANSWERS_KEPT).update(idempotency_key=None)
+    first = known.first()
+    if first is None:
+        return None
+    if first.body_hash != digest:
+        raise IdempotencyConflict
+    if first.answer_status is not None:
+        return first, False
+    if not known.filter(started_at__lt=now - BROKEN_OFF_AFTER).update(started_at=now):
+        raise StillRunning
+    return first, True
+
+
+def _refuse_too_many(api_key: ApiKey | None, sender_hash: str) -> None:
+    since = timezone.now() - WINDOW
+    recent = Submission.objects.filter(received_at__gt=since).order_by("received_at")
+    if api_key is not None:
+        recent, limit = recent.filter(api_key=api_key), LIMIT_PER_KEY
+    elif sender_hash:
+        recent, limit = recent.filter(sender_hash=sender_hash), LIMIT_PER_SENDER
+    else:
+        return
+    times = list(recent.values_list("received_at", flat=True)[: limit + 1])
+    if len(times) >= limit:
+        raise TooManySubmissions(max(1, round((times[-limit] - since).total_seconds())))
+
+
+def _note_use(api_key: ApiKey) -> None:
+    now = timezone.now()
+    if api_key.last_used_at is None or api_key.last_used_at < now - WINDOW:
+        ApiKey.objects.filter(pk=api_key.pk).update(last_used_at=now)
+
+
+def _sender_hash(organization: Organization, sender: str) -> str:
+    if not sender:
+        return ""
+    return salted_hmac("leads.sender", f"{organization.id}:{sender}", algorithm="sha256").hexdigest()

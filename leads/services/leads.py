@@ -1,0 +1,172 @@
+"""Changes of a lead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from .. import normalise
+from ..changes import record
+from ..events import (
+    LeadAssigned,
+    LeadCreated,
+    LeadStatusChanged,
+    lead_assigned,
+    lead_created,
+    lead_status_changed,
+)
+from ..models import Activity, Lead, LeadStatus, Membership, Note, Organization
+
+#: What a later submission fills where the lead is still empty.
+_FILLED_LATER = ("phone", "company", "job_title", "message", "value", "currency", "time_zone", "locale")
+
+
+def add_lead(lead: Lead, *, actor: AbstractBaseUser | None = None) -> Lead:
+    """Save a lead that is new and announce it; raises `IntegrityError` if the organisation has its e-mail already."""
+    with transaction.atomic():
+        lead.email_key = normalise.email_key(lead.email)
+        _check_assignee(lead.organization_id, lead.assignee_id)
+        lead.save(force_insert=True)
+        record(lead, Activity.Kind.CREATED, {"source": lead.source}, actor)
+        lead_created.announce(
+            LeadCreated(
+                organization_id=lead.organization_id,
+                lead_id=lead.id,
+                name=lead.name,
+                email=lead.email,
+                status=lead.status,
+                source=lead.source,
+                assigned_to=lead.assignee_id,
+            )
+        )
+    return lead
+
+
+def receive_lead(organization: Organization, fields: dict[str, Any], *, consent: bool) -> tuple[Lead, bool]:
+    """The organisation's lead with this e-mail, made if there is none; says whether it is new.
+
+    Of a lead that is known only what it left empty is filled: a stranger who knows an address must not rewrite it.
+    """
+    now = timezone.now()
+    key = normalise.email_key(fields.get("email", ""))
+    with transaction.atomic():
+        lead = _locked_by_email(organization.id, key)
+        if lead is None:
+            new = Lead(organization=organization, consent_at=now if consent else None, **fields)
+            try:
+                with transaction.atomic():
+                    return add_lead(new), True
+            except IntegrityError:
+                # someone else was faster with the same address
+                lead = _locked_by_email(organization.id, key)
+                if lead is None:
+                    raise
+        filled = [name for name in _FILLED_LATER if not getattr(lead, name) and fields.get(name)]
+        for name in filled:
+            setattr(lead, name, fields[name])
+        if consent and lead.consent_at is None:
+            lead.consent_at = now
+            filled.append("consent_at")
+        lead.version += 1
+        lead.save(update_fields=[*filled, "version", "updated_at"])
+        return lead, False
+
+
+def update_lead(lead: Lead, changed: Iterable[str], *, actor: AbstractBaseUser | None = None) -> Lead:
+    """Save fields that a person edited. Status and assignee have functions of their own."""
+    fields = sorted(set(changed) - {"status", "assignee", "id", "organization"})
+    if not fields:
+        return lead
+    with transaction.atomic():
+        if "email" in fields:
+            lead.email_key = normalise.email_key(lead.email)
+            fields.append("email_key")
+        version = Lead.objects.select_for_update().values_list("version", flat=True).get(pk=lead.pk)
+        lead.version = version + 1
+        lead.save(update_fields=[*fields, "version", "updated_at"])
+        record(lead, Activity.Kind.CHANGED, {"fields": [name for name in fields if name != "email_key"]}, actor)
+    return lead
+
+
+def assign_lead(
+    lead_id: UUID, organization_id: UUID, assignee_id: int | None, *, actor: AbstractBaseUser | None = None
+) -> Lead:
+    """Give the lead to a member of its organisation, or to nobody; raises `ValidationError`, `Lead.DoesNotExist`."""
+    with transaction.atomic():
+        lead = Lead.objects.select_for_update().get(pk=lead_id, organization_id=organization_id)
+        previous = lead.assignee_id
+        if previous == assignee_id:
+            return lead
+        _check_assignee(organization_id, assignee_id)
+        lead.assignee_id = assignee_id
+        lead.version += 1
+        lead.save(update_fields=["assignee", "version", "updated_at"])
+        record(lead, Activity.Kind.ASSIGNED, {"old": previous, "new": assignee_id}, actor)
+        lead_assigned.announce(
+            LeadAssigned(
+                organization_id=organization_id, lead_id=lead_id, assignee_id=assignee_id, previous_id=previous
+            )
+        )
+    return lead
+
+
+def change_lead_status(
+    lead_id: UUID, organization_id: UUID, status: str, *, actor: AbstractBaseUser | None = None
+) -> Lead:
+    """Move the lead to another status; raises `ValidationError` for an unknown one, `Lead.DoesNotExist`."""
+    if status not in LeadStatus.values:
+        raise ValidationError(_("%(status)s is no status of a lead."), params={"status": status})
+    with transaction.atomic():
+        lead = Lead.objects.select_for_update().get(pk=lead_id, organization_id=organization_id)
+        old = lead.status
+        if old == status:
+            return lead
+        lead.status = status
+        lead.version += 1
+        lead.save(update_fields=["status", "version", "updated_at"])
+        record(lead, Activity.Kind.STATUS, {"old": old, "new": status}, actor)
+        lead_status_changed.announce(
+            LeadStatusChanged(organization_id=organization_id, lead_id=lead_id, old=old, new=status)
+        )
+    return lead
+
+
+def add_note(lead: Lead, text: str, *, actor: AbstractBaseUser | None) -> Note:
+    """Write down what a person knows about the lead."""
+    with transaction.atomic():
+        Lead.objects.filter(pk=lead.pk).update(last_activity_at=timezone.now())
+        return Note.objects.create(lead=lead, author_id=actor.pk if actor else None, text=text)
+
+
+def unsubscribe_lead(lead_id: UUID) -> bool:
+    """The lead wants no more mail; False if there is no such lead. A second time changes nothing."""
+    with transaction.atomic():
+        lead = Lead.objects.select_for_update().filter(pk=lead_id).first()
+        if lead is None:
+            return False
+        if lead.unsubscribed_at is None:
+            lead.unsubscribed_at = timezone.now()
+            lead.version += 1
+            lead.save(update_fields=["unsubscribed_at", "version", "updated_at"])
+            record(lead, Activity.Kind.UNSUBSCRIBED)
+    return True
+
+
+def _locked_by_email(organization_id: UUID, key: str | None) -> Lead | None:
+    if key is None:
+        return None
+    return Lead.objects.select_for_update().filter(organization_id=organization_id, email_key=key).first()
+
+
+def _check_assignee(organization_id: UUID, assignee_id: int | None) -> None:
+    if assignee_id is None:
+        return
+    if not Membership.objects.filter(organization_id=organization_id, user_id=assignee_id).exists():
+        raise ValidationError(_("Only a member of the organization can look after its leads."))

@@ -1,0 +1,31 @@
+"""Members and keys of an organisation."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+
+from ..events import MemberJoined, member_joined
+from ..models import ApiKey, Membership, Organization, Role
+
+
+def add_member(
+    organization: Organization, user: AbstractBaseUser, *, role: str = Role.MEMBER, language: str = ""
+) -> Membership:
+    """Make the user a member, and announce it; someone who is a member already stays what they are."""
+    with transaction.atomic():
+        membership, created = Membership.objects.get_or_create(
+            organization=organization, user=user, defaults={"role": role, "language": language}
+        )
+        if created:
+            member_joined.announce(MemberJoined(organization_id=organization.id, user_id=user.pk))
+    return membership
+
+
+def create_api_key(organization: Organization, name: str) -> tuple[ApiKey, str]:
+    """A new key and its secret, which cannot be shown again."""
+    secret = ApiKey.new_secret()
+    key = ApiKey.objects.create(
+        organization=organization, name=name, prefix=secret[:8], key_hash=ApiKey.hash_of(secret)
+    )
+    return key, secret

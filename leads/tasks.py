@@ -1,0 +1,31 @@
+"""The jobs that `leads` runs; what they do stands in `leads.work`."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from config.queues import lead
+from jobs import current_job
+
+from . import work
+
+
+@lead.task()
+def enrich_lead_data(lead_id: UUID, organization_id: UUID) -> dict[str, Any]:
+    """Find out more about the lead."""
+    return work.enrich_lead(lead_id, organization_id)
+
+
+@lead.task()
+def calculate_lead_score(lead_id: UUID, organization_id: UUID) -> dict[str, Any]:
+    """Calculate the lead's score."""
+    return work.score_lead(lead_id, organization_id)
+
+
+@lead.task()
+def sync_to_crm(
+    lead_id: UUID, organization_id: UUID, custom_fields: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Bring the lead to the organisation's CRM."""
+    return work.deliver_to_crm(lead_id, organization_id, custom_fields, current_job().id)

@@ -1,0 +1,65 @@
+"""A lead's timeline: every change, note, delivery, and what other apps add, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.contrib.auth import get_user_model
+from django.utils.translation import gettext as _
+
+from .models import Activity, CrmDelivery, Lead, LeadStatus, Note
+from .panels import TimelineEntry, registry
+
+LIMIT = 100
+
+
+def timeline(lead: Lead) -> list[TimelineEntry]:
+    """The newest lines of the lead's timeline."""
+    entries = [*_activities(lead), *_notes(lead), *_deliveries(lead)]
+    for source in registry.timelines:
+        entries.extend(source(lead))
+    return sorted(entries, key=lambda entry: entry.at, reverse=True)[:LIMIT]
+
+
+def _activities(lead: Lead) -> Iterable[TimelineEntry]:
+    rows = list(lead.activities.select_related("actor").order_by("-at")[:LIMIT])
+    mentioned = {row.detail.get(side) for row in rows if row.kind == Activity.Kind.ASSIGNED for side in ("old", "new")}
+    people = {
+        user.pk: user.get_username() for user in get_user_model()._default_manager.filter(pk__in=mentioned - {None})
+    }
+    for row in rows:
+        yield TimelineEntry(
+            at=row.at,
+            kind=str(row.get_kind_display()),
+            text=_text(row, people),
+            who=row.actor.get_username() if row.actor else "",
+        )
+
+
+def _text(row: Activity, people: dict[int, str]) -> str:
+    detail = row.detail
+    if row.kind == Activity.Kind.ASSIGNED:
+        nobody = _("nobody")
+        return f"{people.get(detail.get('old'), nobody)} → {people.get(detail.get('new'), nobody)}"
+    if row.kind == Activity.Kind.STATUS:
+        labels = dict(LeadStatus.choices)
+        return f"{labels.get(detail.get('old'), '?')} → {labels.get(detail.get('new'), '?')}"
+    if row.kind == Activity.Kind.SCORED:
+        return f"{'–' if detail.get('old') is None else detail['old']} → {detail.get('new')}"
+    if row.kind in {Activity.Kind.CHANGED, Activity.Kind.ENRICHED}:
+        return ", ".join(str(name) for name in detail.get("fields", []))
+    return str(detail.get("channel") or detail.get("source") or "")
+
+
+def _notes(lead: Lead) -> Iterable[TimelineEntry]:
+    for note in Note.objects.filter(lead=lead).select_related("author").order_by("-at")[:LIMIT]:
+        yield TimelineEntry(
+            at=note.at, kind=_("note"), text=note.text, who=note.author.get_username() if note.author else ""
+        )
+
+
+def _deliveries(lead: Lead) -> Iterable[TimelineEntry]:
+    for row in CrmDelivery.objects.filter(lead=lead).order_by("-created_at")[:LIMIT]:
+        text = f"{row.get_state_display()} · {_('version')} {row.lead_version}"
+        detail = row.target or row.error
+        yield TimelineEntry(at=row.sent_at or row.created_at, kind="CRM", text=f"{text} · {detail}" if detail else text)

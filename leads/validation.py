@@ -1,0 +1,152 @@
+"""What a submission must look like, for the form and the API alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cache
+from typing import Any
+from zoneinfo import available_timezones
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from . import normalise
+from .models import LeadSource, Organization
+
+UTM_FIELDS = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
+
+
+class LeadForm(forms.Form):
+    """The fields that a submission may hold. `cleaned_data` has the values as `Lead` keeps them."""
+
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=200)
+    email = forms.CharField(
+        label=gettext_lazy("E-mail"),
+        max_length=254,
+        required=False,
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+    phone = forms.CharField(
+        label=gettext_lazy("Phone"), max_length=40, required=False, widget=forms.TextInput(attrs={"type": "tel"})
+    )
+    company = forms.CharField(label=gettext_lazy("Company"), max_length=200, required=False)
+    job_title = forms.CharField(label=gettext_lazy("Job title"), max_length=200, required=False)
+    message = forms.CharField(
+        label=gettext_lazy("Message"), max_length=5_000, required=False, widget=forms.Textarea(attrs={"rows": 5})
+    )
+    consent = forms.BooleanField(label=gettext_lazy("You may write to me about my request."), required=False)
+    utm_source = forms.CharField(max_length=200, required=False, widget=forms.HiddenInput)
+    utm_medium = forms.CharField(max_length=200, required=False, widget=forms.HiddenInput)
+    utm_campaign = forms.CharField(max_length=200, required=False, widget=forms.HiddenInput)
+    utm_term = forms.CharField(max_length=200, required=False, widget=forms.HiddenInput)
+    utm_content = forms.CharField(max_length=200, required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.organization = organization
+
+    def clean_email(self) -> str:
+        """The address as it is written to."""
+        value: str = self.cleaned_data["email"]
+        if not value:
+            return ""
+        try:
+            return normalise.email_address(value)
+        except ValueError:
+            raise ValidationError(_("This is no valid e-mail address."), code="email") from None
+
+    def clean_phone(self) -> str:
+        """The number as E.164 writes it."""
+        value: str = self.cleaned_data["phone"]
+        if not value:
+            return ""
+        try:
+            return normalise.phone_number(value, self.organization.country)
+        except ValueError:
+            raise ValidationError(
+                _("This is no valid phone number. Write it with its country code, as +5511912345678."), code="phone"
+            ) from None
+
+    def clean(self) -> dict[str, Any]:
+        """Someone must be reachable."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        reachable = cleaned.get("email") or cleaned.get("phone") or {"email", "phone"} & set(self.errors)
+        if not reachable:
+            self.add_error("email", ValidationError(_("Give an e-mail address or a phone number."), code="required"))
+        return cleaned
+
+
+class ApiLeadForm(LeadForm):
+    """What the API takes beyond the web form."""
+
+    source = forms.ChoiceField(choices=LeadSource.choices, required=False)
+    value = forms.DecimalField(max_digits=14, decimal_places=2, min_value=Decimal(0), required=False)
+    currency = forms.RegexField(r"^[A-Z]{3}$", required=False)
+    locale = forms.CharField(max_length=20, required=False)
+    time_zone = forms.CharField(max_length=64, required=False)
+
+    def clean_time_zone(self) -> str:
+        """A name of the IANA's list."""
+        value: str = self.cleaned_data["time_zone"]
+        if value and value not in _time_zones():
+            raise ValidationError(_("This is no time zone of the IANA's list, as America/Sao_Paulo."), code="time_zone")
+        return value
+
+
+class InvalidBody(Exception):
+    """The body is no JSON object of plain values; `errors` says what is wrong, by field ("" for the whole body)."""
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        self.errors = errors
+        super().__init__(str(errors))
+
+
+def json_fields(body: str) -> dict[str, Any]:
+    """The fields of an API body, as a form takes them; raises `InvalidBody`."""
+    try:
+        content = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise InvalidBody({"": [_("The body is no valid JSON.")]}) from None
+    if not isinstance(content, dict):
+        raise InvalidBody({"": [_("The body must be a JSON object.")]})
+    errors: dict[str, list[str]] = {}
+    fields: dict[str, Any] = {}
+    for name, value in content.items():
+        if name not in ApiLeadForm.base_fields:
+            errors[name] = [_("There is no such field.")]
+        elif name == "consent":
+            if not isinstance(value, bool):
+                errors[name] = [_("This must be true or false.")]
+            fields[name] = value is True
+        elif value is None:
+            continue
+        elif isinstance(value, str) or (name == "value" and _is_number(value)):
+            fields[name] = str(value)
+        else:
+            errors[name] = [_("This must be a text.")]
+    if errors:
+        raise InvalidBody(errors)
+    return fields
+
+
+def field_errors(form: forms.Form) -> dict[str, list[str]]:
+    """A form's errors as plain data."""
+    errors: Mapping[str, Any] = form.errors
+    return {("" if name == "__all__" else name): [str(text) for text in texts] for name, texts in errors.items()}
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

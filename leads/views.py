@@ -1,0 +1,98 @@
+"""The public form, and the page of a lead for the organisation's members."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods
+
+from . import services
+from .api import BODY_LIMIT, read_body
+from .labels import ENRICHMENT_FIELDS, SCORE_RULES
+from .models import Channel, Lead, Organization, SubmissionState
+from .services.intake import HONEYPOT
+from .timeline import timeline
+from .validation import UTM_FIELDS, LeadForm
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def form(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show the organisation's form, and take what is sent with it."""
+    organization = get_object_or_404(Organization, slug=slug)
+    if request.method != "POST":
+        initial = {name: request.GET[name][:200] for name in UTM_FIELDS if name in request.GET}
+        return _show_form(request, organization, LeadForm(organization=organization, initial=initial))
+    if read_body(request) is None:
+        problem = _("This is too long: at most %(limit)s bytes are taken.") % {"limit": BODY_LIMIT}
+        return _show_form(request, organization, LeadForm(organization=organization), problem=problem, status=413)
+    fields = request.POST.copy()
+    fields.pop("csrfmiddlewaretoken", None)
+    try:
+        submission = services.receive(
+            organization,
+            Channel.FORM,
+            fields.urlencode(),
+            sender=request.META.get("REMOTE_ADDR", ""),
+            locale=get_language() or "",
+        )
+    except services.TooManySubmissions as refused:
+        bound = LeadForm(fields, organization=organization)
+        response = _show_form(
+            request, organization, bound, problem=_("This was too often. Please try again in a minute."), status=429
+        )
+        response.headers["Retry-After"] = str(refused.retry_after)
+        return response
+    if submission.state == SubmissionState.INVALID and not fields.get(HONEYPOT):
+        return _show_form(request, organization, LeadForm(fields, organization=organization), status=400)
+    return HttpResponseRedirect(reverse("leads:thanks", args=[organization.slug]))
+
+
+@require_GET
+def thanks(request: HttpRequest, slug: str) -> HttpResponse:
+    """Say that it arrived."""
+    return render(request, "leads/thanks.html", {"organization": get_object_or_404(Organization, slug=slug)})
+
+
+@require_GET
+@login_required
+def lead(request: HttpRequest, lead_id: UUID) -> HttpResponse:
+    """A lead, for members of its organisation; nobody else learns that it exists."""
+    shown = get_object_or_404(
+        Lead.objects.select_related("organization", "assignee"),
+        pk=lead_id,
+        organization__memberships__user_id=request.user.pk,
+    )
+    return render(request, "leads/lead.html", {"lead": shown, "timeline": timeline(shown), **lead_details(shown)})
+
+
+def lead_details(lead: Lead) -> dict[str, Any]:
+    """The score's reasons and what enrichment found, in words."""
+    return {
+        "reasons": [
+            {"label": SCORE_RULES.get(reason["rule"], reason["rule"]), "points": reason["points"]}
+            for reason in lead.score_reasons
+        ],
+        "findings": [
+            {
+                "label": ENRICHMENT_FIELDS.get(name, name),
+                "value": {True: _("yes"), False: _("no")}.get(finding["value"], finding["value"]),
+                "origin": finding["origin"],
+                "provider": finding["provider"],
+            }
+            for name, finding in sorted(lead.enrichment.items())
+        ],
+    }
+
+
+def _show_form(
+    request: HttpRequest, organization: Organization, form: LeadForm, *, problem: str = "", status: int = 200
+) -> HttpResponse:
+    context = {"organization": organization, "form": form, "honeypot": HONEYPOT, "problem": problem}
+    return render(request, "leads/form.html", context, status=status)

@@ -1,0 +1,175 @@
+"""What the lead queue's jobs do. Plain functions: a row that is gone is a quiet end, a second run changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from . import scoring
+from .changes import record
+from .crm import crm_of
+from .enrichment import Finding, Question, enrichment_provider
+from .events import LeadEnriched, LeadScored, lead_enriched, lead_scored
+from .models import Activity, CrmDelivery, EffectState, Lead, Submission, hash_of_fields
+
+Outcome = dict[str, Any]
+GONE: Outcome = {"outcome": "the lead is gone"}
+#: Fields of the lead that enrichment fills when the lead left them empty.
+_FILLED = ("company",)
+
+
+def enrich_lead(lead_id: UUID, organization_id: UUID) -> Outcome:
+    """Ask the provider about the lead, keep what it found, announce it."""
+    lead = Lead.objects.filter(pk=lead_id, organization_id=organization_id).first()
+    if lead is None:
+        return GONE
+    provider = enrichment_provider()
+    findings = provider.look_up(Question(email=lead.email, phone=lead.phone, company=lead.company))
+    with transaction.atomic():
+        lead = Lead.objects.select_for_update().filter(pk=lead_id, organization_id=organization_id).first()
+        if lead is None:
+            return GONE
+        changed = _keep(lead, findings, provider.name)
+        if not changed:
+            return {"outcome": "nothing new"}
+        lead.version += 1
+        lead.save(update_fields=["enrichment", *_FILLED, "version", "updated_at"])
+        record(lead, Activity.Kind.ENRICHED, {"fields": changed})
+        lead_enriched.announce(LeadEnriched(organization_id=organization_id, lead_id=lead_id))
+    return {"outcome": "enriched", "fields": changed}
+
+
+def score_lead(lead_id: UUID, organization_id: UUID) -> Outcome:
+    """Calculate the score from what is known now; announce it unless this version was scored already."""
+    with transaction.atomic():
+        lead = Lead.objects.select_for_update().filter(pk=lead_id, organization_id=organization_id).first()
+        if lead is None:
+            return GONE
+        if lead.score_version == lead.version:
+            return {"outcome": "scored already", "score": lead.score}
+        old = lead.score
+        score = scoring.score(_facts(lead), timezone.now())
+        lead.score = score.points
+        lead.score_reasons = [{"rule": reason.rule, "points": reason.points} for reason in score.reasons]
+        lead.version += 1
+        lead.score_version = lead.version
+        lead.save(update_fields=["score", "score_reasons", "version", "score_version", "updated_at"])
+        if old != lead.score:
+            record(lead, Activity.Kind.SCORED, {"old": old, "new": lead.score})
+        lead_scored.announce(
+            LeadScored(organization_id=organization_id, lead_id=lead_id, old=old, new=score.points)
+        )
+    return {"outcome": "scored", "score": score.points}
+
+
+def deliver_to_crm(
+    lead_id: UUID, organization_id: UUID, custom_fields: dict[str, Any] | None, job_id: UUID
+) -> Outcome:
+    """Bring the lead, as it is now, to the CRM, if an intended delivery is still open."""
+    lead = (
+        Lead.objects.select_related("organization", "assignee")
+        .filter(pk=lead_id, organization_id=organization_id)
+        .first()
+    )
+    if lead is None:
+        return GONE
+    intended = CrmDelivery.objects.filter(
+        lead=lead, custom_fields_hash=hash_of_fields(custom_fields), lead_version__lte=lead.version
+    ).order_by("-lead_version")
+    newest = intended.first()
+    if newest is None or newest.state in {EffectState.SENT, EffectState.SKIPPED}:
+        return {"outcome": "delivered already"}
+    older = intended.filter(state__in=[EffectState.PENDING, EffectState.FAILED]).exclude(pk=newest.pk)
+    older.update(state=EffectState.SKIPPED, error=f"version {newest.lead_version} stands for it")
+    # the delivery's id is the webhook's id: the CRM recognises a repetition
+    if not newest.claim(job_id, repeatable=True):
+        return {"outcome": "another job delivers it"}
+    payload = crm_payload(lead, newest)
+    try:
+        receipt = crm_of(lead.organization).deliver(newest.id, payload)
+    except Exception as error:
+        newest.settle(EffectState.FAILED, error=f"{type(error).__name__}: {error}", payload=payload)
+        raise
+    newest.settle(
+        EffectState.SENT,
+        payload=payload,
+        target=receipt.target,
+        response_status=receipt.status,
+        response_body=receipt.text,
+    )
+    return {"outcome": "delivered", "delivery": str(newest.id), "version": newest.lead_version}
+
+
+def crm_payload(lead: Lead, delivery: CrmDelivery) -> dict[str, Any]:
+    """What the CRM is told."""
+    return {
+        "type": "lead.changed",
+        "timestamp": timezone.now().isoformat(),
+        "data": {
+            "id": str(lead.id),
+            "version": lead.version,
+            "organization": lead.organization.slug,
+            "name": lead.name,
+            "email": lead.email,
+            "phone": lead.phone,
+            "company": lead.company,
+            "job_title": lead.job_title,
+            "message": lead.message,
+            "status": lead.status,
+            "source": lead.source,
+            "value": None if lead.value is None else str(lead.value),
+            "currency": lead.currency,
+            "assignee": lead.assignee.get_username() if lead.assignee else None,
+            "score": lead.score,
+            "consent": lead.consent_at is not None and lead.unsubscribed_at is None,
+            "enrichment": {name: finding.get("value") for name, finding in lead.enrichment.items()},
+            "utm": {
+                "source": lead.utm_source,
+                "medium": lead.utm_medium,
+                "campaign": lead.utm_campaign,
+                "term": lead.utm_term,
+                "content": lead.utm_content,
+            },
+            "created_at": lead.created_at.isoformat(),
+            "custom_fields": delivery.custom_fields,
+        },
+    }
+
+
+def _keep(lead: Lead, findings: list[Finding], provider: str) -> list[str]:
+    changed = []
+    at = timezone.now().isoformat(timespec="seconds")
+    for finding in findings:
+        known = lead.enrichment.get(finding.field)
+        if known and known.get("value") == finding.value:
+            continue
+        if finding.field in _FILLED and getattr(lead, finding.field) in {"", (known or {}).get("value")}:
+            setattr(lead, finding.field, finding.value)
+        lead.enrichment[finding.field] = {
+            "value": finding.value,
+            "provider": provider,
+            "origin": finding.origin,
+            "at": at,
+        }
+        changed.append(finding.field)
+    return changed
+
+
+def _facts(lead: Lead) -> scoring.Facts:
+    contacts = Submission.objects.filter(lead=lead).order_by("-received_at").values_list("received_at", flat=True)
+    return scoring.Facts(
+        email=lead.email,
+        phone=lead.phone,
+        company=lead.company,
+        job_title=lead.job_title,
+        message=lead.message,
+        status=lead.status,
+        source=lead.source,
+        value=None if lead.value is None else float(lead.value),
+        unsubscribed=lead.unsubscribed_at is not None,
+        enrichment={name: finding.get("value") for name, finding in lead.enrichment.items()},
+        contacts=tuple(contacts[:50]),
+    )

@@ -1,0 +1,140 @@
+"""What users are told, and on which ways."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from leads.models import Effect, Lead, Organization
+
+
+class Notification(models.Model):
+    """A line in a user's inbox. The text holds no personal data; the page behind `action_url` shows the rest."""
+
+    class Kind(models.TextChoices):
+        """How much it matters."""
+
+        INFO = "INFO", pgettext_lazy("notification", "information")
+        WARNING = "WARNING", pgettext_lazy("notification", "warning")
+        URGENT = "URGENT", pgettext_lazy("notification", "urgent")
+
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications", verbose_name=_("user")
+    )
+    organization = models.ForeignKey(
+        Organization, on_delete=models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("organization")
+    )
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind, default=Kind.INFO)
+    title = models.CharField(_("title"), max_length=200)
+    message = models.TextField(_("message"), blank=True, default="")
+    action_url = models.CharField(_("page"), max_length=500, blank=True, default="")
+    event_id = models.UUIDField(_("event id"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    read_at = models.DateTimeField(_("read"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("notification")
+        verbose_name_plural = _("notifications")
+        ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(fields=["event_id", "user"], name="notifications_one_of_event")]
+        indexes = [models.Index(fields=["user", "-created_at"], name="notifications_inbox")]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class ContactPreference(models.Model):
+    """Where a user wants to be reached beside the inbox."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="contact_preference",
+        verbose_name=_("user"),
+    )
+    phone = models.CharField(_("phone"), max_length=32, blank=True, default="", help_text=_("As +5511912345678."))
+    wants_sms = models.BooleanField(_("wants text messages for what is urgent"), default=False)
+
+    class Meta:
+        verbose_name = _("contact preference")
+        verbose_name_plural = _("contact preferences")
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+
+class PushDevice(models.Model):
+    """A browser or phone that a user allowed us to push to."""
+
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="push_devices", verbose_name=_("user")
+    )
+    name = models.CharField(_("name"), max_length=100, blank=True, default="")
+    address = models.CharField(_("address"), max_length=1_000, unique=True, help_text=_("Given by the push service."))
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("push device")
+        verbose_name_plural = _("push devices")
+
+    def __str__(self) -> str:
+        return self.name or str(self.id)
+
+
+class PushMessage(Effect):
+    """One notification to one device."""
+
+    notification = models.ForeignKey(
+        Notification, on_delete=models.CASCADE, related_name="pushes", verbose_name=_("notification")
+    )
+    device = models.ForeignKey(PushDevice, on_delete=models.CASCADE, related_name="messages", verbose_name=_("device"))
+    receipt = models.CharField(_("receipt"), max_length=200, blank=True, default="")
+
+    class Meta:
+        verbose_name = _("push message")
+        verbose_name_plural = _("push messages")
+        constraints = [
+            models.UniqueConstraint(fields=["notification", "device"], name="notifications_one_push_a_device")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.notification_id} → {self.device_id}"
+
+
+class SmsMessage(Effect):
+    """One text message. `key` names the intent: the same intent is never stated twice."""
+
+    key = models.CharField(_("key"), max_length=200, unique=True)
+    organization = models.ForeignKey(
+        Organization, on_delete=models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("organization")
+    )
+    lead = models.ForeignKey(
+        Lead, on_delete=models.CASCADE, null=True, blank=True, related_name="sms_messages", verbose_name=_("lead")
+    )
+    notification = models.ForeignKey(
+        Notification,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="sms_messages",
+        verbose_name=_("notification"),
+    )
+    to = models.CharField(_("to"), max_length=32)
+    text = models.TextField(_("text"), max_length=1_000)
+    receipt = models.CharField(_("receipt"), max_length=200, blank=True, default="")
+
+    class Meta:
+        verbose_name = _("text message")
+        verbose_name_plural = _("text messages")
+        ordering = ["-created_at"]
+        permissions = [("send_sms", _("Can send text messages to leads"))]
+
+    def __str__(self) -> str:
+        return f"{self.to} {self.get_state_display()}"

@@ -1,0 +1,67 @@
+"""Who is notified of which event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from jobs import receives
+from leads.events import LeadAssigned, LeadCreated, lead_assigned, lead_created
+from leads.recipients import people_to_tell
+
+from . import services
+from .events import NotificationCreated, notification_created
+from .models import ContactPreference, Notification, PushDevice
+from .tasks import create_notification, send_push_notification, send_sms
+
+
+@receives(lead_created, starts=[create_notification])
+def notify_of_new_lead(sender: Any, event: LeadCreated, **kwargs: Any) -> None:
+    """The assignee learns of a new lead; without one, for the managers it is urgent."""
+    for person in people_to_tell(event.organization_id, event.assigned_to):
+        with translation.override(person.language):
+            unassigned = event.assigned_to is None
+            services.notify(
+                person.user_id,
+                _("New lead, and nobody looks after it") if unassigned else _("New lead for you"),
+                action_url=reverse("leads:lead", args=[event.lead_id]),
+                kind=Notification.Kind.URGENT if unassigned else Notification.Kind.INFO,
+                event_id=event.event_id,
+                lead_id=event.lead_id,
+            )
+
+
+@receives(lead_assigned, starts=[create_notification])
+def notify_of_assigned_lead(sender: Any, event: LeadAssigned, **kwargs: Any) -> None:
+    """The new assignee learns of the lead; without one, the managers do."""
+    for person in people_to_tell(event.organization_id, event.assignee_id):
+        with translation.override(person.language):
+            unassigned = event.assignee_id is None
+            services.notify(
+                person.user_id,
+                _("Nobody looks after this lead any more") if unassigned else _("A lead was given to you"),
+                action_url=reverse("leads:lead", args=[event.lead_id]),
+                kind=Notification.Kind.WARNING if unassigned else Notification.Kind.INFO,
+                event_id=event.event_id,
+                lead_id=event.lead_id,
+            )
+
+
+@receives(notification_created, starts=[send_push_notification])
+def push_to_devices(sender: Any, event: NotificationCreated, **kwargs: Any) -> None:
+    """Who has a device gets the news there too."""
+    if PushDevice.objects.filter(user_id=event.user_id).exists():
+        services.push_notification(event.notification_id)
+
+
+@receives(notification_created, starts=[send_sms])
+def text_urgent_news(sender: Any, event: NotificationCreated, **kwargs: Any) -> None:
+    """Who asked for it gets urgent news as a text message."""
+    if event.kind != Notification.Kind.URGENT:
+        return
+    wish = ContactPreference.objects.filter(user_id=event.user_id, wants_sms=True).exclude(phone="").first()
+    if wish is not None:
+        services.send_sms_of_notification(Notification.objects.get(pk=event.notification_id), wish.phone)

@@ -1,0 +1,74 @@
+"""What other code may tell users and leads. Each function states the effect and enqueues its job in one transaction."""
+
+from __future__ import annotations
+
+import uuid
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from jobs import JobHandle
+from leads.models import Lead
+from leads.normalise import phone_number
+
+from . import tasks
+from .models import Notification, SmsMessage
+
+
+def notify(
+    user_id: int,
+    title: str,
+    *,
+    message: str = "",
+    action_url: str = "",
+    kind: str = Notification.Kind.INFO,
+    event_id: UUID | None = None,
+    lead_id: UUID | None = None,
+) -> JobHandle:
+    """Have a line put into a user's inbox; a repetition for the same event changes nothing."""
+    prepared = tasks.create_notification.using(about=_about(lead_id))
+    return prepared.enqueue(user_id, title, message, action_url, kind, event_id)
+
+
+def push_notification(notification_id: UUID) -> JobHandle:
+    """Have a notification pushed to its user's devices."""
+    return tasks.send_push_notification.enqueue(notification_id)
+
+
+def send_sms_to_lead(lead: Lead, message: str, *, key: str = "") -> JobHandle | None:
+    """Have a text message sent to a lead. None if this `key` was used before; raises `ValueError` without a phone."""
+    to = phone_number(lead.phone)
+    with transaction.atomic():
+        sms, created = SmsMessage.objects.get_or_create(
+            key=key or str(uuid.uuid4()),
+            defaults={"to": to, "text": message, "lead": lead, "organization_id": lead.organization_id},
+        )
+        return tasks.send_sms.using(about=_about(lead.id)).enqueue(sms.id) if created else None
+
+
+def send_sms_of_notification(notification: Notification, to: str) -> JobHandle | None:
+    """Have a notification sent as a text message, once."""
+    with transaction.atomic():
+        sms, created = SmsMessage.objects.get_or_create(
+            key=f"notification:{notification.id}",
+            defaults={
+                "to": to,
+                "text": notification.title,
+                "notification": notification,
+                "organization_id": notification.organization_id,
+            },
+        )
+        return tasks.send_sms.enqueue(sms.id) if created else None
+
+
+def mark_read(user_id: int, notification_id: UUID | None = None) -> int:
+    """Mark one notification of the user read, or all; returns how many were unread."""
+    unread = Notification.objects.filter(user_id=user_id, read_at__isnull=True)
+    if notification_id is not None:
+        unread = unread.filter(pk=notification_id)
+    return unread.update(read_at=timezone.now())
+
+
+def _about(lead_id: UUID | None) -> tuple[str, str] | None:
+    return None if lead_id is None else (Lead._meta.label_lower, str(lead_id))

@@ -1,0 +1,36 @@
+"""The jobs that `notifications` runs; what they do stands in `notifications.work`."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from config.queues import notification
+from jobs import current_job
+
+from . import work
+
+
+@notification.task()
+def create_notification(
+    user_id: int,
+    title: str,
+    message: str = "",
+    action_url: str = "",
+    notification_type: str = "INFO",
+    event_id: UUID | None = None,
+) -> dict[str, Any]:
+    """Put a line into a user's inbox."""
+    return work.notify(user_id, title, message, action_url, notification_type, event_id)
+
+
+@notification.task()
+def send_push_notification(notification_id: UUID) -> dict[str, Any]:
+    """Push a notification to its user's devices."""
+    return work.push(notification_id, current_job().id)
+
+
+@notification.task()
+def send_sms(sms_id: UUID) -> dict[str, Any]:
+    """Send a text message."""
+    return work.text(sms_id, current_job().id)

@@ -1,0 +1,12 @@
+"""Addresses of notifications."""
+
+from django.urls import path
+
+from . import views
+
+app_name = "notifications"
+urlpatterns = [
+    path("", views.inbox, name="inbox"),
+    path("read/", views.read_all, name="read_all"),
+    path("<uuid:notification_id>/read/", views.read, name="read"),
+]

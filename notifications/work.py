@@ -1,0 +1,122 @@
+"""What the notification queue's jobs do. A row that is gone is a quiet end, a second run sends nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+
+from leads.models import EffectState, Membership
+
+from .events import NotificationCreated, notification_created
+from .models import Notification, PushDevice, PushMessage, SmsMessage
+from .push import DeviceGone, push_provider
+from .sms import sms_provider
+
+Outcome = dict[str, Any]
+
+
+def notify(
+    user_id: int, title: str, message: str, action_url: str, notification_type: str, event_id: UUID | None
+) -> Outcome:
+    """Put a line into the user's inbox and announce it; once for each event and user."""
+    if notification_type not in Notification.Kind.values:
+        raise ValueError(
+            f"notification_type={notification_type!r}: expected one of {', '.join(Notification.Kind.values)}"
+        )
+    if not get_user_model()._default_manager.filter(pk=user_id, is_active=True).exists():
+        return {"outcome": "the user is gone"}
+    fields = {
+        "title": title[:200],
+        "message": message,
+        "action_url": own_page(action_url),
+        "kind": notification_type,
+        "organization_id": _only_organization(user_id),
+    }
+    with transaction.atomic():
+        if event_id is None:
+            notification, created = Notification.objects.create(user_id=user_id, **fields), True
+        else:
+            notification, created = Notification.objects.get_or_create(
+                event_id=event_id, user_id=user_id, defaults=fields
+            )
+        if not created:
+            return {"outcome": "notified already", "notification": str(notification.id)}
+        notification_created.announce(
+            NotificationCreated(
+                organization_id=notification.organization_id,
+                notification_id=notification.id,
+                user_id=user_id,
+                kind=notification.kind,
+            )
+        )
+    return {"outcome": "notified", "notification": str(notification.id)}
+
+
+def push(notification_id: UUID, job_id: UUID) -> Outcome:
+    """Send a notification to each of its user's devices."""
+    notification = Notification.objects.filter(pk=notification_id).first()
+    if notification is None:
+        return {"outcome": "the notification is gone"}
+    counted = {"sent": 0, "gone": 0}
+    problem: Exception | None = None
+    for device in PushDevice.objects.filter(user_id=notification.user_id).order_by("created_at"):
+        row, _created = PushMessage.objects.get_or_create(notification=notification, device=device)
+        try:
+            counted["sent"] += _push_one(row, notification, device, job_id)
+        except DeviceGone:
+            device.delete()
+            counted["gone"] += 1
+        except Exception as error:
+            # the other devices must not wait for this one
+            problem = error
+    if problem is not None:
+        raise problem
+    return {"outcome": "pushed", **counted}
+
+
+def text(sms_id: UUID, job_id: UUID) -> Outcome:
+    """Send a text message."""
+    sms = SmsMessage.objects.filter(pk=sms_id).first()
+    if sms is None:
+        return {"outcome": "the message's row is gone"}
+    provider = sms_provider()
+    if not sms.claim(job_id, repeatable=provider.repeatable):
+        return {"outcome": f"not sent: {sms.state}"}
+    try:
+        receipt = provider.send(sms.id, sms.to, sms.text)
+    except Exception as error:
+        sms.settle(EffectState.FAILED, error=f"{type(error).__name__}: {error}")
+        raise
+    sms.settle(EffectState.SENT, receipt=receipt[:200])
+    return {"outcome": "sent"}
+
+
+def own_page(address: str) -> str:
+    """The address if it is a page of this site, else nothing: a notification must not lead elsewhere."""
+    parts = urlsplit(address.replace("\\", "/"))
+    own = not parts.scheme and not parts.netloc and parts.path.startswith("/") and not parts.path.startswith("//")
+    return address[:500] if own else ""
+
+
+def _push_one(row: PushMessage, notification: Notification, device: PushDevice, job_id: UUID) -> bool:
+    provider = push_provider()
+    if not row.claim(job_id, repeatable=provider.repeatable):
+        return False
+    try:
+        receipt = provider.send(
+            row.id, device.address, notification.title, notification.message, notification.action_url
+        )
+    except Exception as error:
+        row.settle(EffectState.FAILED, error=f"{type(error).__name__}: {error}")
+        raise
+    row.settle(EffectState.SENT, receipt=receipt[:200])
+    return True
+
+
+def _only_organization(user_id: int) -> UUID | None:
+    ids = list(Membership.objects.filter(user_id=user_id).values_list("organization_id", flat=True)[:2])
+    return ids[0] if len(ids) == 1 else None
