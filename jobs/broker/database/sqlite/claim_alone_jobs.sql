@@ -1,9 +1,10 @@
 -- queued -> active: claim the first due jobs of one priority that must run alone.
+-- `alone` stands twice: Django 5.2 writes the index's condition as NOT alone, 6.1 as alone = 0; INDEXED BY needs its own.
 UPDATE jobs_job
 SET state = 'active', token = token + 1, worker_id = :worker, claimed_at = :now
 WHERE state = 'queued' AND id IN (
     SELECT id FROM jobs_job INDEXED BY jobs_ready_alone
-    WHERE queue = :queue AND state = 'queued' AND alone AND priority = :priority AND ready_at <= :now
+    WHERE queue = :queue AND state = 'queued' AND alone AND alone = 1 AND priority = :priority AND ready_at <= :now
       AND (expires_at IS NULL OR expires_at > :now)
     ORDER BY ready_at, id
     LIMIT :wanted

@@ -1,7 +1,8 @@
 -- The queues, of those named, with a due job that must run alone while no such job is active; not while they stand still.
+-- `alone` stands twice: Django 5.2 writes the index's condition as NOT alone, 6.1 as alone = 0; INDEXED BY needs its own.
 SELECT DISTINCT queue
 FROM jobs_job INDEXED BY jobs_ready_alone
-WHERE state = 'queued' AND alone AND ready_at <= :now
+WHERE state = 'queued' AND alone AND alone = 1 AND ready_at <= :now
   AND queue IN (SELECT value FROM json_each(:queues))
   AND NOT EXISTS (
       SELECT 1 FROM jobs_job AS running INDEXED BY jobs_active_queue
