@@ -65,6 +65,8 @@ def _remove(jobs: QuerySet[Job]) -> int:
             # a retry may hold a dead letter: skip it, it is about to live again
             chosen = jobs.select_for_update(skip_locked=True).order_by("id").values_list("id", flat=True)
             ids = list(chosen[:CHUNK])
+            if not ids:
+                break
             Attempt.objects.using(jobs.db).filter(job_id__in=ids).delete()
             # the attempts are gone already, so Django need not collect what cascades
             removed += jobs.filter(id__in=ids)._raw_delete(jobs.db)

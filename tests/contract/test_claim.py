@@ -63,6 +63,14 @@ def test_a_delayed_job_takes_the_place_of_its_due_time(hands, bench):
     assert hands.claim_ids() == [before, delayed, after]
 
 
+def test_one_by_one_the_due_time_decides_not_the_id(hands, bench):
+    delayed = hands.push(delay=10)
+    bench.advance(5)
+    before = hands.push()
+    bench.advance(10)
+    assert [hands.claim_one().id for _ in range(2)] == [before, delayed]
+
+
 def test_the_answer_says_how_long_nothing_is_due(hands, bench):
     hands.push(delay=3600)
     assert hands.exchange().wait == pytest.approx(3600, abs=5)

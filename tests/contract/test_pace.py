@@ -48,6 +48,15 @@ def test_no_rolling_window_ever_holds_more_than_the_limit(hands, broker, bench):
     assert min(gaps) > 10
 
 
+def test_the_window_is_longer_by_the_guard(hands, broker, bench):
+    broker.push([hands.new_job() for _ in range(6)])
+    last = hands.claim(3, policy=PACED)[-1]
+    bench.advance(9.99)
+    while not (granted := hands.claim(1, policy=PACED)):
+        bench.advance(0.002)
+    assert (granted[0].claimed_at - last.claimed_at).total_seconds() >= 10 + PACE_GUARD
+
+
 def test_a_handed_back_job_keeps_its_slot_used(hands, broker):
     broker.push([hands.new_job() for _ in range(4)])
     for job in hands.claim(3, policy=PACED):

@@ -134,10 +134,11 @@ def test_a_job_nobody_understands_remembers_since_when(hands, bench):
     assert second.unknown_since == first.unknown_since
 
 
-def test_a_job_that_was_understood_at_last_forgets_that_it_was_not(hands, bench):
+@pytest.mark.parametrize("outcome", [Retried(0, "broken"), Postponed(0, "busy")])
+def test_a_job_that_was_understood_at_last_forgets_that_it_was_not(hands, outcome):
     hands.push()
     hands.settle(hands.claim_one(), HandedBack("unknown task", delay=0, unknown=True), started=False)
-    hands.settle(hands.claim_one(), Retried(0, "broken"))
+    hands.settle(hands.claim_one(), outcome)
     assert hands.claim_one().unknown_since is None
 
 

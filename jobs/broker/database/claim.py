@@ -50,7 +50,7 @@ def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: boo
     slots = min(wanted, room.slots)
     if slots <= 0:
         return Claim(wait=room.wait)
-    for (queue,) in trip.run("expire_jobs", queue=policy.name, now=text_of(trip.now)):
+    for (queue,) in trip.run("expire_jobs", now=text_of(trip.now)):
         trip.count(queue, expired=1)
     due, wait = _heads(trip, policy.name, alone)
     jobs: list[ClaimedJob] = []

@@ -77,7 +77,7 @@ def reap(trip: Trip, grace: float) -> Reaped:
             states += give_back(trip, id, f"{host}:{pid}", lost=True)
         for (id,) in trip.run("read_orphan_workers"):
             states += give_back(trip, id, "", lost=True)
-    expired = trip.run("expire_jobs", queue=None, now=text_of(trip.now))
+    expired = trip.run("expire_jobs", now=text_of(trip.now))
     for (queue,) in expired:
         trip.count(queue, expired=1)
     return Reaped(lost=len(states), failed=states.count(State.FAILED), expired=len(expired))

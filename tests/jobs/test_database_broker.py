@@ -1,0 +1,284 @@
+"""What only the database broker promises: the outbox, transactions of the caller, locks and processes."""
+
+import os
+import sqlite3
+import warnings
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError, connection, connections, transaction
+
+from jobs import clock, rows
+from jobs.broker.database import connection as connecting
+from jobs.broker.database.broker import DatabaseBroker
+from jobs.broker.records import CancelAnswer, Completed, Failed, PushStatus, Reaped
+from jobs.models import Attempt, Job, QueueStat, Worker
+from jobs.policy import QueuePolicy, RateLimit
+from jobs.states import State
+from tests.contract.hands import Hands
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def broker():
+    broker = DatabaseBroker("default")
+    yield broker
+    broker.close()
+
+
+@pytest.fixture
+def hands(broker):
+    return Hands(broker)
+
+
+@contextmanager
+def write_lock():
+    """Another process in the middle of a write."""
+    other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """The broker's own connection waits for no lock."""
+    monkeypatch.setattr(connecting, "LOCK_TIMEOUT", 0.01)
+
+
+def pending(hands, **options):
+    job = hands.new_job(**options)
+    rows.insert_rows(connection, [job], State.PENDING)
+    return job
+
+
+def state_of(job_id):
+    return Job.objects.get(id=job_id).state
+
+
+def test_another_vendor_is_refused_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(connections["default"], "vendor", "oracle")
+    with pytest.raises(ImproperlyConfigured, match="is oracle; this version keeps jobs in SQLite"):
+        DatabaseBroker("default")
+
+
+def test_a_pushed_pending_row_is_queued_with_the_due_time_of_its_acceptance(hands, broker):
+    job = pending(hands, delay=60)
+    due = Job.objects.get(id=job.id).ready_at
+    assert broker.push(rows.read_pending(connection))[0].status is PushStatus.ACCEPTED
+    assert (state_of(job.id), Job.objects.get(id=job.id).ready_at) == ("queued", due)
+    assert broker.push([job])[0].status is PushStatus.KNOWN
+
+
+def test_a_pending_row_whose_key_is_taken_stays_as_it_is(hands, broker):
+    job = pending(hands, key="k")
+    holder = hands.push(key="k")
+    answer = broker.push([job])[0]
+    assert (answer.status, answer.holder) == (PushStatus.DUPLICATE, holder)
+    assert state_of(job.id) == "pending"
+
+
+def test_pending_rows_with_one_key_do_not_meet_before_they_are_pushed(hands, broker):
+    first, second = pending(hands, key="k"), pending(hands, key="k")
+    answers = broker.push([second, first])
+    assert [answer.status for answer in answers] == [PushStatus.ACCEPTED, PushStatus.DUPLICATE]
+
+
+def test_a_pending_row_that_comes_too_late_ends_as_expired(hands, broker, monkeypatch):
+    job = pending(hands, expires_in=10)
+    later = clock.now() + timedelta(seconds=11)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    broker.push([job])
+    assert state_of(job.id) == "expired"
+    assert QueueStat.objects.get(queue="lane").expired == 1
+
+
+def test_a_next_run_by_way_of_the_outbox(hands, broker):
+    job_id = hands.fail_one()
+    assert rows.start_next_run(connection, job_id) == 2
+    assert broker.push(rows.read_pending(connection, [job_id]))[0].status is PushStatus.ACCEPTED
+    assert (hands.claim_one().run, state_of(job_id)) == (2, "active")
+
+
+def test_a_pending_row_is_not_claimed(hands):
+    pending(hands)
+    assert hands.claim_ids() == []
+
+
+def test_a_pending_row_can_be_cancelled(hands, broker):
+    job = pending(hands)
+    assert broker.cancel(job.id, "not wanted") is CancelAnswer.CANCELLED
+    assert state_of(job.id) == "cancelled"
+
+
+def test_what_people_ask_for_belongs_to_their_open_transaction(hands, broker):
+    scheduled, waiting = hands.push(delay=60), hands.push()
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        Job.objects.filter(id=waiting).update(reason="the write lock is mine")
+        broker.pause("lane")
+        assert broker.promote(scheduled) is True
+        assert broker.cancel(waiting, "not wanted") is CancelAnswer.CANCELLED
+        assert broker.push([hands.new_job()])[0].status is PushStatus.ACCEPTED
+        assert broker.counts("lane").paused is True
+        raise ZeroDivisionError
+    assert hands.claim_ids() == [waiting]
+
+
+def test_a_worker_within_a_transaction_sees_that_transactions_jobs(hands):
+    with transaction.atomic():
+        job_id = hands.push()
+        claimed = hands.claim_one()
+        assert hands.settle(claimed, Completed())
+    assert state_of(job_id) == "completed"
+
+
+def test_an_idle_exchange_takes_no_write_lock(hands, broker, impatient):
+    hands.push(delay=60)
+    broker.close()
+    with write_lock():
+        assert hands.exchange().jobs == ()
+
+
+def test_more_late_jobs_than_one_trip_ends_are_not_claimed_either(hands, broker, monkeypatch):
+    broker.push([hands.new_job(expires_in=10) for _ in range(1_001)])
+    later = clock.now() + timedelta(seconds=11)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert hands.claim_ids() == []
+    assert Job.objects.filter(state="expired").count() == 1_000
+    assert hands.claim_ids() == []
+    assert Job.objects.filter(state="expired").count() == 1_001
+
+
+def test_a_paused_or_exhausted_queue_is_looked_at_without_the_write_lock(hands, broker, impatient):
+    paced = QueuePolicy("lane", rate_limit=RateLimit(1, per=60))
+    hands.push()
+    hands.push()
+    assert len(hands.claim(2, policy=paced)) == 1
+    broker.close()
+    with write_lock():
+        assert hands.claim_ids(policy=paced) == []
+    broker.pause("lane")
+    with write_lock():
+        assert hands.claim_ids() == []
+
+
+def test_a_busy_database_is_djangos_error_and_leaves_the_broker_usable(hands, broker, impatient):
+    job_id = hands.push()
+    broker.close()
+    with write_lock(), pytest.raises(OperationalError, match="locked"):
+        hands.claim()
+    assert hands.claim_ids() == [job_id]
+
+
+def test_a_failed_trip_changes_nothing(hands, broker):
+    hands.push()
+    hands.push()
+    first, second = hands.claim(2)
+    broken = hands.settlement(second, Failed("\ud800 cannot be written"))
+    with pytest.raises(UnicodeEncodeError):
+        hands.exchange(hands.settlement(first, Completed()), broken)
+    assert (state_of(first.id), Attempt.objects.count()) == ("active", 0)
+    assert hands.settle(first)
+
+
+def test_a_reaper_that_waited_for_the_lock_gives_every_ended_lease_one_more_term(hands, broker, monkeypatch):
+    worker = hands.new_worker(lease=10)
+    hands.push()
+    claimed = hands.claim_one(worker=worker)
+    later = clock.now() + timedelta(seconds=11)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    ticks = iter([0.0, 1.5])
+    with monkeypatch.context() as slow:
+        slow.setattr(clock, "monotonic", lambda: next(ticks))
+        assert broker.reap() == Reaped()
+    assert Worker.objects.get(id=worker).lease_until - later == timedelta(seconds=10)
+    assert broker.reap() == Reaped()
+    assert broker.holds(claimed.id, claimed.token)
+    even_later = later + timedelta(seconds=11)
+    monkeypatch.setattr(clock, "now", lambda: even_later)
+    assert broker.reap() == Reaped(lost=1)
+
+
+def test_jobs_of_a_worker_without_a_row_are_reaped(hands, broker):
+    hands.push()
+    hands.claim_one()
+    Worker.objects.all().delete()
+    assert broker.reap() == Reaped(lost=1)
+
+
+def test_reap_removes_the_rows_of_dead_processes_of_every_kind(broker, hands, monkeypatch):
+    later = clock.now() + timedelta(days=365)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    broker.reap()
+    assert Worker.objects.count() == 0
+
+
+def test_a_clock_that_was_set_back_does_not_stop_a_limited_queue(hands, monkeypatch):
+    paced = QueuePolicy("lane", rate_limit=RateLimit(1, per=1))
+    for _ in range(3):
+        hands.push(ready_at=clock.now() - timedelta(days=2))
+    assert len(hands.claim(3, policy=paced)) == 1
+    back = clock.now() - timedelta(days=1)
+    monkeypatch.setattr(clock, "now", lambda: back)
+    assert hands.exchange(policy=paced).wait <= 1.1
+
+
+def test_counters_hold_the_time_waited_and_run(hands, broker):
+    hands.push()
+    claimed = hands.claim_one()
+    started = claimed.ready_at + timedelta(seconds=2)
+    settlement = hands.settlement(claimed, Completed())
+    settlement = type(settlement)(claimed, Completed(), started, started + timedelta(seconds=3))
+    hands.exchange(settlement, wanted=0)
+    stat = QueueStat.objects.get(queue="lane")
+    assert (stat.completed, stat.waited_ms, stat.ran_ms) == (1, 2_000, 3_000)
+
+
+def test_the_history_names_the_worker_and_keeps_the_traceback(hands):
+    hands.push()
+    hands.settle(hands.claim_one(), Failed("ValueError: broken", "Traceback (most recent call last) ..."))
+    attempt = Attempt.objects.get()
+    assert (attempt.worker, attempt.error, attempt.traceback[:9]) == ("host:42", "ValueError: broken", "Traceback")
+
+
+def test_people_sync_each_commit_and_workers_do_not(hands, broker):
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous")
+        assert cursor.fetchone() == (2,)
+    hands.claim()
+    own = broker._database._own
+    assert own.execute("PRAGMA synchronous").fetchone() == (1,)
+    assert own.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_another_database_name_opens_another_connection(hands, broker, tmp_path, monkeypatch):
+    hands.push()
+    assert broker.counts("lane").waiting == 1
+    monkeypatch.setitem(connections["default"].settings_dict, "NAME", str(tmp_path / "empty.sqlite3"))
+    with pytest.raises(OperationalError, match="no such table"):
+        broker.counts("lane")
+    monkeypatch.undo()
+    assert broker.counts("lane").waiting == 1
+
+
+def test_a_forked_child_opens_a_connection_of_its_own(hands, broker):
+    job_id = hands.push()
+    claimed = hands.claim_one()
+    inherited = broker._database._own
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        try:
+            held = broker.holds(job_id, claimed.token)
+            os._exit(0 if held and broker._database._own is not inherited else 1)
+        except BaseException:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert hands.settle(claimed)
