@@ -65,7 +65,7 @@ def cancel(job_id: UUID, by: AbstractBaseUser | None = None) -> CancelAnswer:
     job = lookup.find_job(job_id)
     if State.CANCELLED not in MOVES[State(job.state)]:
         raise Refused(f"job {job_id} is {job.state}: it has ended and cannot be cancelled")
-    answer = _with_broker(partial(_cancel, job_id), CancelAnswer.ASKED)
+    answer: CancelAnswer = _with_broker(partial(_cancel, job_id), CancelAnswer.ASKED)
     if answer is CancelAnswer.ENDED:
         raise Refused(f"job {job_id} is {lookup.find_job(job_id).state}: it has ended and cannot be cancelled")
     _note(by, job, _("Cancelled.") if answer is CancelAnswer.CANCELLED else _("Asked to cancel."))

@@ -254,7 +254,7 @@ def _active_verdict(job: Job, now: datetime) -> str:
     }
     if job.cancel_requested:
         text += " " + _("It was asked to cancel and may agree.")
-    worker = Worker.objects.using(jobs_settings().database).filter(pk=job.worker_id).first()
+    worker = Worker.objects.using(jobs_settings().database).filter(pk=job.worker_id).first() if job.worker_id else None
     if worker is None or worker.lease_until <= now:
         text += " " + _("Its worker is silent: the keeper gives the job back once the lease has ended.")
     return text

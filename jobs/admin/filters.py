@@ -139,11 +139,11 @@ class _GivenFilter(admin.SimpleListFilter):
     def has_output(self) -> bool:
         return bool(self.value())
 
-    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
         value = self.value() or ""
         yield {
             "selected": False,
-            "query_string": changelist.get_query_string(remove=[self.parameter_name]),
+            "query_string": changelist.get_query_string(remove=[str(self.parameter_name)]),
             "display": _("All"),
         }
         yield {"selected": True, "query_string": changelist.get_query_string(), "display": value}

@@ -9,7 +9,9 @@ from typing import Any
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
 from django.db.models import QuerySet
+from django.db.models.expressions import Combinable
 from django.http import HttpRequest
 
 from .. import lookup
@@ -31,7 +33,7 @@ class KeysetChangeList(ChangeList):
         found = super().get_filters_params(params)
         return {name: value for name, value in found.items() if name not in (BEFORE, AFTER)}
 
-    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str | Combinable]:
         """By key alone: it is the order of time."""
         return ["-pk"]
 
@@ -64,7 +66,7 @@ class KeysetChangeList(ChangeList):
         self.show_admin_actions = True
         self.can_show_all = False
         self.multi_page = newer or older
-        self.paginator = self.model_admin.get_paginator(request, rows, size)
+        self.paginator = Paginator(rows, size)
         self.newer_link = self.get_query_string({AFTER: rows[0].pk}) if rows and newer else None
         self.older_link = self.get_query_string({BEFORE: rows[-1].pk}) if rows and older else None
         self.newest_link = self.get_query_string() if newer else None

@@ -1,4 +1,4 @@
-"""A job's page: the verdict first, arguments readable and masked, the trail to its event, object, parent and children."""
+"""A job's page: the verdict first, readable and masked arguments, the trail to event, object, parent and children."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ class InATestCase(Both, TestCase):
     def test_on_commit_callbacks_can_be_run_as_django_says(self) -> None:
         with inline(), self.captureOnCommitCallbacks(execute=True), transaction.atomic():
             handle = greet.enqueue("Ada")
-        self.assertEqual(handle.state, "completed")
+        assert handle.state == "completed"
 
 
 class InATransactionTestCase(Both, TransactionTestCase):
@@ -206,7 +206,7 @@ class InATransactionTestCase(Both, TransactionTestCase):
         with inline():
             with transaction.atomic():
                 handle = greet.enqueue("Ada")
-            self.assertEqual(handle.state, "completed")
+            assert handle.state == "completed"
 
 
 def test_the_pytest_fixture_runs_jobs(jobs_runner: JobsRunner) -> None:

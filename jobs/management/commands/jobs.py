@@ -18,6 +18,7 @@ from jobs import lookup, operations, verdict
 from jobs.errors import JobsError
 from jobs.models import Attempt, Job
 from jobs.queue import find_queue, find_task
+from jobs.states import State
 
 MOST_LISTED = 10_000
 
@@ -202,7 +203,7 @@ class Command(BaseCommand):
                 str(row.counts.waiting),
                 str(row.counts.scheduled),
                 str(row.counts.active),
-                *(str(row.states[state]) for state in ("pending", "failed", "completed")),
+                *(str(row.states[state]) for state in (State.PENDING, State.FAILED, State.COMPLETED)),
                 str(row.workers),
             )
             for row in seen.queues
