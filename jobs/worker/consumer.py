@@ -24,7 +24,7 @@ logger = logging.getLogger("jobs.worker")
 ALONE_PATIENCE = 5.0
 
 
-class QueueWorker(Worker):  # type: ignore[misc]
+class QueueWorker(Worker):
     """One thread of the pool; Huey's start-up and shutdown hooks run in it."""
 
     def __init__(self, pool: Pool, **options: Any) -> None:
@@ -42,7 +42,7 @@ class QueueWorker(Worker):  # type: ignore[misc]
         connections.close_all()
 
 
-class NoScheduler(Scheduler):  # type: ignore[misc]
+class NoScheduler(Scheduler):
     """Huey's scheduler thread, asleep: becoming due is the broker's business, ticks are the keeper's."""
 
     def loop(self, now: Any = None) -> None:
@@ -50,7 +50,7 @@ class NoScheduler(Scheduler):  # type: ignore[misc]
         self.stop_flag.wait()
 
 
-class QueueConsumer(Consumer):  # type: ignore[misc]
+class QueueConsumer(Consumer):
     """Claims and runs the jobs of one queue until it is told to stop.
 
     With `alone=True` it claims one job that must run alone, and then stops.

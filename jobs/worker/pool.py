@@ -16,8 +16,9 @@ from ..broker.records import ClaimedJob, Exchange, HandedBack, Settlement
 
 logger = logging.getLogger("jobs.worker")
 
-#: The longest time, in seconds, that a free thread does not look for new jobs (G6).
-LONGEST_WAIT = 0.050
+#: The longest time, in seconds, that a free thread does not look for new jobs (G6); and the same for a pool that has
+#: had none for QUIET_AFTER seconds, since looking is what an idle worker costs.
+LONGEST_WAIT, QUIET_WAIT, QUIET_AFTER = 0.050, 0.075, 5.0
 SHORTEST_WAIT = 0.001
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0
 
@@ -55,6 +56,7 @@ class Pool:
         self._watching = False  # a thread sleeps until the next look
         self._closing = False
         self._look_at = 0.0
+        self._worked_at = 0.0
         self._retry_at = 0.0
         self._failures = 0
         self._broken_since = 0.0
@@ -161,10 +163,13 @@ class Pool:
             self._failures = 0
         self._held += len(answer.jobs) - len(batch)
         self._ready.extend(answer.jobs)
+        if answer.jobs or batch:
+            self._worked_at = now
         if self._budget is not None:
             self._budget -= len(answer.jobs)
         if len(answer.jobs) < wanted:
-            wait = LONGEST_WAIT if answer.wait is None else min(answer.wait, LONGEST_WAIT)
+            longest = QUIET_WAIT if now - self._worked_at > QUIET_AFTER else LONGEST_WAIT
+            wait = longest if answer.wait is None else min(answer.wait, longest)
             self._look_at = now + max(wait, SHORTEST_WAIT)
         else:
             self._look_at = now
