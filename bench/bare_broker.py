@@ -52,9 +52,7 @@ def measure() -> None:
 
     def new_jobs(count: int, priority: int = 5, delay: float = 0) -> list[NewJob]:
         return [
-            NewJob(
-                id=clock.new_id(), queue="bare", task="bench.task", message="{}", priority=priority, delay=delay
-            )
+            NewJob(id=clock.new_id(), queue="bare", task="bench.task", message="{}", priority=priority, delay=delay)
             for _ in range(count)
         ]
 

@@ -123,7 +123,7 @@ def read_pending(
     limit: int = 1_000,
 ) -> list[NewJob]:
     """The outbox: rows still pending, of these ids or all, accepted at least `older_than` seconds ago, oldest first."""
-    params = {
+    params: dict[str, str | int | None] = {
         "ids": None if ids is None else json.dumps([id.hex for id in ids]),
         "created_before": text_of(clock.now() - timedelta(seconds=older_than)),
         "limit": limit,
@@ -137,7 +137,13 @@ def end_pending(connection: BaseDatabaseWrapper, job_id: UUID, run: int, state: 
     """Let a pending job end as cancelled, expired or failed; False: this run of it is not pending any more."""
     check_move(State.PENDING, state)
     now = clock.now()
-    params = {"id": job_id.hex, "run": run, "state": str(state), "now": text_of(now), "reason": reason[:MAX_REASON]}
+    params: dict[str, str | int] = {
+        "id": job_id.hex,
+        "run": run,
+        "state": str(state),
+        "now": text_of(now),
+        "reason": reason[:MAX_REASON],
+    }
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute(_END_PENDING[connection.vendor], params)
         ended = cursor.fetchall()

@@ -10,7 +10,12 @@ from jobs.states import State
 def test_every_pushed_job_is_claimed_as_it_was_pushed(hands, broker):
     event_id = clock.new_id()
     job = hands.new_job(
-        message='{"é": "\\u2713 ✓"}', priority=3, key="k", event="lead_created", event_id=event_id, about=("leads.lead", "7")
+        message='{"é": "\\u2713 ✓"}',
+        priority=3,
+        key="k",
+        event="lead_created",
+        event_id=event_id,
+        about=("leads.lead", "7"),
     )
     before = broker.now()
     broker.push([job])

@@ -16,7 +16,9 @@ WHOLE_SECOND = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
 
 def new_job(**options):
-    return NewJob(**{"id": clock.new_id(), "queue": "lane", "task": "app.task", "message": "{}", "priority": 5, **options})
+    return NewJob(
+        **{"id": clock.new_id(), "queue": "lane", "task": "app.task", "message": "{}", "priority": 5, **options}
+    )
 
 
 def insert(*jobs, state=State.PENDING):
@@ -119,7 +121,9 @@ def test_only_a_dead_letter_starts_a_next_run():
     job = new_job(expires_in=1)
     insert(job)
     assert rows.start_next_run(connection, job.id) is None
-    Job.objects.filter(id=job.id).update(state="failed", attempts=3, starts=4, lost=5, alone=True, token=7, error="broken")
+    Job.objects.filter(id=job.id).update(
+        state="failed", attempts=3, starts=4, lost=5, alone=True, token=7, error="broken"
+    )
     assert rows.start_next_run(connection, job.id) == 2
     row = Job.objects.get(id=job.id)
     assert (row.state, row.run, row.attempts, row.starts, row.lost, row.alone) == ("pending", 2, 0, 0, 0, False)

@@ -184,14 +184,14 @@ class DatabaseBroker:
             found = trip.run("read_queue", queue=queue)
         due = [moment for _, head in heads if head is not None and (moment := moment_of(head)) <= trip.now]
         paused, wait_until, _ = found[0] if found else (False, None, "")
-        held = wait_until is not None and moment_of(wait_until) > trip.now
+        blocked_until = None if wait_until is None else moment_of(wait_until)
         return QueueCounts(
             waiting=min(waiting, COUNT_LIMIT),
             scheduled=min(scheduled, COUNT_LIMIT),
             active=active,
             oldest_ready_at=min(due, default=None),
             paused=bool(paused),
-            blocked_until=moment_of(wait_until) if held else None,
+            blocked_until=blocked_until if blocked_until and blocked_until > trip.now else None,
         )
 
     def close(self) -> None:
@@ -211,7 +211,7 @@ def _take(trip: Trip, job: NewJob) -> Pushed:
             trip.run("expire_pending", id=job.id.hex, run=run, now=text_of(trip.now))
             trip.count(job.queue, expired=1)
             return Pushed(job.id, PushStatus.ACCEPTED)
-        moved = trip.run("queue_pending", id=job.id.hex, run=run, queue=job.queue, key=job.key)
+        moved = bool(trip.run("queue_pending", id=job.id.hex, run=run, queue=job.queue, key=job.key))
     elif run < job.run and state == State.FAILED:
         moved = _take_next_run(trip, job)
     else:
