@@ -35,9 +35,12 @@ class Hands:
         self.worker = self.new_worker()
 
     def new_worker(self, lease: float | None = None) -> UUID:
-        record = WorkerRecord(clock.new_id(), "worker", self.policy.name, "host", 42, 10)
+        record = self.record(clock.new_id())
         self.broker.register(record, self.lease if lease is None else lease)
         return record.id
+
+    def record(self, worker: UUID) -> WorkerRecord:
+        return WorkerRecord(worker, "worker", self.policy.name, "host", 42, 10)
 
     def new_job(self, **options: Any) -> NewJob:
         known: dict[str, Any] = {"id": clock.new_id(), "queue": self.policy.name, "task": "app.task", "message": "{}"}

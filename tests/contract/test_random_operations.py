@@ -6,6 +6,7 @@ from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
     consumes,
+    initialize,
     invariant,
     multiple,
     rule,
@@ -18,6 +19,9 @@ from tests.contract.model import Model
 
 #: Times are such that no two of them meet: the broker's clock really runs meanwhile.
 LEASE, STEP, DELAYS = 33, 10, st.sampled_from([0, 0, 0, 5, 15])
+PRIORITIES, KEYS = st.sampled_from([5, 5, 5, 1, 10]), st.sampled_from([None, None, None, "a", "b"])
+#: Drawn more often than not, so that a machine's life is mostly work and only now and then trouble.
+SELDOM = st.sampled_from([False, False, False, False, True])
 #: outcome -> (state it asks for, attempts burnt, delay)
 OUTCOMES = {
     Completed("1"): ("completed", 1, None),
@@ -47,16 +51,20 @@ def test_broker_and_model_agree(bench):
             self.broker.release(self.hands.worker, lost=False)
             self.model = Model()
 
+        @initialize(target=workers)
+        def first_worker(self):
+            return self.register()
+
         @rule(target=workers)
         def register(self):
             worker = self.hands.new_worker()
             self.model.leases[worker] = self.model.time + LEASE
             return worker
 
-        @rule(target=jobs, priority=st.integers(1, 10), delay=DELAYS, key=st.sampled_from([None, None, "a", "b"]))
-        def push(self, priority, delay, key):
-            job = self.hands.new_job(priority=priority, delay=delay, key=key)
-            return self._push(job)
+        @rule(target=jobs, wishes=st.lists(st.tuples(PRIORITIES, DELAYS, KEYS), min_size=1, max_size=4))
+        def push(self, wishes):
+            jobs = [self.hands.new_job(priority=priority, delay=delay, key=key) for priority, delay, key in wishes]
+            return multiple(*(self._push(job) for job in jobs))
 
         @rule(job=jobs, run=st.integers(1, 3), delay=DELAYS)
         def push_again(self, job, run, delay):
@@ -67,7 +75,7 @@ def test_broker_and_model_agree(bench):
             assert (answer.status, answer.holder) == self.model.push(job.id, job.run, job.priority, job.delay, job.key)
             return job
 
-        @rule(target=claims, worker=workers, wanted=st.integers(1, 4), alone=st.sampled_from([False, False, True]))
+        @rule(target=claims, worker=workers, wanted=st.integers(1, 4), alone=SELDOM)
         def claim(self, worker, wanted, alone):
             claimed = self.hands.claim(wanted, worker=worker, alone=alone)
             assert [job.id for job in claimed] == self.model.claim(worker, wanted, alone)
@@ -122,15 +130,34 @@ def test_broker_and_model_agree(bench):
             expected = job.id in self.model.jobs and self.model.promote(job.id)
             assert self.broker.promote(job.id) is expected
 
-        @rule(paused=st.booleans())
+        @rule(paused=SELDOM)
         def pause(self, paused):
             (self.broker.pause if paused else self.broker.resume)("lane")
             self.model.paused = paused
 
-        @rule(steps=st.integers(1, 3))
-        def advance(self, steps):
+        @rule(steps=st.integers(1, 3), silent=SELDOM)
+        def advance(self, steps, silent):
             bench.advance(STEP * steps)
             self.model.time += STEP * steps
+            for worker in [] if silent else list(self.model.leases):
+                self.renew(worker)
+
+        @rule(worker=workers, outcome=st.sampled_from([*OUTCOMES, None]))
+        def live_through_one_job(self, worker, outcome):
+            """Claim one job and settle it at once, or (None) die of it and be replaced."""
+            for alone in (False, True):
+                for job in self.hands.claim(1, worker=worker, alone=alone):
+                    assert [job.id] == self.model.claim(worker, 1, alone)
+                    model = self.model.jobs[job.id]
+                    assert (job.run, job.attempts, job.lost) == (model.run, model.attempts, model.lost)
+                    if outcome is None:
+                        self.release(worker, True)
+                        self.hands.broker.register(self.hands.record(worker), LEASE)
+                        self.model.leases[worker] = self.model.time + LEASE
+                    else:
+                        self.settle((worker, job, model.claims), outcome)
+                        # an old token must find nothing, also when the job is claimed again
+                        self.settle((worker, job, model.claims), outcome)
 
         @invariant()
         def numbers_agree(self):
@@ -150,7 +177,7 @@ def test_broker_and_model_agree(bench):
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=60,
+            max_examples=100,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),
