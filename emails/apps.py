@@ -5,8 +5,14 @@ from django.utils.translation import gettext_lazy as _
 
 
 class EmailsConfig(AppConfig):
-    """See DESIGN: emails."""
+    """Mails: every one is a row before it is sent."""
 
     name = "emails"
     verbose_name = _("Emails")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Add to a lead's page."""
+        from . import lead_page
+
+        lead_page.register()

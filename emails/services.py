@@ -107,9 +107,7 @@ _TASKS: dict[str, Any] = {
 }
 
 
-def _state_and_enqueue(
-    kind: EmailMessage.Kind, key: str, to: str, *, language: str, **fields: Any
-) -> JobHandle | None:
+def _state_and_enqueue(kind: EmailMessage.Kind, key: str, to: str, *, language: str, **fields: Any) -> JobHandle | None:
     if not to:
         return None
     with transaction.atomic():

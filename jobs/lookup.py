@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from . import clock
 from .conf import jobs_settings
@@ -48,6 +49,11 @@ class Argument:
     masked: bool = False
 
 
+def capped(number: int) -> Capped:
+    """A number that the broker counted: it stops at the same cap."""
+    return Capped(number, more=number >= CAP)
+
+
 def all_jobs() -> QuerySet[Job]:
     """Every job row, on the database that holds them."""
     return Job.objects.using(jobs_settings().database)
@@ -57,7 +63,8 @@ def find_job(job_id: UUID) -> Job:
     """The job's row; raises `UnknownJob`."""
     row = all_jobs().filter(pk=job_id).first()
     if row is None:
-        raise UnknownJob(f"job {job_id} is not known: it never existed, or retention has removed it")
+        text = _("job %(id)s is not known: it never existed, or retention has removed it")
+        raise UnknownJob(text % {"id": job_id})
     return row
 
 

@@ -188,7 +188,9 @@ def _findings_of_queue(row: QueueReport, oldest_waiting: float, *, anyone: bool)
     if row.counts.paused:
         text = _("%(queue)s is paused: nothing starts until somebody resumes it (`manage.py jobs resume %(queue)s`).")
         found.append(Finding("paused", row.name, text % {"queue": row.name}, needs_person=False))
-    elif waits and anyone and not row.workers:
+    elif waits and not anyone:
+        pass  # said once for all queues
+    elif waits and not row.workers:
         text = _(
             "%(queue)s: nobody works this queue, its oldest job has waited for %(time)s: "
             "start `manage.py run_huey --queue %(queue)s`."

@@ -37,7 +37,9 @@ def leads(request: HttpRequest) -> HttpResponse:
         return _error(415, "unsupported_media_type", "Send JSON, with 'Content-Type: application/json'.")
     idempotency_key = request.headers.get("Idempotency-Key", "").strip()
     if len(idempotency_key) > IDEMPOTENCY_KEY_LIMIT:
-        return _error(400, "invalid_idempotency_key", f"An Idempotency-Key has at most {IDEMPOTENCY_KEY_LIMIT} characters.")
+        return _error(
+            400, "invalid_idempotency_key", f"An Idempotency-Key has at most {IDEMPOTENCY_KEY_LIMIT} characters."
+        )
     body = read_body(request)
     if body is None:
         return _error(413, "too_large", f"A body has at most {BODY_LIMIT:,} bytes.")
@@ -76,7 +78,9 @@ def openapi(request: HttpRequest) -> HttpResponse:
 @require_GET
 def docs(request: HttpRequest) -> HttpResponse:
     """The API's description for people, from the same source."""
-    return render(request, "leads/api_docs.html", {"api": OPENAPI, "address": request.build_absolute_uri("/api/leads/")})
+    return render(
+        request, "leads/api_docs.html", {"api": OPENAPI, "address": request.build_absolute_uri("/api/leads/")}
+    )
 
 
 def read_body(request: HttpRequest) -> bytes | None:

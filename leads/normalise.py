@@ -5,7 +5,9 @@ from __future__ import annotations
 from email_validator import EmailNotValidError, validate_email
 
 #: Second labels under which a country's registry hands out names (example.com.br, example.co.uk).
-_REGISTRY_LABELS = frozenset({"ac", "co", "com", "edu", "gob", "gov", "gouv", "ltd", "mil", "ne", "net", "nom", "or", "org"})
+_REGISTRY_LABELS = frozenset(
+    {"ac", "co", "com", "edu", "gob", "gov", "gouv", "ltd", "mil", "ne", "net", "nom", "or", "org"}
+)
 
 
 def email_address(value: str) -> str:

@@ -72,7 +72,9 @@ OPENAPI: dict[str, Any] = {
                 "responses": {
                     "201": _answer("The lead is new.", "Accepted"),
                     "200": _answer("The lead is known; the submission was added to its history.", "Accepted"),
-                    "202": _answer("Stored, and not processed yet: our staff looks after it. Do not send it again.", "Stored"),
+                    "202": _answer(
+                        "Stored, and not processed yet: our staff looks after it. Do not send it again.", "Stored"
+                    ),
                     "400": _answer("The lead is not valid; `fields` says why, by field.", "Error"),
                     "401": _answer("The API key is missing or wrong.", "Error"),
                     "405": _answer("Only POST is answered.", "Error"),

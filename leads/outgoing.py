@@ -44,7 +44,11 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
             stream=True,
         ) as response:
             text = _beginning(response)
-    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema) as error:
+    except (
+        requests.exceptions.InvalidURL,
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.MissingSchema,
+    ) as error:
         raise PermanentError(f"the address cannot be used: {error}") from None
     except requests.RequestException as error:
         raise ProviderUnavailable(f"no answer: {type(error).__name__}") from error

@@ -59,15 +59,11 @@ def score_lead(lead_id: UUID, organization_id: UUID) -> Outcome:
         lead.save(update_fields=["score", "score_reasons", "version", "score_version", "updated_at"])
         if old != lead.score:
             record(lead, Activity.Kind.SCORED, {"old": old, "new": lead.score})
-        lead_scored.announce(
-            LeadScored(organization_id=organization_id, lead_id=lead_id, old=old, new=score.points)
-        )
+        lead_scored.announce(LeadScored(organization_id=organization_id, lead_id=lead_id, old=old, new=score.points))
     return {"outcome": "scored", "score": score.points}
 
 
-def deliver_to_crm(
-    lead_id: UUID, organization_id: UUID, custom_fields: dict[str, Any] | None, job_id: UUID
-) -> Outcome:
+def deliver_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str, Any] | None, job_id: UUID) -> Outcome:
     """Bring the lead, as it is now, to the CRM, if an intended delivery is still open."""
     lead = (
         Lead.objects.select_related("organization", "assignee")

@@ -5,8 +5,14 @@ from django.utils.translation import gettext_lazy as _
 
 
 class NotificationsConfig(AppConfig):
-    """See DESIGN: notifications."""
+    """What users are told: inbox, push, text messages."""
 
     name = "notifications"
     verbose_name = _("Notifications")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Add to a lead's page."""
+        from . import lead_page
+
+        lead_page.register()

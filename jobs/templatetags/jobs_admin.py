@@ -11,7 +11,7 @@ from django.template.context import Context
 from django.urls import reverse
 from django.utils.html import format_html
 
-from .. import verdict
+from .. import lookup, verdict
 from ..admin import page
 from ..admin.filters import STATE_WORDS
 from ..states import State
@@ -42,6 +42,8 @@ def queue_overview(context: Context) -> dict[str, Any]:
         {
             "report": row,
             "address": f"{list_address}?{urlencode({'queue': row.name})}",
+            "due": lookup.capped(row.counts.waiting),
+            "later": lookup.capped(row.counts.scheduled),
             "oldest": verdict.duration(row.oldest_wait),
             "cells": [
                 {

@@ -174,9 +174,7 @@ def _process(submission_id: UUID, actor: AbstractBaseUser | None) -> Submission:
         submission.answer = {"id": str(lead.id), "submission_id": str(submission.id), "created": created}
         submission.save()
         submission_received.announce(
-            SubmissionReceived(
-                organization_id=submission.organization_id, submission_id=submission.id, lead_id=lead.id
-            )
+            SubmissionReceived(organization_id=submission.organization_id, submission_id=submission.id, lead_id=lead.id)
         )
     return submission
 

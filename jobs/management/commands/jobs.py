@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -200,8 +201,8 @@ class Command(BaseCommand):
                 row.name,
                 "paused" if row.counts.paused else "",
                 verdict.duration(row.oldest_wait),
-                str(row.counts.waiting),
-                str(row.counts.scheduled),
+                str(lookup.capped(row.counts.waiting)),
+                str(lookup.capped(row.counts.scheduled)),
                 str(row.counts.active),
                 *(str(row.states[state]) for state in (State.PENDING, State.FAILED, State.COMPLETED)),
                 str(row.workers),
@@ -219,7 +220,7 @@ class Command(BaseCommand):
             self.stdout.write("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
 
     def _print_json(self, document: Any) -> None:
-        self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+        self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=_json_value))
 
 
 def _status_document(seen: verdict.Report) -> dict[str, Any]:
@@ -294,6 +295,10 @@ def _job_document(job: Job, attempts: Sequence[Attempt]) -> dict[str, Any]:
             for one in attempts
         ],
     }
+
+
+def _json_value(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _plain(value: Any) -> str:

@@ -1,0 +1,129 @@
+"""Mails and campaigns for staff."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Model, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from leads.admin.scope import ReadOnlyScopedAdmin, ScopedAdmin, signed_in
+from leads.models import EffectState
+
+from . import services
+from .models import Campaign, EmailMessage
+
+#: A mail's HTML is shown as its reader's program would: nothing in it runs, and nothing is loaded.
+SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+@admin.register(EmailMessage)
+class EmailMessageAdmin(ReadOnlyScopedAdmin):
+    """Every mail, readable."""
+
+    list_display = ("created_at", "kind", "to", "subject", "state", "tries", "sent_at")
+    list_filter = ("kind", "state")
+    search_fields = ("=id", "=lead__id", "=to")
+    search_help_text = gettext_lazy("The id of a mail or a lead, or a whole address.")
+    fields = (
+        "kind",
+        "organization",
+        "lead",
+        "campaign",
+        "to",
+        "language",
+        "state",
+        "error",
+        "tries",
+        "created_at",
+        "sent_at",
+        "subject",
+        "text",
+        "html_page",
+    )
+    actions = ("send_again",)
+
+    def get_urls(self) -> list[URLPattern]:
+        """The address of a mail's HTML."""
+        view = self.admin_site.admin_view(self.show_html)
+        return [path("<uuid:message_id>/html/", view, name="emails_emailmessage_html"), *super().get_urls()]
+
+    @admin.display(description="HTML")
+    def html_page(self, message: EmailMessage) -> str:
+        """A link to the mail as its reader sees it."""
+        if not message.html:
+            return "–"
+        address = reverse("admin:emails_emailmessage_html", args=[message.pk])
+        return format_html('<a href="{}">{}</a>', address, _("Show as the reader sees it"))
+
+    def show_html(self, request: HttpRequest, message_id: UUID) -> HttpResponse:
+        """The mail's HTML, in a sandbox."""
+        message = self.get_queryset(request).filter(pk=message_id).first()
+        if message is None:
+            raise Http404
+        if not self.has_view_permission(request, message):
+            raise PermissionDenied
+        return HttpResponse(message.html, headers={"Content-Security-Policy": SANDBOX})
+
+    def has_resend_permission(self, request: HttpRequest) -> bool:
+        """To send again is a permission of its own."""
+        return bool(signed_in(request).has_perm("emails.resend_emailmessage"))
+
+    @admin.action(description=gettext_lazy("Send the selected mails again"), permissions=["resend"])
+    def send_again(self, request: HttpRequest, queryset: QuerySet[EmailMessage]) -> None:
+        """What failed, or is unclear, is sent again; what was sent is left alone."""
+        count = 0
+        for message in queryset:
+            if services.resend(message) is not None:
+                count += 1
+                self.log_change(request, message, _("Sent again."))
+        text = ngettext("%d mail is being sent again.", "%d mails are being sent again.", count)
+        messages.success(request, text % count)
+
+
+@admin.register(Campaign)
+class CampaignAdmin(ScopedAdmin):
+    """Campaigns: written as drafts, then sent once."""
+
+    list_display = ("name", "organization", "state", "sent_count", "created_at", "started_at", "ended_at")
+    list_select_related = ("organization",)
+    fields = ("organization", "name", "subject", "text", "state", "created_at", "started_at", "ended_at")
+    readonly_fields = ("state", "created_at", "started_at", "ended_at")
+    actions = ("send",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With the number of mails that went out."""
+        sent = Count("emails", filter=Q(emails__state=EffectState.SENT))
+        return super().get_queryset(request).annotate(sent_number=sent)
+
+    @admin.display(description=gettext_lazy("Sent"))
+    def sent_count(self, campaign: Any) -> int:
+        """How many mails went out."""
+        return int(campaign.sent_number)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """What has begun to be sent is not changed any more."""
+        begun = isinstance(obj, Campaign) and obj.state != Campaign.State.DRAFT
+        return not begun and super().has_change_permission(request, obj)
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        """To send is a permission of its own."""
+        return bool(signed_in(request).has_perm("emails.send_campaign"))
+
+    @admin.action(description=gettext_lazy("Send the selected campaigns"), permissions=["send"])
+    def send(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> None:
+        """Begin with those that are drafts."""
+        count = 0
+        for campaign in queryset:
+            if services.send_campaign(campaign.id) is not None:
+                count += 1
+                self.log_change(request, campaign, _("Sending began."))
+        text = ngettext("%d campaign is being sent.", "%d campaigns are being sent.", count)
+        messages.success(request, text % count)

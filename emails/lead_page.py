@@ -1,0 +1,34 @@
+"""What `emails` adds to a lead's page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from leads.models import Lead
+from leads.panels import LeadPanel, TimelineEntry, register_panel, register_timeline
+
+from .models import EmailMessage
+
+SHOWN = 100
+
+
+def mails_of(lead: Lead) -> dict[str, Any]:
+    """The lead's mails, newest first."""
+    return {"mails": EmailMessage.objects.filter(lead=lead).order_by("-created_at")[:20]}
+
+
+def timeline_of(lead: Lead) -> Iterable[TimelineEntry]:
+    """A line for each mail."""
+    for mail in EmailMessage.objects.filter(lead=lead).order_by("-created_at")[:SHOWN]:
+        text = f"{mail.subject or mail.get_kind_display()} → {mail.to} · {mail.get_state_display()}"
+        yield TimelineEntry(at=mail.sent_at or mail.created_at, kind=_("e-mail"), text=text)
+
+
+def register() -> None:
+    """Register panel and timeline; called once, when the app is ready."""
+    register_panel(LeadPanel(gettext_lazy("E-mails"), "emails/lead_panel.html", mails_of))
+    register_timeline(timeline_of)

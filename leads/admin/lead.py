@@ -1,0 +1,161 @@
+"""A lead's page: what is known, its jobs, its timeline, and what can be done with it."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from jobs import jobs_about
+
+from .. import normalise, services
+from ..models import Lead
+from ..panels import LeadAction, registry
+from ..timeline import timeline
+from ..views import lead_details
+from .scope import ScopedAdmin, signed_in
+
+JOBS_SHOWN = 50
+
+
+class LeadAdminForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Address and phone are written as everywhere else."""
+
+    class Meta:
+        model = Lead
+        exclude = ()  # noqa: DJ006 - the admin's `fields` name what is shown
+
+    def clean_email(self) -> str:
+        """A valid address, or none."""
+        value: str = self.cleaned_data["email"].strip()
+        try:
+            return normalise.email_address(value) if value else ""
+        except ValueError:
+            raise ValidationError(_("This is no valid e-mail address.")) from None
+
+    def clean_phone(self) -> str:
+        """The number as E.164 writes it."""
+        value: str = self.cleaned_data["phone"]
+        organization = self.cleaned_data.get("organization") or getattr(self.instance, "organization", None)
+        try:
+            return normalise.phone_number(value, organization.country if organization else "") if value else ""
+        except ValueError:
+            raise ValidationError(_("This is no valid phone number. Write it with its country code.")) from None
+
+    def clean(self) -> dict[str, Any]:
+        """One lead an address and organisation."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        organization = cleaned.get("organization") or (self.instance.organization if self.instance.pk else None)
+        if cleaned.get("email") and organization:
+            same = Lead.objects.filter(organization=organization, email_key=normalise.email_key(cleaned["email"]))
+            if same.exclude(pk=self.instance.pk).exists():
+                self.add_error("email", _("The organization has a lead with this address."))
+        return cleaned
+
+
+class LeadAdmin(ScopedAdmin):
+    """Leads. Status and assignee change by their own actions, which announce it."""
+
+    form = LeadAdminForm
+    change_form_template = "admin/leads/lead/change_form.html"
+    list_display = ("name", "organization", "email", "company", "status", "score", "assignee", "source", "created_at")
+    list_filter = ("status", "source")
+    list_select_related = ("organization", "assignee")
+    search_fields = ("=id", "^email_key", "^name")
+    search_help_text = gettext_lazy("An id, or how the e-mail address or the name begins.")
+    readonly_shown = ("status", "assignee", "score", "last_activity_at", "created_at", "updated_at")
+    fieldsets = (
+        (None, {"fields": ("organization", "name", "email", "phone", "company", "job_title", "message")}),
+        (gettext_lazy("Work"), {"fields": ("status", "assignee", "score", "source", ("value", "currency"))}),
+        (
+            gettext_lazy("Consent and origin"),
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    ("consent_at", "unsubscribed_at"),
+                    ("utm_source", "utm_medium", "utm_campaign"),
+                    ("utm_term", "utm_content"),
+                    ("time_zone", "locale"),
+                    ("created_at", "updated_at", "last_activity_at"),
+                ),
+            },
+        ),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        """A lead stays in its organisation."""
+        return ("organization", *self.readonly_shown) if obj else self.readonly_shown
+
+    def get_urls(self) -> list[URLPattern]:
+        """The actions' addresses."""
+        view = self.admin_site.admin_view(self.act)
+        return [path("<uuid:lead_id>/do/<slug:name>/", view, name="leads_lead_do"), *super().get_urls()]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm[Any], change: bool) -> None:
+        """Through the services, which write the timeline and announce."""
+        if change:
+            services.update_lead(obj, form.changed_data, actor=signed_in(request))
+        else:
+            services.add_lead(obj, actor=signed_in(request))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page with jobs, timeline, panels and actions."""
+        lead = self.get_object(request, object_id)
+        context = dict(extra_context or {})
+        if lead is not None and self.has_view_permission(request, lead):
+            person = signed_in(request)
+            context |= {
+                "lead": lead,
+                "lead_actions": [a for a in registry.actions.values() if person.has_perm(a.permission)],
+                "jobs": jobs_about(lead)[:JOBS_SHOWN] if person.has_perm("jobs.view_job") else None,
+                "timeline": timeline(lead),
+                "panels": [
+                    {"title": panel.title, "template": panel.template, "context": panel.context(lead)}
+                    for panel in registry.panels
+                ],
+                **lead_details(lead),
+            }
+        return super().change_view(request, object_id, form_url, context)
+
+    def act(self, request: HttpRequest, lead_id: UUID, name: str) -> HttpResponse:
+        """Ask what the action needs to know; do it on POST."""
+        action = registry.actions.get(name)
+        lead = self.get_queryset(request).select_related("organization").filter(pk=lead_id).first()
+        if action is None or lead is None:
+            raise Http404
+        if not signed_in(request).has_perm(action.permission) or not self.has_view_permission(request, lead):
+            raise PermissionDenied
+        form_class = action.form(lead) if action.form else forms.Form
+        form = form_class(request.POST if request.method == "POST" else None)
+        if form.is_valid() and self._perform(request, action, lead, form):
+            return HttpResponseRedirect(reverse("admin:leads_lead_change", args=[lead.pk]))
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "lead": lead,
+            "action": action,
+            "form": form,
+            "title": action.label,
+        }
+        return TemplateResponse(request, "admin/leads/lead/act.html", context)
+
+    def _perform(self, request: HttpRequest, action: LeadAction, lead: Lead, form: forms.Form) -> bool:
+        try:
+            done = action.perform(lead, signed_in(request), form.cleaned_data)
+        except ValidationError as error:
+            form.add_error(None, error)
+            return False
+        self.log_change(request, lead, f"{action.label}: {done}")
+        messages.success(request, done)
+        return True

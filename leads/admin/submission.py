@@ -1,0 +1,107 @@
+"""What came in, and what went to the CRM."""
+
+from __future__ import annotations
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from ..models import Submission, SubmissionState
+from ..services import process_submission
+from .scope import ReadOnlyScopedAdmin, signed_in
+
+
+class Unprocessed(admin.SimpleListFilter):
+    """What waits for a person."""
+
+    title = gettext_lazy("work")
+    parameter_name = "work"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        """One choice: what is left to do."""
+        return [("open", _("not processed"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Submission]) -> QuerySet[Submission]:
+        """Received but never finished, or failed."""
+        if self.value() == "open":
+            return queryset.filter(state__in=[SubmissionState.RECEIVED, SubmissionState.FAILED])
+        return queryset
+
+
+class SubmissionAdmin(ReadOnlyScopedAdmin):
+    """Submissions as they arrived. What was not processed can be processed again."""
+
+    list_display = ("received_at", "organization", "channel", "state", "lead", "problem_shown")
+    list_filter = (Unprocessed, "state", "channel")
+    list_select_related = ("organization", "lead")
+    search_fields = ("=id", "=lead__id")
+    search_help_text = gettext_lazy("The id of a submission or of a lead.")
+    fields = (
+        "organization",
+        "channel",
+        "state",
+        "lead",
+        "received_at",
+        "processed_at",
+        "body",
+        "errors",
+        "problem",
+        "api_key",
+        "idempotency_key",
+        "answer_status",
+        "answer",
+    )
+    actions = ("process_again",)
+
+    @admin.display(description=gettext_lazy("Problem"))
+    def problem_shown(self, submission: Submission) -> str:
+        """What went wrong, in short."""
+        return submission.problem[:100] or ", ".join(name or "body" for name in submission.errors)
+
+    def has_process_permission(self, request: HttpRequest) -> bool:
+        """To process again is a permission of its own."""
+        return bool(signed_in(request).has_perm("leads.process_submission"))
+
+    @admin.action(description=gettext_lazy("Process the selected submissions again"), permissions=["process"])
+    def process_again(self, request: HttpRequest, queryset: QuerySet[Submission]) -> None:
+        """Each that is not processed is tried once more."""
+        done = left = 0
+        for submission in queryset.exclude(state=SubmissionState.PROCESSED).order_by("received_at"):
+            result = process_submission(submission.id, actor=signed_in(request))
+            done += result.state == SubmissionState.PROCESSED
+            left += result.state != SubmissionState.PROCESSED
+            self.log_change(request, result, _("Processed again: %s.") % result.get_state_display())
+        if done:
+            text = ngettext("%d submission was processed.", "%d submissions were processed.", done)
+            messages.success(request, text % done)
+        if left:
+            text = ngettext("%d submission could not be processed.", "%d submissions could not be processed.", left)
+            messages.error(request, text % left)
+
+
+class CrmDeliveryAdmin(ReadOnlyScopedAdmin):
+    """What was, or is to be, brought to the CRM."""
+
+    list_display = ("created_at", "organization", "lead", "lead_version", "state", "target", "response_status", "tries")
+    list_filter = (("state", admin.ChoicesFieldListFilter),)
+    list_select_related = ("organization", "lead")
+    search_fields = ("=id", "=lead__id")
+    fields = (
+        "organization",
+        "lead",
+        "lead_version",
+        "state",
+        "custom_fields",
+        "payload",
+        "target",
+        "response_status",
+        "response_body",
+        "error",
+        "tries",
+        "claimed_by",
+        "claimed_at",
+        "created_at",
+        "sent_at",
+    )

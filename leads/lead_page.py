@@ -1,0 +1,80 @@
+"""What `leads` itself offers on a lead's page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from . import services
+from .models import Lead, LeadStatus, Membership
+from .panels import LeadAction, register_action
+
+
+def _assign_form(lead: Lead) -> type[forms.Form]:
+    members = Membership.objects.filter(organization_id=lead.organization_id, user__is_active=True)
+    people = [(str(member.user_id), member.user.get_username()) for member in members.select_related("user")]
+
+    class AssignForm(forms.Form):
+        assignee = forms.ChoiceField(
+            label=_("Assignee"),
+            choices=[("", _("nobody")), *sorted(people, key=lambda choice: choice[1])],
+            required=False,
+            initial=str(lead.assignee_id or ""),
+        )
+
+    return AssignForm
+
+
+def _assign(lead: Lead, person: AbstractBaseUser, data: dict[str, Any]) -> str:
+    assignee_id = int(data["assignee"]) if data["assignee"] else None
+    assigned = services.assign_lead(lead.id, lead.organization_id, assignee_id, actor=person)
+    if assigned.assignee is None:
+        return _("Nobody looks after the lead now.")
+    return _("%(name)s looks after the lead now.") % {"name": assigned.assignee.get_username()}
+
+
+def _status_form(lead: Lead) -> type[forms.Form]:
+    class StatusForm(forms.Form):
+        status = forms.ChoiceField(label=_("Status"), choices=LeadStatus.choices, initial=lead.status)
+
+    return StatusForm
+
+
+def _change_status(lead: Lead, person: AbstractBaseUser, data: dict[str, Any]) -> str:
+    changed = services.change_lead_status(lead.id, lead.organization_id, data["status"], actor=person)
+    return _("The status is now: %(status)s.") % {"status": changed.get_status_display()}
+
+
+def _note_form(lead: Lead) -> type[forms.Form]:
+    class NoteForm(forms.Form):
+        text = forms.CharField(label=_("Note"), max_length=10_000, widget=forms.Textarea(attrs={"rows": 5}))
+
+    return NoteForm
+
+
+def _add_note(lead: Lead, person: AbstractBaseUser, data: dict[str, Any]) -> str:
+    services.add_note(lead, data["text"], actor=person)
+    return _("The note was added.")
+
+
+def _sync(lead: Lead, person: AbstractBaseUser, data: dict[str, Any]) -> str:
+    handle = services.sync_lead_to_crm(lead.id, lead.organization_id)
+    if handle is None:
+        raise ValidationError(_("The CRM has this version of the lead already."))
+    return _("The lead is being sent to the CRM.")
+
+
+def register() -> None:
+    """Register the actions; called once, when the app is ready."""
+    for action in (
+        LeadAction("assign", gettext_lazy("Assign"), "leads.assign_lead", _assign, _assign_form),
+        LeadAction("status", gettext_lazy("Change status"), "leads.change_lead_status", _change_status, _status_form),
+        LeadAction("note", gettext_lazy("Add a note"), "leads.add_note", _add_note, _note_form),
+        LeadAction("sync", gettext_lazy("Send to the CRM"), "leads.sync_lead", _sync),
+    ):
+        register_action(action)
