@@ -17,12 +17,17 @@ from .children import BASE_DIR, Children, coloured, manage
 from .client import Client, free_port, listens, port_is_free, wait_until
 
 START_SECONDS = 30
-SAMPLE_LEAD = {
-    "name": "Maria Souza",
-    "email": "maria.souza@fazenda-boa-vista.com.br",
-    "phone": "+55 11 96123-4567",
-    "company": "Fazenda Boa Vista",
-    "message": "We would like a quote for 40 seats.",
+#: Remembers what the first start printed; only for the demo's own users.
+ACCESS = BASE_DIR / "var" / "demo-access.json"
+SAMPLE_LEADS = {
+    "aurora": {
+        "name": "Maria Souza",
+        "email": "maria.souza@fazenda-boa-vista.com.br",
+        "phone": "+55 11 96123-4567",
+        "company": "Fazenda Boa Vista",
+        "message": "We would like a quote for 40 seats.",
+    },
+    "northwind": {"name": "John Carter", "email": "john@carter-farms.com", "message": "Solar roof for a barn."},
 }
 FIRST_ENV = """\
 # Written by the first `make run`. Every setting: docs/configuration.md
@@ -84,7 +89,7 @@ def _watch(children: Children, interrupts: Interrupts, port: int, demo: dict[str
     if children.ended() is None and not interrupts.first.is_set():
         site = f"http://127.0.0.1:{port}"
         if demo.get("created"):
-            _submit_sample(Client(site), demo)
+            _submit_samples(Client(site), demo)
         print(_welcome(site, demo))
     while not interrupts.first.wait(0.3):
         if ended := children.ended():
@@ -124,18 +129,52 @@ def _demo_data(env: dict[str, str]) -> dict[str, Any] | None:
     if made.returncode:
         return None
     document: dict[str, Any] = json.loads(made.stdout)
+    if document["created"]:
+        _keep_access(document)
+    elif ACCESS.exists():
+        document = {**json.loads(ACCESS.read_text(encoding="utf-8")), **document}
     return document
 
 
-def _submit_sample(client: Client, demo: dict[str, Any]) -> None:
-    headers = {"Authorization": f"Bearer {demo['api_key']}", "Idempotency-Key": secrets.token_hex(8)}
-    answer = client.post_json("/api/leads/", SAMPLE_LEAD, headers)
-    if answer.status != 201:
-        print(f"The sample lead was not taken: {answer.status} {answer.body[:200]}", file=sys.stderr)
+def _keep_access(document: dict[str, Any]) -> None:
+    """Remember the passwords and keys of the demo, so that a later start can say them again."""
+    ACCESS.parent.mkdir(parents=True, exist_ok=True)
+    ACCESS.touch(mode=0o600)
+    kept = {name: document[name] for name in ("password", "api_key", "api_keys")}
+    ACCESS.write_text(json.dumps(kept), encoding="utf-8")
+
+
+def _submit_samples(client: Client, demo: dict[str, Any]) -> None:
+    for slug, lead in SAMPLE_LEADS.items():
+        headers = {"Authorization": f"Bearer {demo['api_keys'][slug]}", "Idempotency-Key": secrets.token_hex(8)}
+        answer = client.post_json("/api/leads/", lead, headers)
+        if answer.status != 201:
+            print(f"The sample lead was not taken: {answer.status} {answer.body[:200]}", file=sys.stderr)
 
 
 def _welcome(site: str, demo: dict[str, Any]) -> str:
-    return ""
+    password = demo.get("password", "the one that the first start printed")
+    key = demo.get("api_key", "KEY")
+    new = "Two sample leads are on their way: see their jobs now, and the enrichment in ten seconds.\n"
+    return f"""
+  {new if demo.get("created") else ""}
+  Admin        {site}/admin/            user admin, password {password}
+  Jobs         {site}/admin/jobs/job/   every job, attempt by attempt
+  Leads        {site}/admin/leads/lead/
+  Inbox        {site}/notifications/    as ana (manager of Aurora), same password
+  Web form     {site}{demo["form"]}     send a lead yourself
+  Mail         {site}/admin/emails/emailmessage/  what was sent; no mail leaves this machine
+  API          {site}/api/docs/
+
+  One more lead:
+    curl -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -H 'Idempotency-Key: '$(date +%s) \\
+      -d '{{"name": "Joana", "email": "joana@example.com"}}' {site}/api/leads/
+
+  The lead of Northwind Solar goes to a CRM that does not answer: its sync_to_crm fails three times and becomes a dead
+  letter. Empty "CRM webhook" on {site}/admin/leads/organization/ and press Retry on the job's page.
+
+  Ctrl-C ends it.
+"""
 
 
 def _sorry(sentence: str) -> int:

@@ -1,0 +1,106 @@
+"""`manage.py demo_data`: two organisations, staff users and API keys, made once."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser, Group, Permission
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+from django.db.models import Q
+from django.urls import reverse
+
+from leads.models import Organization, Role
+from leads.services import add_member, create_api_key
+
+#: Nobody listens there: the second organisation's leads show how a delivery fails, is tried again and ends.
+UNREACHABLE_CRM = "http://127.0.0.1:9/crm"
+ORGANIZATIONS: list[dict[str, Any]] = [
+    {"name": "Aurora Imóveis", "slug": "aurora", "language": "pt-br", "country": "BR"},
+    {"name": "Northwind Solar", "slug": "northwind", "country": "US", "crm_webhook_url": UNREACHABLE_CRM},
+]
+MEMBERS = [
+    ("ana", "Ana Lima", "aurora", Role.MANAGER),
+    ("bruno", "Bruno Reis", "aurora", Role.MEMBER),
+    ("carol", "Carol Jones", "northwind", Role.MANAGER),
+]
+ADMIN = "admin"
+#: What a salesperson may do beside looking.
+SALES_MAY = (
+    "change_lead",
+    "add_lead",
+    "sync_lead",
+    "assign_lead",
+    "change_lead_status",
+    "send_sms",
+    "process_submission",
+)
+
+
+class Command(BaseCommand):
+    """Makes the demo data on the first call; later calls only say what there is."""
+
+    help = "Make two organisations, staff users and API keys to try the product with (needs DEBUG)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The option of the dev commands."""
+        parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Make the data unless it is there, and print how to get in."""
+        if not settings.DEBUG:
+            raise CommandError("demo_data prints passwords and keys: it works with DEBUG=true only")
+        with transaction.atomic():
+            created = not Organization.objects.filter(slug=ORGANIZATIONS[0]["slug"]).exists()
+            document = _make() if created else {}
+        document = {
+            "created": created,
+            "users": [ADMIN, *(name for name, *_ in MEMBERS)],
+            "form": reverse("leads:form", args=[ORGANIZATIONS[0]["slug"]]),
+            **document,
+        }
+        if options["json"]:
+            self.stdout.write(json.dumps(document))
+            return
+        if not created:
+            self.stdout.write("The demo data is there already; nothing was changed.")
+            return
+        self.stdout.write(f"Users: {', '.join(document['users'])}; password of each: {document['password']}")
+        for slug, key in document["api_keys"].items():
+            self.stdout.write(f"API key of {slug}: {key}")
+
+
+def _make() -> dict[str, Any]:
+    password = secrets.token_urlsafe(9)
+    organizations = {fields["slug"]: Organization.objects.create(**fields) for fields in ORGANIZATIONS}
+    get_user_model().objects.create_superuser(ADMIN, "admin@example.org", password)
+    sales = _sales_group()
+    for username, full_name, slug, role in MEMBERS:
+        user = _staff_user(username, full_name, password)
+        user.groups.add(sales)
+        add_member(organizations[slug], user, role=role)
+    keys = {slug: create_api_key(organization, "demo")[1] for slug, organization in organizations.items()}
+    return {"password": password, "api_keys": keys, "api_key": keys[ORGANIZATIONS[0]["slug"]]}
+
+
+def _staff_user(username: str, full_name: str, password: str) -> Any:
+    first, last = full_name.split()
+    user: AbstractBaseUser = get_user_model().objects.create_user(
+        username, f"{username}@example.org", password, first_name=first, last_name=last, is_staff=True
+    )
+    return user
+
+
+def _sales_group() -> Group:
+    group, _ = Group.objects.get_or_create(name="Sales")
+    group.permissions.set(
+        Permission.objects.filter(
+            Q(content_type__app_label__in=["leads", "notifications", "emails"]) & Q(codename__startswith="view_")
+            | Q(codename__in=SALES_MAY)
+        )
+    )
+    return group
