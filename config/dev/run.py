@@ -15,6 +15,7 @@ from typing import Any
 
 from .children import BASE_DIR, Children, coloured, manage
 from .client import Client, free_port, listens, port_is_free, wait_until
+from .terminal import own_foreground
 
 START_SECONDS = 30
 #: Remembers what the first start printed; only for the demo's own users.
@@ -68,6 +69,11 @@ def main() -> int:
         return _sorry("The demo data could not be made; the lines above say why.")
 
     interrupts = Interrupts()
+    with own_foreground():
+        return _run(port, env, demo, interrupts)
+
+
+def _run(port: int, env: dict[str, str], demo: dict[str, Any], interrupts: Interrupts) -> int:
     children = Children(env, print)
     colour = ["--force-color"] if coloured(sys.stdout) else []
     children.start("workers", manage("run_huey"))
@@ -106,9 +112,15 @@ def _port() -> int | None:
         _sorry(f"PORT={given} is not a port; choose a number from 1024 to 65535: make run PORT=8001")
         return None
     if not port_is_free(int(given)):
-        _sorry(f"Port {given} is in use, perhaps by another `make run`; choose another: make run PORT={free_port()}")
+        _sorry(
+            f"Port {given} is in use, perhaps by another `make run`; choose another: make run PORT={_next_free(int(given))}"
+        )
         return None
     return int(given)
+
+
+def _next_free(port: int) -> int:
+    return next((near for near in range(port + 1, min(port + 100, 65536)) if port_is_free(near)), free_port())
 
 
 def _write_first_env() -> None:

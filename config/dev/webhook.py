@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class PractiseCrm(ThreadingHTTPServer):
-    """Checks each signature. The first delivery about `unlucky`, a lead's e-mail, is answered 503 however often it comes."""
+    """Checks each signature; answers 503 to the first delivery about `unlucky` (an e-mail), however often it comes."""
 
     daemon_threads = True
 
