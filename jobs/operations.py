@@ -23,7 +23,7 @@ from .broker import get_broker
 from .broker.records import CancelAnswer
 from .conf import jobs_settings
 from .errors import Refused, UnknownJob, UnknownQueue
-from .models import QueueState
+from .models import Job, QueueState
 from .queue import find_queue
 from .states import ENDED, MOVES, State
 
@@ -41,10 +41,11 @@ def retry(job_id: UUID, by: AbstractBaseUser | None = None) -> None:
         run = rows.start_next_run(connection, job_id)
         job = lookup.find_job(job_id)
         if run is None:
-            raise Refused(
-                f"job {job_id} is {job.shown_state()}: only a dead letter (failed) can be retried; "
+            text = _(
+                "job %(id)s is %(state)s: only a dead letter (failed) can be retried; "
                 "enqueue it again to have it run once more"
             )
+            raise Refused(text % {"id": job_id, "state": job.shown_state()})
         _note(by, job, _("Retried: run %(run)d begins.") % {"run": run})
     if in_transaction(connection):
         _after_commit(partial(_push, job_id))
@@ -53,7 +54,8 @@ def retry(job_id: UUID, by: AbstractBaseUser | None = None) -> None:
     job.refresh_from_db()
     if job.run == run and job.state == State.FAILED and not job.starts and job.reason:
         _note(by, job, _("Not retried: %(reason)s.") % {"reason": job.reason})
-        raise Refused(f"job {job_id}: {job.reason} {job.key!r}; retry it when that job has ended")
+        text = _("job %(id)s: %(reason)s '%(key)s'; retry it when that job has ended")
+        raise Refused(text % {"id": job_id, "reason": job.reason, "key": job.key})
 
 
 def cancel(job_id: UUID, by: AbstractBaseUser | None = None) -> CancelAnswer:
@@ -64,10 +66,10 @@ def cancel(job_id: UUID, by: AbstractBaseUser | None = None) -> CancelAnswer:
     """
     job = lookup.find_job(job_id)
     if State.CANCELLED not in MOVES[State(job.state)]:
-        raise Refused(f"job {job_id} is {job.state}: it has ended and cannot be cancelled")
+        raise Refused(_has_ended(job))
     answer: CancelAnswer = _with_broker(partial(_cancel, job_id), CancelAnswer.ASKED)
     if answer is CancelAnswer.ENDED:
-        raise Refused(f"job {job_id} is {lookup.find_job(job_id).state}: it has ended and cannot be cancelled")
+        raise Refused(_has_ended(lookup.find_job(job_id)))
     _note(by, job, _("Cancelled.") if answer is CancelAnswer.CANCELLED else _("Asked to cancel."))
     return answer
 
@@ -79,9 +81,11 @@ def promote(job_id: UUID, by: AbstractBaseUser | None = None) -> None:
     """
     job = lookup.find_job(job_id)
     if job.state not in (State.PENDING, State.QUEUED):
-        raise Refused(f"job {job_id} is {job.state}: only a job that waits for its time can be run now")
+        text = _("job %(id)s is %(state)s: only a job that waits for its time can be run now")
+        raise Refused(text % {"id": job_id, "state": job.state})
     if not _with_broker(partial(_promote, job_id), expected=True):
-        raise Refused(f"job {job_id} is {lookup.find_job(job_id).shown_state()} and due already")
+        text = _("job %(id)s is %(state)s and due already")
+        raise Refused(text % {"id": job_id, "state": lookup.find_job(job_id).shown_state()})
     _note(by, job, _("Made due now."))
 
 
@@ -106,6 +110,10 @@ def dead_letters(queue: str, task: str = "", limit: int = 1_000) -> Sequence[UUI
     if task:
         found = found.filter(task=task)
     return list(found.order_by("pk").values_list("pk", flat=True)[:limit])
+
+
+def _has_ended(job: Job) -> str:
+    return _("job %(id)s is %(state)s: it has ended and cannot be cancelled") % {"id": job.pk, "state": job.state}
 
 
 def _check_queue(queue: str) -> None:
@@ -137,7 +145,8 @@ def _cancel(job_id: UUID) -> CancelAnswer:
         connection = connections[jobs_settings().database]
         if rows.end_pending(connection, job_id, job.run, State.CANCELLED, reason):
             return CancelAnswer.CANCELLED
-    raise UnknownJob(f"job {job_id} is {lookup.find_job(job_id).state}, but its broker does not know it; try again")
+    text = _("job %(id)s is %(state)s, but its broker does not know it; try again")
+    raise UnknownJob(text % {"id": job_id, "state": lookup.find_job(job_id).state})
 
 
 def _promote(job_id: UUID) -> bool:

@@ -188,14 +188,13 @@ def _findings_of_queue(row: QueueReport, oldest_waiting: float, *, anyone: bool)
     if row.counts.paused:
         text = _("%(queue)s is paused: nothing starts until somebody resumes it (`manage.py jobs resume %(queue)s`).")
         found.append(Finding("paused", row.name, text % {"queue": row.name}, needs_person=False))
-    elif waits and not anyone:
-        pass  # said once for all queues
     elif waits and not row.workers:
         text = _(
             "%(queue)s: nobody works this queue, its oldest job has waited for %(time)s: "
             "start `manage.py run_huey --queue %(queue)s`."
         )
-        found.append(Finding("nobody_works", row.name, text % {"queue": row.name, "time": time}))
+        if anyone:  # else it is said once for all queues
+            found.append(Finding("nobody_works", row.name, text % {"queue": row.name, "time": time}))
     elif row.oldest_wait is not None and row.oldest_wait > oldest_waiting:
         text = _(
             "%(queue)s: the oldest job has waited for %(time)s: give the queue more workers, or look for slow jobs."

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from jobs import clock
+from jobs import clock, jobs_about
 from jobs.admin import keyset
 from jobs.lookup import Capped, capped_count, first_id_at
 from jobs.models import Job
@@ -182,6 +182,13 @@ def test_no_page_skips_counts_or_sorts_the_table(viewer: Client, many: list[Job]
         assert not any(re.fullmatch(r"SCAN (jobs_job|U\d)", step) for step in plan), (sql, plan)
         few = '"jobs_job"."id" IN' in sql or re.search("jobs_event|jobs_parent", plan[0])
         assert few or not any("TEMP B-TREE FOR ORDER BY" in step for step in plan), (sql, plan)
+
+
+def test_the_jobs_about_an_object_are_found_by_their_index(make_job: MakeJob) -> None:
+    make_job()
+    about = make_job(about_type="leads.lead", about_id="7")
+    assert list(jobs_about(("leads.lead", "7"))) == [about]
+    assert "USING INDEX jobs_about" in jobs_about(("leads.lead", "7"))[:20].explain()
 
 
 def test_the_list_takes_as_many_queries_for_fifty_rows_as_for_one(viewer: Client, make_job: MakeJob) -> None:
