@@ -112,9 +112,8 @@ def _port() -> int | None:
         _sorry(f"PORT={given} is not a port; choose a number from 1024 to 65535: make run PORT=8001")
         return None
     if not port_is_free(int(given)):
-        _sorry(
-            f"Port {given} is in use, perhaps by another `make run`; choose another: make run PORT={_next_free(int(given))}"
-        )
+        other = _next_free(int(given))
+        _sorry(f"Port {given} is in use, perhaps by another `make run`; choose another: make run PORT={other}")
         return None
     return int(given)
 
