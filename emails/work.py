@@ -59,7 +59,7 @@ def send_chunk(
     still_mine: Callable[[], bool],
     start_next: Callable[[UUID, UUID], object],
 ) -> Outcome:
-    """Send a campaign to the next leads after `after`; one transaction at the end marks the part and starts the next."""
+    """Send a campaign to the next leads after `after`; a transaction at the end marks it and starts the next."""
     campaign = Campaign.objects.filter(pk=campaign_id, state=Campaign.State.SENDING).first()
     if campaign is None or campaign.position != after:
         return {"outcome": "this part of the campaign is done"}

@@ -150,7 +150,7 @@ OPENAPI: dict[str, Any] = {
                             "message": _text("What is wrong, in words."),
                             "fields": {
                                 "type": "object",
-                                "description": "By field, what is wrong with it; an empty name stands for the whole body.",
+                                "description": "By field, what is wrong; an empty name is the whole body.",
                                 "additionalProperties": {"type": "array", "items": {"type": "string"}},
                             },
                         },

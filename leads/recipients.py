@@ -19,11 +19,8 @@ class Recipient:
 
 def people_to_tell(organization_id: UUID, assignee_id: int | None) -> list[Recipient]:
     """The assignee if there is one, else the organisation's managers."""
-    members = Membership.objects.filter(organization_id=organization_id, user__is_active=True)
-    if assignee_id is None:
-        members = members.filter(role=Role.MANAGER)
-    else:
-        members = members.filter(user_id=assignee_id)
+    who: dict[str, object] = {"role": Role.MANAGER} if assignee_id is None else {"user_id": assignee_id}
+    members = Membership.objects.filter(organization_id=organization_id, user__is_active=True, **who)
     return [
         Recipient(member.user_id, member.user.email, member.language or member.organization.language)
         for member in members.select_related("user", "organization").order_by("created_at")

@@ -35,7 +35,7 @@ def calculate_lead_score(
 def sync_lead_to_crm(
     lead_id: UUID, organization_id: UUID, *, custom_fields: dict[str, Any] | None = None
 ) -> JobHandle | None:
-    """Have the lead, in its present version, brought to the CRM. None: the lead is gone, or was delivered so already."""
+    """Have the present version of the lead brought to the CRM. None: the lead is gone, or was delivered already."""
     with transaction.atomic():
         lead = Lead.objects.select_for_update().filter(pk=lead_id, organization_id=organization_id).first()
         if lead is None:
