@@ -54,7 +54,7 @@ SUPERUSER = "admin"
 
 
 class Command(BaseCommand):
-    """Makes nothing when its organisations exist. Passwords and the key are made by chance, and shown only with DEBUG."""
+    """Makes nothing when its organisations exist. Passwords and key are random, and shown only with DEBUG."""
 
     help = "Make two organizations with staff users and an API key, on the first start only."
 
