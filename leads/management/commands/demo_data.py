@@ -1,163 +1,106 @@
-"""`manage.py demo_data`: two organisations to try the product with, made on the first start only."""
+"""`manage.py demo_data`: two organisations, staff users and API keys, made once."""
 
 from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group, Permission
-from django.core.management.base import BaseCommand, CommandParser
+from django.contrib.auth.models import AbstractBaseUser, Group, Permission
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
+from django.db.models import Q
 from django.urls import reverse
 
 from leads.models import Organization, Role
 from leads.services import add_member, create_api_key
 
-GROUP = "Esteira staff"
-#: What a member of the staff may do: all with these models, and read the jobs.
-APPS = ("leads", "notifications", "emails")
-JOB_PERMISSIONS = ("view_job", "view_attempt", "retry_job", "cancel_job", "promote_job", "pause_queue")
-
-
-@dataclass(frozen=True)
-class DemoOrganization:
-    """One organisation, and its people: user name, first name, role."""
-
-    name: str
-    slug: str
-    language: str
-    country: str
-    people: tuple[tuple[str, str, Role], ...]
-
-
-ORGANIZATIONS = (
-    DemoOrganization(
-        "Northwind Machines",
-        "northwind",
-        "en",
-        "GB",
-        (("nora", "Nora", Role.MANAGER), ("neil", "Neil", Role.MEMBER)),
-    ),
-    DemoOrganization(
-        "Padaria do Sul",
-        "padaria",
-        "pt-br",
-        "BR",
-        (("paula", "Paula", Role.MANAGER), ("pedro", "Pedro", Role.MEMBER)),
-    ),
+#: Nobody listens there: the second organisation's leads show how a delivery fails, is tried again and ends.
+UNREACHABLE_CRM = "http://127.0.0.1:9/crm"
+ORGANIZATIONS: list[dict[str, Any]] = [
+    {"name": "Aurora Imóveis", "slug": "aurora", "language": "pt-br", "country": "BR"},
+    {"name": "Northwind Solar", "slug": "northwind", "country": "US", "crm_webhook_url": UNREACHABLE_CRM},
+]
+MEMBERS = [
+    ("ana", "Ana Lima", "aurora", Role.MANAGER),
+    ("bruno", "Bruno Reis", "aurora", Role.MEMBER),
+    ("carol", "Carol Jones", "northwind", Role.MANAGER),
+]
+ADMIN = "admin"
+#: What a salesperson may do beside looking.
+SALES_MAY = (
+    "change_lead",
+    "add_lead",
+    "sync_lead",
+    "assign_lead",
+    "change_lead_status",
+    "send_sms",
+    "process_submission",
 )
-SUPERUSER = "admin"
 
 
 class Command(BaseCommand):
-    """Makes nothing when its organisations exist. Passwords and key are random, and shown only with DEBUG."""
+    """Makes the demo data on the first call; later calls only say what there is."""
 
-    help = "Make two organizations with staff users and an API key, on the first start only."
+    help = "Make two organisations, staff users and API keys to try the product with (needs DEBUG)."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """How to print."""
+        """The option of the dev commands."""
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Make what is missing, and print what there is."""
-        with transaction.atomic():
-            document = _make()
+        """Make the data unless it is there, and print how to get in."""
         if not settings.DEBUG:
-            document = {**document, "api_key": None}
-            document["users"] = [{**user, "password": None} for user in document["users"]]
+            raise CommandError("demo_data prints passwords and keys: it works with DEBUG=true only")
+        with transaction.atomic():
+            created = not Organization.objects.filter(slug=ORGANIZATIONS[0]["slug"]).exists()
+            document = _make() if created else {}
+        document = {
+            "created": created,
+            "users": [ADMIN, *(name for name, *_ in MEMBERS)],
+            "form": reverse("leads:form", args=[ORGANIZATIONS[0]["slug"]]),
+            **document,
+        }
         if options["json"]:
-            self.stdout.write(json.dumps(document, indent=2))
-        else:
-            self._tell(document)
-
-    def _tell(self, document: dict[str, Any]) -> None:
-        if not document["created"]:
-            self.stdout.write(
-                "The demo data exists; nothing was made. `manage.py changepassword admin` sets a password."
-            )
-        for user in document["users"]:
-            password = user["password"] or "(not shown)"
-            self.stdout.write(f"user {user['username']:<8} password {password}  {user['organization'] or 'superuser'}")
-        if document["api_key"]:
-            self.stdout.write(f"API key {document['api_key']} of {document['organization']}")
-        for form in document["forms"]:
-            self.stdout.write(f"form {form}")
-        self.stdout.write(f"admin {document['admin']}")
+            self.stdout.write(json.dumps(document))
+            return
+        if not created:
+            self.stdout.write("The demo data is there already; nothing was changed.")
+            return
+        self.stdout.write(f"Users: {', '.join(document['users'])}; password of each: {document['password']}")
+        for slug, key in document["api_keys"].items():
+            self.stdout.write(f"API key of {slug}: {key}")
 
 
 def _make() -> dict[str, Any]:
-    users: list[dict[str, Any]] = []
-    created = not Organization.objects.filter(slug__in=[demo.slug for demo in ORGANIZATIONS]).exists()
-    api_key = None
-    if created:
-        users.append(_make_user(SUPERUSER, "Ada", is_superuser=True))
-        group = _make_group()
-        for demo in ORGANIZATIONS:
-            organization = Organization.objects.create(
-                name=demo.name, slug=demo.slug, language=demo.language, country=demo.country
-            )
-            for username, first_name, role in demo.people:
-                users.append(_make_user(username, first_name, organization=organization, role=role, group=group))
-        first = Organization.objects.get(slug=ORGANIZATIONS[0].slug)
-        api_key = create_api_key(first, "Demo")[1]
-    else:
-        names = [SUPERUSER, *(username for demo in ORGANIZATIONS for username, _name, _role in demo.people)]
-        known = get_user_model()._default_manager.filter(username__in=names).order_by("pk")
-        users = [{"username": user.get_username(), "password": None, "organization": None} for user in known]
-    forms = [reverse("leads:form", args=[demo.slug]) for demo in ORGANIZATIONS]
-    return {
-        "created": created,
-        "users": users,
-        "organization": ORGANIZATIONS[0].slug,
-        "api_key": api_key,
-        "form": forms[0],
-        "forms": forms,
-        "api_docs": reverse("leads:api_docs"),
-        "inbox": reverse("notifications:inbox"),
-        "admin": reverse("admin:index"),
-    }
+    password = secrets.token_urlsafe(9)
+    organizations = {fields["slug"]: Organization.objects.create(**fields) for fields in ORGANIZATIONS}
+    get_user_model().objects.create_superuser(ADMIN, "admin@example.org", password)
+    sales = _sales_group()
+    for username, full_name, slug, role in MEMBERS:
+        user = _staff_user(username, full_name, password)
+        user.groups.add(sales)
+        add_member(organizations[slug], user, role=role)
+    keys = {slug: create_api_key(organization, "demo")[1] for slug, organization in organizations.items()}
+    return {"password": password, "api_keys": keys, "api_key": keys[ORGANIZATIONS[0]["slug"]]}
 
 
-def _make_user(
-    username: str,
-    first_name: str,
-    *,
-    organization: Organization | None = None,
-    role: Role = Role.MEMBER,
-    group: Group | None = None,
-    is_superuser: bool = False,
-) -> dict[str, Any]:
-    users = get_user_model()._default_manager
-    user = users.filter(username=username).first()
-    password = None
-    if user is None:
-        password = secrets.token_urlsafe(9)
-        user = get_user_model()(
-            username=username,
-            first_name=first_name,
-            email=f"{username}@example.org",
-            is_staff=True,
-            is_superuser=is_superuser,
+def _staff_user(username: str, full_name: str, password: str) -> Any:
+    first, last = full_name.split()
+    user: AbstractBaseUser = get_user_model().objects.create_user(
+        username, f"{username}@example.org", password, first_name=first, last_name=last, is_staff=True
+    )
+    return user
+
+
+def _sales_group() -> Group:
+    group, _ = Group.objects.get_or_create(name="Sales")
+    group.permissions.set(
+        Permission.objects.filter(
+            Q(content_type__app_label__in=["leads", "notifications", "emails"]) & Q(codename__startswith="view_")
+            | Q(codename__in=SALES_MAY)
         )
-        user.set_password(password)
-        user.save()
-    if group is not None:
-        user.groups.add(group)
-    if organization is not None:
-        add_member(organization, user, role=role)
-    return {
-        "username": username,
-        "password": password,
-        "organization": organization.slug if organization else None,
-    }
-
-
-def _make_group() -> Group:
-    group, _created = Group.objects.get_or_create(name=GROUP)
-    permissions = Permission.objects.filter(content_type__app_label__in=APPS)
-    group.permissions.set([*permissions, *Permission.objects.filter(codename__in=JOB_PERMISSIONS)])
+    )
     return group
