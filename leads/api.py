@@ -40,7 +40,7 @@ def leads(request: HttpRequest) -> HttpResponse:
         return _error(
             400, "invalid_idempotency_key", f"An Idempotency-Key has at most {IDEMPOTENCY_KEY_LIMIT} characters."
         )
-    body = read_body(request)
+    body = _read_body(request)
     if body is None:
         return _error(413, "too_large", f"A body has at most {BODY_LIMIT:,} bytes.")
     try:
@@ -83,13 +83,20 @@ def docs(request: HttpRequest) -> HttpResponse:
     )
 
 
-def read_body(request: HttpRequest) -> bytes | None:
-    """The body; None if it is larger than taken, without reading all of it when its length is given."""
+def is_too_large(request: HttpRequest) -> bool:
+    """Whether the request says that its body is larger than taken."""
     try:
-        if int(request.META.get("CONTENT_LENGTH") or 0) > BODY_LIMIT:
-            return None
+        return int(request.META.get("CONTENT_LENGTH") or 0) > BODY_LIMIT
+    except ValueError:
+        return True
+
+
+def _read_body(request: HttpRequest) -> bytes | None:
+    if is_too_large(request):
+        return None
+    try:
         body: bytes = request.body
-    except (ValueError, RequestDataTooBig):
+    except RequestDataTooBig:
         return None
     return body if len(body) <= BODY_LIMIT else None
 

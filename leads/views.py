@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from . import services
-from .api import BODY_LIMIT, read_body
+from .api import BODY_LIMIT, is_too_large
 from .labels import ENRICHMENT_FIELDS, SCORE_RULES
 from .models import Channel, Lead, Organization, SubmissionState
 from .services.intake import HONEYPOT
@@ -29,16 +29,17 @@ def form(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method != "POST":
         initial = {name: request.GET[name][:200] for name in UTM_FIELDS if name in request.GET}
         return _show_form(request, organization, LeadForm(organization=organization, initial=initial))
-    if read_body(request) is None:
-        problem = _("This is too long: at most %(limit)s bytes are taken.") % {"limit": BODY_LIMIT}
-        return _show_form(request, organization, LeadForm(organization=organization), problem=problem, status=413)
     fields = request.POST.copy()
     fields.pop("csrfmiddlewaretoken", None)
+    body = fields.urlencode()
+    if is_too_large(request) or len(body) > BODY_LIMIT:
+        problem = _("This is too long: at most %(limit)s bytes are taken.") % {"limit": BODY_LIMIT}
+        return _show_form(request, organization, LeadForm(organization=organization), problem=problem, status=413)
     try:
         submission = services.receive(
             organization,
             Channel.FORM,
-            fields.urlencode(),
+            body,
             sender=request.META.get("REMOTE_ADDR", ""),
             locale=get_language() or "",
         )

@@ -61,7 +61,7 @@ def test_flow_ends_with_score_enrichment_delivery_mail_and_notification(jobs_run
     lead = Lead.objects.get()
     assert lead.company == "Analytical"
     assert lead.enrichment["country"]["value"] == "GB"
-    assert lead.score is not None and lead.score > 0
+    assert (lead.score or 0) > 0
     assert {handle.state for handle in started} == {"completed"}
     delivery = CrmDelivery.objects.get(lead=lead, state=EffectState.SENT, lead_version=lead.version)
     assert delivery.target == "local record"

@@ -1,0 +1,200 @@
+"""CRM deliveries, against a server that speaks the webhook's wire format."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from jobs import PermanentError, RetryLater
+from jobs.testing import JobsRunner
+from leads import outgoing
+from leads.models import CrmDelivery, EffectState, Lead, Organization
+from leads.services import change_lead_status, sync_lead_to_crm
+from leads.tasks import sync_to_crm
+
+from .people import make_lead, make_organization
+
+pytestmark = pytest.mark.django_db
+
+
+class Crm(ThreadingHTTPServer):
+    """Answers with the next of `answers` (200 when there is none), and keeps what came."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers: list[tuple[int, dict[str, str]]] = []
+        self.received: list[tuple[dict[str, str], bytes]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/hook?secret=1"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Crm
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.received.append((dict(self.headers.items()), body))
+        status, headers = self.server.answers.pop(0) if self.server.answers else (200, {})
+        self.send_response(status)
+        for name, value in {"Content-Length": "4", **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(b"done")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Tests are quiet."""
+
+
+@pytest.fixture
+def crm() -> Iterator[Crm]:
+    server = Crm()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+
+
+@pytest.fixture
+def organization(crm: Crm) -> Organization:
+    return make_organization(crm_webhook_url=crm.url)
+
+
+@pytest.fixture
+def lead(organization: Organization) -> Lead:
+    return make_lead(organization)
+
+
+def sync(lead: Lead, **options: Any) -> Any:
+    return sync_lead_to_crm(lead.id, lead.organization_id, **options)
+
+
+def test_delivery_is_signed_and_carries_the_lead(
+    crm: Crm, lead: Lead, organization: Organization, jobs_runner: JobsRunner
+) -> None:
+    sync(lead, custom_fields={"region": "north"})
+    jobs_runner.run()
+    headers, body = crm.received[0]
+    content = Webhook(organization.crm_webhook_secret).verify(body, headers)
+    assert content["data"]["id"] == str(lead.id)
+    assert content["data"]["custom_fields"] == {"region": "north"}
+    delivery = CrmDelivery.objects.get()
+    assert (delivery.state, delivery.response_status, delivery.response_body) == (EffectState.SENT, 200, "done")
+    assert headers["webhook-id"] == str(delivery.id)
+    assert delivery.target == "127.0.0.1"
+
+
+def test_delivery_that_is_answered_503_is_tried_three_times_with_one_id_and_becomes_a_dead_letter(
+    crm: Crm, lead: Lead, jobs_runner: JobsRunner
+) -> None:
+    crm.answers = [(503, {})] * 3
+    handle = sync(lead)
+    jobs_runner.run(until=timedelta(minutes=5))
+    assert (handle.state, handle.attempt) == ("failed", 3)
+    assert len({headers["webhook-id"] for headers, _body in crm.received}) == 1
+    delivery = CrmDelivery.objects.get()
+    assert (delivery.state, delivery.tries) == (EffectState.FAILED, 3)
+    assert "503" in delivery.error
+
+
+def test_delivery_that_failed_is_delivered_by_a_retry(crm: Crm, lead: Lead, jobs_runner: JobsRunner) -> None:
+    crm.answers = [(503, {})]
+    handle = sync(lead)
+    jobs_runner.run(until=timedelta(minutes=5))
+    assert handle.state == "completed"
+    assert CrmDelivery.objects.get().state == EffectState.SENT
+
+
+def test_429_waits_as_long_as_it_asks_and_burns_no_attempt(crm: Crm, lead: Lead, jobs_runner: JobsRunner) -> None:
+    crm.answers = [(429, {"Retry-After": "7"})]
+    handle = sync(lead)
+    jobs_runner.run()
+    assert handle.attempt == 0
+    assert 5 < (handle.job.ready_at - datetime.now(UTC)).total_seconds() <= 7
+    jobs_runner.run(until=timedelta(minutes=1))
+    assert handle.state == "completed"
+
+
+@pytest.mark.parametrize("status", [301, 400, 404, 410])
+def test_other_refusals_are_final(crm: Crm, lead: Lead, jobs_runner: JobsRunner, status: int) -> None:
+    crm.answers = [(status, {"Location": crm.url})]
+    handle = sync(lead)
+    jobs_runner.run(include_scheduled=True)
+    assert (handle.state, len(crm.received)) == ("failed", 1)
+    assert str(status) in CrmDelivery.objects.get().error
+
+
+def test_server_that_does_not_listen_is_another_try(lead: Lead, crm: Crm) -> None:
+    crm.shutdown()
+    crm.server_close()
+    sync(lead)
+    with pytest.raises(outgoing.ProviderUnavailable):
+        sync_to_crm.call(lead.id, lead.organization_id)
+    assert CrmDelivery.objects.get().state == EffectState.FAILED
+
+
+def test_one_version_is_delivered_once(crm: Crm, lead: Lead, jobs_runner: JobsRunner) -> None:
+    sync(lead)
+    jobs_runner.run()
+    assert sync(lead) is None
+    assert sync_to_crm.call(lead.id, lead.organization_id) == {"outcome": "delivered already"}
+    assert len(crm.received) == 1
+
+
+def test_newer_version_stands_for_older_ones_that_were_not_delivered(
+    crm: Crm, lead: Lead, jobs_runner: JobsRunner
+) -> None:
+    sync(lead)
+    change_lead_status(lead.id, lead.organization_id, "contacted")
+    jobs_runner.run(queue="lead")
+    bodies = [json.loads(body)["data"] for _headers, body in crm.received]
+    assert [body["status"] for body in bodies] == ["contacted"] * len(bodies)
+    states = list(CrmDelivery.objects.order_by("lead_version").values_list("state", flat=True))
+    assert states[0] == EffectState.SKIPPED
+    assert states[-1] == EffectState.SENT
+
+
+def test_secret_in_no_known_form_is_final(crm: Crm, lead: Lead) -> None:
+    Organization.objects.update(crm_webhook_secret="whsec_")
+    sync(lead)
+    with pytest.raises(PermanentError, match="secret"):
+        sync_to_crm.call(lead.id, lead.organization_id)
+    assert not crm.received
+
+
+def test_settings_name_the_crm_of_organizations_without_one(crm: Crm, settings: Any, jobs_runner: JobsRunner) -> None:
+    settings.CRM_WEBHOOK_URL, settings.CRM_WEBHOOK_SECRET = crm.url, "whsec_" + "QUJD" * 8
+    lead = make_lead(make_organization())
+    sync(lead)
+    jobs_runner.run()
+    headers, body = crm.received[0]
+    assert Webhook(settings.CRM_WEBHOOK_SECRET).verify(body, headers)["data"]["id"] == str(lead.id)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("5", 5.0),
+        ("0", 1.0),
+        ("-3", 1.0),
+        ("999999999", outgoing.LONGEST_WAIT),
+        ("Tue, 24 Nov 2026 00:01:00 GMT", 60.0),
+        ("soon", outgoing.DEFAULT_WAIT),
+        ("", outgoing.DEFAULT_WAIT),
+    ],
+)
+def test_retry_after_is_a_number_or_a_date_within_reason(header: str, seconds: float) -> None:
+    assert outgoing.retry_after(header, datetime(2026, 11, 24, tzinfo=UTC)) == seconds
+    assert RetryLater(seconds).seconds == seconds

@@ -1,0 +1,131 @@
+"""The public form of an organisation."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from leads.models import Channel, Lead, Submission, SubmissionState
+from leads.services import intake, receive
+
+from .people import make_organization
+
+FIELDS = {"name": "Ada", "email": "ada@analytical.example", "message": "How fast is it?", "consent": "on"}
+
+
+@pytest.mark.django_db
+def test_form_makes_a_lead_and_says_thanks(client: Client) -> None:
+    make_organization()
+    response = client.post("/forms/acme/", {**FIELDS, "utm_campaign": "spring"})
+    assert (response.status_code, response.headers["Location"]) == (302, "/forms/acme/thanks/")
+    lead = Lead.objects.get()
+    assert (lead.source, lead.utm_campaign, lead.consent_at is not None) == ("form", "spring", True)
+    assert "reached Acme" in client.get("/forms/acme/thanks/").content.decode()
+
+
+@pytest.mark.django_db
+def test_form_keeps_the_campaign_fields_of_its_address(client: Client) -> None:
+    make_organization()
+    page = client.get("/forms/acme/?utm_source=%22%3E%3Cscript%3E&utm_medium=mail").content.decode()
+    assert 'name="utm_medium" value="mail"' in page
+    assert "<script" not in page
+
+
+@pytest.mark.django_db
+def test_form_without_consent_records_none(client: Client) -> None:
+    make_organization()
+    client.post("/forms/acme/", {key: value for key, value in FIELDS.items() if key != "consent"})
+    assert Lead.objects.get().consent_at is None
+
+
+@pytest.mark.django_db
+def test_filled_trap_looks_accepted_and_makes_no_lead(client: Client) -> None:
+    make_organization()
+    response = client.post("/forms/acme/", {**FIELDS, "website": "https://spam.example"})
+    assert response.status_code == 302
+    assert not Lead.objects.exists()
+    assert Submission.objects.get().state == SubmissionState.INVALID
+
+
+@pytest.mark.django_db
+def test_invalid_form_shows_its_errors_and_what_was_typed(client: Client) -> None:
+    make_organization()
+    response = client.post("/forms/acme/", {**FIELDS, "email": "ada@"})
+    page = response.content.decode()
+    assert response.status_code == 400
+    assert "no valid e-mail address" in page
+    assert "How fast is it?" in page
+    assert Submission.objects.get().state == SubmissionState.INVALID
+    assert not Lead.objects.exists()
+
+
+@pytest.mark.django_db
+def test_form_without_its_token_is_refused() -> None:
+    make_organization()
+    strict = Client(enforce_csrf_checks=True)
+    assert strict.post("/forms/acme/", FIELDS).status_code == 403
+    token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', strict.get("/forms/acme/").content.decode())
+    assert token is not None
+    assert strict.post("/forms/acme/", {**FIELDS, "csrfmiddlewaretoken": token[1]}).status_code == 302
+    assert "csrfmiddlewaretoken" not in Submission.objects.get().body
+
+
+@pytest.mark.django_db
+def test_too_large_form_is_413_and_too_many_are_429(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_organization()
+    assert client.post("/forms/acme/", {**FIELDS, "message": "x" * 70_000}).status_code == 413
+    monkeypatch.setattr(intake, "LIMIT_PER_SENDER", 1)
+    assert client.post("/forms/acme/", FIELDS).status_code == 302
+    refused = client.post("/forms/acme/", FIELDS)
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) >= 1
+
+
+@pytest.mark.django_db
+def test_unknown_form_is_404(client: Client) -> None:
+    assert client.get("/forms/nobody/").status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_submissions_at_once_with_one_address_make_one_lead() -> None:
+    organization = make_organization()
+    ready = threading.Barrier(2)
+    states: list[str] = []
+
+    def submit() -> None:
+        try:
+            ready.wait(10)
+            states.append(receive(organization, Channel.FORM, "name=Ada&email=ada%40analytical.example").state)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=submit) for _number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert states == [SubmissionState.PROCESSED] * 2
+    assert Lead.objects.get().submissions.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_raw_submission_is_committed_before_it_is_processed(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def look(*args: object) -> None:
+        def count() -> None:
+            seen.append(Submission.objects.filter(received_at__lte=timezone.now()).exists())
+            connection.close()
+
+        other = threading.Thread(target=count)
+        other.start()
+        other.join(10)
+
+    monkeypatch.setattr(intake, "_process", look)
+    intake.receive(make_organization(), Channel.FORM, "name=Ada")
+    assert seen == [True]
