@@ -1,0 +1,343 @@
+"""Mails: stated once, sent once, readable, in the reader's language, and stopped by one click."""
+
+from __future__ import annotations
+
+import smtplib
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core import mail
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from emails import services, work
+from emails.composing import compose, lead_of_token, unsubscribe_token
+from emails.models import Campaign, EmailMessage
+from emails.tasks import send_bulk_email, send_follow_up, send_welcome
+from jobs.testing import JobsRunner
+from leads.models import Channel, EffectState, Lead, Membership
+from leads.services import add_lead, add_member, add_note, change_lead_status, receive, unsubscribe_lead
+from tests.leads.people import make_lead, make_organization, make_user
+
+pytestmark = pytest.mark.django_db
+
+THREE_DAYS = timedelta(days=3, minutes=1)
+
+
+def willing(organization: Any, **fields: Any) -> Lead:
+    return make_lead(organization, consent_at=timezone.now(), **fields)
+
+
+def test_new_member_is_welcomed_once(jobs_runner: JobsRunner) -> None:
+    organization, user = make_organization(), make_user("mia", first_name="Mia")
+    add_member(organization, user)
+    add_member(organization, user)
+    jobs_runner.run()
+    assert [message.to for message in mail.outbox] == [[user.email]]
+    assert mail.outbox[0].subject == "Welcome to Acme"
+    assert "Mia" in mail.outbox[0].body
+
+
+def test_member_who_comes_back_is_not_welcomed_again(jobs_runner: JobsRunner) -> None:
+    organization, user = make_organization(), make_user("mia")
+    add_member(organization, user)
+    Membership.objects.all().delete()
+    add_member(organization, user)
+    jobs_runner.assert_enqueued(send_welcome, times=1)
+
+
+def test_helper_states_the_mail_and_its_job_in_one_transaction(jobs_runner: JobsRunner) -> None:
+    handle = services.send_welcome_email("mia@example.org", name="Mia", organization_name="Acme")
+    assert handle is not None
+    message = EmailMessage.objects.get()
+    assert (handle.args, message.state) == ([str(message.id)], EffectState.PENDING)
+
+
+def test_mail_has_text_and_html_and_is_kept_as_sent(jobs_runner: JobsRunner) -> None:
+    services.send_welcome_email("mia@example.org", name="<b>Mia</b>\nBcc: x@example.org", organization_name="A & B")
+    jobs_runner.run()
+    sent, row = mail.outbox[0], EmailMessage.objects.get()
+    assert sent.subject == "Welcome to A & B"
+    assert sent.alternatives[0][0] == row.html
+    assert "&lt;b&gt;Mia&lt;/b&gt;" in row.html
+    assert "<b>Mia</b>" in row.text
+    assert row.state == EffectState.SENT
+
+
+def test_line_break_in_a_name_makes_no_header(jobs_runner: JobsRunner) -> None:
+    lead = make_lead(make_organization(), name="Ada\r\nBcc: victim@example.org")
+    services.send_lead_notification_email("mia@example.org", lead=lead)
+    jobs_runner.run()
+    assert mail.outbox[0].subject == "New lead: Ada Bcc: victim@example.org"
+    assert mail.outbox[0].recipients() == ["mia@example.org"]
+
+
+def test_mail_that_was_sent_is_not_sent_by_a_second_run(jobs_runner: JobsRunner) -> None:
+    services.send_welcome_email("mia@example.org")
+    jobs_runner.run()
+    assert send_welcome.call(EmailMessage.objects.get().id) == {"outcome": "sent already"}
+    assert len(mail.outbox) == 1
+
+
+def test_mail_whose_server_is_away_is_tried_again(jobs_runner: JobsRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    send = mail.EmailMultiAlternatives.send
+
+    def flaky(self: Any, *args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise ConnectionRefusedError("no mail server")
+        return send(self, *args, **kwargs)
+
+    monkeypatch.setattr(mail.EmailMultiAlternatives, "send", flaky)
+    handle = services.send_welcome_email("mia@example.org")
+    assert handle is not None
+    jobs_runner.run()
+    assert "ConnectionRefusedError" in EmailMessage.objects.get().error
+    jobs_runner.run(include_scheduled=True)
+    assert (handle.state, len(mail.outbox), EmailMessage.objects.get().tries) == ("completed", 1, 2)
+
+
+def test_address_that_the_server_refuses_is_a_dead_letter_at_once(
+    jobs_runner: JobsRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise smtplib.SMTPRecipientsRefused({"mia@example.org": (550, b"no such user")})
+
+    monkeypatch.setattr(mail.EmailMultiAlternatives, "send", refuse)
+    handle = services.send_welcome_email("mia@example.org")
+    assert handle is not None
+    jobs_runner.run()
+    assert (handle.state, handle.attempt) == ("failed", 1)
+
+
+def test_mail_whose_sending_was_broken_off_is_put_aside_and_sent_again_only_by_staff(
+    jobs_runner: JobsRunner, client: Client
+) -> None:
+    organization = make_organization()
+    handle = services.send_welcome_email("mia@example.org", organization=organization)
+    assert handle is not None
+    # as the worker that was killed left it
+    EmailMessage.objects.update(state=EffectState.SENDING, claimed_by=handle.id)
+    jobs_runner.run()
+    assert (EmailMessage.objects.get().state, mail.outbox) == (EffectState.UNCLEAR, [])
+
+    user = make_user("sam", is_staff=True)
+    Membership.objects.create(organization=organization, user=user)
+    user.user_permissions.add(Permission.objects.get(codename="view_emailmessage"))
+    client.force_login(user)
+    address = reverse("admin:emails_emailmessage_changelist")
+    again = {"action": "send_again", "_selected_action": [str(EmailMessage.objects.get().pk)]}
+    client.post(address, again)
+    assert EmailMessage.objects.get().state == EffectState.UNCLEAR
+    user.user_permissions.add(Permission.objects.get(codename="resend_emailmessage"))
+    client.post(address, again)
+    jobs_runner.run()
+    assert len(mail.outbox) == 1
+
+
+def test_confirmation_goes_only_to_who_agreed(jobs_runner: JobsRunner) -> None:
+    organization = make_organization()
+    receive(organization, Channel.FORM, "name=Ada&email=ada%40analytical.example&consent=on")
+    receive(organization, Channel.FORM, "name=Bob&email=bob%40analytical.example")
+    jobs_runner.run()
+    assert [message.to for message in mail.outbox] == [["ada@analytical.example"]]
+
+
+@pytest.mark.parametrize(
+    ("locale", "expected"), [("pt-BR", "pt-br"), ("pt_BR", "pt-br"), ("en-GB", "en"), ("fr", "pt-br")]
+)
+def test_lead_is_written_to_in_its_language_else_in_the_organizations(locale: str, expected: str) -> None:
+    lead = willing(make_organization(language="pt-br"), locale=locale)
+    campaign = Campaign.objects.create(organization=lead.organization, name="c", subject="s", text="t")
+    message = work.intents.state_campaign_mails(campaign, [lead])[0]
+    assert message.language == expected
+    assert f'<html lang="{expected}">' in compose(message).html
+
+
+def test_follow_up_is_sent_to_a_lead_that_nobody_touched(jobs_runner: JobsRunner) -> None:
+    lead = add_lead(
+        Lead(
+            organization=make_organization(),
+            name="Ada",
+            email="ada@analytical.example",
+            consent_at=timezone.now(),
+        )
+    )
+    jobs_runner.run(until=THREE_DAYS)
+    assert [message.to for message in mail.outbox] == [["ada@analytical.example"]]
+    send_follow_up.call(lead.id, lead.organization_id)
+    assert len(mail.outbox) == 1
+
+
+def test_follow_up_ends_quietly_when_somebody_did_something() -> None:
+    organization, person = make_organization(), make_user("mia")
+    noted = willing(organization, email="a@acme.example")
+    add_note(noted, "called", actor=person)
+    moved = willing(organization, email="b@acme.example")
+    change_lead_status(moved.id, organization.id, "contacted", actor=person)
+    unwilling = make_lead(organization, email="c@acme.example")
+    for lead in (noted, moved, unwilling):
+        assert send_follow_up.call(lead.id, organization.id)["outcome"] != "sent"
+    assert mail.outbox == []
+
+
+def test_unasked_mail_can_be_stopped_with_one_post_and_not_by_looking(jobs_runner: JobsRunner, client: Client) -> None:
+    lead = willing(make_organization())
+    send_follow_up.call(lead.id, lead.organization_id)
+    headers = mail.outbox[0].extra_headers
+    assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    path = headers["List-Unsubscribe"].strip("<>").split("localhost:8000")[1]
+    assert client.get(path).status_code == 200
+    lead.refresh_from_db()
+    assert lead.unsubscribed_at is None
+
+    strict = Client(enforce_csrf_checks=True)
+    assert strict.post(path, {"List-Unsubscribe": "One-Click"}).status_code == 200
+    lead.refresh_from_db()
+    assert lead.unsubscribed_at is not None
+    assert send_follow_up.call(lead.id, lead.organization_id, 2) == {"outcome": "the lead gets no mail"}
+
+
+def test_token_of_somebody_else_stops_nothing(client: Client) -> None:
+    lead = willing(make_organization())
+    token = unsubscribe_token(lead.id)
+    assert lead_of_token(token) == lead.id
+    assert client.post(f"/mail/unsubscribe/{token[:-2]}xx/").status_code == 404
+
+
+def make_campaign(count: int) -> Campaign:
+    organization = make_organization()
+    for number in range(count):
+        willing(organization, email=f"lead{number}@acme.example")
+    make_lead(organization, email="unwilling@acme.example")
+    return Campaign.objects.create(organization=organization, name="Spring", subject="News", text="<Hello>")
+
+
+def test_campaign_reaches_each_willing_lead_once_in_parts(
+    jobs_runner: JobsRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "CHUNK", 3)
+    campaign = make_campaign(7)
+    willing(make_organization("other"), email="other@acme.example")
+    assert services.send_campaign(campaign.id) is not None
+    assert services.send_campaign(campaign.id) is None
+    started = jobs_runner.run()
+    assert [handle.state for handle in started] == ["completed"] * 3
+    assert sorted(message.to[0] for message in mail.outbox) == [f"lead{number}@acme.example" for number in range(7)]
+    campaign.refresh_from_db()
+    assert campaign.state == Campaign.State.SENT
+    assert "&lt;Hello&gt;" in EmailMessage.objects.first().html
+
+
+def test_part_of_a_campaign_that_runs_twice_sends_nothing_twice(
+    jobs_runner: JobsRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "CHUNK", 3)
+    campaign = make_campaign(4)
+    services.send_campaign(campaign.id)
+    jobs_runner.run()
+    assert send_bulk_email.call(campaign.id) == {"outcome": "this part of the campaign is done"}
+    assert len(mail.outbox) == 4
+
+
+def test_part_that_broke_off_goes_on_where_it_was(jobs_runner: JobsRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign = make_campaign(4)
+    services.send_campaign(campaign.id)
+    send, calls = mail.EmailMultiAlternatives.send, []
+
+    def flaky(self: Any, *args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise ConnectionResetError
+        return send(self, *args, **kwargs)
+
+    monkeypatch.setattr(mail.EmailMultiAlternatives, "send", flaky)
+    jobs_runner.run(include_scheduled=True)
+    assert sorted(message.to[0] for message in mail.outbox) == [f"lead{number}@acme.example" for number in range(4)]
+
+
+def test_refused_address_does_not_stop_the_campaign(jobs_runner: JobsRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign = make_campaign(3)
+    services.send_campaign(campaign.id)
+    send = mail.EmailMultiAlternatives.send
+
+    def refuse_one(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.to == ["lead1@acme.example"]:
+            raise smtplib.SMTPRecipientsRefused({self.to[0]: (550, b"no such user")})
+        return send(self, *args, **kwargs)
+
+    monkeypatch.setattr(mail.EmailMultiAlternatives, "send", refuse_one)
+    jobs_runner.run()
+    assert len(mail.outbox) == 2
+    assert EmailMessage.objects.get(to="lead1@acme.example").state == EffectState.FAILED
+    campaign.refresh_from_db()
+    assert campaign.state == Campaign.State.SENT
+
+
+def test_lead_that_unsubscribed_before_its_turn_gets_no_campaign_mail(jobs_runner: JobsRunner) -> None:
+    campaign = make_campaign(1)
+    lead = Lead.objects.get(consent_at__isnull=False)
+    message = work.intents.state_campaign_mails(campaign, [lead])[0]
+    unsubscribe_lead(lead.id)
+    assert work.deliver(message.id, message.id) == {"outcome": "the lead gets no mail"}
+    assert EmailMessage.objects.get().state == EffectState.SKIPPED
+
+
+def test_campaign_waits_behind_mail_that_somebody_waits_for(jobs_runner: JobsRunner) -> None:
+    handle = services.send_campaign(make_campaign(1).id)
+    other = services.send_welcome_email("mia@example.org")
+    assert handle is not None
+    assert other is not None
+    assert handle.job.priority > other.job.priority
+
+
+def test_command_begins_a_campaign_once(jobs_runner: JobsRunner, capsys: pytest.CaptureFixture[str]) -> None:
+    campaign = make_campaign(1)
+    call_command("send_campaign", str(campaign.id))
+    assert "is being sent" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="begun before") as refused:
+        call_command("send_campaign", str(campaign.id))
+    assert refused.value.returncode == 1
+    jobs_runner.assert_enqueued(send_bulk_email, times=1)
+
+
+def test_campaign_is_sent_from_the_admin_by_who_may(client: Client, jobs_runner: JobsRunner) -> None:
+    campaign = make_campaign(1)
+    user = make_user("sam", is_staff=True)
+    Membership.objects.create(organization=campaign.organization, user=user)
+    user.user_permissions.add(Permission.objects.get(codename="view_campaign"))
+    client.force_login(user)
+    address = reverse("admin:emails_campaign_changelist")
+    send = {"action": "send", "_selected_action": [str(campaign.pk)]}
+    client.post(address, send)
+    jobs_runner.assert_nothing_enqueued()
+    user.user_permissions.add(Permission.objects.get(codename="send_campaign"))
+    client.post(address, send)
+    jobs_runner.assert_enqueued(send_bulk_email, campaign.id, None)
+
+
+def test_mail_is_readable_for_staff_and_its_html_cannot_run(admin_client: Client, jobs_runner: JobsRunner) -> None:
+    services.send_welcome_email("mia@example.org", name="Mia", organization_name="Acme")
+    jobs_runner.run()
+    message = EmailMessage.objects.get()
+    page = admin_client.get(reverse("admin:emails_emailmessage_change", args=[message.pk])).content.decode()
+    assert "Welcome to Acme" in page
+    assert "Hello Mia" in page
+    html = admin_client.get(reverse("admin:emails_emailmessage_html", args=[message.pk]))
+    assert "Hello Mia" in html.content.decode()
+    assert html.headers["Content-Security-Policy"].startswith("sandbox;")
+
+
+def test_mail_of_another_organization_is_hidden_from_staff(client: Client, jobs_runner: JobsRunner) -> None:
+    services.send_welcome_email("mia@example.org", organization=make_organization())
+    jobs_runner.run()
+    user = make_user("sam", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_emailmessage"))
+    client.force_login(user)
+    message = EmailMessage.objects.get()
+    assert client.get(reverse("admin:emails_emailmessage_html", args=[message.pk])).status_code == 404
