@@ -52,3 +52,13 @@ def test_every_task_is_in_the_docs_and_nothing_else_is():
     text = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
     named = set(re.findall(r"^\| `([a-z_]+)` \| ([a-z_]+) \|", text, re.MULTILINE))
     assert named == {(name.rpartition(".")[2], queue.name) for queue in queues().values() for name in queue.tasks}
+
+
+def test_every_test_that_the_guarantees_name_exists():
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")))
+    there = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert named - there == set()
