@@ -122,7 +122,7 @@ class QueueConsumer(Consumer):
         except Exception:
             if not settlements:
                 raise
-            logger.exception("settle failed queue=%s jobs=%d: one by one now", self.queue.name, len(settlements))
+            logger.exception("settle_failed queue=%s jobs=%d: one by one now", self.queue.name, len(settlements))
             return Exchange(settled=tuple(self._settle_one(settlement) for settlement in settlements), wait=0.0)
 
     def _settle_one(self, settlement: Settlement) -> bool:
@@ -142,10 +142,8 @@ class QueueConsumer(Consumer):
             announce(self.queue, settlement)
         else:
             job = settlement.job
-            logger.warning(
-                "settle refused, the lease was lost job=%s queue=%s attempt=%d", job.id, job.queue, job.attempts + 1
-            )
+            logger.warning("settle_refused id=%s queue=%s: the lease was lost", job.id, job.queue)
 
     def _broken(self, error: Exception) -> None:
-        logger.error("broker error queue=%s pid=%d: %s: %s", self.queue.name, os.getpid(), type(error).__name__, error)
+        logger.error("broker_failed queue=%s pid=%d %s: %s", self.queue.name, os.getpid(), type(error).__name__, error)
         signals.worker_error.send_robust(sender=self.queue, error=error)

@@ -159,7 +159,7 @@ class Pool:
     def _take(self, answer: Exchange, batch: list[Settlement], wanted: int) -> None:
         now = clock.monotonic()
         if self._failures:
-            logger.info("broker answers again outage=%.1fs", now - self._broken_since)
+            logger.info("broker_answers_again outage=%.1fs", now - self._broken_since)
             self._failures = 0
         self._held += len(answer.jobs) - len(batch)
         self._ready.extend(answer.jobs)
@@ -182,7 +182,7 @@ class Pool:
                 for settlement, counted in zip(batch, answer.settled, strict=True):
                     self._settled(settlement, counted)
             except Exception:
-                logger.exception("after a settle")
+                logger.exception("after_settle_failed")
             finally:
                 self._changed.acquire()
                 self._free += 1
@@ -201,7 +201,7 @@ class Pool:
             return self._run(job)
         except BaseException as error:
             # `run` answers with an outcome whatever the task does; this is the engine's own mistake.
-            logger.exception("engine error job=%s queue=%s", job.id, job.queue)
+            logger.exception("engine_error id=%s queue=%s", job.id, job.queue)
             if isinstance(error, Exception):
                 self._broken(error)
             return Settlement(job, HandedBack(f"engine error: {type(error).__name__}", delay=5.0))

@@ -1,0 +1,1 @@
+"""The app whose tasks the fault tests run in real processes."""

@@ -1,0 +1,73 @@
+"""Tasks that write a ledger: one line for each start, appended in one write, before anything else happens."""
+
+import math
+import os
+import re
+import signal
+import time
+
+from django.conf import settings
+from huey import crontab
+
+from jobs import Cancelled, current_job
+
+from .queues import other, paced, work
+
+
+def write(word: str) -> None:
+    claimed = current_job().claimed
+    line = f"{word} {claimed.id} {claimed.token} {os.getpid()} {time.time():.6f}\n"
+    ledger = os.open(settings.FOLDER / "ledger", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(ledger, line.encode())
+    os.close(ledger)
+
+
+@work.task()
+def nap(seconds: float = 0.0) -> None:
+    write("start")
+    time.sleep(seconds)
+    write("end")
+
+
+@work.task()
+def die() -> None:
+    write("start")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@work.task()
+def hold_interpreter(seconds: float) -> None:
+    """One regular expression that keeps every other thread of the process from running."""
+    write("start")
+    began = time.monotonic()
+    re.match(r"(a+)+$", "a" * 18 + "b")
+    length = 19 + math.ceil(math.log2(seconds / (time.monotonic() - began)))
+    re.match(r"(a+)+$", "a" * length + "b")
+    write("end")
+
+
+@work.task()
+def wait_for_cancel() -> None:
+    write("start")
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        if current_job().cancel_requested:
+            raise Cancelled("as asked")
+        time.sleep(0.02)
+
+
+@paced.task()
+def step() -> None:
+    write("start")
+
+
+@other.periodic_task(crontab(minute="*"))
+def every_minute() -> None:
+    write("start")
+
+
+if os.environ.get("FAULTS_RELEASE") == "new":
+
+    @work.task()
+    def added_later() -> None:
+        write("start")

@@ -1,0 +1,218 @@
+"""Real processes on a database of their own, started and killed; what happened is read from the ledger and the rows."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+ROOT = Path(__file__).resolve().parents[2]
+Answer = TypeVar("Answer")
+
+
+def wait_for(condition: Callable[[], Answer], limit: float = 20.0, what: str = "") -> Answer:
+    """Ask until the answer is true; fails after `limit` seconds."""
+    end = time.monotonic() + limit
+    while True:
+        if answer := condition():
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"did not happen within {limit:g} s: {what or condition}")
+        time.sleep(0.02)
+
+
+class Line(NamedTuple):
+    word: str
+    job: str
+    token: str
+    pid: int
+    at: float
+
+
+class Site:
+    """A folder with a database, a ledger and the processes that work on them."""
+
+    def __init__(self, folder: Path, template: Path | None = None, **variables: str) -> None:
+        self.folder = folder
+        self.database = folder / "jobs.sqlite3"
+        keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        self.environment = {
+            **keep,
+            "PYTHONPATH": str(ROOT),
+            "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
+            "FAULTS_FOLDER": str(folder),
+            **variables,
+        }
+        self.started: list[Huey] = []
+        if template is not None:
+            shutil.copy(template, self.database)
+
+    def manage(self, *words: str, limit: float = 60, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=ROOT,
+            env={**self.environment, **variables},
+            capture_output=True,
+            text=True,
+            timeout=limit,
+            check=False,
+        )
+
+    def python(self, code: str, code_expected: int = 0, **variables: str) -> Any:
+        """Run code in a process of the site; its last line of output is JSON and is the answer."""
+        head = "import json, os, django; django.setup(); from tests.faults.app.tasks import *\n"
+        done = subprocess.run(
+            [sys.executable, "-c", head + code],
+            cwd=ROOT,
+            env={**self.environment, **variables},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code_expected, done.stderr
+        return json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else None
+
+    def enqueue(self, call: str, **variables: str) -> str:
+        """Enqueue one job, for example "nap.enqueue(1)"; returns its id without dashes."""
+        return self.python(f"print(json.dumps({call}.id.hex))", **variables)
+
+    def run_huey(self, *words: str, wait: bool = True, **variables: str) -> Huey:
+        huey = Huey(self, words, variables)
+        self.started.append(huey)
+        if wait:
+            huey.wait_until_ready()
+        return huey
+
+    def close(self) -> None:
+        for huey in self.started:
+            huey.end()
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        connection = sqlite3.connect(self.database, timeout=20)
+        try:
+            return connection.execute(sql, values).fetchall()
+        finally:
+            connection.close()
+
+    def write(self, sql: str, *values: Any) -> None:
+        connection = sqlite3.connect(self.database, timeout=20)
+        try:
+            with connection:
+                connection.execute(sql, values)
+        finally:
+            connection.close()
+
+    def job(self, id: str) -> dict[str, Any]:
+        names = ("state", "attempts", "starts", "lost", "ready_at")
+        return dict(zip(names, self.rows(f"SELECT {', '.join(names)} FROM jobs_job WHERE id = ?", id)[0], strict=True))
+
+    def states(self) -> Counter[str]:
+        return Counter(dict(self.rows("SELECT state, count(*) FROM jobs_job GROUP BY state")))
+
+    def ledger(self, word: str = "start") -> list[Line]:
+        path = self.folder / "ledger"
+        lines = path.read_text().splitlines() if path.exists() else []
+        read = [line.split() for line in lines]
+        return [Line(w, job.replace("-", ""), token, int(pid), float(at)) for w, job, token, pid, at in read if w == word]
+
+    def starts(self, job: str) -> list[Line]:
+        return [line for line in self.ledger() if line.job == job]
+
+
+class Huey:
+    """One `run_huey` with its children."""
+
+    def __init__(self, site: Site, words: tuple[str, ...], variables: dict[str, str]) -> None:
+        self.site = site
+        self.log_path = site.folder / f"log-{len(site.started)}"
+        with self.log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "run_huey", *words],
+                cwd=ROOT,
+                env={**site.environment, **variables},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+    def count(self, text: str) -> int:
+        return self.log.count(text)
+
+    def started(self, post: str) -> list[int]:
+        """The process ids of all that ever filled a post, in order."""
+        lines = [line.split() for line in self.log.splitlines() if f"child_started {post} " in line]
+        return [int(words[words.index(post) + 1].removeprefix("pid=")) for words in lines]
+
+    def child(self, post: str) -> int:
+        """The process that fills a post now."""
+        return self.started(post)[-1]
+
+    def wait_until_ready(self) -> None:
+        def ready() -> bool:
+            assert self.process.poll() is None, self.log
+            workers = self.count("child_started") - self.count("child_started keeper")
+            return workers > 0 and self.count("worker_started") >= workers
+
+        wait_for(ready, 30, f"start of run_huey: {self.log_path}")
+
+    def children(self) -> list[int]:
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and parent_of(int(entry.name)) == self.pid:
+                found.append(int(entry.name))
+        return found
+
+    def stop(self, number: int = signal.SIGTERM, limit: float = 20) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(limit)
+
+    def end(self) -> None:
+        """Kill it, and all that it ever started."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait()
+        for line in self.log.splitlines():
+            if "child_started" in line:
+                pid = int(line.partition(" pid=")[2].split()[0])
+                if is_of_site(pid, self.site):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def parent_of(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+    except (OSError, IndexError):
+        return 0
+
+
+def is_of_site(pid: int, site: Site) -> bool:
+    """Whether the process lives and belongs to this site: a process id may be used again."""
+    try:
+        return f"FAULTS_FOLDER={site.folder}\0".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process and its living threads, exact to the nanosecond."""
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9

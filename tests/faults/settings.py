@@ -1,0 +1,33 @@
+"""Settings of the processes that the fault tests start, from the variables that `harness.Site` sets."""
+
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+from config.settings.base import *  # noqa: F403
+from config.settings.base import INSTALLED_APPS
+from config.settings.env import SQLITE_OPTIONS
+
+FOLDER = Path(os.environ["FAULTS_FOLDER"])
+if (FOLDER / "broken").exists():
+    raise ImproperlyConfigured("the file 'broken' exists")
+SECRET_KEY = "faults"
+DEBUG = os.environ.get("FAULTS_DEBUG") == "1"
+if DEBUG:
+    BASE_DIR = FOLDER  # what is watched
+INSTALLED_APPS = ["tests.faults.app", *(app for app in INSTALLED_APPS if app == "jobs" or app.startswith("django."))]
+ROOT_URLCONF = "tests.faults.app.urls"
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": FOLDER / "jobs.sqlite3",
+        "OPTIONS": SQLITE_OPTIONS,
+    }
+}
+JOBS = {
+    "QUEUES": "tests.faults.app.queues",
+    "LEASE": float(os.environ.get("FAULTS_LEASE", "2")),
+    "GRACE": float(os.environ.get("FAULTS_GRACE", "10")),
+    "REDIS_URL": os.environ.get("FAULTS_REDIS", ""),
+}

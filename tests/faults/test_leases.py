@@ -1,0 +1,105 @@
+"""Who holds a job when its process is stopped, starved, killed or hung (G2)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+from .harness import Site, wait_for
+
+MakeSite = Callable[..., Site]
+
+
+def test_late_settle_of_a_worker_that_slept_through_its_lease_is_refused(make_site: MakeSite) -> None:
+    site = make_site(FAULTS_LEASE="1")
+    sleeper = site.run_huey("--queue", "work")
+    job = site.enqueue("nap.enqueue(1)")
+    wait_for(lambda: site.starts(job))
+    worker = sleeper.child("work/1")
+    for pid in (sleeper.pid, worker):
+        os.kill(pid, signal.SIGSTOP)
+    stopped = time.monotonic()
+    site.run_huey("--queue", "work")
+    wait_for(lambda: site.job(job)["state"] == "completed")
+    time.sleep(max(0.0, 3 - (time.monotonic() - stopped)))
+    for pid in (worker, sleeper.pid):
+        os.kill(pid, signal.SIGCONT)
+
+    wait_for(lambda: "settle_refused" in sleeper.log)
+    assert [line.pid == worker for line in site.starts(job)] == [True, False]
+    assert {key: site.job(job)[key] for key in ("state", "attempts", "lost")} == {
+        "state": "completed",
+        "attempts": 1,
+        "lost": 1,
+    }
+    wait_for(lambda: len(sleeper.started("work/1")) == 2, 20, "a new worker in place of the one without a lease")
+
+
+def test_stopped_worker_is_killed_after_one_lease_and_its_job_runs_elsewhere(make_site: MakeSite) -> None:
+    site = make_site(FAULTS_LEASE="1")
+    huey = site.run_huey("--queue", "work")
+    job = site.enqueue("nap.enqueue(0.5)")
+    wait_for(lambda: site.starts(job))
+    os.kill(huey.child("work/1"), signal.SIGSTOP)
+
+    wait_for(lambda: site.job(job)["state"] == "completed")
+    assert "stopped for one lease" in huey.log
+    assert len(site.starts(job)) == 2
+
+
+def test_task_that_holds_the_interpreter_longer_than_a_lease_runs_once(make_site: MakeSite) -> None:
+    site = make_site(FAULTS_LEASE="1")
+    site.run_huey("--queue", "work")
+    site.run_huey("--queue", "work")
+    job = site.enqueue("hold_interpreter.enqueue(3)")
+    wait_for(lambda: site.job(job)["state"] == "completed", 40)
+
+    (start,) = site.starts(job)
+    (end,) = site.ledger("end")
+    print(f"held the interpreter for {end.at - start.at:.1f} s with a lease of 1 s")
+    assert end.at - start.at > 2
+    assert site.job(job)["lost"] == 0
+
+
+def test_jobs_of_a_killed_worker_are_released_at_once(make_site: MakeSite) -> None:
+    site = make_site(FAULTS_LEASE="30")
+    huey = site.run_huey("--queue", "work", "--processes", "work=2")
+    job = site.enqueue("nap.enqueue(0.7)")
+    (start,) = wait_for(lambda: site.starts(job))
+    os.kill(start.pid, signal.SIGKILL)
+    killed = time.time()
+
+    wait_for(lambda: len(site.starts(job)) == 2, 5)
+    print(f"ran elsewhere {site.starts(job)[1].at - killed:.2f} s after the kill, with a lease of 30 s")
+    wait_for(lambda: site.job(job)["state"] == "completed")
+    assert site.job(job)["lost"] == 1
+    assert huey.process.poll() is None
+
+
+def test_request_to_cancel_reaches_a_running_job_within_two_seconds(site: Site) -> None:
+    site.run_huey("--queue", "work")
+    job = site.enqueue("wait_for_cancel.enqueue()")
+    wait_for(lambda: site.starts(job))
+    answer = site.python(
+        "from jobs import JobHandle; from uuid import UUID\n" f"print(json.dumps(str(JobHandle(UUID('{job}')).cancel())))"
+    )
+    asked = time.monotonic()
+    wait_for(lambda: site.job(job)["state"] == "cancelled", 3)
+    print(f"{answer}, cancelled after {time.monotonic() - asked:.2f} s")
+    assert answer == "asked"
+
+
+def test_killed_worker_is_restarted_with_growing_pauses(site: Site) -> None:
+    huey = site.run_huey("--queue", "work")
+    pauses = []
+    for number in (1, 2):
+        os.kill(huey.child("work/1"), signal.SIGKILL)
+        killed = time.monotonic()
+        wait_for(lambda number=number: len(huey.started("work/1")) > number)
+        pauses.append(time.monotonic() - killed)
+        wait_for(lambda number=number: huey.count("worker_started") > number)
+    print("pauses", [f"{pause:.1f}" for pause in pauses])
+    assert 0.9 < pauses[0] < 2.5
+    assert 1.9 < pauses[1] < 3.5

@@ -1,0 +1,94 @@
+"""What keeps `run_huey` from starting is one sentence and exit code 78, never a loop."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from .harness import Site, wait_for
+
+MakeSite = Callable[..., Site]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--queue", "emial"], "queue 'emial' is not defined; queues are: other, paced, work"),
+        (["--concurrency", "work=many"], "--concurrency work=many: expected NAME=N with N from 1 to 1,000"),
+        (["--concurrency", "wrok=2"], "queue 'wrok' is not defined"),
+        (["--processes", "work=0"], "--processes work=0: expected NAME=N with N from 1 to 64"),
+        (["--queue", "other", "--processes", "work=2"], "queue 'work' is not worked on here; add --queue work"),
+    ],
+)
+def test_wrong_option_is_one_sentence(site: Site, words: list[str], sentence: str) -> None:
+    done = site.manage("run_huey", *words)
+    assert done.returncode == os.EX_CONFIG
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_missing_migrations_are_one_sentence(make_site: MakeSite) -> None:
+    site = make_site()
+    site.database.unlink()
+    done = site.manage("run_huey")
+    assert done.returncode == os.EX_CONFIG
+    assert "run `manage.py migrate`" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_redis_url_is_refused_in_one_sentence(make_site: MakeSite) -> None:
+    done = make_site(FAULTS_REDIS="redis://127.0.0.1:1/0").manage("run_huey")
+    assert done.returncode == os.EX_CONFIG
+    assert "REDIS_URL is set" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_database_that_cannot_be_opened_is_one_sentence(site: Site) -> None:
+    site.database.unlink()
+    site.database.mkdir()
+    done = site.manage("run_huey")
+    assert done.returncode == os.EX_CONFIG
+    assert "unable to open database file" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_configuration_error_of_a_child_is_not_retried(site: Site) -> None:
+    huey = site.run_huey("--queue", "work")
+    (site.folder / "broken").touch()
+    os.kill(huey.child("work/1"), signal.SIGKILL)
+
+    assert huey.process.wait(20) == os.EX_CONFIG
+    assert huey.count("child_started work/1") == 2
+    assert "Wrong configuration: the file 'broken' exists" in huey.log
+
+
+def test_changed_code_restarts_the_children_and_not_the_supervisor(make_site: MakeSite) -> None:
+    site = make_site(FAULTS_DEBUG="1")
+    (site.folder / "module.py").write_text("one = 1\n")
+    huey = site.run_huey("--queue", "work")
+    job = site.enqueue("nap.enqueue(2)")
+    wait_for(lambda: site.starts(job))
+    (site.folder / "module.py").write_text("one = 1 + 0\n")
+
+    wait_for(lambda: len(huey.started("work/1")) == 2)
+    assert "code_changed file=module.py" in huey.log
+    assert site.job(job)["state"] == "completed"
+    assert huey.process.poll() is None
+
+
+def test_child_that_cannot_start_waits_for_the_next_change(make_site: MakeSite) -> None:
+    site = make_site(FAULTS_DEBUG="1")
+    (site.folder / "module.py").write_text("one = 1\n")
+    huey = site.run_huey("--queue", "work")
+    (site.folder / "broken").touch()
+    (site.folder / "module.py").write_text("one = 12\n")
+    wait_for(lambda: huey.count("waiting for a change of code") == 2)
+    assert len(huey.started("work/1")) == 2
+    (site.folder / "broken").unlink()
+    (site.folder / "module.py").write_text("one = 123\n")
+
+    wait_for(lambda: huey.count("worker_started") == 2)
+    assert len(huey.started("work/1")) == 3

@@ -1,0 +1,104 @@
+"""What a stop does to running jobs, and to the children (G10)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+from .harness import Site, is_of_site, wait_for
+
+MakeSite = Callable[..., Site]
+
+
+def test_stop_finishes_what_runs_and_exits_with_0(site: Site) -> None:
+    huey = site.run_huey("--queue", "work")
+    job = site.enqueue("nap.enqueue(1.5)")
+    wait_for(lambda: site.starts(job))
+    later = site.enqueue("nap.using(delay=0.7).enqueue()")
+
+    assert huey.stop(signal.SIGINT) == 0
+    assert site.job(job)["state"] == "completed"
+    assert site.job(later)["state"] == "queued"
+    assert site.rows("SELECT count(*) FROM jobs_worker") == [(0,)]
+
+
+def test_jobs_longer_than_the_grace_time_start_again_within_2_s_with_their_attempt(make_site: MakeSite) -> None:
+    site = make_site(FAULTS_GRACE="1")
+    first = site.run_huey("--queue", "work")
+    jobs = site.python("print(json.dumps([h.id.hex for h in nap.enqueue_many([8, 8, 8])]))")
+    wait_for(lambda: len(site.ledger()) == 3)
+    site.run_huey("--queue", "work")
+
+    assert first.stop() == 0
+    stopped = time.time()
+    wait_for(lambda: len(site.ledger()) == 6, 5)
+    again = [site.starts(job)[1].at - stopped for job in jobs]
+    print(f"started again {min(again):+.2f} to {max(again):+.2f} s after the stop was over")
+    assert max(again) < 2
+    for job in jobs:
+        assert {key: site.job(job)[key] for key in ("state", "attempts", "lost")} == {
+            "state": "active",
+            "attempts": 0,
+            "lost": 0,
+        }
+    outcomes = site.rows("SELECT outcome FROM jobs_attempt")
+    assert outcomes == [("interrupted",)] * 3
+
+
+def test_second_ctrl_c_ends_it_now_and_gives_the_jobs_back(site: Site) -> None:
+    huey = site.run_huey("--queue", "work")
+    job = site.enqueue("nap.enqueue(15)")
+    wait_for(lambda: site.starts(job))
+    huey.process.send_signal(signal.SIGINT)
+    wait_for(lambda: "stopping" in huey.log)
+
+    began = time.monotonic()
+    assert huey.stop(signal.SIGINT) == 0
+    assert time.monotonic() - began < 2
+    assert {key: site.job(job)[key] for key in ("state", "attempts", "lost")} == {
+        "state": "queued",
+        "attempts": 0,
+        "lost": 0,
+    }
+
+
+def test_sigterm_to_a_worker_drains_it_and_another_takes_its_place(site: Site) -> None:
+    huey = site.run_huey("--queue", "work")
+    job = site.enqueue("nap.enqueue(1)")
+    wait_for(lambda: site.starts(job))
+    os.kill(huey.child("work/1"), signal.SIGTERM)
+    wait_for(lambda: len(huey.started("work/1")) == 2)
+
+    assert site.job(job)["state"] == "completed"
+    assert len(site.starts(job)) == 1
+
+
+def test_children_of_a_killed_supervisor_finish_their_jobs_and_go(make_site: MakeSite) -> None:
+    site = make_site(FAULTS_LEASE="1")
+    huey = site.run_huey("--queue", "work")
+    job = site.enqueue("nap.enqueue(3)")
+    wait_for(lambda: site.starts(job))
+    children = huey.children()
+    assert len(children) == 2
+    huey.process.kill()
+    huey.process.wait()
+
+    # the worker keeps its lease three times its length without a supervisor
+    other = site.run_huey("--queue", "other")
+    wait_for(lambda: not any(is_of_site(pid, site) for pid in children), 12)
+    assert {key: site.job(job)[key] for key in ("state", "lost")} == {"state": "completed", "lost": 0}
+    assert other.process.poll() is None
+
+
+def test_children_of_a_killed_supervisor_never_outlive_the_grace_time(make_site: MakeSite) -> None:
+    site = make_site(FAULTS_GRACE="1")
+    huey = site.run_huey("--queue", "work")
+    job = site.enqueue("nap.enqueue(20)")
+    wait_for(lambda: site.starts(job))
+    children = huey.children()
+    huey.process.kill()
+    huey.process.wait()
+
+    wait_for(lambda: not any(is_of_site(pid, site) for pid in children), 4)

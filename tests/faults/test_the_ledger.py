@@ -1,0 +1,88 @@
+"""Kills processes at random moments and holds what ran against what was accepted (G2)."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+
+import pytest
+
+from .harness import Site, is_of_site, wait_for
+
+JOBS = 500
+
+
+@pytest.mark.parametrize(
+    "kills", [pytest.param(6, id="6-kills"), pytest.param(40, id="40-kills", marks=pytest.mark.slow)]
+)
+def test_no_job_is_lost_and_none_runs_more_often_than_its_leases_were(site: Site, kills: int) -> None:
+    seed = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(10**6))
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    hueys = [site.run_huey("--queue", "work"), site.run_huey("--queue", "work")]
+    accepted = site.python(f"print(json.dumps([h.id.hex for h in nap.enqueue_many([0.15] * {JOBS})]))")
+    assert len(set(accepted)) == JOBS
+
+    killed = Counter[str]()
+    victims = ["keeper", "supervisor", *["work/1"] * (kills - 2)]
+    chance.shuffle(victims)
+    for victim in victims:
+        time.sleep(chance.uniform(0.05, 0.7))
+        huey = chance.choice(hueys)
+        if victim == "supervisor":
+            huey.process.kill()
+            huey.process.wait()
+            hueys[hueys.index(huey)] = site.run_huey("--queue", "work", wait=False)
+        else:
+            pids = huey.started(victim)
+            if not pids or not is_of_site(pids[-1], site):
+                continue
+            os.kill(pids[-1], signal.SIGKILL)
+        killed[victim] += 1
+    wait_for(lambda: site.states()["completed"] >= JOBS, 60 + kills * 4, f"all completed; now {site.states()}")
+
+    runs = Counter(line.job for line in site.ledger())
+    lost = dict(site.rows("SELECT id, lost FROM jobs_job"))
+    again = {job: count for job, count in runs.items() if count > 1}
+    print(f"killed {dict(killed)}; {sum(lost.values())} leases lost, {len(again)} jobs ran again, {sum(runs.values())} runs")
+    assert killed["work/1"] > 0
+    assert set(runs) == set(accepted)
+    assert {job: count for job, count in runs.items() if count > 1 + lost[job]} == {}
+    assert site.states() == {"completed": JOBS}
+
+
+def test_poison_job_dies_alone(site: Site) -> None:
+    huey = site.run_huey("--queue", "work")
+    poison, *others = site.python(
+        "first = nap.enqueue_many([0.05] * 50); bad = die.enqueue(); rest = nap.enqueue_many([0.05] * 50)\n"
+        "print(json.dumps([h.id.hex for h in [bad, *first, *rest]]))"
+    )
+    wait_for(lambda: site.job(poison)["state"] == "failed" and site.states()["completed"] == 100, 60, huey.log_path)
+
+    job = site.job(poison)
+    print(f"poison: {len(site.starts(poison))} starts, {job['lost']} lost, attempts {job['attempts']}")
+    assert (job["lost"], job["attempts"], len(site.starts(poison))) == (5, 0, 5)
+    assert {site.job(id)["state"] for id in others} == {"completed"}
+    assert max(site.job(id)["lost"] for id in others) <= 2
+
+
+def test_two_run_huey_on_one_file_run_no_job_twice_and_tick_once(site: Site) -> None:
+    site.write(
+        "INSERT INTO jobs_schedule (task, last_tick) VALUES ('faults.every_minute', datetime('now', '-5 minutes'))"
+    )
+    first, second = site.run_huey(wait=False), site.run_huey(wait=False)
+    first.wait_until_ready()
+    second.wait_until_ready()
+    accepted = site.python("print(json.dumps([h.id.hex for h in nap.enqueue_many([0.005] * 300)]))")
+    wait_for(lambda: site.states()["completed"] > 300, 40)
+
+    ticks = [line.split("minute=")[1].split()[0] for line in (first.log + second.log).splitlines() if " ticked " in line]
+    ticked = site.rows("SELECT count(*) FROM jobs_job WHERE task = 'faults.every_minute'")[0][0]
+    runs = Counter(line.job for line in site.ledger())
+    pids = {line.pid for line in site.ledger()}
+    assert {runs[job] for job in accepted} == {1}
+    assert len(pids) >= 2
+    assert len(ticks) == len(set(ticks)) == ticked >= 1
