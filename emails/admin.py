@@ -101,7 +101,8 @@ class CampaignAdmin(ScopedAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With the number of mails that went out."""
         sent = Count("emails", filter=Q(emails__state=EffectState.SENT))
-        return super().get_queryset(request).annotate(sent_number=sent)
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(sent_number=sent)
+        return rows
 
     @admin.display(description=gettext_lazy("Sent"))
     def sent_count(self, campaign: Any) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.models import AbstractBaseUser
+from django.utils.functional import Promise
 
 from .models import Lead
 
@@ -32,7 +33,7 @@ class LeadAction:
     """
 
     name: str
-    label: str
+    label: str | Promise
     permission: str
     perform: Callable[[Lead, AbstractBaseUser, dict[str, Any]], str]
     form: Callable[[Lead], type[forms.Form]] | None = None
@@ -42,7 +43,7 @@ class LeadAction:
 class LeadPanel:
     """A box on the lead's page: a template, and what it shows."""
 
-    title: str
+    title: str | Promise
     template: str
     context: Callable[[Lead], dict[str, Any]]
 

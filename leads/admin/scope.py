@@ -31,7 +31,7 @@ class ScopedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def formfield_for_foreignkey(
         self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
-    ) -> forms.ModelChoiceField | None:
+    ) -> forms.ModelChoiceField[Any] | None:
         """Only own organisations can be chosen."""
         if db_field.related_model is Organization and not signed_in(request).is_superuser:
             kwargs["queryset"] = own_organizations(request)
@@ -56,7 +56,7 @@ class ReadOnlyScopedAdmin(ScopedAdmin):
 
 def own_organizations(request: HttpRequest) -> QuerySet[Organization]:
     """The organisations that the signed-in person is a member of."""
-    return Organization.objects.filter(memberships__user_id=request.user.pk)
+    return Organization.objects.filter(memberships__user_id=signed_in(request).pk)
 
 
 def signed_in(request: HttpRequest) -> Any:

@@ -15,7 +15,7 @@ def add_member(
     """Make the user a member, and announce it; someone who is a member already stays what they are."""
     with transaction.atomic():
         membership, created = Membership.objects.get_or_create(
-            organization=organization, user=user, defaults={"role": role, "language": language}
+            organization=organization, user_id=user.pk, defaults={"role": role, "language": language}
         )
         if created:
             member_joined.announce(MemberJoined(organization_id=organization.id, user_id=user.pk))

@@ -341,3 +341,23 @@ def test_mail_of_another_organization_is_hidden_from_staff(client: Client, jobs_
     client.force_login(user)
     message = EmailMessage.objects.get()
     assert client.get(reverse("admin:emails_emailmessage_html", args=[message.pk])).status_code == 404
+
+
+def test_part_whose_end_another_worker_marked_starts_no_second_successor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "CHUNK", 2)
+    campaign = make_campaign(2)
+    Campaign.objects.update(state=Campaign.State.SENDING)
+    started: list[Any] = []
+
+    def other_worker_is_faster() -> bool:
+        Campaign.objects.update(position=campaign.id)
+        return True
+
+    work.send_chunk(
+        campaign.id,
+        None,
+        campaign.id,
+        still_mine=other_worker_is_faster,
+        start_next=lambda *part: started.append(part),
+    )
+    assert started == []

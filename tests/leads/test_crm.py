@@ -198,3 +198,9 @@ def test_settings_name_the_crm_of_organizations_without_one(crm: Crm, settings: 
 def test_retry_after_is_a_number_or_a_date_within_reason(header: str, seconds: float) -> None:
     assert outgoing.retry_after(header, datetime(2026, 11, 24, tzinfo=UTC)) == seconds
     assert RetryLater(seconds).seconds == seconds
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_version_asked_for_twice_is_one_live_job(crm: Crm, lead: Lead, jobs_runner: JobsRunner) -> None:
+    first, second = sync(lead), sync(lead)
+    assert [handle.state for handle in (first, second)] == ["queued", "cancelled"]

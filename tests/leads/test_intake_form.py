@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import threading
+from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
 from leads.models import Channel, Lead, Submission, SubmissionState
-from leads.services import intake, receive
+from leads.services import intake, leads, receive
 
-from .people import make_organization
+from .people import make_lead, make_organization
 
 FIELDS = {"name": "Ada", "email": "ada@analytical.example", "message": "How fast is it?", "consent": "on"}
 
@@ -129,3 +130,26 @@ def test_raw_submission_is_committed_before_it_is_processed(monkeypatch: pytest.
     monkeypatch.setattr(intake, "_process", look)
     intake.receive(make_organization(), Channel.FORM, "name=Ada")
     assert seen == [True]
+
+
+@pytest.mark.django_db
+def test_lead_that_appears_between_looking_and_writing_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite lets writers in one by one; PostgreSQL does not."""
+    organization = make_organization()
+    known = make_lead(organization)
+    look, looks = leads._locked_by_email, []
+
+    def too_early(*args: Any) -> Any:
+        looks.append(1)
+        return look(*args) if len(looks) > 1 else None
+
+    monkeypatch.setattr(leads, "_locked_by_email", too_early)
+    submission = receive(organization, Channel.FORM, "name=Ada&email=ada%40analytical.example")
+    assert (submission.lead, submission.answer_status) == (known, 200)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_submission_cannot_be_stored_inside_a_transaction_that_may_roll_back() -> None:
+    organization = make_organization()
+    with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
+        receive(organization, Channel.FORM, "name=Ada&email=ada%40analytical.example")
