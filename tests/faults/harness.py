@@ -116,14 +116,16 @@ class Site:
         names = ("state", "attempts", "starts", "lost", "ready_at")
         return dict(zip(names, self.rows(f"SELECT {', '.join(names)} FROM jobs_job WHERE id = ?", id)[0], strict=True))
 
-    def states(self) -> Counter[str]:
-        return Counter(dict(self.rows("SELECT state, count(*) FROM jobs_job GROUP BY state")))
+    def states(self, queue: str) -> Counter[str]:
+        return Counter(dict(self.rows("SELECT state, count(*) FROM jobs_job WHERE queue = ? GROUP BY state", queue)))
 
     def ledger(self, word: str = "start") -> list[Line]:
         path = self.folder / "ledger"
         lines = path.read_text().splitlines() if path.exists() else []
         read = [line.split() for line in lines]
-        return [Line(w, job.replace("-", ""), token, int(pid), float(at)) for w, job, token, pid, at in read if w == word]
+        return [
+            Line(w, job.replace("-", ""), token, int(pid), float(at)) for w, job, token, pid, at in read if w == word
+        ]
 
     def starts(self, job: str) -> list[Line]:
         return [line for line in self.ledger() if line.job == job]

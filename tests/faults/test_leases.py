@@ -7,6 +7,8 @@ import signal
 import time
 from collections.abc import Callable
 
+import pytest
+
 from .harness import Site, wait_for
 
 MakeSite = Callable[..., Site]
@@ -53,13 +55,13 @@ def test_task_that_holds_the_interpreter_longer_than_a_lease_runs_once(make_site
     site = make_site(FAULTS_LEASE="1")
     site.run_huey("--queue", "work")
     site.run_huey("--queue", "work")
-    job = site.enqueue("hold_interpreter.enqueue(3)")
+    job = site.enqueue("hold_interpreter.enqueue(2)")
     wait_for(lambda: site.job(job)["state"] == "completed", 40)
 
     (start,) = site.starts(job)
     (end,) = site.ledger("end")
     print(f"held the interpreter for {end.at - start.at:.1f} s with a lease of 1 s")
-    assert end.at - start.at > 2
+    assert end.at - start.at > 1.5
     assert site.job(job)["lost"] == 0
 
 
@@ -83,7 +85,7 @@ def test_request_to_cancel_reaches_a_running_job_within_two_seconds(site: Site) 
     job = site.enqueue("wait_for_cancel.enqueue()")
     wait_for(lambda: site.starts(job))
     answer = site.python(
-        "from jobs import JobHandle; from uuid import UUID\n" f"print(json.dumps(str(JobHandle(UUID('{job}')).cancel())))"
+        f"from jobs import JobHandle; from uuid import UUID\nprint(json.dumps(str(JobHandle(UUID('{job}')).cancel())))"
     )
     asked = time.monotonic()
     wait_for(lambda: site.job(job)["state"] == "cancelled", 3)
@@ -91,6 +93,7 @@ def test_request_to_cancel_reaches_a_running_job_within_two_seconds(site: Site) 
     assert answer == "asked"
 
 
+@pytest.mark.slow
 def test_killed_worker_is_restarted_with_growing_pauses(site: Site) -> None:
     huey = site.run_huey("--queue", "work")
     pauses = []

@@ -12,7 +12,7 @@ from .harness import Site, cpu_seconds, wait_for
 def test_two_workers_never_start_more_than_10_in_a_rolling_second_and_reach_the_pace(site: Site) -> None:
     huey = site.run_huey("--queue", "paced", "--processes", "paced=2")
     site.python("step.enqueue_many([()] * 60)")
-    wait_for(lambda: site.states()["completed"] == 60, 30)
+    wait_for(lambda: site.states("paced")["completed"] == 60, 30)
 
     starts = sorted(line.at for line in site.ledger())
     windows = [later - earlier for earlier, later in zip(starts, starts[10:], strict=False)]
@@ -26,13 +26,13 @@ def test_two_workers_never_start_more_than_10_in_a_rolling_second_and_reach_the_
 
 def test_delayed_jobs_are_never_early_and_soon_after(site: Site) -> None:
     site.run_huey("--queue", "work")
-    site.python("for i in range(100): nap.using(delay=1.0 + i * 0.031).enqueue()")
-    wait_for(lambda: site.states()["completed"] == 100, 20)
+    site.python("for i in range(100): nap.using(delay=0.8 + i * 0.019).enqueue()")
+    wait_for(lambda: site.states("work")["completed"] == 100, 20)
 
     started = {line.job: line.at for line in site.ledger()}
     late = [
         (started[id] - datetime.fromisoformat(due).replace(tzinfo=UTC).timestamp()) * 1000
-        for id, due in site.rows("SELECT id, ready_at FROM jobs_job")
+        for id, due in site.rows("SELECT id, ready_at FROM jobs_job WHERE queue = 'work'")
     ]
     p50, p99 = statistics.median(late), statistics.quantiles(late, n=100)[98]
     print(f"late: p50 {p50:.1f} ms, p99 {p99:.1f} ms, least {min(late):.1f}, most {max(late):.1f}")
@@ -60,10 +60,10 @@ def test_job_whose_process_died_between_commit_and_wake_up_is_relayed(site: Site
         "    nap.using(key='once').enqueue()\n",
         code_expected=9,
     )
-    assert site.states() == {"pending": 1}
+    assert site.states("work") == {"pending": 1}
     huey = site.run_huey("--queue", "work")
 
-    wait_for(lambda: site.states() == {"completed": 1}, 10)
+    wait_for(lambda: site.states("work") == {"completed": 1}, 10)
     assert "relayed jobs=1" in huey.log
 
 
@@ -81,13 +81,15 @@ def test_old_worker_hands_a_new_task_back_until_a_new_worker_is_there(site: Site
 
 def test_idle_run_huey_costs_little(site: Site) -> None:
     huey = site.run_huey()
-    time.sleep(6)  # until the pools count as quiet
+    time.sleep(5.5)  # until the pools count as quiet
     processes = [huey.pid, *huey.children()]
     assert len(processes) == 5
     before, began = {pid: cpu_seconds(pid) for pid in processes}, time.monotonic()
     time.sleep(5)
     seconds = time.monotonic() - began
     shares = [(cpu_seconds(pid) - before[pid]) / seconds * 100 for pid in processes]
-    print(f"idle: {sum(shares):.2f} % of a core; supervisor {shares[0]:.2f}, children {[f'{s:.2f}' for s in shares[1:]]}")
+    print(
+        f"idle: {sum(shares):.2f} % of a core; supervisor {shares[0]:.2f}, children {[f'{s:.2f}' for s in shares[1:]]}"
+    )
     # the promise is 2 %; a shared machine's cold caches are allowed for
     assert sum(shares) < 4

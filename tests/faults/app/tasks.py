@@ -37,11 +37,11 @@ def die() -> None:
 
 @work.task()
 def hold_interpreter(seconds: float) -> None:
-    """One regular expression that keeps every other thread of the process from running."""
+    """One regular expression that keeps all other threads from running for `seconds`, roughly."""
     write("start")
     began = time.monotonic()
     re.match(r"(a+)+$", "a" * 18 + "b")
-    length = 19 + math.ceil(math.log2(seconds / (time.monotonic() - began)))
+    length = 18 + math.ceil(math.log2(seconds / (time.monotonic() - began)))
     re.match(r"(a+)+$", "a" * length + "b")
     write("end")
 

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+from django.db import OperationalError
+
+from jobs.keeper.loop import Duty, duties, keep
+
+
+def test_each_duty_runs_at_its_own_interval() -> None:
+    stop, runs = threading.Event(), {"fast": 0, "slow": 0}
+
+    def run(name: str) -> int:
+        runs[name] += 1
+        if runs["fast"] == 20:
+            stop.set()
+        return 0
+
+    keep(stop, [Duty("fast", 0.01, lambda: run("fast")), Duty("slow", 60, lambda: run("slow"))])
+    assert runs == {"fast": 20, "slow": 1}
+
+
+def test_duty_that_fails_is_tried_again_later_and_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    stop, calls = threading.Event(), {"bad": 0, "good": 0}
+
+    def fail() -> int:
+        calls["bad"] += 1
+        raise OperationalError("database is locked")
+
+    def work() -> int:
+        calls["good"] += 1
+        if calls["good"] == 30:
+            stop.set()
+        return 0
+
+    with caplog.at_level(logging.ERROR, "jobs.keeper"):
+        keep(stop, [Duty("bad", 0.02, fail), Duty("good", 0.01, work)])
+    # after 40, 80, 160 ms …: the pauses grow, so there are fewer looks than at its interval
+    assert 2 <= calls["bad"] <= 5
+    assert "duty_failed duty=bad" in caplog.text
+
+
+def test_duties_are_all_that_the_keeper_has() -> None:
+    assert [duty.name for duty in duties()] == ["reap", "relay", "tick", "prune", "upkeep"]
