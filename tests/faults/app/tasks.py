@@ -39,11 +39,16 @@ def die() -> None:
 def hold_interpreter(seconds: float) -> None:
     """One regular expression that keeps all other threads from running for `seconds`, roughly."""
     write("start")
-    began = time.monotonic()
-    re.match(r"(a+)+$", "a" * 18 + "b")
-    length = 18 + math.ceil(math.log2(seconds / (time.monotonic() - began)))
-    re.match(r"(a+)+$", "a" * length + "b")
+    # each further letter doubles the time
+    length = 19 + math.ceil(math.log2(seconds / min(_match(19) for _ in range(3))))
+    _match(length)
     write("end")
+
+
+def _match(length: int) -> float:
+    began = time.monotonic()
+    re.match(r"(a+)+$", "a" * length + "b")
+    return time.monotonic() - began
 
 
 @work.task()
