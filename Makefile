@@ -1,6 +1,6 @@
 # Esteira: `make` lists what there is to run.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint lock clean
+.PHONY: help run demo test faults lint lock clean
 
 # Variables that would make our Python another one. What another project's shell says about databases and
 # settings reaches neither `make test` nor `make demo`: neither reads it.
@@ -25,7 +25,11 @@ demo:  ## Prove the whole flow without a person: leads in, jobs done, history sh
 
 test:  ## Run the test suite (ARGS='-k name')
 	@.ci/setup requirements-dev.txt
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -m 'not slow' $(ARGS)
+
+faults:  ## Kill, stop and cut things for minutes, and see that the ledger balances
+	@.ci/setup requirements-dev.txt
+	@$(PY) -m pytest -s tests/faults $(ARGS)
 
 lint:  ## Check style, types and the walls between the rooms
 	@.ci/setup requirements-dev.txt

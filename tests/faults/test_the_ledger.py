@@ -16,7 +16,7 @@ JOBS = 500
 
 
 @pytest.mark.parametrize(
-    "kills", [pytest.param(6, id="6-kills"), pytest.param(40, id="40-kills", marks=pytest.mark.slow)]
+    "kills", [pytest.param(6, id="6-kills"), pytest.param(20, id="20-kills", marks=pytest.mark.slow)]
 )
 def test_no_job_is_lost_and_none_runs_more_often_than_its_leases_were(site: Site, kills: int) -> None:
     seed = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(10**6))
@@ -31,7 +31,7 @@ def test_no_job_is_lost_and_none_runs_more_often_than_its_leases_were(site: Site
     chance.shuffle(victims)
     for victim in victims:
         time.sleep(chance.uniform(0.05, 0.7))
-        huey = wait_for(lambda victim=victim: _with_living(victim, chance.sample(hueys, 2), site), 15)
+        huey = wait_for(lambda victim=victim: _with_living(victim, chance.sample(hueys, 2), site), 45)
         if victim == "supervisor":
             huey.process.kill()
             huey.process.wait()
@@ -39,7 +39,7 @@ def test_no_job_is_lost_and_none_runs_more_often_than_its_leases_were(site: Site
         else:
             os.kill(huey.child(victim), signal.SIGKILL)
         killed[victim] += 1
-    wait_for(lambda: site.states("work")["completed"] == JOBS, 60 + kills * 4, f"all completed in {site.folder}")
+    wait_for(lambda: site.states("work")["completed"] == JOBS, 120, f"all completed in {site.folder}")
 
     runs = Counter(line.job for line in site.ledger())
     lost = dict(site.rows("SELECT id, lost FROM jobs_job WHERE queue = 'work'"))
