@@ -11,11 +11,15 @@ def main() -> None:
     """Run the command that the arguments name."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.site")
     try:
+        from django.conf import settings
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
     except ImportError:
         sys.exit("Django is not installed in this Python; run `make run` once, then use .venv/bin/python manage.py")
     try:
+        # Django starts some of its commands without settings; here a wrong value stops them all.
+        if not any(word.startswith("--settings") for word in sys.argv):
+            len(settings.INSTALLED_APPS)
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         print(f"Wrong configuration: {error}", file=sys.stderr)

@@ -195,6 +195,12 @@ def test_wrong_setting_stops_the_start_with_one_sentence(variables, sentence):
     assert len(ended.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", ["migrate", "makemigrations", "shell", "run_huey", "jobs", "runserver"])
+def test_wrong_setting_stops_every_command(command):
+    ended = manage(command, DEBUG="maybe")
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (78, 1), ended.stderr
+
+
 def test_production_is_strict_and_development_is_not():
     line = "print(settings.DEBUG, settings.SECURE_SSL_REDIRECT, settings.SESSION_COOKIE_SECURE, settings.ALLOWED_HOSTS)"
     assert site(line, SECRET_KEY="x", ALLOWED_HOSTS="a.org").stdout.strip() == "False True True ['a.org']"
