@@ -60,7 +60,7 @@ def compose(message: EmailMessage) -> Composed:
 
 def site_url(path: str) -> str:
     """The whole address of a page of this site."""
-    return urljoin(getattr(settings, "SITE_URL", "http://localhost:8000"), path)
+    return urljoin(settings.SITE_URL, path)
 
 
 def unsubscribe_token(lead_id: UUID) -> str:

@@ -61,7 +61,7 @@ def main() -> int:
     if port is None:
         return 1
     _write_first_env()
-    env = _child_env()
+    env = _child_env(port)
     if subprocess.run(manage("migrate", "--no-input", "-v", "0"), cwd=BASE_DIR, env=env).returncode:
         return _sorry("The database could not be brought up to date; the lines above say why.")
     demo = _demo_data(env)
@@ -131,8 +131,13 @@ def _write_first_env() -> None:
     print("Wrote .env (DEBUG=true and a secret key of its own).")
 
 
-def _child_env() -> dict[str, str]:
-    return {**os.environ, "PYTHONUNBUFFERED": "1", "DJANGO_RUNSERVER_HIDE_WARNING": "true"}
+def _child_env(port: int) -> dict[str, str]:
+    return {
+        "SITE_URL": f"http://localhost:{port}",
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        "DJANGO_RUNSERVER_HIDE_WARNING": "true",
+    }
 
 
 def _demo_data(env: dict[str, str]) -> dict[str, Any] | None:

@@ -24,3 +24,4 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = "Esteira <no-reply@example.org>"
 globals().update(mail_settings({"BACKEND": "django.core.mail.backends.locmem.EmailBackend", "OPTIONS": {}}))
 CRM_WEBHOOK_URL = CRM_WEBHOOK_SECRET = ""
+SITE_URL = "http://localhost:8000"
