@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import logging
 import time
-import traceback as tracebacks
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -35,21 +35,23 @@ from ..conf import jobs_settings
 from ..context import RunningJob, working_on
 from ..errors import Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater
 from ..message import MessageError, encode_result
+from ..policy import ONE_YEAR
 from ..queue import Queue
 from ..task import Task
+from .error_text import line_of, secrets_of, trace_of
 
 logger = logging.getLogger("jobs.execution")
 
-#: Starts of one run after which a job that keeps asking for another is a dead letter (DESIGN G12).
+#: Starts of one run after which a job that did not end by itself is a dead letter (DESIGN G12).
 MAX_STARTS = 100
 #: Seconds until a job that no code here understands is due again (DESIGN G11).
 UNKNOWN_DELAY = 5.0
+#: Seconds until a job is due again whose COMMIT failed: a full disk is not empty a moment later.
+COMMIT_DELAY = 1.0
 #: Margin of the pace guard, in seconds, for the way from the last look at the clock to the task's first line.
 START_MARGIN = 0.005
 #: Seconds after which an atomic task on SQLite, which holds the only write lock, is warned about (DESIGN G3).
 LONG_WRITE_LOCK = 1.0
-MAX_ERROR = 2_000
-MAX_TRACEBACK = 32_000
 
 
 def execute(claimed: ClaimedJob, queue: Queue, worker_id: UUID) -> Settlement | None:
@@ -59,11 +61,17 @@ def execute(claimed: ClaimedJob, queue: Queue, worker_id: UUID) -> Settlement | 
     connections closed before and after.
     """
     _close_obsolete_connections()
+    callers = {connection.alias: len(connection.atomic_blocks) for connection in connections.all(initialized_only=True)}
+    execution = _Execution(claimed, queue, worker_id)
     try:
-        return contextvars.copy_context().run(_Execution(claimed, queue, worker_id).run)
+        settlement = contextvars.copy_context().run(execution.run)
     finally:
-        _clear_left_transactions(claimed)
+        _clear_left_transactions(claimed, callers)
         _close_obsolete_connections()
+    if execution.settled is not None:
+        announce(queue, execution.settled)
+        return None
+    return settlement
 
 
 def announce(queue: Queue, settlement: Settlement) -> None:
@@ -102,6 +110,7 @@ class _Execution:
         self.worker_id = worker_id
         self.started_at: datetime | None = None
         self.secrets: tuple[str, ...] = ()
+        self.settled: Settlement | None = None  # what an atomic task has settled itself
 
     def run(self) -> Settlement | None:
         try:
@@ -123,12 +132,15 @@ class _Execution:
             args, kwargs = task.signature.decode(claimed.message)
         except (MessageError, InvalidArguments) as error:
             return self._settlement(self._not_understood(str(error)))
-        self.secrets = _personal_texts(task, args, kwargs)
+        if claimed.starts >= MAX_STARTS:
+            text = f"started {MAX_STARTS} times without an end: interrupted, lost or cut off each time"
+            return self._settlement(Failed(text, attempted=False))
+        self.secrets = _secrets(task, args, kwargs)
         huey_task = task.task_class(args, kwargs, id=str(claimed.id), timeout=task.policy.timeout)
         try:
             self.queue._run_pre_execute(huey_task)
         except CancelExecution as error:
-            return self._settlement(GivenUp(f"refused by a pre_execute hook: {error}"))
+            return self._settlement(GivenUp(f"refused by a pre_execute hook: {self._line(error)}"))
         self.queue._emit(huey_signals.SIGNAL_EXECUTING, huey_task)
         if self._too_late_for_its_pace():
             return self._settlement(HandedBack("did not start within the pace guard"))
@@ -167,20 +179,29 @@ class _Execution:
                     raise LeaseLost(f"job {self.claimed.id} is no longer this worker's")
                 committing = True
         except LeaseLost:
+            if not self._has_ended():  # the task has deleted its own row, and that is rolled back now
+                raise
             logger.warning("lease_lost id=%s task=%s: rolled back", self.claimed.id, task.name)
             return None
         except DatabaseFailure as error:
-            if committing and not isinstance(error, IntegrityError):
-                # a COMMIT that raises is unknown, not failed: if it did commit, the fence refuses this hand-back
-                return self._settlement(HandedBack(f"the outcome of COMMIT is unknown: {_one_line(error)}", delay=0.0))
-            raise
+            if not committing or isinstance(error, IntegrityError):
+                raise
+            if not self._has_ended():
+                # a COMMIT that raises is unknown, not failed; should it have worked after all, the fence refuses this
+                return self._settlement(HandedBack(f"COMMIT failed: {self._line(error)}", delay=COMMIT_DELAY))
+            logger.exception("after_commit_failed id=%s task=%s", self.claimed.id, task.name)
+        except Exception:
+            # only a hook of on_commit() raises this late: the job has ended
+            if not (committing and self._has_ended()):
+                raise
+            logger.exception("after_commit_failed id=%s task=%s", self.claimed.id, task.name)
         self._warn_of_long_lock(task, time.monotonic() - began, alias)
+        self.settled = settlement
         self.queue._run_post_execute(huey_task, value, None)
-        announce(self.queue, settlement)
         return None
 
     def _failure(self, error: BaseException, attempts: int, backoff: Callable[[int], float]) -> Outcome:
-        text, trace = self._masked(_one_line(error)), self._masked(_trace(error))
+        text, trace = self._line(error), trace_of(error, self.secrets)
         if isinstance(error, Cancelled):
             return GivenUp(text)
         if isinstance(error, CancelExecution) and not error.retry:
@@ -213,13 +234,18 @@ class _Execution:
     def _still_mine(self) -> bool:
         return get_broker().holds(self.claimed.id, self.claimed.token)
 
+    def _has_ended(self) -> bool:
+        """Whether the job is surely not this worker's any more."""
+        try:
+            return not self._still_mine()
+        except DatabaseFailure:
+            return False
+
     def _settlement(self, outcome: Outcome) -> Settlement:
         return Settlement(self.claimed, outcome, self.started_at, clock.now())
 
-    def _masked(self, text: str) -> str:
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
+    def _line(self, error: BaseException) -> str:
+        return line_of(error, self.secrets)
 
     def _warn_of_long_lock(self, task: Task, seconds: float, alias: str) -> None:
         if seconds > LONG_WRITE_LOCK and connections[alias].vendor == "sqlite":
@@ -259,7 +285,12 @@ def _emit_huey_signal(queue: Queue, settlement: Settlement) -> None:
 def _send(signal: Any, queue: Queue, **values: Any) -> None:
     if not signal.receivers:
         return
-    for receiver, answer in signal.send_robust(sender=queue, **values):
+    try:
+        answers = signal.send_robust(sender=queue, **values)
+    except BaseException:  # Django lets SystemExit pass; a receiver must not end the worker's thread
+        logger.exception("signal_receiver_left signal=%r", signal)
+        return
+    for receiver, answer in answers:
         if isinstance(answer, Exception):
             logger.error("signal_receiver_failed receiver=%r", receiver, exc_info=answer)
 
@@ -271,31 +302,21 @@ def _seconds_run(settlement: Settlement) -> float:
 
 
 def _huey_delay(error: RetryTask) -> float:
-    return float(error.delay or 0.0)
+    """Huey's `eta` (naive: UTC, as its own default) or `delay`, within what `RetryLater` takes."""
+    if error.eta is not None:
+        eta = error.eta if error.eta.tzinfo else error.eta.replace(tzinfo=UTC)
+        seconds = (eta - clock.now()).total_seconds()
+    else:
+        delay = error.delay or 0.0
+        seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
+    return min(max(seconds, 0.0), ONE_YEAR)
 
 
-def _one_line(error: BaseException) -> str:
-    text = str(error).strip()
-    name = type(error).__name__
-    line = f"{name}: {text}" if text else name
-    return line if len(line) <= MAX_ERROR else f"{line[: MAX_ERROR - 3]}..."
-
-
-def _trace(error: BaseException) -> str:
-    text = "".join(tracebacks.format_exception(error))
-    if len(text) <= MAX_TRACEBACK:
-        return text
-    half = MAX_TRACEBACK // 2
-    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters left out ...]\n{text[-half:]}"
-
-
-def _personal_texts(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
+def _secrets(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
     if not task.personal:
         return ()
     bound = task.signature.signature.bind(*args, **kwargs).arguments
-    texts = {str(bound[name]) for name in task.personal if bound.get(name) is not None}
-    # the longest first, so that one value inside another leaves no rest; what is shorter would mask common letters
-    return tuple(sorted((text for text in texts if len(text) >= 3), key=len, reverse=True))
+    return secrets_of(bound[name] for name in task.personal if name in bound)
 
 
 def _close_obsolete_connections() -> None:
@@ -305,10 +326,15 @@ def _close_obsolete_connections() -> None:
             connection.close_if_unusable_or_obsolete()
 
 
-def _clear_left_transactions(claimed: ClaimedJob) -> None:
+def _clear_left_transactions(claimed: ClaimedJob, callers: Mapping[str, int]) -> None:
+    """Roll back what the task left open; `callers` are the atomic blocks that were open before it."""
     for connection in connections.all(initialized_only=True):
-        if connection.in_atomic_block or connection.connection is None or connection.get_autocommit():
-            continue
-        logger.error("transaction_left_open id=%s task=%s: rolled back", claimed.id, claimed.task)
-        connection.rollback()
-        connection.set_autocommit(True)
+        if len(connection.atomic_blocks) > callers.get(connection.alias, 0) == 0:
+            logger.error("transaction_left_open id=%s task=%s: rolled back", claimed.id, claimed.task)
+            connection.close()
+            with contextlib.suppress(DatabaseFailure):  # the next job tries again
+                connection.connect()
+        elif not (connection.in_atomic_block or connection.connection is None or connection.get_autocommit()):
+            logger.error("transaction_left_open id=%s task=%s: rolled back", claimed.id, claimed.task)
+            connection.rollback()
+            connection.set_autocommit(True)

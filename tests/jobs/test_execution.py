@@ -395,6 +395,9 @@ def test_a_commit_that_raises_is_unknown_and_the_job_runs_again(
 
     handle = create.enqueue()
     work(queue)
+    assert handle.state == "queued"
+    Job.objects.update(ready_at=clock.now())
+    work(queue)
     assert handle.state == "completed"
     assert len(runs) == 2
     assert Group.objects.count() == 1
