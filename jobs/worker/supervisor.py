@@ -202,7 +202,9 @@ class Supervisor:
             logger.error("child_cannot_start %s: waiting for a change of code", child)
             place.waits_for_change = True
         elif died or (child.draining_since is not None and not child.outdated):
-            place.failures = 1 if now - child.born >= STEADY_AFTER else place.failures + 1
+            # a child for one job was meant to die with it: only one that did not even start counts
+            steady = now - child.born >= STEADY_AFTER or (place.post.alone and child.ready)
+            place.failures = 1 if steady else place.failures + 1
             delay = min(2.0 ** (place.failures - 1), LONGEST_BACKOFF)
             place.start_at = now + delay
         else:

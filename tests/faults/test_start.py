@@ -79,6 +79,7 @@ def test_changed_code_restarts_the_children_and_not_the_supervisor(make_site: Ma
     assert huey.process.poll() is None
 
 
+@pytest.mark.slow
 def test_child_that_cannot_start_waits_for_the_next_change(make_site: MakeSite) -> None:
     site = make_site(FAULTS_DEBUG="1")
     (site.folder / "module.py").write_text("one = 1\n")

@@ -23,7 +23,9 @@ def test_no_job_is_lost_and_none_runs_more_often_than_its_leases_were(site: Site
     print(f"seed {seed}")
     chance = random.Random(seed)
     hueys = [site.run_huey("--queue", "work"), site.run_huey("--queue", "work")]
-    accepted = site.python(f"print(json.dumps([h.id.hex for h in nap.enqueue_many([0.15] * {JOBS})]))")
+    # long enough that there is work to lose until the last kill
+    seconds = 0.025 * kills
+    accepted = site.python(f"print(json.dumps([h.id.hex for h in nap.enqueue_many([{seconds}] * {JOBS})]))")
     assert len(set(accepted)) == JOBS
 
     killed = Counter[str]()
