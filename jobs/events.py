@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -53,7 +53,12 @@ class EventSignal(Signal, Generic[EventType]):
     """The Django signal of one event type."""
 
     def __init__(self, event_type: type[EventType]) -> None:
-        if not (isinstance(event_type, type) and issubclass(event_type, Event) and is_dataclass(event_type)):
+        # its own fields: those of `Event` are inherited also without the decorator
+        if not (
+            isinstance(event_type, type)
+            and issubclass(event_type, Event)
+            and "__dataclass_fields__" in vars(event_type)
+        ):
             raise InvalidEvent(
                 f"EventSignal({event_type!r}): expected a frozen dataclass that inherits from jobs.Event"
             )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import math
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
+from enum import Enum
 from typing import Any, NoReturn
 
 import msgspec
@@ -17,6 +19,8 @@ from .errors import InvalidArguments, InvalidTask
 #: Limits of DESIGN §9, in bytes of JSON.
 MAX_ARGUMENTS = 64 * 1024
 MAX_RESULT = 64 * 1024
+#: How deep lists and objects may stand in each other: every reader of JSON has such a limit, and some lie low.
+MAX_DEPTH = 100
 VERSION = 1
 #: Parameter names that Huey's own call syntax takes away from the task (Huey 3.5, `TaskWrapper.s`).
 RESERVED_PARAMETERS = frozenset(
@@ -28,6 +32,10 @@ _encoder = msgspec.json.Encoder(decimal_format="string")
 
 class MessageError(Exception):
     """A stored message cannot be read as arguments of the task as it is now."""
+
+
+class NotPlain(ValueError):
+    """A value that JSON cannot hold, whatever its type."""
 
 
 class Signature:
@@ -62,7 +70,7 @@ class Signature:
         positional, named = self._split(written)
         try:
             text = _encoder.encode({"v": VERSION, "args": positional, "kwargs": named})
-        except (TypeError, ValueError, OverflowError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise InvalidArguments(f"{self.name}: the arguments cannot be written as JSON: {error}") from None
         if len(text) > MAX_ARGUMENTS:
             raise InvalidArguments(
@@ -76,7 +84,7 @@ class Signature:
         try:
             content = msgspec.json.decode(text)
             version, args, kwargs = content["v"], content["args"], content["kwargs"]
-        except (msgspec.DecodeError, KeyError, TypeError) as error:
+        except (msgspec.DecodeError, KeyError, TypeError, RecursionError) as error:
             raise MessageError(f"unreadable message: {error}") from None
         if version != VERSION:
             raise MessageError(f"message version {version!r}; this code reads version {VERSION}")
@@ -127,7 +135,10 @@ class Signature:
         return self._write_one(name, value, annotation)
 
     def _write_one(self, name: str, value: Any, annotation: Any) -> Any:
-        value = _without_promises(value)
+        try:
+            value = _plain(value)
+        except (NotPlain, RecursionError) as error:
+            raise InvalidArguments(f"{self.name}: argument {name}: {error}") from None
         if annotation is Any or annotation is inspect.Parameter.empty:
             self._check_plain(name, value)
             return value
@@ -142,7 +153,7 @@ class Signature:
             raise InvalidArguments(
                 f"{self.name}: argument {name}={self._quoted(name, value)}: {self._masked(name, error)}"
             ) from None
-        except TypeError as error:
+        except (TypeError, RecursionError) as error:
             raise InvalidArguments(
                 f"{self.name}: argument {name}={self._quoted(name, value)} "
                 f"cannot travel as {_type_name(annotation)}: {error}"
@@ -162,7 +173,7 @@ class Signature:
         try:
             return msgspec.convert(value, annotation)
         except msgspec.ValidationError as error:
-            raise msgspec.ValidationError(f"{name}: {error}") from None
+            raise msgspec.ValidationError(f"{name}: {self._masked(name, error)}") from None
 
     def _quoted(self, name: str, value: Any) -> str:
         return "***" if name in self.personal else _short(value)
@@ -172,7 +183,8 @@ class Signature:
 
     def _refuse_models(self, name: str, value: Any) -> None:
         if isinstance(value, Model):
-            kind = type(value).__name__
+            # a lazy object (request.user) is called by the class that it stands for
+            kind = value.__class__.__name__
             raise InvalidArguments(
                 f"{self.name}: argument {name} is a {kind} instance; pass {kind.lower()}.id and load it in the task"
             )
@@ -185,8 +197,8 @@ class Signature:
 
     def _check_plain(self, name: str, value: Any) -> None:
         self._refuse_models(name, value)
-        if isinstance(value, float) and value - value != 0:
-            raise InvalidArguments(f"{self.name}: argument {name}={value!r}: JSON has no such number")
+        if isinstance(value, float) and not math.isfinite(value):  # of a dataclass
+            raise InvalidArguments(f"{self.name}: argument {name}: JSON has no number {value!r}")
         if isinstance(value, int) and not -(2**63) <= value < 2**64:
             raise InvalidArguments(
                 f"{self.name}: argument {name}={self._quoted(name, value)}: a whole number of over 64 bits"
@@ -219,8 +231,8 @@ def encode_result(name: str, value: Any) -> str | None:
     if value is None:
         return None
     try:
-        text = _encoder.encode(_without_promises(value))
-    except (TypeError, ValueError, OverflowError) as error:
+        text = _encoder.encode(_plain(value))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidArguments(f"{name} returned {_short(value)}, which cannot be written as JSON: {error}") from None
     if len(text) > MAX_RESULT:
         raise InvalidArguments(
@@ -234,18 +246,28 @@ def decode_result(text: str | None) -> Any:
     return None if text is None else msgspec.json.decode(text)
 
 
-def _without_promises(value: Any) -> Any:
-    if isinstance(value, Promise):
-        return str(value)
+def _plain(value: Any, depth: int = 0) -> Any:
+    """The value with Django's lazy and safe texts as what they say; raises `NotPlain`."""
+    if isinstance(value, Promise) or (
+        isinstance(value, str) and type(value) is not str and not isinstance(value, Enum)
+    ):
+        return str.__str__(value) if isinstance(value, str) else str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise NotPlain(f"JSON has no number {value!r}")
+    if depth > MAX_DEPTH:
+        raise NotPlain(f"lists and objects stand over {MAX_DEPTH} deep in each other")
     if type(value) is dict:
-        return {key: _without_promises(item) for key, item in value.items()}
+        return {_plain(key, depth): _plain(item, depth + 1) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return [_without_promises(item) for item in value]
+        return [_plain(item, depth + 1) for item in value]
     return value
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception as error:  # a value that cannot even be shown must not hide what is wrong with it
+        text = f"<{type(value).__name__} without repr: {type(error).__name__}>"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

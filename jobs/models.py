@@ -113,12 +113,22 @@ class Job(models.Model):
     @property
     def args(self) -> list[Any]:
         """The positional arguments as stored (JSON values)."""
-        return list(json.loads(self.message).get("args", []))
+        args = self._content().get("args")
+        return args if isinstance(args, list) else []
 
     @property
     def kwargs(self) -> dict[str, Any]:
         """The named arguments as stored (JSON values)."""
-        return dict(json.loads(self.message).get("kwargs", {}))
+        kwargs = self._content().get("kwargs")
+        return kwargs if isinstance(kwargs, dict) else {}
+
+    def _content(self) -> dict[str, Any]:
+        """The message; empty if it cannot be read: people must be able to open such a dead letter."""
+        try:
+            content = json.loads(self.message)
+        except (ValueError, RecursionError):
+            return {}
+        return content if isinstance(content, dict) else {}
 
     def shown_state(self, now: datetime | None = None) -> str:
         """What a person reads for this state at `now` (default: this moment)."""

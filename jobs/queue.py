@@ -172,10 +172,6 @@ class Queue(Huey):
 
         def decorate(func: Callable[..., Any]) -> Task:
             task = Task(self, func.func if isinstance(func, Task) else func, **options)
-            for name in (task.name, *task.aliases):
-                if self.find_task(name) is not None:
-                    task.unregister()
-                    raise InvalidTask(f"queue {self.name}: the task name {name!r} is taken; give another name=")
             if issubclass(task.task_class, PeriodicTask):
                 _check_takes_nothing(task)
             self.tasks[task.name] = task

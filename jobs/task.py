@@ -26,7 +26,9 @@ from .policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR, Backoff
 if TYPE_CHECKING:
     from .queue import Queue
 
-MAX_KEY = 200
+#: Lengths of the columns that hold them.
+MAX_NAME, MAX_KEY = 200, 200
+MAX_ABOUT = (100, 64)
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,20 @@ class Task(TaskWrapper):
         context: bool = False,
         **settings: Any,
     ) -> None:
+        aliases = aliases if isinstance(aliases, str) else tuple(aliases)
         if not inspect.isfunction(func):
             raise InvalidTask(f"{func!r} is not a plain function: write @{queue.name}.task() above a module's function")
         if inspect.iscoroutinefunction(func):
             raise InvalidTask(f"{func.__qualname__} is async: wrap it with asyncio.run() in a plain function")
-        stable_name = name or task_name(func)
+        if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
+            raise InvalidTask(f"{func.__qualname__} is a generator: a task does its work in one call, without yield")
+        if isinstance(aliases, str) or isinstance(personal, str):
+            raise InvalidTask(f"task {func.__qualname__}: aliases= and personal= take several texts: write ('one',)")
+        stable_name = task_name(func) if name is None else name
+        for each in (stable_name, *aliases):
+            _check_name(queue, each)
         self.signature = Signature(func, stable_name, context=context)
-        self.aliases = tuple(aliases)
+        self.aliases = aliases
         self.atomic = atomic
         self.personal = frozenset(personal)
         self.policy = queue.policy_of_task(attempts, backoff, timeout, priority)
@@ -236,15 +245,26 @@ def task_name(func: Callable[..., Any]) -> str:
     return f"{func.__module__}.{func.__name__}"
 
 
+def _check_name(queue: Queue, name: Any) -> None:
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not name.isprintable() or name != name.strip():
+        raise InvalidTask(f"queue {queue.name}: the task name {name!r}: expected a text of 1 to {MAX_NAME} characters")
+    if queue.find_task(name) is not None:
+        raise InvalidTask(f"queue {queue.name}: the task name {name!r} is taken; give another name=")
+
+
 def object_reference(about: models.Model | tuple[str, str]) -> tuple[str, str]:
     """(model label, primary key) of a saved object; raises `InvalidOption`."""
     if isinstance(about, models.Model):
         if about.pk is None:
             raise InvalidOption(f"about={about!r}: save the object first, it has no primary key yet")
-        return about._meta.label_lower, str(about.pk)
-    if isinstance(about, tuple) and len(about) == 2 and all(isinstance(part, str) and part for part in about):
-        return about
-    raise InvalidOption(f"about={about!r}: expected a saved model instance, or (model label, primary key)")
+        about = (about._meta.label_lower, str(about.pk))
+    if not (isinstance(about, tuple) and len(about) == 2 and all(isinstance(part, str) and part for part in about)):
+        raise InvalidOption(f"about={about!r}: expected a saved model instance, or (model label, primary key)")
+    if any(not _fits(part, most) for part, most in zip(about, MAX_ABOUT, strict=True)):
+        raise InvalidOption(
+            f"about={about!r}: expected at most {MAX_ABOUT[0]} characters of label and {MAX_ABOUT[1]} of primary key"
+        )
+    return about
 
 
 def _call(one: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
@@ -266,9 +286,14 @@ def _checked_priority(priority: Any) -> int:
 
 
 def _checked_key(key: Any) -> str:
-    if not isinstance(key, str) or not key or len(key) > MAX_KEY:
+    if not isinstance(key, str) or not key or not _fits(key, MAX_KEY):
         raise InvalidOption(f"key={key!r}: expected a text of 1 to {MAX_KEY} characters")
     return key
+
+
+def _fits(text: str, most: int) -> bool:
+    """Whether every database takes the text: none takes lone surrogates, PostgreSQL takes no NUL."""
+    return len(text) <= most and "\0" not in text and not any("\ud800" <= one <= "\udfff" for one in text)
 
 
 def _seconds(name: str, value: Any, *, allow_zero: bool) -> float:

@@ -110,3 +110,11 @@ def test_after_the_announcement_jobs_carry_no_event(opened: EventSignal[DoorOpen
         opened.announce(DoorOpened(door_id=7))
         ring.enqueue(1)
     assert Job.objects.get().event == ""
+
+
+def test_an_event_without_the_dataclass_decorator_is_refused() -> None:
+    class Forgotten(Event):
+        door_id: int
+
+    with pytest.raises(InvalidEvent, match="frozen dataclass"):
+        EventSignal(Forgotten)

@@ -11,12 +11,14 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.errors import InvalidArguments
 from jobs.message import MAX_ARGUMENTS, MessageError, Signature, encode_result
+from jobs.models import Job
 
 
 @dataclass(frozen=True)
@@ -180,3 +182,76 @@ def test_any_json_passes_through_args_and_kwargs_unchanged(args: list[Any], kwar
 def test_a_result_above_64_kib_is_refused() -> None:
     with pytest.raises(InvalidArguments, match="store it and return its id"):
         encode_result("test.task", "x" * 70_000)
+
+
+def nested(depth: int) -> list[Any]:
+    """Lists in each other."""
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def plain(value: Any) -> None: ...
+
+
+def typed(value: list[Any]) -> None: ...
+
+
+@pytest.mark.parametrize("func", [plain, typed])
+@pytest.mark.parametrize("depth", [101, 900, 5_000])
+def test_what_is_nested_too_deep_for_readers_of_json_is_refused(func: Any, depth: int) -> None:
+    with pytest.raises(InvalidArguments, match="100 deep"):
+        Signature(func, "test.task").encode((nested(depth),), {})
+    with pytest.raises(InvalidArguments, match="100 deep"):
+        encode_result("test.task", nested(depth))
+
+
+def test_what_is_nested_as_deep_as_allowed_passes() -> None:
+    signature = Signature(plain, "test.task")
+    assert signature.decode(signature.encode((nested(100),), {}))[0] == (nested(100),)
+
+
+def test_djangos_safe_text_travels_as_text() -> None:
+    signature = Signature(plain, "test.task")
+    text = signature.encode(({mark_safe("name"): mark_safe("<b>")},), {})
+    assert signature.decode(text)[0] == ({"name": "<b>"},)
+    assert encode_result("test.task", [mark_safe("<b>")]) == '["<b>"]'
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_json_does_not_have_is_refused_and_not_lost(number: float) -> None:
+    with pytest.raises(InvalidArguments, match="JSON has no number"):
+        Signature(plain, "test.task").encode(({"a": [number]},), {})
+    with pytest.raises(InvalidArguments, match="JSON has no number"):
+        encode_result("test.task", {"a": [number]})
+
+
+def test_a_value_without_repr_is_refused_like_any_other() -> None:
+    class Mute:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    with pytest.raises(InvalidArguments, match="Mute without repr"):
+        Signature(plain, "test.task").encode((Mute(),), {})
+    with pytest.raises(InvalidArguments, match="Mute without repr"):
+        encode_result("test.task", Mute())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rubbish",
+        "null",
+        "[1]",
+        '{"v":1,"args":5,"kwargs":{}}',
+        '{"v":1,"args":[],"kwargs":[1]}',
+        "[" * 10_000,
+        '{"v":0}',
+    ],
+)
+def test_a_message_that_cannot_be_read_is_an_error_of_its_own_and_opens_all_the_same(text: str) -> None:
+    with pytest.raises(MessageError):
+        Signature(plain, "test.task").decode(text)
+    job = Job(message=text)
+    assert (job.args, job.kwargs) == ([], {})

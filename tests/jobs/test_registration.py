@@ -95,3 +95,38 @@ def test_a_task_of_an_installed_app_is_named_after_the_app() -> None:
 
     fake.__module__ = "emails.tasks"
     assert task_name(fake) == "emails.fake"
+
+
+def test_a_generator_is_refused(queue: Queue) -> None:
+    def parts() -> object:
+        yield 1
+
+    with pytest.raises(InvalidTask, match="generator"):
+        queue.task()(parts)
+
+
+@pytest.mark.parametrize("option", ["aliases", "personal"])
+def test_one_text_where_several_belong_is_refused(queue: Queue, option: str) -> None:
+    with pytest.raises(InvalidTask, match=r"write \('one',\)"):
+
+        @queue.task(**{option: "text"})
+        def send(text: str) -> None: ...
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\0b", "a\nb", "x" * 201, 5])
+def test_a_name_that_cannot_be_kept_is_refused(queue: Queue, name: object) -> None:
+    with pytest.raises(InvalidTask, match="1 to 200 characters"):
+        queue.task(name=name)(lambda: None)
+    with pytest.raises(InvalidTask, match="1 to 200 characters"):
+        queue.task(name="fine", aliases=(name,))(lambda: None)
+
+
+def test_a_refused_registration_leaves_nothing_behind(queue: Queue) -> None:
+    @queue.task(name="mail.send")
+    def first() -> None: ...
+
+    for options in ({"name": "mail.send"}, {"name": "mail.other", "aliases": ("mail.send",)}):
+        with pytest.raises(InvalidTask, match="taken"):
+            queue.task(**options)(lambda: None)
+    queue.task(name="mail.other")(lambda: None)
+    assert sorted(queue.tasks) == ["mail.other", "mail.send"]
