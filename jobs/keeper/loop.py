@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from django.db import connections
 
 from .. import clock
+from ..connections import close_obsolete_connections
 from . import prune, reap, relay, tick, upkeep
 
 logger = logging.getLogger("jobs.keeper")
@@ -58,7 +59,7 @@ def keep(stop: threading.Event, todo: list[Duty] | None = None) -> None:
 
 
 def _run(duty: Duty) -> None:
-    _close_obsolete_connections()
+    close_obsolete_connections()
     try:
         duty.run()
     except Exception as error:
@@ -78,9 +79,3 @@ def _run(duty: Duty) -> None:
             logger.info("duty_works_again duty=%s failures=%d", duty.name, duty.failures)
         duty.failures, pause = 0, duty.interval
     duty.due_at = clock.monotonic() + pause
-
-
-def _close_obsolete_connections() -> None:
-    for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:
-            connection.close_if_unusable_or_obsolete()

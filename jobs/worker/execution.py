@@ -32,6 +32,7 @@ from ..broker.records import (
     Settlement,
 )
 from ..conf import jobs_settings
+from ..connections import close_obsolete_connections
 from ..context import RunningJob, working_on
 from ..errors import Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater
 from ..message import MessageError, encode_result
@@ -60,14 +61,14 @@ def execute(claimed: ClaimedJob, queue: Queue, worker_id: UUID) -> Settlement | 
     The job runs in a copied context, so that language and time zone cannot leak, with the caller's obsolete database
     connections closed before and after.
     """
-    _close_obsolete_connections()
+    close_obsolete_connections()
     callers = {connection.alias: len(connection.atomic_blocks) for connection in connections.all(initialized_only=True)}
     execution = _Execution(claimed, queue, worker_id)
     try:
         settlement = contextvars.copy_context().run(execution.run)
     finally:
         _clear_left_transactions(claimed, callers)
-        _close_obsolete_connections()
+        close_obsolete_connections()
     if execution.settled is not None:
         announce(queue, execution.settled)
         return None
@@ -317,13 +318,6 @@ def _secrets(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple
         return ()
     bound = task.signature.signature.bind(*args, **kwargs).arguments
     return secrets_of(bound[name] for name in task.personal if name in bound)
-
-
-def _close_obsolete_connections() -> None:
-    for connection in connections.all(initialized_only=True):
-        # inside a caller's transaction (tests that run jobs inline) the connection is the caller's
-        if not connection.in_atomic_block:
-            connection.close_if_unusable_or_obsolete()
 
 
 def _clear_left_transactions(claimed: ClaimedJob, callers: Mapping[str, int]) -> None:

@@ -8,6 +8,9 @@ from django.db import OperationalError
 
 from jobs.keeper.loop import Duty, duties, keep
 
+# the loop looks after the connections that other tests left open
+pytestmark = pytest.mark.django_db(databases=["default", "other"])
+
 
 def test_each_duty_runs_at_its_own_interval() -> None:
     stop, runs = threading.Event(), {"fast": 0, "slow": 0}
