@@ -98,3 +98,15 @@ def test_pace_and_global_concurrency_hold_together(hands, broker, bench):
     assert hands.claim(9, policy=policy) == []
     bench.advance(10 + 2 * PACE_GUARD)
     assert len(hands.claim(9, policy=policy)) == 1
+
+
+def test_a_clock_set_back_blocks_a_limited_queue_for_one_window_and_not_for_ever(hands, broker, bench):
+    broker.push([hands.new_job() for _ in range(6)])
+    bench.advance(3600)
+    assert len(hands.claim(3, policy=PACED)) == 3
+    bench.advance(-3590)
+    assert hands.claim(10, policy=PACED) == []
+    bench.advance(9)
+    assert hands.claim(10, policy=PACED) == []
+    bench.advance(1 + 2 * PACE_GUARD)
+    assert len(hands.claim(10, policy=PACED)) == 3

@@ -19,11 +19,15 @@ from .connection import Trip
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many jobs the queue may start now, and for how long not one more. `grants`: [moment, number] pairs."""
+    """How many jobs the queue may start now, and for how long not one more. `grants`: [moment, number] pairs.
+
+    `clock_set_back`: some of them lay in the future and stand at this moment now, which has to be written down.
+    """
 
     slots: int
     wait: float | None = None
     grants: Sequence[tuple[float, int]] = ()
+    clock_set_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ def look(trip: Trip, policy: QueuePolicy, alone: bool) -> tuple[bool, float | No
     if not due:
         return False, wait
     room = _room(trip, policy)
-    return room.slots > 0, room.wait
+    return room.slots > 0 or room.clock_set_back, room.wait
 
 
 def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: bool) -> Claim:
@@ -49,7 +53,7 @@ def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: boo
     room = _room(trip, policy)
     slots = min(wanted, room.slots)
     if slots <= 0:
-        return Claim(wait=room.wait)
+        return Claim(wait=room.wait, grants=room.grants if room.clock_set_back else None)
     for (queue,) in trip.run("expire_jobs", now=text_of(trip.now)):
         trip.count(queue, expired=1)
     due, wait = _heads(trip, policy.name, alone)
@@ -63,14 +67,14 @@ def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: boo
         wait = _heads(trip, policy.name, alone)[1] if due else wait
     else:
         wait = 0.0 if slots == wanted else _pace_wait(policy, [*room.grants, (_seconds(trip.now), slots)], trip.now)
-    return Claim(tuple(jobs), wait, room.grants if policy.rate_limit and jobs else None)
+    return Claim(tuple(jobs), wait, room.grants if (policy.rate_limit and jobs) or room.clock_set_back else None)
 
 
 def save_grants(trip: Trip, queue: str, claimed: Claim) -> None:
     """Write down that slots were taken, at the latest moment before the commit: starts can only come after it."""
     if claimed.grants is not None:
-        grants = [*claimed.grants, (_seconds(clock.now()), len(claimed.jobs))]
-        trip.run("save_grants", queue=queue, grants=json.dumps(grants))
+        new = [(_seconds(clock.now()), len(claimed.jobs))] if claimed.jobs else []
+        trip.run("save_grants", queue=queue, grants=json.dumps([*claimed.grants, *new]))
 
 
 def _heads(trip: Trip, queue: str, alone: bool) -> tuple[list[int], float | None]:
@@ -96,18 +100,21 @@ def _room(trip: Trip, policy: QueuePolicy) -> Room:
     if wait_until is not None and moment_of(wait_until) > trip.now:
         return Room(0, (moment_of(wait_until) - trip.now).total_seconds())
     slots: int | None = None
+    clock_set_back = False
     grants: list[tuple[float, int]] = []
     if policy.rate_limit is not None:
         now, window = _seconds(trip.now), policy.rate_limit.per + PACE_GUARD
+        recent = [(at, number) for at, number in json.loads(stored) if at > now - window]
         # a grant from the future (the clock was set back) counts as made now, else it would block for as long
-        grants = [(min(at, now), number) for at, number in json.loads(stored) if at > now - window]
+        grants = [(min(at, now), number) for at, number in recent]
+        clock_set_back = any(at > now + PACE_GUARD for at, _ in recent)
         slots = policy.rate_limit.limit - sum(number for _, number in grants)
         if slots <= 0:
-            return Room(0, _pace_wait(policy, grants, trip.now), grants)
+            return Room(0, _pace_wait(policy, grants, trip.now), grants, clock_set_back)
     if policy.global_concurrency is not None:
         free = policy.global_concurrency - trip.run("count_active", queue=policy.name)[0][0]
         slots = free if slots is None else min(slots, free)
-    return Room(max(0, slots) if slots is not None else 1_000_000, None, grants)
+    return Room(max(0, slots) if slots is not None else 1_000_000, None, grants, clock_set_back)
 
 
 def _pace_wait(policy: QueuePolicy, grants: Sequence[tuple[float, int]], now: datetime) -> float | None:
