@@ -96,6 +96,15 @@ class Cursor(Protocol):
         """The rows of the last statement."""
 
 
+def block(connection: BaseDatabaseWrapper) -> transaction.Atomic:
+    """A transaction, or part of the caller's.
+
+    Without a savepoint where autocommit is off: SQLite would take its release for the caller's COMMIT.
+    """
+    savepoint = connection.in_atomic_block and connection.commit_on_exit
+    return transaction.atomic(using=connection.alias, savepoint=savepoint)
+
+
 def insert_rows(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob], state: State) -> list[datetime]:
     """Insert new jobs in `state` (pending or queued), all or none; returns when each is due.
 
@@ -104,8 +113,7 @@ def insert_rows(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob], state: 
     check_move(None, state)
     now = clock.now()
     rows = [job_values(job, state, now) for job in jobs]
-    # no savepoint: with autocommit off SQLite would take its release for the caller's COMMIT
-    with transaction.atomic(using=connection.alias, savepoint=False), connection.cursor() as cursor:
+    with block(connection), connection.cursor() as cursor:
         cursor.executemany(_INSERT_JOB[connection.vendor], rows)
     return [ready_at(job, now) for job in jobs]
 
@@ -144,7 +152,7 @@ def end_pending(connection: BaseDatabaseWrapper, job_id: UUID, run: int, state: 
         "now": text_of(now),
         "reason": reason[:MAX_REASON],
     }
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+    with block(connection), connection.cursor() as cursor:
         cursor.execute(_END_PENDING[connection.vendor], params)
         ended = cursor.fetchall()
         # a refused retry stays the dead letter that was counted when its last run failed
@@ -155,7 +163,7 @@ def end_pending(connection: BaseDatabaseWrapper, job_id: UUID, run: int, state: 
 
 def start_next_run(connection: BaseDatabaseWrapper, job_id: UUID) -> int | None:
     """Make a dead letter pending again, as its next run with fresh counters; returns the run, None if it is none."""
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+    with block(connection), connection.cursor() as cursor:
         cursor.execute(_START_NEXT_RUN[connection.vendor], {"id": job_id.hex, "now": text_of(clock.now())})
         moved = cursor.fetchall()
     return moved[0][0] if moved else None

@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
 
-from jobs import JobHandle, Queue, accept, clock
+from jobs import JobHandle, Queue, accept, clock, operations
 from jobs.errors import InvalidArguments, InvalidOption, ResultTimeout, UnknownJob, WrongDatabase
 from jobs.models import Job
 from jobs.task import Task
@@ -104,6 +104,20 @@ def test_with_autocommit_off_the_job_commits_with_the_caller(note: Task) -> None
     assert (plain.state, keyed.state) == ("queued", "pending")
     assert accept.push_pending([keyed.id]) == 1
     assert keyed.state == "queued"
+
+
+def test_with_autocommit_off_what_people_ask_for_rolls_back_with_the_caller(note: Task) -> None:
+    waiting, dead = note.enqueue("a"), note.using(delay=60).enqueue("b")
+    Job.objects.filter(pk=dead.id).update(state="failed")
+    connection.set_autocommit(False)
+    try:
+        assert waiting.cancel() == "cancelled"
+        operations.retry(dead.id)
+        assert (waiting.state, dead.state) == ("cancelled", "pending")
+        connection.rollback()
+    finally:
+        connection.set_autocommit(True)
+    assert (waiting.state, dead.state) == ("queued", "failed")
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])

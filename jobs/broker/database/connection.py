@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ... import clock, rows
@@ -112,7 +112,7 @@ class JobsDatabase:
     @contextmanager
     def write_synced(self) -> Iterator[Trip]:
         """A transaction of what people ask for, on Django's connection: part of the caller's, if there is one."""
-        with transaction.atomic(using=self._alias), self.django.cursor() as cursor:
+        with rows.block(self.django), self.django.cursor() as cursor:
             trip = Trip(cursor, self.django.vendor)
             yield trip
             trip.write_counts()
