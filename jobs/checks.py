@@ -33,6 +33,10 @@ def check_jobs(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
         get_broker()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="jobs.E001")]
+    return [*_check_task_names(), *_check_database()]
+
+
+def _check_database() -> list[CheckMessage]:
     if connections[jobs_settings().database].vendor != "sqlite":
         return []
     return [*_check_sqlite_version(), *_check_file_system(), *_check_transaction_mode()]
@@ -53,6 +57,21 @@ def network_file_system(path: Path, mounts: str) -> str:
         if inside and len(mount) >= len(best):
             best, kind = mount, rest.split()[0]
     return kind if NETWORK_FILE_SYSTEMS.match(kind) else ""
+
+
+def _check_task_names() -> Iterable[CheckMessage]:
+    homes: dict[str, list[str]] = {}
+    for queue in queues().values():
+        for task in queue.tasks.values():
+            for name in (task.name, *task.aliases):
+                homes.setdefault(name, []).append(queue.name)
+    for name, names in homes.items():
+        if len(names) > 1:
+            yield Warning(
+                f"the task name {name!r} is taken on several queues ({', '.join(names)}): the command line finds only "
+                "the first, and schedules of one name tick only once; give one of them another name=",
+                id="jobs.W002",
+            )
 
 
 def _check_sqlite_version() -> Iterable[CheckMessage]:

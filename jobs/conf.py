@@ -34,6 +34,10 @@ class JobsSettings:
     allow_network_file_system: bool = False
 
     def __post_init__(self) -> None:
+        for name, field in self.__dataclass_fields__.items():
+            kind, value = type(field.default), getattr(self, name)
+            if kind in (str, bool) and not isinstance(value, kind):
+                raise ImproperlyConfigured(f"JOBS[{name.upper()!r}]={value!r}: expected a {kind.__name__}")
         for name, lowest in (("lease", 1), ("grace", 0), ("unknown_grace", 0)):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not lowest <= value <= 86_400:
@@ -53,7 +57,9 @@ class JobsSettings:
 @cache
 def jobs_settings() -> JobsSettings:
     """The engine's settings; raises `ImproperlyConfigured` and names the wrong value."""
-    given: dict[str, Any] = dict(getattr(settings, "JOBS", {}))
+    given: dict[str, Any] = getattr(settings, "JOBS", {})
+    if not isinstance(given, dict):
+        raise ImproperlyConfigured(f"JOBS={given!r}: expected a dict of settings")
     known = {name.upper(): name for name in JobsSettings.__dataclass_fields__}
     for name in given:
         if name not in known:
