@@ -13,6 +13,12 @@ from tests.contract.hands import Hands
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def _a_new_keeper(monkeypatch):
+    monkeypatch.setattr(reap, "_reaped_at", None)
+    monkeypatch.setattr(reap, "_patient_until", 0.0)
+
+
 def test_the_duty_gives_back_and_says_so(monkeypatch, caplog):
     hands = Hands(get_broker(), lease=10)
     lost, _ = hands.push(), hands.push(delay=60, expires_in=5)
@@ -29,3 +35,22 @@ def test_the_duty_is_silent_when_there_is_nothing(caplog):
     with caplog.at_level(logging.DEBUG, "jobs.keeper"):
         assert reap.run() == 0
     assert caplog.text == ""
+
+
+def test_after_a_pause_in_which_nobody_could_renew_the_silent_get_one_more_term(monkeypatch, caplog):
+    hands = Hands(get_broker(), lease=30)
+    hands.push()
+    hands.claim_one()
+    ahead, now, monotonic = [0.0], clock.now, clock.monotonic
+    monkeypatch.setattr(clock, "now", lambda: now() + timedelta(seconds=ahead[0]))
+    monkeypatch.setattr(clock, "monotonic", lambda: monotonic() + ahead[0])
+    reap.run()
+    ahead[0] = 45
+    assert reap.run() == 0
+    assert "reaper_paused" in caplog.text
+    ahead[0] = 47
+    assert reap.run() == 0
+    moved = []
+    for ahead[0] in range(50, 80, 3):
+        moved.append(reap.run())
+    assert (sum(moved), moved[0]) == (1, 0)
