@@ -101,6 +101,14 @@ class Both:
         with pytest.raises(ValueError, match="aware datetime"):
             run_jobs(until=datetime(2026, 1, 1))  # noqa: DTZ001
 
+    def test_a_job_that_meets_a_database_error_fails_and_the_test_goes_on(self) -> None:
+        Group.objects.create(name="greeted Ada 1")
+        handle = greet.enqueue("Ada")
+        run_jobs()
+        assert handle.job.shown_state() == "retrying"
+        assert "IntegrityError" in handle.error
+        assert Group.objects.count() == 1
+
     def test_jobs_that_enqueue_each_other_for_ever_are_an_error(self) -> None:
         endless.enqueue()
         with pytest.raises(AssertionError, match="for ever"):
