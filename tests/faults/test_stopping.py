@@ -14,9 +14,9 @@ MakeSite = Callable[..., Site]
 
 def test_stop_finishes_what_runs_and_exits_with_0(site: Site) -> None:
     huey = site.run_huey("--queue", "work")
-    job = site.enqueue("nap.enqueue(1.5)")
+    job = site.enqueue("nap.enqueue(4.0)")
     wait_for(lambda: site.starts(job))
-    later = site.enqueue("nap.using(delay=0.7).enqueue()")
+    later = site.enqueue("nap.using(delay=3).enqueue()")
 
     assert huey.stop(signal.SIGINT) == 0
     assert site.job(job)["state"] == "completed"
