@@ -5,7 +5,7 @@ import os
 from django.core.exceptions import ImproperlyConfigured
 
 from .base import *  # noqa: F403
-from .base import BASE_DIR
+from .base import BASE_DIR, LANGUAGES
 from .env import Environment, mail_settings
 
 env = Environment.of_site(os.environ, BASE_DIR)
@@ -24,6 +24,8 @@ CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 SITE_URL = env.web_address("SITE_URL") or (
     "http://localhost:8000" if DEBUG or not ALLOWED_HOSTS else f"https://{ALLOWED_HOSTS[0].lstrip('.')}"
 )
+#: For commands, and for readers whose browser names no language that the site speaks.
+LANGUAGE_CODE = env.choice("LANGUAGE_CODE", tuple(code.upper() for code, _name in LANGUAGES), "EN").lower()
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SECURE_SSL_REDIRECT = env.boolean("SECURE_SSL_REDIRECT", not DEBUG)
 SECURE_HSTS_SECONDS = env.integer("SECURE_HSTS_SECONDS", 0 if DEBUG else 31_536_000)

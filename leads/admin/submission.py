@@ -58,7 +58,7 @@ class SubmissionAdmin(ReadOnlyScopedAdmin):
     @admin.display(description=gettext_lazy("Problem"))
     def problem_shown(self, submission: Submission) -> str:
         """What went wrong, in short."""
-        return submission.problem[:100] or ", ".join(name or "body" for name in submission.errors)
+        return submission.problem[:100] or ", ".join(name or _("body") for name in submission.errors)
 
     def has_process_permission(self, request: HttpRequest) -> bool:
         """To process again is a permission of its own."""

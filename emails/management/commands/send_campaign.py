@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
 
 from emails.models import Campaign
 from emails.services import send_campaign
@@ -26,12 +27,14 @@ class Command(BaseCommand):
         """Begin, and name the job."""
         campaign = Campaign.objects.filter(pk=options["campaign"]).first()
         if campaign is None:
-            raise CommandError(f"there is no campaign {options['campaign']}", returncode=1)
+            raise CommandError(_("there is no campaign %(id)s") % {"id": options["campaign"]}, returncode=1)
         handle = send_campaign(campaign.id)
         if handle is None:
             campaign.refresh_from_db()
-            raise CommandError(f"campaign {campaign.id} was begun before: it is {campaign.state}", returncode=1)
+            text = _("campaign %(id)s was begun before: it is %(state)s")
+            raise CommandError(text % {"id": campaign.id, "state": campaign.get_state_display()}, returncode=1)
         if options["json"]:
             self.stdout.write(json.dumps({"campaign": str(campaign.id), "job": str(handle.id)}))
         else:
-            self.stdout.write(f"campaign {campaign.name!r} is being sent; its first job is {handle.id}")
+            text = _("campaign '%(name)s' is being sent; its first job is %(job)s")
+            self.stdout.write(text % {"name": campaign.name, "job": handle.id})

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.utils.translation import gettext as _
 
 from jobs.events import EventRow, event_map
 
@@ -26,20 +27,20 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps([_document(row) for row in rows], indent=2))
             return
         if not rows:
-            self.stdout.write("no event is defined")
+            self.stdout.write(_("no event is defined"))
         last = ""
         for row in rows:
             if row.event.__name__ != last:
                 last = row.event.__name__
                 self.stdout.write(last)
             if row.receiver is None:
-                self.stdout.write("  nobody listens")
+                self.stdout.write("  " + _("nobody listens"))
                 continue
             self.stdout.write(f"  -> {_name(row)}")
             for task in row.starts:
                 self.stdout.write(f"       -> {task.name} ({task.queue.name})")
             if not row.starts:
-                self.stdout.write("       starts nothing")
+                self.stdout.write("       " + _("starts nothing"))
 
 
 def _document(row: EventRow) -> dict[str, Any]:

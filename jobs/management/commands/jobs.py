@@ -14,14 +14,25 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseFailure
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext, pgettext_lazy
 
 from jobs import lookup, operations, verdict
 from jobs.errors import JobsError
-from jobs.models import Attempt, Job
+from jobs.models import Attempt, AttemptOutcome, Job
 from jobs.queue import find_queue, find_task
 from jobs.states import State
 
 MOST_LISTED = 10_000
+#: What the text output says of what was done; the JSON has the keys.
+DONE = {
+    "retried": pgettext_lazy("done", "retried"),
+    "cancelled": pgettext_lazy("done", "cancelled"),
+    "asked to cancel": pgettext_lazy("done", "asked to cancel"),
+    "promoted": pgettext_lazy("done", "promoted"),
+    "paused": pgettext_lazy("done", "paused"),
+    "resumed": pgettext_lazy("done", "resumed"),
+}
 
 
 class Command(BaseCommand):
@@ -81,7 +92,8 @@ class Command(BaseCommand):
                 self._print_json({"error": str(error)})
             raise CommandError(str(error), returncode=1) from error
         except DatabaseFailure as error:
-            text = f"the jobs' database did not answer ({error}); if it is new, run `manage.py migrate`"
+            text = _("the jobs' database did not answer (%(error)s); if it is new, run `manage.py migrate`")
+            text %= {"error": error}
             if self._as_json:
                 self._print_json({"error": text})
             raise CommandError(text, returncode=1) from error
@@ -93,7 +105,7 @@ class Command(BaseCommand):
         else:
             self._print_status(seen)
         if options["check"] and seen.needs_person:
-            raise CommandError("something needs a person, see above", returncode=1)
+            raise CommandError(_("something needs a person, see above"), returncode=1)
 
     def _list(self, options: dict[str, Any]) -> None:
         rows = lookup.all_jobs().order_by("-pk")
@@ -111,7 +123,8 @@ class Command(BaseCommand):
             (str(job.pk), job.queue, job.task, job.shown_state(), f"{job.created_at:%Y-%m-%d %H:%M:%S}", job.error[:60])
             for job in found
         ]
-        self._print_table(("id", "queue", "task", "state", "created (UTC)", "error"), lines)
+        heads = (_("id"), _("queue"), _("task"), _("state"), _("created (UTC)"), _("error"))
+        self._print_table(heads, lines)
 
     def _show(self, options: dict[str, Any]) -> None:
         job = lookup.find_job(options["id"])
@@ -126,7 +139,11 @@ class Command(BaseCommand):
         self._print_table((), told)
         for line in lines:
             number = line["number"] or "–"
-            self.stdout.write(f"\nrun {line['run']}, attempt {number}: {line['outcome']} {line['ended_at']}")
+            self.stdout.write("")
+            text = _("run %(run)s, attempt %(number)s: %(outcome)s %(ended)s")
+            outcome = AttemptOutcome(line["outcome"]).label
+            values = {"run": line["run"], "number": number, "outcome": outcome, "ended": line["ended_at"]}
+            self.stdout.write(text % values)
             self.stdout.write(f"  {line['worker']}  {line['error']}".rstrip())
             if line["traceback"]:
                 self.stdout.write(line["traceback"].rstrip())
@@ -138,17 +155,18 @@ class Command(BaseCommand):
         if self._as_json:
             self._print_json({"id": str(handle.id), "task": task.name, "queue": task.queue.name})
         else:
-            self.stdout.write(f"enqueued {task.name} on {task.queue.name}: {handle.id}")
+            text = _("enqueued %(task)s on %(queue)s: %(id)s")
+            self.stdout.write(text % {"task": task.name, "queue": task.queue.name, "id": handle.id})
 
     def _retry(self, options: dict[str, Any]) -> None:
         ids, queue = options["ids"], options["queue"]
         if bool(ids) == bool(queue):
-            raise CommandError("give either ids or --queue NAME", returncode=2)
+            raise CommandError(_("give either ids or --queue NAME"), returncode=2)
         if queue:
             task = find_task(options["task"]).name if options["task"] else ""
             ids = operations.dead_letters(queue, task, options["limit"])
         elif options["task"]:
-            raise CommandError("--task goes with --queue NAME", returncode=2)
+            raise CommandError(_("--task goes with --queue NAME"), returncode=2)
         self._each(ids, operations.retry, "retried")
 
     def _cancel(self, options: dict[str, Any]) -> None:
@@ -180,9 +198,9 @@ class Command(BaseCommand):
         else:
             for line in lines:
                 if "done" in line:
-                    self.stdout.write(f"{line['id']} {line['done']}")
+                    self.stdout.write(f"{line['id']} {DONE[line['done']]}")
             if not lines:
-                self.stdout.write("nothing to do")
+                self.stdout.write(_("nothing to do"))
         if refused:
             raise CommandError("\n".join(refused), returncode=1)
 
@@ -190,7 +208,7 @@ class Command(BaseCommand):
         if self._as_json:
             self._print_json({"queue": queue, "done": word})
         else:
-            self.stdout.write(f"{queue} {word}")
+            self.stdout.write(f"{queue} {DONE[word]}")
 
     def _print_status(self, seen: verdict.Report) -> None:
         self.stdout.write(verdict.headline(seen.findings))
@@ -199,7 +217,7 @@ class Command(BaseCommand):
         lines = [
             (
                 row.name,
-                "paused" if row.counts.paused else "",
+                _("paused") if row.counts.paused else "",
                 verdict.duration(row.oldest_wait),
                 str(lookup.capped(row.counts.waiting)),
                 str(lookup.capped(row.counts.scheduled)),
@@ -210,7 +228,18 @@ class Command(BaseCommand):
             for row in seen.queues
         ]
         self.stdout.write("")
-        heads = ("queue", "", "oldest waiting", "due", "later", "active", "pending", "failed", "completed", "workers")
+        heads = (
+            _("queue"),
+            "",
+            pgettext("jobs", "oldest waiting"),
+            pgettext("jobs", "due"),
+            pgettext("jobs", "later"),
+            pgettext("jobs", "active"),
+            pgettext("jobs", "pending"),
+            pgettext("jobs", "failed"),
+            pgettext("jobs", "completed"),
+            _("workers"),
+        )
         self._print_table(heads, lines)
 
     def _print_table(self, heads: Sequence[str], lines: Sequence[Sequence[str]]) -> None:

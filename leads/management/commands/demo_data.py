@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from leads.models import Organization, Role
 from leads.services import add_member, create_api_key
@@ -53,7 +54,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Make the data unless it is there, and print how to get in."""
         if not settings.DEBUG:
-            raise CommandError("demo_data prints passwords and keys: it works with DEBUG=true only")
+            raise CommandError(_("demo_data prints passwords and keys: it works with DEBUG=true only"))
         with transaction.atomic():
             created = not Organization.objects.filter(slug=ORGANIZATIONS[0]["slug"]).exists()
             document = _make() if created else {}
@@ -67,11 +68,12 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(document))
             return
         if not created:
-            self.stdout.write("The demo data is there already; nothing was changed.")
+            self.stdout.write(_("The demo data is there already; nothing was changed."))
             return
-        self.stdout.write(f"Users: {', '.join(document['users'])}; password of each: {document['password']}")
+        text = _("Users: %(users)s; password of each: %(password)s")
+        self.stdout.write(text % {"users": ", ".join(document["users"]), "password": document["password"]})
         for slug, key in document["api_keys"].items():
-            self.stdout.write(f"API key of {slug}: {key}")
+            self.stdout.write(_("API key of %(slug)s: %(key)s") % {"slug": slug, "key": key})
 
 
 def _make() -> dict[str, Any]:

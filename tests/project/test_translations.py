@@ -1,0 +1,249 @@
+"""Brazilian Portuguese is complete: in the catalogue, in its compiled form, and on the pages."""
+
+from __future__ import annotations
+
+import ast
+import gettext
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
+from django.utils import translation
+
+from emails.composing import compose
+from emails.models import EmailMessage
+from jobs import clock
+from jobs.models import Job
+from tests.leads.people import make_organization
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = Path("locale/pt_BR/LC_MESSAGES")
+APPS = ("config", "emails", "jobs", "leads", "notifications")
+#: %(name)s, %d, %.1f, %%, {name}
+PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[-+ #0]*\d*(?:\.\d+)?[diouxXeEfFgGcrs%]|\{\w*\}")
+TAG = re.compile(r"</?\w[^<>]*>|&\w+;")
+
+
+@dataclass
+class Entry:
+    """One message of a .po file, with its strings by their keywords."""
+
+    line: int
+    strings: dict[str, str] = field(default_factory=dict)
+    flags: set[str] = field(default_factory=set)
+
+    @property
+    def key(self) -> tuple[str | None, str]:
+        return self.strings.get("msgctxt"), self.strings["msgid"]
+
+    @property
+    def sources(self) -> list[str]:
+        return [self.strings[name] for name in ("msgid", "msgid_plural") if name in self.strings]
+
+    @property
+    def translations(self) -> list[str]:
+        return [text for name, text in self.strings.items() if name.startswith("msgstr")]
+
+
+def read_catalogue(text: str) -> list[Entry]:
+    """The messages of a .po file; its head is the one with an empty msgid."""
+    entries: list[Entry] = []
+    flags: set[str] = set()
+    keyword = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("#,"):
+            flags |= {flag.strip() for flag in line[2:].split(",")}
+        if not line or line.startswith("#"):
+            continue
+        if not line.startswith('"'):
+            name, _blank, line = line.partition(" ")
+            # a message begins with its context, or with its msgid where it has none
+            if name == "msgctxt" or (name == "msgid" and keyword != "msgctxt"):
+                entries.append(Entry(number, flags=flags))
+                flags = set()
+            keyword = name
+        strings = entries[-1].strings
+        strings[keyword] = strings.get(keyword, "") + ast.literal_eval(line)
+    return entries
+
+
+def messages(folder: Path = ROOT) -> list[Entry]:
+    """What the catalogue under `folder` translates, without its head."""
+    entries = read_catalogue((folder / FOLDER / "django.po").read_text(encoding="utf-8"))
+    return [entry for entry in entries if entry.strings["msgid"]]
+
+
+def test_every_message_is_translated() -> None:
+    assert len(messages()) > 400
+    untranslated = [entry.key for entry in messages() if not entry.translations or not all(entry.translations)]
+    assert untranslated == []
+
+
+def test_every_plural_has_both_forms() -> None:
+    forms = {name for entry in messages() for name in entry.strings if name.startswith("msgstr[")}
+    plurals = [entry for entry in messages() if "msgid_plural" in entry.strings]
+    assert forms == {"msgstr[0]", "msgstr[1]"}
+    assert [entry.key for entry in plurals if len(entry.translations) != 2] == []
+
+
+def test_no_message_is_fuzzy_or_obsolete() -> None:
+    assert [entry.key for entry in messages() if "fuzzy" in entry.flags] == []
+    text = (ROOT / FOLDER / "django.po").read_text(encoding="utf-8")
+    assert [line for line in text.splitlines() if line.startswith("#~")] == []
+
+
+def test_no_message_stands_twice() -> None:
+    keys = [entry.key for entry in messages()]
+    assert sorted({key for key in keys if keys.count(key) > 1}, key=str) == []
+
+
+def test_translations_keep_placeholders_and_markup() -> None:
+    different = []
+    for entry in messages():
+        for pattern in (PLACEHOLDER, TAG):
+            wanted = [sorted(pattern.findall(source)) for source in entry.sources]
+            found = [sorted(pattern.findall(text)) for text in entry.translations]
+            pairs = zip(wanted, found, strict=True) if len(found) > 1 else [(wanted[0], found[0])]
+            different += [(entry.key, had, has) for had, has in pairs if had != has]
+    assert different == []
+
+
+def test_translations_begin_and_end_with_the_same_line_breaks() -> None:
+    def edges(text: str) -> tuple[bool, bool]:
+        return text.startswith("\n"), text.endswith("\n")
+
+    broken = [
+        entry.key
+        for entry in messages()
+        if {edges(one) for one in entry.sources} != {edges(one) for one in entry.translations}
+    ]
+    assert broken == []
+
+
+def test_the_head_holds_nothing_of_a_machine_or_a_moment() -> None:
+    head = read_catalogue((ROOT / FOLDER / "django.po").read_text(encoding="utf-8"))[0]
+    assert not head.strings["msgid"]
+    assert not re.search(r"-Date:|Last-Translator:|Report-Msgid|\d{4}-\d\d", head.strings["msgstr"])
+
+
+def test_the_compiled_catalogue_says_what_the_catalogue_says() -> None:
+    with (ROOT / FOLDER / "django.mo").open("rb") as file:
+        compiled = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
+    expected: dict[Any, str] = {}
+    for entry in messages():
+        context, msgid = entry.key
+        key = msgid if context is None else f"{context}\x04{msgid}"
+        if "msgid_plural" in entry.strings:
+            expected |= {(key, form): text for form, text in enumerate(entry.translations)}
+        else:
+            expected[key] = entry.strings["msgstr"]
+    assert {key: text for key, text in compiled.items() if key != ""} == expected
+
+
+def test_every_text_of_the_source_is_in_the_catalogue(tmp_path: Path) -> None:
+    if shutil.which("xgettext") is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("xgettext is missing: install GNU gettext")
+        pytest.skip("xgettext (GNU gettext) is not on PATH: that the catalogue knows every text is not checked")
+    for app in APPS:
+        shutil.copytree(ROOT / app, tmp_path / app, ignore=shutil.ignore_patterns("__pycache__", "migrations"))
+    (tmp_path / "locale").mkdir()
+    make = [sys.executable, "-m", "django", "makemessages", "-l", "pt_BR", "--no-wrap", "--no-location"]
+    clean = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    done = subprocess.run(make, cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    in_source = {entry.key for entry in messages(tmp_path)}
+    in_catalogue = {entry.key for entry in messages()}
+    assert len(in_source) > 400
+    assert sorted(in_source - in_catalogue, key=str) == [], "renew the catalogue: its head says how"
+    assert sorted(in_catalogue - in_source, key=str) == [], "no text of the source uses these any more"
+
+
+# What people see
+
+
+@pytest.fixture
+def brazilian(client: Client) -> Iterator[Client]:
+    client.defaults["HTTP_ACCEPT_LANGUAGE"] = "pt-br,pt;q=0.9"
+    with translation.override(None):  # a request leaves its language to the thread, here to the next test
+        yield client
+
+
+@pytest.mark.django_db
+def test_web_form_speaks_the_browser_s_language(brazilian: Client) -> None:
+    organization = make_organization(slug="aurora")
+    page = brazilian.get(f"/forms/{organization.slug}/").content.decode()
+    assert '<html lang="pt-br">' in page
+    assert f"Escreva para {organization.name}" in page
+    assert "Telefone" in page
+    refused = brazilian.post(f"/forms/{organization.slug}/", {"name": "Ana"})
+    assert "Informe um endereço de e-mail ou um telefone." in refused.content.decode()
+
+
+@pytest.mark.django_db
+def test_web_form_is_english_for_other_browsers(client: Client) -> None:
+    organization = make_organization(slug="aurora")
+    assert f"Write to {organization.name}" in client.get(f"/forms/{organization.slug}/").content.decode()
+
+
+@pytest.mark.django_db
+def test_mail_speaks_the_language_of_its_row() -> None:
+    organization = make_organization(language="pt-br")
+    message = EmailMessage(
+        kind=EmailMessage.Kind.SUBMISSION_CONFIRMATION,
+        key="1",
+        to="ana@example.com.br",
+        organization=organization,
+        language=organization.language,
+        params={"name": "Ana"},
+    )
+    mail = compose(message)
+    assert mail.subject == f"{organization.name} recebeu sua mensagem"
+    assert mail.text.startswith("Olá, Ana!\n\nObrigado pela sua mensagem.")
+    assert "Responderemos em breve." in mail.html
+    assert '<html lang="pt-br">' in mail.html
+
+
+@pytest.mark.django_db
+def test_job_list_of_the_admin_is_in_portuguese(brazilian: Client) -> None:
+    now = clock.now()
+    Job.objects.create(
+        id=clock.new_id(), queue="email", task="t", state="failed", message="{}", created_at=now, ready_at=now
+    )
+    brazilian.force_login(User.objects.create_superuser("ana"))
+    page = brazilian.get("/admin/jobs/job/").content.decode()
+    assert "Falhou em definitivo".casefold() in page.casefold()
+    assert "Tentar de novo as falhas definitivas selecionadas" in page
+    assert "Cancel the selected jobs" not in page
+
+
+@pytest.mark.django_db
+def test_output_of_a_command_is_in_the_site_s_language(capsys: pytest.CaptureFixture[str]) -> None:
+    with translation.override("pt-br"):
+        call_command("jobs", "status")
+    told = capsys.readouterr().out
+    assert "Ninguém atende as filas" in told
+    assert "espera mais longa" in told
+
+
+def test_site_s_language_is_a_variable_and_its_catalogue_is_found() -> None:
+    code = (
+        "from django.conf import settings; import django; django.setup(); from django.utils.translation import gettext"
+    )
+    code += "; print(settings.LANGUAGE_CODE, gettext('Sign in').encode().decode('ascii'))"
+    given = {"DEBUG": "true", "LANGUAGE_CODE": "pt-br", "ENV_FILE": os.devnull, "PATH": os.environ["PATH"]}
+    given["DJANGO_SETTINGS_MODULE"] = "config.settings.site"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=given, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "pt-br Entrar\n", done.stderr
