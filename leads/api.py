@@ -8,7 +8,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import get_language
+from django.utils.translation import get_language, override
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET
 
@@ -71,8 +71,9 @@ def leads(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def openapi(request: HttpRequest) -> HttpResponse:
-    """The API's description for programs."""
-    return JsonResponse(OPENAPI, json_dumps_params={"indent": 2})
+    """The API's description for programs, always in English."""
+    with override("en"):
+        return JsonResponse(OPENAPI, json_dumps_params={"indent": 2})
 
 
 @require_GET

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
 from .models import LeadSource
 
 
-def _text(description: str, length: int | None = None, **more: Any) -> dict[str, Any]:
+def _text(description: str | Promise, length: int | None = None, **more: Any) -> dict[str, Any]:
     return {"type": "string", "description": description, **({"maxLength": length} if length else {}), **more}
 
 
-def _answer(description: str, schema: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
+def _answer(description: str | Promise, schema: str, headers: dict[str, str | Promise] | None = None) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "description": description,
         "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
@@ -26,17 +29,17 @@ def _answer(description: str, schema: str, headers: dict[str, str] | None = None
 OPENAPI: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {
-        "title": "Esteira: lead intake",
+        "title": _("Esteira: lead intake"),
         "version": "1",
-        "description": "Send a lead. What arrives is stored before anything is done with it.",
+        "description": _("Send a lead. What arrives is stored before anything is done with it."),
     },
     "security": [{"key": []}],
     "paths": {
         "/api/leads/": {
             "post": {
                 "operationId": "createLead",
-                "summary": "Send a lead",
-                "description": (
+                "summary": _("Send a lead"),
+                "description": _(
                     "A lead is one per organization and e-mail address: a second submission with the same address is "
                     "added to the history of the same lead, and fills what that lead left empty. "
                     "At most 65,536 bytes a body and 120 requests a minute."
@@ -46,7 +49,7 @@ OPENAPI: dict[str, Any] = {
                         "name": "Idempotency-Key",
                         "in": "header",
                         "required": False,
-                        "description": (
+                        "description": _(
                             "A text of your choice that names this request. Sent again within 24 hours with the same "
                             "body, it gets the first answer again."
                         ),
@@ -70,19 +73,19 @@ OPENAPI: dict[str, Any] = {
                     },
                 },
                 "responses": {
-                    "201": _answer("The lead is new.", "Accepted"),
-                    "200": _answer("The lead is known; the submission was added to its history.", "Accepted"),
+                    "201": _answer(_("The lead is new."), "Accepted"),
+                    "200": _answer(_("The lead is known; the submission was added to its history."), "Accepted"),
                     "202": _answer(
-                        "Stored, and not processed yet: our staff looks after it. Do not send it again.", "Stored"
+                        _("Stored, and not processed yet: our staff looks after it. Do not send it again."), "Stored"
                     ),
-                    "400": _answer("The lead is not valid; `fields` says why, by field.", "Error"),
-                    "401": _answer("The API key is missing or wrong.", "Error"),
-                    "405": _answer("Only POST is answered.", "Error"),
-                    "409": _answer("The first request with this Idempotency-Key is still being worked on.", "Error"),
-                    "413": _answer("The body is too large.", "Error"),
-                    "415": _answer("The body is not sent as JSON.", "Error"),
-                    "422": _answer("This Idempotency-Key was used with another body.", "Error"),
-                    "429": _answer("Too many requests.", "Error", {"Retry-After": "Seconds to wait."}),
+                    "400": _answer(_("The lead is not valid; `fields` says why, by field."), "Error"),
+                    "401": _answer(_("The API key is missing or wrong."), "Error"),
+                    "405": _answer(_("Only POST is answered."), "Error"),
+                    "409": _answer(_("The first request with this Idempotency-Key is still being worked on."), "Error"),
+                    "413": _answer(_("The body is too large."), "Error"),
+                    "415": _answer(_("The body is not sent as JSON."), "Error"),
+                    "422": _answer(_("This Idempotency-Key was used with another body."), "Error"),
+                    "429": _answer(_("Too many requests."), "Error", {"Retry-After": _("Seconds to wait.")}),
                 },
             }
         }
@@ -92,7 +95,7 @@ OPENAPI: dict[str, Any] = {
             "key": {
                 "type": "http",
                 "scheme": "bearer",
-                "description": "An API key of your organization: 'Authorization: Bearer <key>'.",
+                "description": _("An API key of your organization: 'Authorization: Bearer <key>'."),
             }
         },
         "schemas": {
@@ -102,40 +105,40 @@ OPENAPI: dict[str, Any] = {
                 "anyOf": [{"required": ["email"]}, {"required": ["phone"]}],
                 "additionalProperties": False,
                 "properties": {
-                    "name": _text("Who it is.", 200, minLength=1),
-                    "email": _text("An e-mail address. Without one, give a phone number.", 254, format="email"),
-                    "phone": _text("With its country code, as +5511912345678.", 40),
-                    "company": _text("Where the person works.", 200),
-                    "job_title": _text("What the person does there.", 200),
-                    "message": _text("What the person wrote.", 5_000),
-                    "consent": {"type": "boolean", "description": "The person agreed to be written to."},
-                    "source": _text("Where the lead came from; `api` if not given.", enum=LeadSource.values),
-                    "value": {"type": ["string", "number"], "description": "What the deal may be worth."},
-                    "currency": _text("Three capital letters (ISO 4217).", pattern="^[A-Z]{3}$"),
-                    "locale": _text("The person's language, as pt-br.", 20),
-                    "time_zone": _text("A name of the IANA's list, as America/Sao_Paulo.", 64),
-                    "utm_source": _text("Campaign field.", 200),
-                    "utm_medium": _text("Campaign field.", 200),
-                    "utm_campaign": _text("Campaign field.", 200),
-                    "utm_term": _text("Campaign field.", 200),
-                    "utm_content": _text("Campaign field.", 200),
+                    "name": _text(_("Who it is."), 200, minLength=1),
+                    "email": _text(_("An e-mail address. Without one, give a phone number."), 254, format="email"),
+                    "phone": _text(_("With its country code, as +5511912345678."), 40),
+                    "company": _text(_("Where the person works."), 200),
+                    "job_title": _text(_("What the person does there."), 200),
+                    "message": _text(_("What the person wrote."), 5_000),
+                    "consent": {"type": "boolean", "description": _("The person agreed to be written to.")},
+                    "source": _text(_("Where the lead came from; `api` if not given."), enum=LeadSource.values),
+                    "value": {"type": ["string", "number"], "description": _("What the deal may be worth.")},
+                    "currency": _text(_("Three capital letters (ISO 4217)."), pattern="^[A-Z]{3}$"),
+                    "locale": _text(_("The person's language, as pt-br."), 20),
+                    "time_zone": _text(_("A name of the IANA's list, as America/Sao_Paulo."), 64),
+                    "utm_source": _text(_("Campaign field."), 200),
+                    "utm_medium": _text(_("Campaign field."), 200),
+                    "utm_campaign": _text(_("Campaign field."), 200),
+                    "utm_term": _text(_("Campaign field."), 200),
+                    "utm_content": _text(_("Campaign field."), 200),
                 },
             },
             "Accepted": {
                 "type": "object",
                 "required": ["id", "submission_id", "created"],
                 "properties": {
-                    "id": _text("The lead.", format="uuid"),
-                    "submission_id": _text("This submission.", format="uuid"),
-                    "created": {"type": "boolean", "description": "Whether the lead is new."},
+                    "id": _text(_("The lead."), format="uuid"),
+                    "submission_id": _text(_("This submission."), format="uuid"),
+                    "created": {"type": "boolean", "description": _("Whether the lead is new.")},
                 },
             },
             "Stored": {
                 "type": "object",
                 "required": ["submission_id", "status"],
                 "properties": {
-                    "submission_id": _text("This submission.", format="uuid"),
-                    "status": _text("Always `received`.", enum=["received"]),
+                    "submission_id": _text(_("This submission."), format="uuid"),
+                    "status": _text(_("Always `received`."), enum=["received"]),
                 },
             },
             "Error": {
@@ -146,16 +149,16 @@ OPENAPI: dict[str, Any] = {
                         "type": "object",
                         "required": ["code", "message"],
                         "properties": {
-                            "code": _text("A stable name of the error."),
-                            "message": _text("What is wrong, in words."),
+                            "code": _text(_("A stable name of the error.")),
+                            "message": _text(_("What is wrong, in words.")),
                             "fields": {
                                 "type": "object",
-                                "description": "By field, what is wrong; an empty name is the whole body.",
+                                "description": _("By field, what is wrong; an empty name is the whole body."),
                                 "additionalProperties": {"type": "array", "items": {"type": "string"}},
                             },
                         },
                     },
-                    "submission_id": _text("The submission, where one was stored.", format="uuid"),
+                    "submission_id": _text(_("The submission, where one was stored."), format="uuid"),
                 },
             },
         },

@@ -247,3 +247,8 @@ def test_site_s_language_is_a_variable_and_its_catalogue_is_found() -> None:
         [sys.executable, "-c", code], cwd=ROOT, env=given, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.stdout == "pt-br Entrar\n", done.stderr
+
+
+def test_api_is_explained_in_portuguese_to_people_and_in_english_to_programs(brazilian: Client) -> None:
+    assert "Onde a pessoa trabalha." in brazilian.get("/api/docs/").content.decode()
+    assert "Where the person works." in brazilian.get("/api/openapi.json").content.decode()
