@@ -77,13 +77,7 @@ def test_broker_and_model_agree(bench):
 
         @rule(target=claims, worker=workers, wanted=st.integers(1, 4), alone=SELDOM)
         def claim(self, worker, wanted, alone):
-            claimed = self.hands.claim(wanted, worker=worker, alone=alone)
-            assert [job.id for job in claimed] == self.model.claim(worker, wanted, alone)
-            held = [self.model.jobs[job.id] for job in claimed]
-            assert [(job.run, job.attempts, job.starts, job.lost) for job in claimed] == [
-                (job.run, job.attempts, job.starts, job.lost) for job in held
-            ]
-            return multiple(*((worker, job, model.claims) for job, model in zip(claimed, held, strict=True)))
+            return multiple(*self._claim(worker, wanted, alone))
 
         @rule(claim=consumes(claims), outcome=st.sampled_from(list(OUTCOMES)))
         def settle(self, claim, outcome):
@@ -158,6 +152,56 @@ def test_broker_and_model_agree(bench):
                         self.settle((worker, job, model.claims), outcome)
                         # an old token must find nothing, also when the job is claimed again
                         self.settle((worker, job, model.claims), outcome)
+
+        @rule(worker=workers, alone=st.booleans())
+        def show_the_whole_order(self, worker, alone):
+            """Claim all that is due, and hand it back in its places."""
+            for claim in self._claim(worker, 50, alone):
+                self.settle(claim, HandedBack("stopping"))
+
+        @rule(worker=workers, times=st.integers(1, 3), lost=st.booleans())
+        def die_with_jobs(self, worker, times, lost):
+            """Claim, let others come meanwhile, die, be replaced; often enough, and the jobs must run alone."""
+            for _ in range(times):
+                self._claim(worker, 2, True) or self._claim(worker, 2, False)
+                self._push(self.hands.new_job())
+                self.release(worker, lost)
+                self.hands.broker.register(self.hands.record(worker), LEASE)
+                self.model.leases[worker] = self.model.time + LEASE
+
+        @rule(worker=workers, outcome=st.sampled_from(list(OUTCOMES)))
+        def settle_with_an_old_token(self, worker, outcome):
+            """Claim, hand back, claim again in the same process, and only then hear of the first claim's end."""
+            old = self._claim(worker, 1, False)
+            for claim in old:
+                self.settle(claim, HandedBack("stopping"))
+            new = self._claim(worker, 1, False)
+            for claim in old:
+                self.holds(claim)
+                for late in OUTCOMES:
+                    self.settle(claim, late)
+            for claim in new:
+                self.holds(claim)
+                self.settle(claim, outcome)
+
+        @rule(worker=workers, alone=st.booleans(), asked=st.booleans())
+        def fail_and_retry(self, worker, alone, asked):
+            """Let a job become a dead letter and begin its next run."""
+            for claim in self._claim(worker, 1, alone):
+                job = claim[1]
+                if asked:
+                    self.cancel(job)
+                self.settle(claim, Failed("broken"))
+                self._push(self.hands.new_job(id=job.id, run=job.run + 1, key=job.key))
+
+        def _claim(self, worker, wanted, alone):
+            claimed = self.hands.claim(wanted, worker=worker, alone=alone)
+            assert [job.id for job in claimed] == self.model.claim(worker, wanted, alone)
+            held = [self.model.jobs[job.id] for job in claimed]
+            assert [(job.run, job.attempts, job.starts, job.lost) for job in claimed] == [
+                (job.run, job.attempts, job.starts, job.lost) for job in held
+            ]
+            return [(worker, job, model.claims) for job, model in zip(claimed, held, strict=True)]
 
         @invariant()
         def numbers_agree(self):
