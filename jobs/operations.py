@@ -93,21 +93,21 @@ def promote(job_id: UUID, by: AbstractBaseUser | None = None) -> None:
 
 def pause(queue: str, by: AbstractBaseUser | None = None) -> None:
     """Let nothing of the queue start any more; what runs, goes on. Raises `UnknownQueue`."""
-    _check_queue(queue)
+    check_queue(queue)
     _with_broker(partial(get_broker().pause, queue), None)
     _note(by, QueueState(queue=queue), _("Paused."))
 
 
 def resume(queue: str, by: AbstractBaseUser | None = None) -> None:
     """Let the queue's jobs start again. Raises `UnknownQueue`."""
-    _check_queue(queue)
+    check_queue(queue)
     _with_broker(partial(get_broker().resume, queue), None)
     _note(by, QueueState(queue=queue), _("Resumed."))
 
 
 def dead_letters(queue: str, task: str = "", limit: int = 1_000) -> Sequence[UUID]:
     """The ids of a queue's dead letters, oldest first. Raises `UnknownQueue`."""
-    _check_queue(queue)
+    check_queue(queue)
     found = lookup.all_jobs().filter(queue=queue, state=State.FAILED)
     if task:
         found = found.filter(task=task)
@@ -118,7 +118,8 @@ def _has_ended(job: Job) -> str:
     return _("job %(id)s is %(state)s: it has ended and cannot be cancelled") % {"id": job.pk, "state": job.state}
 
 
-def _check_queue(queue: str) -> None:
+def check_queue(queue: str) -> None:
+    """Raise `UnknownQueue` unless the queue is defined or holds jobs."""
     try:
         find_queue(queue)
     except UnknownQueue:

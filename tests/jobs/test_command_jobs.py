@@ -250,6 +250,18 @@ def test_status_tells_of_a_queue_that_no_code_defines() -> None:
     assert codes() == {"unknown_queue"}
 
 
+def test_wrong_usage_that_the_command_itself_finds_is_a_document_too() -> None:
+    sentence, code, out = refusal("retry", "--json")
+    assert (code, json.loads(out)) == (2, {"error": sentence})
+
+
+def test_jobs_of_a_queue_that_no_code_defines_any_more_are_listed() -> None:
+    add.enqueue(1)
+    Job.objects.update(queue="given_up")
+    assert [line["queue"] for line in document("list", "--queue", "given_up")] == ["given_up"]
+    assert refusal("list", "--queue", "never_was")[1] == 1
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -260,6 +272,7 @@ def test_status_tells_of_a_queue_that_no_code_defines() -> None:
         ["list", "--limit", "0"],
         ["enqueue", "command.add", "--args", "{}"],
         ["enqueue", "command.add", "--args", "nonsense"],
+        ["enqueue", "command.add", "--args", "[" * 50_000],
         ["enqueue", "command.add", "--priority", "11"],
         ["enqueue", "command.add", "--delay", "-1"],
         ["retry"],

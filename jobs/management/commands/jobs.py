@@ -20,10 +20,12 @@ from django.utils.translation import pgettext, pgettext_lazy
 from jobs import lookup, operations, verdict
 from jobs.errors import JobsError
 from jobs.models import Attempt, AttemptOutcome, Job
-from jobs.queue import find_queue, find_task
+from jobs.queue import find_task
 from jobs.states import State
 
 MOST_LISTED = 10_000
+#: Characters of a wrong argument that its error repeats.
+MOST_QUOTED = 200
 #: What the text output says of what was done; the JSON has the keys.
 DONE = {
     "retried": pgettext_lazy("done", "retried"),
@@ -91,6 +93,10 @@ class Command(BaseCommand):
             if self._as_json:
                 self._print_json({"error": str(error)})
             raise CommandError(str(error), returncode=1) from error
+        except CommandError as error:
+            if self._as_json and error.returncode == 2:
+                self._print_json({"error": str(error)})
+            raise
         except DatabaseFailure as error:
             text = _("the jobs' database did not answer (%(error)s); if it is new, run `manage.py migrate`")
             text %= {"error": error}
@@ -110,7 +116,8 @@ class Command(BaseCommand):
     def _list(self, options: dict[str, Any]) -> None:
         rows = lookup.all_jobs().order_by("-pk")
         if options["queue"]:
-            rows = rows.filter(queue=find_queue(options["queue"]).name)
+            operations.check_queue(options["queue"])
+            rows = rows.filter(queue=options["queue"])
         if options["task"]:
             rows = rows.filter(task=find_task(options["task"]).name)
         if options["state"]:
@@ -364,8 +371,9 @@ def _json(kind: type) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         try:
             value = json.loads(text)
-        except ValueError as error:
-            raise ArgumentTypeError(f"{text!r} is no JSON: {error}") from None
+        except (ValueError, RecursionError) as error:
+            short = text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]}..."
+            raise ArgumentTypeError(f"{short!r} is no JSON: {error}") from None
         if not isinstance(value, kind):
             raise ArgumentTypeError(f"{text!r}: expected a JSON {'list' if kind is list else 'object'}")
         return value
