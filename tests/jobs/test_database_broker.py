@@ -64,7 +64,7 @@ def state_of(job_id):
 
 def test_another_vendor_is_refused_in_a_sentence(monkeypatch):
     monkeypatch.setattr(connections["default"], "vendor", "oracle")
-    with pytest.raises(ImproperlyConfigured, match="is oracle; this version keeps jobs in SQLite"):
+    with pytest.raises(ImproperlyConfigured, match="is oracle; jobs are kept in SQLite or PostgreSQL"):
         DatabaseBroker("default")
 
 

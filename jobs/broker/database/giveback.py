@@ -16,7 +16,7 @@ from .connection import Trip
 LATE = 1.0
 
 
-def give_back(trip: Trip, worker: str, label: str, *, lost: bool) -> list[State]:
+def give_back(trip: Trip, worker: str | UUID, label: str, *, lost: bool) -> list[State]:
     """Give back all jobs of one process and end its lease; returns the states that they reached."""
     now = text_of(trip.now)
     if lost:
