@@ -3,7 +3,8 @@
 -- settlements: JSON, one object each, ordered by job id so that row locks are taken in that order; `act` is one of
 -- complete, retry, fail, give_up, hand_back. since: for each priority 1 to 10, where its due jobs begin (dead
 -- rows before that are not walked over). wanted, wanted_alone: at most so many of the usual, or of the lone jobs.
--- States are written out, because a generic plan uses the partial indexes only then.
+-- States are written out, because a generic plan uses the partial indexes only then; `state || ''` keeps the planner from
+-- one where it shall go by the primary key.
 --
 -- Answers with three kinds of rows: 'settled' (job's id, state reached as task, ready_at), 'claimed' (the job), and one
 -- 'moment' (now as ready_at, end of a whole-queue wait as expires_at, next due time as unknown_since, whether a claim
@@ -57,7 +58,7 @@ settled AS (
         END,
         worker_id = NULL
     FROM given
-    WHERE job.id = given.id AND job.token = given.token AND job.worker_id = %(worker)s AND job.state = 'active'
+    WHERE job.id = given.id AND job.token = given.token AND job.worker_id = %(worker)s AND job.state || '' = 'active'
     RETURNING job.id, job.run, job.queue, job.state, job.attempts, job.claimed_at, job.ready_at,
         act, burns, delay, whole_queue, given.started_at, given.ended_at, ran_ms, waited_ms, outcome, note, traceback
 ),
