@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 from django.core.management import call_command
 from django.db import connections
@@ -25,9 +27,19 @@ def postgresql_server() -> PostgresqlServer:
     return server
 
 
+def migrated_settings(server: PostgresqlServer, name: str) -> dict[str, Any]:
+    """An entry of DATABASES for a migrated, empty database of this name; made anew each time."""
+    url = server.create_database(name)
+    settings = Environment({"URL": url}).database("URL", "", Path())
+    settings["TEST"] = {"NAME": settings["NAME"]}
+    with default_is(settings):
+        call_command("migrate", verbosity=0)
+    return settings
+
+
 @cache
-def _migrated_url() -> str:
-    return postgresql_server().create_database("esteira_test")
+def _shared_settings() -> dict[str, Any]:
+    return migrated_settings(postgresql_server(), "esteira_test")
 
 
 @contextmanager
@@ -36,26 +48,19 @@ def postgresql_as_default() -> Iterator[None]:
     if connections["default"].vendor == "postgresql":
         yield
         return
-    need_postgresql()
-    fresh = not _migrated_url.cache_info().currsize
-    settings = Environment({"URL": _migrated_url()}).database("URL", "", None)  # type: ignore[arg-type]
-    settings["TEST"] = {"NAME": settings["NAME"]}
-    with default_is(settings):
-        if fresh:
-            call_command("migrate", verbosity=0)
+    with default_is(_shared_settings()):
         yield
 
 
 @contextmanager
-def default_is(settings: dict[str, object]) -> Iterator[None]:
+def default_is(settings: dict[str, Any]) -> Iterator[None]:
     """Let the alias `default` be another database, in every thread that connects meanwhile."""
     before, connection = connections.settings["default"], connections["default"]
     forget_broker()
-    connections.settings["default"] = settings
+    options = {**settings.get("OPTIONS", {}), "options": SEARCH_PATH}
+    connections.settings["default"] = {**settings, "OPTIONS": options}
     connections.configure_settings(connections.settings)
     del connections["default"]
-    settings.setdefault("OPTIONS", {})
-    settings["OPTIONS"] = {**settings["OPTIONS"], "options": SEARCH_PATH}  # type: ignore[dict-item]
     try:
         yield
     finally:

@@ -41,6 +41,7 @@ _KEEPALIVE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
+# The planner must not choose by what it knew when a table was small, or has not counted yet: always the indexes.
 # lock_timeout: whoever holds a row for long must not keep this process from renewing its leases
 _SESSION = """
     SET default_transaction_isolation = 'read committed';
@@ -53,6 +54,7 @@ _SESSION = """
     SET enable_bitmapscan = off;
     SET enable_hashjoin = off;
     SET enable_mergejoin = off;
+    SET enable_sort = off;
     SET jit = off;
 """
 

@@ -98,6 +98,7 @@ expired AS (
         SELECT id FROM jobs_job
         WHERE expires_at IS NOT NULL AND state IN ('pending', 'queued')
           AND expires_at <= (SELECT now FROM clock) AND state = 'queued'
+        ORDER BY expires_at
         LIMIT CASE WHEN %(wanted)s + %(wanted_alone)s > 0 THEN 1000 ELSE 0 END
         FOR UPDATE SKIP LOCKED
     )

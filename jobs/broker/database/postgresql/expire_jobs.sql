@@ -5,6 +5,7 @@ WHERE id IN (
     SELECT id FROM jobs_job
     WHERE expires_at IS NOT NULL AND state IN ('pending', 'queued')
       AND expires_at <= (SELECT clock_timestamp()) AND state = 'queued'
+    ORDER BY expires_at
     LIMIT 1000
     FOR UPDATE SKIP LOCKED
 )
