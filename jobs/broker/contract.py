@@ -113,9 +113,9 @@ class Broker(Protocol):
         """End a pause and what a provider's "slow down" had asked for."""
 
     def hint_after_commit(self, jobs: Sequence[NewJob]) -> None:
-        """Let sleeping workers look for these jobs, inserted by the caller, once its transaction commits; may do nothing.
+        """Let sleeping workers look for these jobs, which the caller inserted, once its transaction commits.
 
-        A hint may get lost: workers look by themselves as well.
+        May do nothing, and a hint may get lost: workers look by themselves as well.
         """
 
     def wait_for_hint(self, queue: str, seconds: float) -> bool | None:

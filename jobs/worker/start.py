@@ -77,7 +77,7 @@ def check_database(own: WorkerRecord) -> None:
 
 
 def check_connections(posts: Sequence[Post]) -> None:
-    """Raise `CannotStart` where PostgreSQL allows fewer connections than these posts can need; warn if others need them.
+    """Raise `CannotStart` where PostgreSQL allows fewer connections than these posts need; warn if others hold them.
 
     A worker needs one for each thread, and one each for the queue and for hints.
     """

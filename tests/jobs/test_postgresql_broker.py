@@ -6,7 +6,8 @@ import socket
 import statistics
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -63,8 +64,8 @@ def load(number, queue="lane"):
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO jobs_job (id, run, queue, task, state, priority, message, created_at, ready_at, attempts, starts,
-                lost, alone, token, cancel_requested, error, reason, event, about_type, about_id)
+            INSERT INTO jobs_job (id, run, queue, task, state, priority, message, created_at, ready_at, attempts,
+                starts, lost, alone, token, cancel_requested, error, reason, event, about_type, about_id)
             SELECT gen_random_uuid(), 1, %s, 'app.task', 'queued', 5, '{}', now(),
                 now() - interval '1 hour' + n * interval '10 milliseconds',
                 0, 0, 0, false, 0, false, '', '', '', '', ''
@@ -308,8 +309,6 @@ def test_global_concurrency_holds_over_processes(hands, broker):
 
 
 def test_the_servers_clock_decides_not_the_machines(hands, broker, monkeypatch):
-    from datetime import timedelta
-
     real = clock.now
     monkeypatch.setattr(clock, "now", lambda: real() + timedelta(days=3))
     delayed, due = hands.push(delay=3600), hands.push()
@@ -387,7 +386,9 @@ def test_behind_a_pooler_nothing_is_prepared_and_no_session_is_changed(broker, h
         assert hands.claim_ids() == [job_id]
     own = broker._database._own
     assert own.prepare_threshold is None
-    assert own.execute("SELECT reset_val = setting FROM pg_settings WHERE name = 'enable_seqscan'").fetchone() == (True,)
+    assert own.execute("SELECT reset_val = setting FROM pg_settings WHERE name = 'enable_seqscan'").fetchone() == (
+        True,
+    )
     assert "pooler_found" in caplog.text
 
 
@@ -468,10 +469,8 @@ class Proxy:
         except OSError:
             pass
         for end in (source, target):
-            try:
+            with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def close(self):
         for end in (self.listener, *self.pairs):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial, wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -55,7 +55,7 @@ def repeated(
                 time.sleep(clock.random() * 0.02)
         raise AssertionError("not reached")
 
-    return trip
+    return cast("Callable[Concatenate[PostgresqlBroker, P], R]", trip)
 
 
 class PostgresqlBroker(DatabaseBroker):
@@ -168,6 +168,8 @@ class PostgresqlBroker(DatabaseBroker):
         room = claiming.room_of(trip, policy)
         slots = min(wanted, room.slots)
         if slots <= 0:
+            if room.clock_set_back:
+                claiming.save_grants(trip, name, claiming.Claim(grants=room.grants))
             return Exchange(settled, (), room.wait)
         answer = exchange_jobs(trip, worker, name, (), slots, alone, lane)
         wait = answer.wait
@@ -175,7 +177,7 @@ class PostgresqlBroker(DatabaseBroker):
             taken = [*room.grants, (claiming.seconds_of(trip.now), slots)]
             wait = claiming.pace_wait(policy, taken, trip.now)
         jobs = answer.jobs
-        if policy.rate_limit is not None and jobs:
+        if (policy.rate_limit is not None and jobs) or room.clock_set_back:
             stamped = clock.monotonic()
             claiming.save_grants(trip, name, claiming.Claim(jobs, wait, room.grants))
             # the pace guard counts from the stamp

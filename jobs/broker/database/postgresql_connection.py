@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.db import connections, transaction
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ... import clock, rows
@@ -146,7 +146,7 @@ class PostgresqlDatabase(Forkable):
     @contextmanager
     def write_synced(self) -> Iterator[PostgresqlTrip]:
         """A transaction of what people ask for, on Django's connection: part of the caller's, if there is one."""
-        with transaction.atomic(using=self._alias), self.django.cursor() as cursor:
+        with rows.block(self.django), self.django.cursor() as cursor:
             trip = PostgresqlTrip(cursor)
             yield trip
             trip.write_counts()

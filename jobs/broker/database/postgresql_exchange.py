@@ -32,7 +32,7 @@ from .settle import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, milliseconds, token_numbe
 SLOW = 0.010
 #: What is skipped begins so many seconds before the last claimed job: others may commit a little later.
 SLACK = 1.0
-#: While rows are skipped: a claim that skips none comes again after so many times its own length, at most after LONGEST.
+#: While rows are skipped, a claim that skips none comes after so many times its own length, at most after LONGEST.
 FULL_EVERY, LONGEST = 20.0, 5.0
 _NO_BOUNDS = "{" + ",".join(["-infinity"] * 10) + "}"
 _ACT: dict[type[Outcome], str] = {
