@@ -97,11 +97,11 @@ class PostgresqlServer:
         self.stop(how)
         self.start()
 
-    def create_database(self, name: str) -> str:
-        """Make an empty database, in place of one of that name; returns its address."""
+    def create_database(self, name: str, template: str = "template0") -> str:
+        """Make an empty database, or a copy, in place of one of that name; returns its address."""
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url(name)
 
     def remove(self) -> None:

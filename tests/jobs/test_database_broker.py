@@ -19,7 +19,7 @@ from jobs.policy import QueuePolicy, RateLimit
 from jobs.states import State
 from tests.contract.hands import Hands
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import logging
 
+import psycopg
 import pytest
 from django.db import connection
 
@@ -14,10 +15,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def allowed():
-    with postgresql_as_default():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting('max_connections')::int")
-            yield cursor.fetchone()[0]
+    with postgresql_as_default(), connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('max_connections')::int")
+        yield cursor.fetchone()[0]
 
 
 def test_more_threads_than_the_server_has_connections_are_refused_with_a_remedy(allowed):
@@ -26,8 +26,11 @@ def test_more_threads_than_the_server_has_connections_are_refused_with_a_remedy(
 
 
 def test_what_others_hold_is_only_warned_about(allowed, caplog):
-    with caplog.at_level(logging.WARNING, "jobs.supervisor"):
-        check_connections([Post("worker", "email", 1, allowed - 11), Post("keeper")])
+    names = ("host", "port", "user", "dbname")
+    address = {name: value for name, value in connection.get_connection_params().items() if name in names}
+    reserved = 3
+    with psycopg.connect(**address), caplog.at_level(logging.WARNING, "jobs.supervisor"):
+        check_connections([Post("worker", "email", 1, allowed - reserved - 6), Post("keeper")])
     assert "few_connections" in caplog.text
 
 

@@ -85,7 +85,7 @@ class DatabaseBroker:
                 host=worker.host,
                 pid=worker.pid,
                 concurrency=worker.concurrency,
-                now=text_of(trip.now),
+                now=trip.text_now,
                 lease_until=text_of(trip.now + timedelta(seconds=lease)),
                 lease=lease,
             )
@@ -97,7 +97,7 @@ class DatabaseBroker:
         ids = json.dumps([worker.hex for worker in workers])
         with self._database.write() as trip:
             until = trip.now + timedelta(seconds=lease)
-            alive = trip.run("renew_workers", ids=ids, now=text_of(trip.now), lease_until=text_of(until), lease=lease)
+            alive = trip.run("renew_workers", ids=ids, now=trip.text_now, lease_until=text_of(until), lease=lease)
             asked = trip.run("read_cancel_requests", ids=ids)
         return Renewal(frozenset(id_of(id) for (id,) in alive), frozenset(id_of(id) for (id,) in asked))
 
@@ -119,7 +119,7 @@ class DatabaseBroker:
             if not possible:
                 return Exchange(wait=wait)
         with self._database.write() as trip:
-            found = trip.run("read_worker", worker=worker.hex, now=text_of(trip.now))
+            found = trip.run("read_worker", worker=worker.hex, now=trip.text_now)
             label, may_claim = (f"{found[0][0]}:{found[0][1]}", found[0][2]) if found else ("", False)
             settled = settle_all(trip, worker, label, settlements)
             claimed = claiming.Claim()
@@ -157,7 +157,7 @@ class DatabaseBroker:
     def waits_alone(self, queues: Sequence[str]) -> frozenset[str]:
         """Which queues need a process for a job that must run alone; see the contract."""
         with self._database.read() as trip:
-            found = trip.run("read_alone_queues", queues=json.dumps(list(queues)), now=text_of(trip.now))
+            found = trip.run("read_alone_queues", queues=json.dumps(list(queues)), now=trip.text_now)
         return frozenset(queue for (queue,) in found)
 
     def cancel(self, job_id: UUID, reason: str) -> CancelAnswer | None:
@@ -165,7 +165,7 @@ class DatabaseBroker:
         with self._database.write_synced() as trip:
             trip.lock_job(job_id)
             values = {"id": job_id.hex, "reason": reason[:MAX_REASON]}
-            now = text_of(trip.now)
+            now = trip.text_now
             cancelled = trip.run("cancel_waiting", **values, now=now)
             if cancelled:
                 trip.count(cancelled[0][0], cancelled=1)
@@ -180,12 +180,12 @@ class DatabaseBroker:
     def promote(self, job_id: UUID) -> bool:
         """Make a queued job due now; False: it is not queued, or is due already."""
         with self._database.write_synced() as trip:
-            return bool(trip.run("promote_job", id=job_id.hex, now=text_of(trip.now)))
+            return bool(trip.run("promote_job", id=job_id.hex, now=trip.text_now))
 
     def pause(self, queue: str) -> None:
         """A claim begun after this returned takes nothing from the queue."""
         with self._database.write_synced() as trip:
-            trip.run("pause_queue", queue=queue, now=text_of(trip.now))
+            trip.run("pause_queue", queue=queue, now=trip.text_now)
 
     def resume(self, queue: str) -> None:
         """End a pause and what a provider's "slow down" had asked for."""
@@ -195,7 +195,7 @@ class DatabaseBroker:
     def counts(self, queue: str) -> QueueCounts:
         """The queue's live jobs in numbers; each stops counting at 10,000."""
         with self._database.read() as trip:
-            waiting, scheduled, active = trip.run("count_live_jobs", queue=queue, now=text_of(trip.now))[0]
+            waiting, scheduled, active = trip.run("count_live_jobs", queue=queue, now=trip.text_now)[0]
             heads = trip.run("read_heads", queue=queue) + trip.run("read_alone_heads", queue=queue)
             found = trip.run("read_queue", queue=queue)
         due = [moment for _, head in heads if head is not None and (moment := moment_of(head)) <= trip.now]
@@ -234,13 +234,13 @@ def take(trip: Trip, job: NewJob) -> Pushed:
 def _take(trip: Trip, job: NewJob) -> Pushed:
     if trip.insert(job):
         return Pushed(job.id, PushStatus.ACCEPTED)
-    found = trip.run("read_job", id=job.id.hex, now=text_of(trip.now))
+    found = trip.run("read_job", id=job.id.hex, now=trip.text_now)
     if not found:
         return _duplicate(trip, job)
     run, state, has_expired = found[0]
     if run == job.run and state == State.PENDING:
         if has_expired:
-            trip.run("expire_pending", id=job.id.hex, run=run, now=text_of(trip.now))
+            trip.run("expire_pending", id=job.id.hex, run=run, now=trip.text_now)
             trip.count(job.queue, expired=1)
             return Pushed(job.id, PushStatus.ACCEPTED)
         moved = bool(trip.run("queue_pending", id=job.id.hex, run=run, queue=job.queue, key=job.key))

@@ -76,6 +76,11 @@ class Trip:
         """The moment of this trip, by the database's clock."""
         return self._now or self.read_clock()
 
+    @property
+    def text_now(self) -> str:
+        """`now` for a statement."""
+        return rows.text_of(self.now)
+
     def read_clock(self) -> datetime:
         """The database's time as it is now; for SQLite the machine's."""
         return clock.now()

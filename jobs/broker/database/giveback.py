@@ -60,7 +60,7 @@ def give_back(trip: Trip, worker: str | UUID, label: str, *, lost: bool) -> list
 
 def read_label(trip: Trip, worker: UUID) -> str:
     """What people read for a process: `host:pid`; empty if it is unknown."""
-    found = trip.run("read_worker", worker=worker.hex, now=text_of(trip.now))
+    found = trip.run("read_worker", worker=worker.hex, now=trip.text_now)
     return f"{found[0][0]}:{found[0][1]}" if found else ""
 
 

@@ -75,6 +75,11 @@ class PostgresqlTrip(Trip):
             self._now = self.read_clock()
         return self._now
 
+    @property
+    def text_now(self) -> str:
+        """Nothing: the statements read the clock themselves."""
+        return ""
+
     def read_clock(self) -> datetime:
         """The server's time as it is now."""
         moment: datetime = self.run("read_clock")[0][0]
@@ -84,6 +89,12 @@ class PostgresqlTrip(Trip):
         """Run one SQL file and return all its rows, if it has any."""
         self._cursor.execute(self._statements[statement], values)
         return self._cursor.fetchall() if self._cursor.description else []
+
+    def write_counts(self) -> None:
+        """Write what `count` gathered, to this hour by the server's clock."""
+        for queue, sums in sorted(self._counts.items()):
+            rows.add_counts(self._cursor, "postgresql", queue, datetime.min, sums)
+        self._counts.clear()
 
     def insert(self, job: NewJob) -> bool:
         """Insert a queued job; False: its id or its key is taken."""
