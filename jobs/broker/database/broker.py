@@ -195,10 +195,11 @@ class DatabaseBroker:
     def counts(self, queue: str) -> QueueCounts:
         """The queue's live jobs in numbers; each stops counting at 10,000."""
         with self._database.read() as trip:
+            now = trip.now
             waiting, scheduled, active = trip.run("count_live_jobs", queue=queue, now=trip.text_now)[0]
             heads = trip.run("read_heads", queue=queue) + trip.run("read_alone_heads", queue=queue)
             found = trip.run("read_queue", queue=queue)
-        due = [moment for _, head in heads if head is not None and (moment := moment_of(head)) <= trip.now]
+        due = [moment for _, head in heads if head is not None and (moment := moment_of(head)) <= now]
         paused, wait_until, _ = found[0] if found else (False, None, "")
         blocked_until = None if wait_until is None else moment_of(wait_until)
         return QueueCounts(
@@ -207,7 +208,7 @@ class DatabaseBroker:
             active=active,
             oldest_ready_at=min(due, default=None),
             paused=bool(paused),
-            blocked_until=blocked_until if blocked_until and blocked_until > trip.now else None,
+            blocked_until=blocked_until if blocked_until and blocked_until > now else None,
         )
 
     def hint_after_commit(self, jobs: Sequence[NewJob]) -> None:

@@ -1,7 +1,7 @@
 -- queued -> expired: jobs whose time has passed, at most 1,000.
 UPDATE jobs_job
 SET state = 'expired', ended_at = clock_timestamp()
-WHERE id IN (
+WHERE state = 'queued' AND id IN (
     SELECT id FROM jobs_job
     WHERE expires_at IS NOT NULL AND state IN ('pending', 'queued')
       AND expires_at <= (SELECT clock_timestamp()) AND state = 'queued'

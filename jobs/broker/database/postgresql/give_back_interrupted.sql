@@ -4,7 +4,7 @@ UPDATE jobs_job
 SET state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END,
     ended_at = CASE WHEN cancel_requested THEN clock_timestamp() END,
     starts = starts + 1, worker_id = NULL
-WHERE id IN (
+WHERE state = 'active' AND id IN (
     SELECT id FROM jobs_job
     WHERE state = 'active' AND worker_id = %(worker)s
     ORDER BY id

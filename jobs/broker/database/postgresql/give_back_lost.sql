@@ -10,7 +10,7 @@ SET state = CASE WHEN cancel_requested THEN 'cancelled' WHEN lost + 1 >= %(dead_
     END,
     alone = lost + 1 >= %(alone_after)s,
     lost = lost + 1, starts = starts + 1, worker_id = NULL
-WHERE id IN (
+WHERE state = 'active' AND id IN (
     SELECT id FROM jobs_job
     WHERE state = 'active' AND worker_id = %(worker)s
     ORDER BY id
