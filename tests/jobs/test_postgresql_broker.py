@@ -361,6 +361,14 @@ def test_a_far_job_and_one_of_another_queue_wake_nobody(ear, hands):
     assert not ear.wait_for_hint("lane", 0.2)
 
 
+def test_a_transaction_with_jobs_of_several_queues_wakes_each_of_them(ear, hands):
+    with transaction.atomic():
+        jobs = [hands.new_job(queue=queue) for queue in ("before", "lane", "other")]
+        rows.insert_rows(connection, jobs, State.QUEUED)
+        ear.hint_after_commit(jobs)
+    assert ear.wait_for_hint("lane", 2) is True
+
+
 def test_a_settle_sends_no_hint(ear, hands):
     hands.push()
     assert hear(ear)

@@ -207,9 +207,9 @@ class PostgresqlDatabase(Forkable):
                     self._deaf_until = clock.monotonic() + POOLED_FOR
                     return None
                 return True
-            for notice in self._ear.notifies(timeout=seconds, stop_after=1):
-                return notice.payload == queue
-            return False
+            # several can come in one packet: all must be looked at
+            heard = [notice.payload for notice in self._ear.notifies(timeout=seconds, stop_after=1)]
+            return queue in heard
         except (psycopg.Error, OSError) as error:
             logger.warning("no_hints %s: %s; polling", type(error).__name__, " ".join(str(error).split()))
             self._deaf_until = clock.monotonic() + DEAF_FOR
@@ -226,9 +226,8 @@ class PostgresqlDatabase(Forkable):
             connection.execute("SELECT pg_notify(%s, %s)", [CHANNEL, token])
             until = clock.monotonic() + SELF_TEST
             while (left := until - clock.monotonic()) > 0:
-                for notice in connection.notifies(timeout=left, stop_after=1):
-                    if notice.payload == token:
-                        return connection
+                if any(notice.payload == token for notice in connection.notifies(timeout=left, stop_after=1)):
+                    return connection
         except BaseException:
             connection.close()
             raise
