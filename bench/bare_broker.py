@@ -1,18 +1,22 @@
 """How fast the database broker is without a worker around it.
 
-    python bench/bare_broker.py
+    python bench/bare_broker.py [--database postgres://user@host/empty_database] [--processes 2]
 
 Prints jobs/s of exchange loops (settle and claim in one trip) by batch size, the rate of pushes, the cost of an idle
 look, and what a claim costs while 100,000 delayed jobs of priority 1 wait. On a database file of its own that it
-removes again. Bare loops are a ceiling: no Huey, no signals, no logging.
+removes again, or on an empty database that you name. With `--processes` as many processes work on one queue at once:
+the jobs/s are theirs together. Bare loops are a ceiling: no Huey, no signals, no logging.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -22,21 +26,68 @@ FAR = 100_000
 
 def main() -> None:
     """Run every measurement once."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--database", default="", help="an empty database; default: a SQLite file of its own")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--drain", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     with tempfile.TemporaryDirectory() as folder:
         # the test settings read nothing of the site; their database is replaced by this one before anything connects
-        os.environ["TEST_DATABASE_URL"] = f"sqlite:///{folder}/bare.sqlite3"
+        os.environ["TEST_DATABASE_URL"] = options.database or f"sqlite:///{folder}/bare.sqlite3"
         os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
         import django
 
         django.setup()
+        if options.drain:
+            print(drain_one(options.drain), flush=True)
+            return
         from django.core.management import call_command
 
         call_command("migrate", verbosity=0)
-        measure()
+        measure(options.processes)
 
 
-def measure() -> None:
+def drain_one(batch: int) -> str:
+    """One process of several: say that it is ready, wait for a line, work until nothing is left; jobs and seconds."""
+    from jobs import clock
+    from jobs.broker.database.broker import DatabaseBroker
+    from jobs.broker.records import Completed, Settlement, WorkerRecord
+    from jobs.policy import QueuePolicy
+
+    broker, policy = DatabaseBroker("default"), QueuePolicy("bare")
+    worker = WorkerRecord(clock.new_id(), "worker", "bare", "bench", os.getpid())
+    broker.register(worker, 86_400)
+    broker.exchange(worker.id, QueuePolicy("none"), [], batch)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    done: list[Settlement] = []
+    ended, begun = 0, perf_counter()
+    while jobs := broker.exchange(worker.id, policy, done, batch).jobs:
+        ended += len(jobs)
+        now = clock.now()
+        done = [Settlement(job, Completed("1"), now, now) for job in jobs]
+    return f"{ended} {perf_counter() - begun}"
+
+
+def drain_together(processes: int, batch: int) -> float:
+    """Jobs per second of several processes that begin at one moment."""
+    command = [sys.executable, __file__, "--drain", str(batch), "--database", os.environ["TEST_DATABASE_URL"]]
+    children = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(processes)
+    ]
+    for child in children:
+        if child.stdout is None or child.stdout.readline().strip() != "ready":
+            raise RuntimeError("a process did not start")
+    for child in children:
+        if child.stdin is not None:
+            child.stdin.write("go\n")
+            child.stdin.flush()
+    answers = [child.communicate()[0].split() for child in children]
+    return sum(int(number) for number, _ in answers) / max(float(seconds) for _, seconds in answers)
+
+
+def measure(processes: int) -> None:
     """Print the table."""
     from django.db import connection
 
@@ -94,6 +145,19 @@ def measure() -> None:
         ("   (push 5,000)", lambda: push(5_000, 1_000), "jobs/s"),
         ("settle and claim behind them, batches of 10", lambda: drain(10), "jobs/s"),
     ]
+    if processes > 1:
+        rows = [
+            row
+            for batch in (1, 10, 50)
+            for row in (
+                ("   (push 10,000)", lambda: push(10_000, 1_000), "jobs/s"),
+                (
+                    f"{processes} processes, batches of {batch}",
+                    partial(drain_together, processes, batch),
+                    "jobs/s",
+                ),
+            )
+        ]
     for name, run, unit in rows:
         print(f"{name:<48}{run():>12,.0f} {unit}", flush=True)
     broker.close()

@@ -1,6 +1,6 @@
-"""Jobs per second through the whole engine on SQLite, beside a bare loop over the broker, in one run.
+"""Jobs per second through the whole engine, beside a bare loop over the broker, in one run.
 
-    .venv/bin/python -m bench.engine [--jobs 20000] [--threads 10]
+    .venv/bin/python -m bench.engine [--jobs 20000] [--threads 10] [--database postgres://user@host/empty_database]
 
 The jobs do nothing: what is measured is claiming, decoding, running, settling, history and a log line a job. The bare
 loop claims and settles as many jobs a trip as the engine has threads, and does nothing in between.
@@ -26,10 +26,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=20_000)
     parser.add_argument("--threads", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--database", default="", help="an empty database; default: a SQLite file of its own")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        _set_up(Path(folder))
-        print(f"{options.jobs:,} jobs, {options.threads} threads, SQLite, best of {options.rounds}")
+        _set_up(Path(folder), options.database)
+        print(f"{options.jobs:,} jobs, {options.threads} threads, {_vendor()}, best of {options.rounds}")
         print(f"{'':<28}{'jobs/s':>10}{'CPU µs/job':>12}{'of bare':>10}")
         bare = _best(options, _bare)
         _print("bare broker loop", bare, bare)
@@ -38,28 +39,28 @@ def main() -> None:
             _print(label, _best(options, _engine), bare)
 
 
-def _set_up(folder: Path) -> None:
+def _set_up(folder: Path, database: str) -> None:
     import django
     from django.conf import settings
     from django.core.management import call_command
 
-    from config.settings.env import SQLITE_OPTIONS
+    from config.settings.env import Environment
 
     settings.configure(
         INSTALLED_APPS=["jobs", "django.contrib.contenttypes", "django.contrib.auth", "django.contrib.admin"],
-        DATABASES={
-            "default": {
-                "ENGINE": "django.db.backends.sqlite3",
-                "NAME": folder / "bench.sqlite3",
-                "OPTIONS": SQLITE_OPTIONS,
-            }
-        },
+        DATABASES={"default": Environment({"URL": database}).database("URL", "sqlite:///bench.sqlite3", folder)},
         USE_TZ=True,
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     )
     logging.basicConfig(stream=(folder / "log").open("w"), format="%(asctime)s %(levelname)s %(message)s")
     django.setup()
     call_command("migrate", verbosity=0)
+
+
+def _vendor() -> str:
+    from django.db import connection
+
+    return connection.display_name
 
 
 def _best(options: argparse.Namespace, run: Callable[[int, int], None]) -> tuple[float, float]:

@@ -87,6 +87,7 @@ def _write(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[JobH
     pending = [job for job in jobs if not straight or job.key is not None]
     if queued:
         rows.insert_rows(connection, queued, State.QUEUED)
+        get_broker().hint_after_commit(queued)
     if pending:
         rows.insert_rows(connection, pending, State.PENDING)
         # with autocommit off Django knows no commit to hook on to: the keeper's relay takes these

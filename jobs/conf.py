@@ -20,7 +20,8 @@ class JobsSettings:
 
     `queues` is the module that defines the queues; `database` the alias that holds the jobs; `lease` how long a silent
     worker process keeps its jobs; `grace` how long running jobs may take to finish at a stop; `unknown_grace` how long
-    a job waits for a worker that knows its task; `strict` makes an undeclared start of a receiver an error.
+    a job waits for a worker that knows its task; `strict` makes an undeclared start of a receiver an error;
+    `synchronous_commit=False` lets PostgreSQL acknowledge claims and settlements before they are on its disk.
     """
 
     queues: str = "config.queues"
@@ -32,6 +33,7 @@ class JobsSettings:
     unknown_grace: float = 900
     strict: bool = False
     allow_network_file_system: bool = False
+    synchronous_commit: bool = True
 
     def __post_init__(self) -> None:
         for name, field in self.__dataclass_fields__.items():

@@ -189,11 +189,15 @@ class QueueState(models.Model):
 
 
 class QueueStat(models.Model):
-    """Exact counters of a queue for one hour, also for jobs that retention has removed."""
+    """Exact counters of a queue for one hour, also for jobs that retention has removed.
+
+    On PostgreSQL an hour has several rows, its parts: processes that settle at once then do not wait for each other.
+    """
 
     id = models.BigAutoField(primary_key=True)
     queue = models.CharField(_("queue"), max_length=50)
     hour = models.DateTimeField(_("hour"))
+    part = models.PositiveSmallIntegerField(default=0)
     completed = models.BigIntegerField(_("completed"), default=0)
     failed = models.BigIntegerField(_("failed"), default=0)
     retried = models.BigIntegerField(_("retried"), default=0)
@@ -206,7 +210,7 @@ class QueueStat(models.Model):
     class Meta:
         verbose_name = _("queue counters")
         verbose_name_plural = _("queue counters")
-        constraints = [models.UniqueConstraint(fields=["queue", "hour"], name="jobs_stat_hour")]
+        constraints = [models.UniqueConstraint(fields=["queue", "hour", "part"], name="jobs_stat_hour")]
 
     def __str__(self) -> str:
         return f"{self.queue} {self.hour:%Y-%m-%d %H}"

@@ -1,12 +1,13 @@
 """Job rows written and read by raw SQL on a Django connection; used by the outbox and by the database broker.
 
-Moments are stored as Django's ORM reads and compares them, but always with six digits of microseconds: text sorts as
-time does only when all of it has one length.
+On SQLite moments are stored as Django's ORM reads and compares them, but always with six digits of microseconds: text
+sorts as time does only when all of it has one length. On PostgreSQL the server's clock says when a job was accepted.
 """
 
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -33,6 +34,26 @@ _INSERT_JOB = {
             :event, :event_id, :about_type, :about_id, :parent_id
         )
     """,
+    # any number of jobs in one statement, which reads the clock once: they are due in the order of their ids
+    "postgresql": """
+        WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
+        INSERT INTO jobs_job (
+            id, run, queue, task, state, priority, message, key, created_at, ready_at, expires_at,
+            attempts, starts, lost, alone, token, cancel_requested, error, reason,
+            event, event_id, about_type, about_id, parent_id
+        )
+        SELECT
+            job.id, job.run, job.queue, job.task, %(state)s, job.priority, job.message, job.key, clock.now,
+            coalesce(job.ready_at, clock.now + job.delay * interval '1 second'),
+            coalesce(job.expires_at, clock.now + job.expires_in * interval '1 second'),
+            0, 0, 0, false, 0, false, '', '',
+            job.event, job.event_id, job.about_type, job.about_id, job.parent_id
+        FROM clock, json_to_recordset(%(jobs)s::json) AS job (
+            id uuid, run smallint, queue text, task text, priority smallint, message text, key text,
+            delay double precision, ready_at timestamptz, expires_in double precision, expires_at timestamptz,
+            event text, event_id uuid, about_type text, about_id text, parent_id uuid
+        )
+    """,
 }
 _READ_PENDING = {
     "sqlite": """
@@ -45,11 +66,26 @@ _READ_PENDING = {
         ORDER BY id
         LIMIT :limit
     """,
+    "postgresql": """
+        SELECT id, run, queue, task, priority, message, key, ready_at, expires_at,
+               event, event_id, about_type, about_id, parent_id
+        FROM jobs_job
+        WHERE state = 'pending'
+          AND (%(ids)s::text IS NULL OR id IN (SELECT value::uuid FROM json_array_elements_text(%(ids)s::json)))
+          AND created_at <= clock_timestamp() - %(older_than)s * interval '1 second'
+        ORDER BY id
+        LIMIT %(limit)s
+    """,
 }
 _END_PENDING = {
     "sqlite": """
         UPDATE jobs_job SET state = :state, ended_at = :now, reason = :reason
         WHERE id = :id AND run = :run AND state = 'pending'
+        RETURNING queue
+    """,
+    "postgresql": """
+        UPDATE jobs_job SET state = %(state)s, ended_at = clock_timestamp(), reason = %(reason)s
+        WHERE id = %(id)s AND run = %(run)s AND state = 'pending'
         RETURNING queue
     """,
 }
@@ -62,14 +98,22 @@ _START_NEXT_RUN = {
         WHERE id = :id AND state = 'failed'
         RETURNING run
     """,
+    "postgresql": """
+        UPDATE jobs_job
+        SET state = 'pending', run = run + 1, ready_at = clock_timestamp(), expires_at = NULL,
+            attempts = 0, starts = 0, lost = 0, alone = false, cancel_requested = false, unknown_since = NULL,
+            claimed_at = NULL, started_at = NULL, ended_at = NULL, reason = ''
+        WHERE id = %(id)s AND state = 'failed'
+        RETURNING run
+    """,
 }
 _ADD_COUNTS = {
     "sqlite": """
         INSERT INTO jobs_queuestat
-            (queue, hour, completed, failed, retried, lost, cancelled, expired, ran_ms, waited_ms)
+            (queue, hour, part, completed, failed, retried, lost, cancelled, expired, ran_ms, waited_ms)
         VALUES
-            (:queue, :hour, :completed, :failed, :retried, :lost, :cancelled, :expired, :ran_ms, :waited_ms)
-        ON CONFLICT (queue, hour) DO UPDATE SET
+            (:queue, :hour, 0, :completed, :failed, :retried, :lost, :cancelled, :expired, :ran_ms, :waited_ms)
+        ON CONFLICT (queue, hour, part) DO UPDATE SET
             completed = completed + excluded.completed,
             failed = failed + excluded.failed,
             retried = retried + excluded.retried,
@@ -79,12 +123,37 @@ _ADD_COUNTS = {
             ran_ms = ran_ms + excluded.ran_ms,
             waited_ms = waited_ms + excluded.waited_ms
     """,
+    "postgresql": """
+        INSERT INTO jobs_queuestat AS stat
+            (queue, hour, part, completed, failed, retried, lost, cancelled, expired, ran_ms, waited_ms)
+        VALUES (
+            %(queue)s, date_trunc('hour', clock_timestamp(), 'UTC'), %(part)s, %(completed)s, %(failed)s, %(retried)s,
+            %(lost)s, %(cancelled)s, %(expired)s, %(ran_ms)s, %(waited_ms)s
+        )
+        ON CONFLICT (queue, hour, part) DO UPDATE SET
+            completed = stat.completed + excluded.completed,
+            failed = stat.failed + excluded.failed,
+            retried = stat.retried + excluded.retried,
+            lost = stat.lost + excluded.lost,
+            cancelled = stat.cancelled + excluded.cancelled,
+            expired = stat.expired + excluded.expired,
+            ran_ms = stat.ran_ms + excluded.ran_ms,
+            waited_ms = stat.waited_ms + excluded.waited_ms
+    """,
 }
 _NO_COUNTS = dict.fromkeys(("completed", "failed", "retried", "lost", "cancelled", "expired", "ran_ms", "waited_ms"), 0)
 
 
+#: Which part of an hour's counters this process adds to, on PostgreSQL: one row for all would make them queue up.
+STAT_PART = random.randrange(64)
+
+
 class Cursor(Protocol):
-    """What Django's cursors and sqlite3's have in common."""
+    """What the cursors of Django, sqlite3 and psycopg have in common."""
+
+    @property
+    def description(self) -> Any:
+        """What the columns of the answer are; None without an answer."""
 
     def execute(self, sql: str, params: Any = ..., /) -> Any:
         """Run one statement."""
@@ -111,6 +180,11 @@ def insert_rows(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob], state: 
     In the caller's transaction if there is one.
     """
     check_move(None, state)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(_INSERT_JOB["postgresql"] + "RETURNING id, ready_at", _as_json(jobs, state))
+            due = {id: moment_of(ready) for id, ready in cursor.fetchall()}
+        return [due[job.id] for job in jobs]
     now = clock.now()
     rows = [job_values(job, state, now) for job in jobs]
     with block(connection), connection.cursor() as cursor:
@@ -124,6 +198,13 @@ def insert_row_unless_taken(cursor: Cursor, vendor: str, values: Mapping[str, An
     return bool(cursor.fetchall())
 
 
+def insert_rows_unless_taken(cursor: Cursor, jobs: Sequence[NewJob]) -> set[UUID]:
+    """PostgreSQL: insert new queued jobs in one statement; returns which, the others' id or key is taken."""
+    statement = _INSERT_JOB["postgresql"] + "ON CONFLICT DO NOTHING RETURNING id"
+    cursor.execute(statement, _as_json(jobs, State.QUEUED))
+    return {id for (id,) in cursor.fetchall()}
+
+
 def read_pending(
     connection: BaseDatabaseWrapper,
     ids: Iterable[UUID] | None = None,
@@ -131,9 +212,10 @@ def read_pending(
     limit: int = 1_000,
 ) -> list[NewJob]:
     """The outbox: rows still pending, of these ids or all, accepted at least `older_than` seconds ago, oldest first."""
-    params: dict[str, str | int | None] = {
+    params: dict[str, str | float | None] = {
         "ids": None if ids is None else json.dumps([id.hex for id in ids]),
         "created_before": text_of(clock.now() - timedelta(seconds=older_than)),
+        "older_than": older_than,
         "limit": limit,
     }
     with connection.cursor() as cursor:
@@ -173,7 +255,7 @@ def add_counts(cursor: Cursor, vendor: str, queue: str, at: datetime, counts: Ma
     """Add to the queue's counters of the hour of `at`."""
     # no fraction: the ORM writes a whole hour without one, and equality of text must find it
     hour = at.strftime("%Y-%m-%d %H:00:00")
-    cursor.execute(_ADD_COUNTS[vendor], {**_NO_COUNTS, **counts, "queue": queue, "hour": hour})
+    cursor.execute(_ADD_COUNTS[vendor], {**_NO_COUNTS, **counts, "queue": queue, "hour": hour, "part": STAT_PART})
 
 
 def job_values(job: NewJob, state: State, now: datetime) -> dict[str, Any]:
@@ -219,21 +301,26 @@ def text_of(moment: datetime) -> str:
 
 
 def moment_of(value: str | datetime) -> datetime:
-    """A stored moment, aware; Django's connections hand out a naive datetime where others hand out text."""
+    """A stored moment, aware; for SQLite Django hands out a naive datetime where others hand out text."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
-    return value.replace(tzinfo=UTC)
+    return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
 def uuid_of(value: str | UUID | None) -> UUID | None:
-    """A stored id."""
+    """A stored id, or none."""
+    return None if value is None else id_of(value)
+
+
+def id_of(value: str | UUID) -> UUID:
+    """A stored id; SQLite holds the hexadecimal digits."""
     return UUID(value) if isinstance(value, str) else value
 
 
 def _new_job(row: Sequence[Any]) -> NewJob:
     id, run, queue, task, priority, message, key, ready, expires, event, event_id, about_type, about_id, parent = row
     return NewJob(
-        id=UUID(id),
+        id=id_of(id),
         run=run,
         queue=queue,
         task=task,
@@ -247,3 +334,29 @@ def _new_job(row: Sequence[Any]) -> NewJob:
         about=(about_type, about_id) if about_type else None,
         parent_id=uuid_of(parent),
     )
+
+
+def _as_json(jobs: Sequence[NewJob], state: State) -> dict[str, str]:
+    """The parameters of PostgreSQL's insert."""
+    values = [
+        {
+            "id": job.id.hex,
+            "run": job.run,
+            "queue": job.queue,
+            "task": job.task,
+            "priority": job.priority,
+            "message": job.message,
+            "key": job.key,
+            "delay": job.delay,
+            "ready_at": None if job.ready_at is None else job.ready_at.isoformat(),
+            "expires_in": job.expires_in,
+            "expires_at": None if job.expires_at is None else job.expires_at.isoformat(),
+            "event": job.event,
+            "event_id": None if job.event_id is None else job.event_id.hex,
+            "about_type": job.about[0] if job.about else "",
+            "about_id": job.about[1] if job.about else "",
+            "parent_id": None if job.parent_id is None else job.parent_id.hex,
+        }
+        for job in jobs
+    ]
+    return {"jobs": json.dumps(values, ensure_ascii=False), "state": str(state)}

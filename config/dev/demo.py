@@ -5,6 +5,7 @@ Ends with 0 only if every job ended as it should.
 
 from __future__ import annotations
 
+import argparse
 import base64
 import json
 import os
@@ -84,10 +85,13 @@ class Site:
 
 def main() -> int:
     """Play the story and judge it."""
+    parser = argparse.ArgumentParser(description="The whole flow without a person, on a temporary site.")
+    parser.add_argument("--database", default="", help="an empty database, such as postgres://user@host/name")
+    database = parser.parse_args().database
     interrupts = Interrupts()
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
     with tempfile.TemporaryDirectory(prefix="esteira-demo-") as folder, PractiseCrm(secret, UNLUCKY) as crm:
-        site = Site(_environment(Path(folder), crm.url, secret), free_port())
+        site = Site(_environment(Path(folder), database, crm.url, secret), free_port())
         log: list[str] = []
         children = Children(site.env, log.append)
         try:
@@ -230,14 +234,14 @@ def _seconds(job: dict[str, Any]) -> str:
     return f"{took.total_seconds():.1f}"
 
 
-def _environment(folder: Path, crm_url: str, crm_secret: str) -> dict[str, str]:
+def _environment(folder: Path, database: str, crm_url: str, crm_secret: str) -> dict[str, str]:
     return {
         **{name: os.environ[name] for name in KEPT if name in os.environ},
         "PYTHONUNBUFFERED": "1",
         "DJANGO_RUNSERVER_HIDE_WARNING": "true",
         "ENV_FILE": os.devnull,
         "DEBUG": "true",
-        "DATABASE_URL": f"sqlite:///{folder}/demo.sqlite3",
+        "DATABASE_URL": database or f"sqlite:///{folder}/demo.sqlite3",
         "EMAIL_URL": f"filemail:///{folder}/mail",
         "CRM_WEBHOOK_URL": crm_url,
         "CRM_WEBHOOK_SECRET": crm_secret,

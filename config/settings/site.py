@@ -43,6 +43,7 @@ JOBS = {
     "LEASE": env.seconds("JOBS_LEASE", 30),
     "GRACE": env.seconds("JOBS_GRACE", 30),
     "UNKNOWN_GRACE": env.seconds("JOBS_UNKNOWN_GRACE", 900),
+    "SYNCHRONOUS_COMMIT": env.boolean("JOBS_SYNCHRONOUS_COMMIT", True),
     "ALLOW_NETWORK_FILE_SYSTEM": env.boolean("JOBS_ALLOW_NETWORK_FILE_SYSTEM"),
 }
 if JOBS["REDIS_URL"] and not DEBUG and not env.text("JOBS_NAMESPACE"):

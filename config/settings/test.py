@@ -8,7 +8,7 @@ import os
 
 from .base import *  # noqa: F403
 from .base import BASE_DIR
-from .env import Environment, mail_settings
+from .env import POSTGRESQL, Environment, mail_settings
 
 env = Environment(os.environ)
 
@@ -16,7 +16,12 @@ DEBUG = False
 SECRET_KEY = "test"
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 DATABASES = {"default": env.database("TEST_DATABASE_URL", "sqlite:///var/test-site.sqlite3", BASE_DIR)}
-DATABASES["default"]["TEST"] = {"NAME": env.text("TEST_DATABASE_NAME") or BASE_DIR / "var" / "test.sqlite3"}
+if DATABASES["default"]["ENGINE"] == POSTGRESQL:
+    DATABASES["default"]["TEST"] = {"NAME": "test_esteira"}
+    # public before pg_catalog: the broker's tests hide the server's clock behind one of their own
+    DATABASES["default"].setdefault("OPTIONS", {})["options"] = "-c search_path=public,pg_catalog"
+else:
+    DATABASES["default"]["TEST"] = {"NAME": env.text("TEST_DATABASE_NAME") or BASE_DIR / "var" / "test.sqlite3"}
 # a second database, to see that jobs are refused in its transactions
 DATABASES["other"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:", "TEST": {"MIGRATE": False}}
 JOBS = {"QUEUES": "config.queues", "STRICT": True}

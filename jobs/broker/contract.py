@@ -112,6 +112,15 @@ class Broker(Protocol):
     def resume(self, queue: str) -> None:
         """End a pause and what a provider's "slow down" had asked for."""
 
+    def hint_after_commit(self, jobs: Sequence[NewJob]) -> None:
+        """Let sleeping workers look for these jobs, which the caller inserted, once its transaction commits.
+
+        May do nothing, and a hint may get lost: workers look by themselves as well.
+        """
+
+    def wait_for_hint(self, queue: str, seconds: float) -> bool | None:
+        """Wait at most so long for word that there may be something to claim; None, at once: no word ever comes."""
+
     def counts(self, queue: str) -> QueueCounts:
         """The queue's live jobs in numbers; each number stops counting at 10,000."""
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from .. import clock
+
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
@@ -56,7 +58,8 @@ class ClaimedJob:
     """A job that a worker holds, as it was when claimed.
 
     `attempts` counts ended attempts of this run, `starts` all starts of it, `lost` its lost leases; `token` fences the
-    settle; `claimed_at` is the broker's time; `unknown_since` the first hand-back of a job no worker understood.
+    settle; `claimed_at` is the broker's time, and `claimed_monotonic` what `clock.monotonic()` of the claiming process
+    showed then, or a little before; `unknown_since` the first hand-back of a job no worker understood.
     """
 
     id: UUID
@@ -78,6 +81,11 @@ class ClaimedJob:
     event: str = ""
     event_id: UUID | None = None
     about: tuple[str, str] | None = None
+    claimed_monotonic: float = field(default_factory=clock.monotonic, compare=False)
+
+    def seconds_since_claim(self) -> float:
+        """How long the claim is past, whatever this machine's clock shows; rather too much than too little."""
+        return clock.monotonic() - self.claimed_monotonic
 
 
 @dataclass(frozen=True, slots=True)

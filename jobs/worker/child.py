@@ -13,6 +13,7 @@ from ..broker import forget_broker, get_broker
 from ..conf import jobs_settings
 from ..queue import find_queue
 from .consumer import QueueConsumer
+from .hints import HintEar
 from .leases import OwnLease
 from .link import ParentLink
 
@@ -30,12 +31,15 @@ def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life
     consumer = QueueConsumer(queue, broker, worker, threads=threads, grace=settings.grace, alone=alone)
     link = ParentLink(life, beat, consumer.drain)
     lease = OwnLease(broker, worker, settings.lease, holds_jobs=lambda: consumer.pool.held > 0, gone=link.stop)
+    ear = HintEar(broker, queue.name, consumer.pool.hear)
     link.start()
     lease.start()
+    ear.start()
     link.ready()
     logger.info("worker_started queue=%s pid=%d threads=%d", queue.name, os.getpid(), consumer.workers)
     consumer.run()
     lease.end()
+    ear.end()
     if not consumer.drained:
         logger.warning("worker_cut queue=%s pid=%d jobs=%d", queue.name, os.getpid(), consumer.pool.held)
         logging.shutdown()
@@ -43,6 +47,7 @@ def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life
         # threads that still run must not touch anything any more, not even while the interpreter closes
         os._exit(0)
     lease.join()
+    ear.join()
     logger.info("worker_stopped queue=%s pid=%d", queue.name, os.getpid())
     connections.close_all()
     forget_broker()

@@ -153,7 +153,7 @@ class _Execution:
         job = RunningJob(self.claimed, self._still_mine, deadline)
         value, failure = None, None
         self.queue._tasks_in_flight.add(huey_task)
-        self.started_at = clock.now()
+        self.started_at = self._now()
         try:
             with working_on(job):
                 if task.atomic:
@@ -230,7 +230,7 @@ class _Execution:
     def _too_late_for_its_pace(self) -> bool:
         if self.queue.policy.rate_limit is None:
             return False
-        return (clock.now() - self.claimed.claimed_at).total_seconds() > PACE_GUARD - START_MARGIN
+        return self.claimed.seconds_since_claim() > PACE_GUARD - START_MARGIN
 
     def _still_mine(self) -> bool:
         return get_broker().holds(self.claimed.id, self.claimed.token)
@@ -243,7 +243,11 @@ class _Execution:
             return False
 
     def _settlement(self, outcome: Outcome) -> Settlement:
-        return Settlement(self.claimed, outcome, self.started_at, clock.now())
+        return Settlement(self.claimed, outcome, self.started_at, self._now())
+
+    def _now(self) -> datetime:
+        """The broker's time: this machine's clock may be wrong."""
+        return self.claimed.claimed_at + timedelta(seconds=self.claimed.seconds_since_claim())
 
     def _line(self, error: BaseException) -> str:
         return line_of(error, self.secrets)

@@ -19,6 +19,8 @@ logger = logging.getLogger("jobs.worker")
 #: The longest time, in seconds, that a free thread does not look for new jobs (G6); and the same for a pool that has
 #: had none for QUIET_AFTER seconds, since looking is what an idle worker costs.
 LONGEST_WAIT, QUIET_WAIT, QUIET_AFTER = 0.050, 0.075, 5.0
+#: The same while the broker sends word of new jobs, which may get lost.
+HINTED_WAIT = 1.0
 SHORTEST_WAIT = 0.001
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0
 
@@ -55,6 +57,8 @@ class Pool:
         self._under_way = False  # a thread is on its way to the broker
         self._watching = False  # a thread sleeps until the next look
         self._closing = False
+        self._hinted = False  # the broker sends word of new jobs
+        self._hint_at = 0.0
         self._look_at = 0.0
         self._worked_at = 0.0
         self._retry_at = 0.0
@@ -76,6 +80,19 @@ class Pool:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+
+    def hear(self, hint: bool | None) -> None:
+        """There may be something to claim (True), or not (False); None: from now on no hint will come."""
+        with self._changed:
+            if self._hinted != (hint is not None):
+                self._hinted = hint is not None
+                self._look_at = 0.0
+                self._changed.notify_all()
+            if hint:
+                self._hint_at = clock.monotonic()
+                self._look_at = 0.0
+                if not self._under_way:
+                    self._changed.notify_all()
 
     def work(self) -> None:
         """The life of one thread; returns when the pool is closed and this thread has nothing left to settle."""
@@ -142,6 +159,7 @@ class Pool:
         if self._budget is not None:
             wanted = min(wanted, self._budget)
         self._under_way = True
+        began = clock.monotonic()
         answer: Exchange | None = None
         self._changed.release()
         try:
@@ -154,9 +172,9 @@ class Pool:
             if answer is None:
                 self._finished[:0] = batch
         if answer is not None:
-            self._take(answer, batch, wanted)
+            self._take(answer, batch, wanted, began)
 
-    def _take(self, answer: Exchange, batch: list[Settlement], wanted: int) -> None:
+    def _take(self, answer: Exchange, batch: list[Settlement], wanted: int, began: float) -> None:
         now = clock.monotonic()
         if self._failures:
             logger.info("broker_answers_again outage=%.1fs", now - self._broken_since)
@@ -167,8 +185,9 @@ class Pool:
             self._worked_at = now
         if self._budget is not None:
             self._budget -= len(answer.jobs)
-        if len(answer.jobs) < wanted:
+        if len(answer.jobs) < wanted and self._hint_at < began:
             longest = QUIET_WAIT if now - self._worked_at > QUIET_AFTER else LONGEST_WAIT
+            longest = HINTED_WAIT if self._hinted else longest
             wait = longest if answer.wait is None else min(answer.wait, longest)
             self._look_at = now + max(wait, SHORTEST_WAIT)
         else:

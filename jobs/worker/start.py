@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from django.core.checks import ERROR
@@ -17,6 +18,8 @@ from ..conf import jobs_settings
 from ..errors import JobsError
 from ..queue import find_queue, queues
 from .children import Post
+
+logger = logging.getLogger("jobs.supervisor")
 
 MOST_THREADS, MOST_PROCESSES = 1_000, 64
 
@@ -71,6 +74,35 @@ def check_database(own: WorkerRecord) -> None:
         ) from error
     finally:
         connection.close()
+
+
+def check_connections(posts: Sequence[Post]) -> None:
+    """Raise `CannotStart` where PostgreSQL allows fewer connections than these posts need; warn if others hold them.
+
+    A worker needs one for each thread, and one each for the queue and for hints.
+    """
+    connection = connections[jobs_settings().database]
+    if connection.vendor != "postgresql":
+        return
+    needed = sum(post.threads + 2 if post.kind == "worker" else 2 for post in posts) + 2
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_setting('max_connections')::integer "
+            "- current_setting('superuser_reserved_connections')::integer, "
+            "(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())"
+        )
+        allowed, used = cursor.fetchone()
+    connection.close()
+    advice = "raise max_connections, or give the queues less --concurrency and --processes"
+    if needed > allowed:
+        raise CannotStart(
+            f"these workers can need {needed} connections, and PostgreSQL allows {allowed} (max_connections, without "
+            f"the reserved ones): {advice}"
+        )
+    if needed > allowed - used:
+        logger.warning(
+            "few_connections needed=%d allowed=%d in_use=%d: %s before they run out", needed, allowed, used, advice
+        )
 
 
 def _numbers(option: str, given: Sequence[str], known: Mapping[str, object], most: int) -> dict[str, int]:

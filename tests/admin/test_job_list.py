@@ -167,6 +167,7 @@ def test_a_search_text_is_data_not_sql(viewer: Client, make_job: MakeJob) -> Non
         f"?after={uuid4()}",
     ],
 )
+@pytest.mark.sqlite
 def test_no_page_skips_counts_or_sorts_the_table(viewer: Client, many: list[Job], query: str) -> None:
     statements = queries_on_jobs(viewer, f"{LIST}{query}")
     assert statements
@@ -184,6 +185,7 @@ def test_no_page_skips_counts_or_sorts_the_table(viewer: Client, many: list[Job]
         assert few or not any("TEMP B-TREE FOR ORDER BY" in step for step in plan), (sql, plan)
 
 
+@pytest.mark.sqlite
 def test_the_jobs_about_an_object_are_found_by_their_index(make_job: MakeJob) -> None:
     make_job()
     about = make_job(about_type="leads.lead", about_id="7")

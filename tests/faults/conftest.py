@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from .harness import Site
+from tests.databases import postgresql_server
+
+from .harness import PostgresqlSite, Site
 
 
 @pytest.fixture(scope="session")
@@ -18,13 +20,29 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site.database
 
 
+@pytest.fixture(scope="session")
+def migrated_on_postgresql(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a migrated, empty database to copy."""
+    name = "faults_template"
+    site = PostgresqlSite(tmp_path_factory.mktemp("template"), postgresql_server().create_database(name))
+    done = site.manage("migrate", "--verbosity", "0")
+    assert done.returncode == 0, done.stderr
+    return name
+
+
 @pytest.fixture
-def make_site(tmp_path: Path, migrated: Path) -> Iterator[Callable[..., Site]]:
-    """`make_site(FAULTS_LEASE="1")`: a site whose processes see these variables."""
+def make_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """`make_site(FAULTS_LEASE="1")`: a site whose processes see these variables; its parameter is the vendor."""
     made: list[Site] = []
+    on_postgresql = getattr(request, "param", "sqlite") == "postgresql"
+    template = request.getfixturevalue("migrated_on_postgresql" if on_postgresql else "migrated")
 
     def make(**variables: str) -> Site:
-        site = Site(tmp_path, migrated, **variables)
+        if on_postgresql:
+            url = postgresql_server().create_database(f"faults_{tmp_path.name}", template)
+            site: Site = PostgresqlSite(tmp_path, url, **variables)
+        else:
+            site = Site(tmp_path, template, **variables)
         made.append(site)
         return site
 

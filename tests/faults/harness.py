@@ -12,8 +12,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+
+import psycopg
 
 ROOT = Path(__file__).resolve().parents[2]
 Answer = TypeVar("Answer")
@@ -129,6 +133,29 @@ class Site:
 
     def starts(self, job: str) -> list[Line]:
         return [line for line in self.ledger() if line.job == job]
+
+
+class PostgresqlSite(Site):
+    """The same with its database on a PostgreSQL server."""
+
+    def __init__(self, folder: Path, url: str, **variables: str) -> None:
+        super().__init__(folder, **{**variables, "FAULTS_DATABASE": url})
+        self.url = url
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.url, autocommit=True, options="-c timezone=UTC") as connection:
+            found = connection.execute(sql.replace("?", "%s"), values).fetchall()
+        return [tuple(_as_in_sqlite(value) for value in row) for row in found]
+
+    def write(self, sql: str, *values: Any) -> None:
+        with psycopg.connect(self.url, autocommit=True, options="-c timezone=UTC") as connection:
+            connection.execute(sql.replace("?", "%s"), values)
+
+
+def _as_in_sqlite(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return value.hex if isinstance(value, UUID) else value
 
 
 class Huey:

@@ -7,7 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.settings.base import *  # noqa: F403
 from config.settings.base import INSTALLED_APPS
-from config.settings.env import SQLITE_OPTIONS
+from config.settings.env import Environment
 
 FOLDER = Path(os.environ["FAULTS_FOLDER"])
 if (FOLDER / "broken").exists():
@@ -19,11 +19,7 @@ if DEBUG:
 INSTALLED_APPS = ["tests.faults.app", *(app for app in INSTALLED_APPS if app == "jobs" or app.startswith("django."))]
 ROOT_URLCONF = "tests.faults.app.urls"
 DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": FOLDER / "jobs.sqlite3",
-        "OPTIONS": SQLITE_OPTIONS,
-    }
+    "default": Environment(os.environ).database("FAULTS_DATABASE", f"sqlite:///{FOLDER}/jobs.sqlite3", FOLDER),
 }
 JOBS = {
     "QUEUES": "tests.faults.app.queues",

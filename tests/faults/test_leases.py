@@ -11,6 +11,8 @@ import pytest
 
 from .harness import Site, wait_for
 
+pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indirect=True)
+
 MakeSite = Callable[..., Site]
 
 

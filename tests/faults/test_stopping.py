@@ -7,7 +7,11 @@ import signal
 import time
 from collections.abc import Callable
 
+import pytest
+
 from .harness import Site, is_of_site, wait_for
+
+pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indirect=True)
 
 MakeSite = Callable[..., Site]
 

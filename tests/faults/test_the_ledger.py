@@ -7,12 +7,14 @@ import random
 import signal
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from .harness import Huey, Site, is_of_site, wait_for
 
 JOBS = 500
+pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indirect=True)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,8 @@ def test_poison_job_dies_alone(site: Site) -> None:
 
 def test_two_run_huey_on_one_file_run_no_job_twice_and_tick_once(site: Site) -> None:
     site.write(
-        "INSERT INTO jobs_schedule (task, last_tick) VALUES ('faults.every_minute', datetime('now', '-5 minutes'))"
+        "INSERT INTO jobs_schedule (task, last_tick) VALUES ('faults.every_minute', ?)",
+        f"{datetime.now(UTC) - timedelta(minutes=5):%Y-%m-%d %H:%M:%S}",
     )
     first, second = site.run_huey(wait=False), site.run_huey(wait=False)
     first.wait_until_ready()

@@ -6,7 +6,11 @@ import statistics
 import time
 from datetime import UTC, datetime
 
+import pytest
+
 from .harness import Site, cpu_seconds, wait_for
+
+pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indirect=True)
 
 
 def test_two_workers_never_start_more_than_10_in_a_rolling_second_and_reach_the_pace(site: Site) -> None:

@@ -297,6 +297,7 @@ def test_wrong_usage_ends_with_2(words: list[str]) -> None:
     ("words", "code"),
     [(["list", "--json"], 0), (["show", str(clock.new_id()), "--json"], 1), (["show", "x", "--json"], 2)],
 )
+@pytest.mark.sqlite
 def test_the_process_itself_ends_with_the_code_and_prints_one_document(words: list[str], code: int) -> None:
     path = connection.settings_dict["NAME"]
     done = subprocess.run(

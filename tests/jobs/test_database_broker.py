@@ -19,7 +19,7 @@ from jobs.policy import QueuePolicy, RateLimit
 from jobs.states import State
 from tests.contract.hands import Hands
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def state_of(job_id):
 
 def test_another_vendor_is_refused_in_a_sentence(monkeypatch):
     monkeypatch.setattr(connections["default"], "vendor", "oracle")
-    with pytest.raises(ImproperlyConfigured, match="is oracle; this version keeps jobs in SQLite"):
+    with pytest.raises(ImproperlyConfigured, match="is oracle; jobs are kept in SQLite or PostgreSQL"):
         DatabaseBroker("default")
 
 

@@ -12,6 +12,7 @@ from jobs.errors import IllegalMove
 from jobs.states import ENDED, LIVE, MOVES, Shown, State, check_move, shown
 
 SQL = sorted((Path(database.__file__).parent / "sqlite").glob("*.sql"))
+ALL_SQL = [*SQL, *sorted((Path(database.__file__).parent / "postgresql").glob("*.sql"))]
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -75,7 +76,7 @@ def moves_of(sql: str) -> set[tuple[State, State]]:
     return {(State(a), State(b)) for a in old for b in new}
 
 
-@pytest.mark.parametrize("file", SQL, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", ALL_SQL, ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_a_statement_makes_only_legal_moves(file):
     for old, new in moves_of(file.read_text("utf-8")):
         check_move(old, new)
@@ -100,13 +101,14 @@ def test_the_guard_of_this_test_sees_an_illegal_move():
         moves_of("UPDATE jobs_job\nSET state = 'queued'\nWHERE id = 1")
 
 
-@pytest.mark.parametrize("file", SQL, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", ALL_SQL, ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_a_statement_opens_with_what_it_does(file):
     assert file.read_text("utf-8").startswith("-- ")
     assert re.match(r"[a-z]+(_[a-z]+)+\Z", file.stem)
 
 
-def test_the_outbox_moves_only_pending_rows_and_dead_letters():
-    assert "AND state = 'pending'" in rows._END_PENDING["sqlite"]
-    assert "SET state = 'pending'" in rows._START_NEXT_RUN["sqlite"]
-    assert "AND state = 'failed'" in rows._START_NEXT_RUN["sqlite"]
+@pytest.mark.parametrize("vendor", ["sqlite", "postgresql"])
+def test_the_outbox_moves_only_pending_rows_and_dead_letters(vendor):
+    assert "AND state = 'pending'" in rows._END_PENDING[vendor]
+    assert "SET state = 'pending'" in rows._START_NEXT_RUN[vendor]
+    assert "AND state = 'failed'" in rows._START_NEXT_RUN[vendor]

@@ -19,6 +19,7 @@ def _a_new_keeper(monkeypatch):
     monkeypatch.setattr(reap, "_patient_until", 0.0)
 
 
+@pytest.mark.sqlite
 def test_the_duty_gives_back_and_says_so(monkeypatch, caplog):
     hands = Hands(get_broker(), lease=10)
     lost, _ = hands.push(), hands.push(delay=60, expires_in=5)
@@ -37,6 +38,7 @@ def test_the_duty_is_silent_when_there_is_nothing(caplog):
     assert caplog.text == ""
 
 
+@pytest.mark.sqlite
 def test_after_a_pause_in_which_nobody_could_renew_the_silent_get_one_more_term(monkeypatch, caplog):
     hands = Hands(get_broker(), lease=30)
     hands.push()

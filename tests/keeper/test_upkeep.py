@@ -8,7 +8,7 @@ from django.db import connection
 
 from jobs.keeper import upkeep
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
 
 @pytest.fixture

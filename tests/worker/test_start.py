@@ -39,6 +39,7 @@ def test_network_file_system_is_that_of_the_innermost_mount(path: str, kind: str
     assert network_file_system(Path(path), MOUNTS) == kind
 
 
+@pytest.mark.sqlite
 def test_database_on_a_network_file_system_is_refused_unless_allowed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -51,6 +52,7 @@ def test_database_on_a_network_file_system_is_refused_unless_allowed(
         check_configuration()
 
 
+@pytest.mark.sqlite
 def test_old_sqlite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 0))
     assert [message.id for message in check_jobs()] == ["jobs.E002"]
@@ -65,12 +67,14 @@ def test_redis_url_is_an_error_of_the_system_checks() -> None:
     assert "REDIS_URL" in str(message.msg)
 
 
+@pytest.mark.sqlite
 def test_deferred_transactions_are_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connection.settings_dict, "OPTIONS", {})
     assert [message.id for message in check_jobs()] == ["jobs.W001"]
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.sqlite
 def test_database_that_stays_locked_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs_connection, "LOCK_TIMEOUT", 0.1)
     forget_broker()

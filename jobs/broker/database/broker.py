@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 
 from ... import clock
 from ...policy import QueuePolicy
-from ...rows import MAX_REASON, expires_at, job_values, moment_of, ready_at, text_of
+from ...rows import MAX_REASON, expires_at, id_of, moment_of, ready_at, text_of
 from ...states import State
 from ..records import (
     CancelAnswer,
@@ -28,11 +28,13 @@ from ..records import (
 )
 from . import claim as claiming
 from . import giveback
-from .connection import JobsDatabase, Trip
+from .connection import JobsDatabase, SqliteDatabase, Trip
 from .settle import settle_all, token_number
 
 #: Where a number of `counts` stops.
 COUNT_LIMIT = 10_000
+#: How often a job is offered while the holder of its key ends in between.
+KEY_PATIENCE = 20
 
 
 class DatabaseBroker:
@@ -40,14 +42,26 @@ class DatabaseBroker:
 
     rows_are_the_queue = True
 
-    def __init__(self, alias: str) -> None:
+    def __new__(cls, alias: str) -> DatabaseBroker:
+        """The broker for the alias's vendor."""
         vendor = connections[alias].vendor
+        if vendor == "postgresql":
+            from .postgresql_broker import PostgresqlBroker
+
+            return super().__new__(PostgresqlBroker)
         if vendor != "sqlite":
             raise ImproperlyConfigured(
-                f"DATABASES[{alias!r}] is {vendor}; this version keeps jobs in SQLite: use a sqlite:/// DATABASE_URL"
+                f"DATABASES[{alias!r}] is {vendor}; jobs are kept in SQLite or PostgreSQL: use a DATABASE_URL like "
+                "sqlite:///file.sqlite3 or postgres://user:password@host/name"
             )
+        return super().__new__(cls)
+
+    def __init__(self, alias: str) -> None:
         self._alias = alias
-        self._database = JobsDatabase(alias)
+        self._database: JobsDatabase = self._connect(alias)
+
+    def _connect(self, alias: str) -> JobsDatabase:
+        return SqliteDatabase(alias)
 
     def now(self) -> datetime:
         """The machine's time: on SQLite there is one machine."""
@@ -58,7 +72,7 @@ class DatabaseBroker:
         if not jobs:
             return []
         with self._database.write_synced() as trip:
-            return [_take(trip, job) for job in jobs]
+            return [take(trip, job) for job in jobs]
 
     def register(self, worker: WorkerRecord, lease: float) -> None:
         """Make a process known, with a lease."""
@@ -71,8 +85,9 @@ class DatabaseBroker:
                 host=worker.host,
                 pid=worker.pid,
                 concurrency=worker.concurrency,
-                now=text_of(trip.now),
+                now=trip.text_now,
                 lease_until=text_of(trip.now + timedelta(seconds=lease)),
+                lease=lease,
             )
 
     def renew(self, workers: Sequence[UUID], lease: float) -> Renewal:
@@ -82,9 +97,9 @@ class DatabaseBroker:
         ids = json.dumps([worker.hex for worker in workers])
         with self._database.write() as trip:
             until = trip.now + timedelta(seconds=lease)
-            alive = trip.run("renew_workers", ids=ids, now=text_of(trip.now), lease_until=text_of(until))
+            alive = trip.run("renew_workers", ids=ids, now=trip.text_now, lease_until=text_of(until), lease=lease)
             asked = trip.run("read_cancel_requests", ids=ids)
-        return Renewal(frozenset(UUID(id) for (id,) in alive), frozenset(UUID(id) for (id,) in asked))
+        return Renewal(frozenset(id_of(id) for (id,) in alive), frozenset(id_of(id) for (id,) in asked))
 
     def exchange(
         self,
@@ -104,7 +119,7 @@ class DatabaseBroker:
             if not possible:
                 return Exchange(wait=wait)
         with self._database.write() as trip:
-            found = trip.run("read_worker", worker=worker.hex, now=text_of(trip.now))
+            found = trip.run("read_worker", worker=worker.hex, now=trip.text_now)
             label, may_claim = (f"{found[0][0]}:{found[0][1]}", found[0][2]) if found else ("", False)
             settled = settle_all(trip, worker, label, settlements)
             claimed = claiming.Claim()
@@ -142,14 +157,15 @@ class DatabaseBroker:
     def waits_alone(self, queues: Sequence[str]) -> frozenset[str]:
         """Which queues need a process for a job that must run alone; see the contract."""
         with self._database.read() as trip:
-            found = trip.run("read_alone_queues", queues=json.dumps(list(queues)), now=text_of(trip.now))
+            found = trip.run("read_alone_queues", queues=json.dumps(list(queues)), now=trip.text_now)
         return frozenset(queue for (queue,) in found)
 
     def cancel(self, job_id: UUID, reason: str) -> CancelAnswer | None:
         """Cancel a waiting job or a dead letter, ask an active one; see the contract."""
         with self._database.write_synced() as trip:
+            trip.lock_job(job_id)
             values = {"id": job_id.hex, "reason": reason[:MAX_REASON]}
-            now = text_of(trip.now)
+            now = trip.text_now
             cancelled = trip.run("cancel_waiting", **values, now=now)
             if cancelled:
                 trip.count(cancelled[0][0], cancelled=1)
@@ -164,12 +180,12 @@ class DatabaseBroker:
     def promote(self, job_id: UUID) -> bool:
         """Make a queued job due now; False: it is not queued, or is due already."""
         with self._database.write_synced() as trip:
-            return bool(trip.run("promote_job", id=job_id.hex, now=text_of(trip.now)))
+            return bool(trip.run("promote_job", id=job_id.hex, now=trip.text_now))
 
     def pause(self, queue: str) -> None:
         """A claim begun after this returned takes nothing from the queue."""
         with self._database.write_synced() as trip:
-            trip.run("pause_queue", queue=queue, now=text_of(trip.now))
+            trip.run("pause_queue", queue=queue, now=trip.text_now)
 
     def resume(self, queue: str) -> None:
         """End a pause and what a provider's "slow down" had asked for."""
@@ -179,10 +195,11 @@ class DatabaseBroker:
     def counts(self, queue: str) -> QueueCounts:
         """The queue's live jobs in numbers; each stops counting at 10,000."""
         with self._database.read() as trip:
-            waiting, scheduled, active = trip.run("count_live_jobs", queue=queue, now=text_of(trip.now))[0]
+            now = trip.now
+            waiting, scheduled, active = trip.run("count_live_jobs", queue=queue, now=trip.text_now)[0]
             heads = trip.run("read_heads", queue=queue) + trip.run("read_alone_heads", queue=queue)
             found = trip.run("read_queue", queue=queue)
-        due = [moment for _, head in heads if head is not None and (moment := moment_of(head)) <= trip.now]
+        due = [moment for _, head in heads if head is not None and (moment := moment_of(head)) <= now]
         paused, wait_until, _ = found[0] if found else (False, None, "")
         blocked_until = None if wait_until is None else moment_of(wait_until)
         return QueueCounts(
@@ -191,24 +208,40 @@ class DatabaseBroker:
             active=active,
             oldest_ready_at=min(due, default=None),
             paused=bool(paused),
-            blocked_until=blocked_until if blocked_until and blocked_until > trip.now else None,
+            blocked_until=blocked_until if blocked_until and blocked_until > now else None,
         )
 
+    def hint_after_commit(self, jobs: Sequence[NewJob]) -> None:
+        """Nothing: on SQLite workers look often enough."""
+
+    def wait_for_hint(self, queue: str, seconds: float) -> bool | None:
+        """None: on SQLite nobody sends hints."""
+        return None
+
     def close(self) -> None:
-        """Close the broker's own connection; the next call opens it again."""
+        """Close the broker's own connections; the next call opens them again."""
         self._database.close()
 
 
+def take(trip: Trip, job: NewJob) -> Pushed:
+    """Take one job in."""
+    for _ in range(KEY_PATIENCE):
+        answer = _take(trip, job)
+        if answer.status is not PushStatus.DUPLICATE or answer.holder is not None:
+            return answer
+    raise OperationalError(f"the key {job.key!r} of queue {job.queue!r} changes hands too fast; enqueue again")
+
+
 def _take(trip: Trip, job: NewJob) -> Pushed:
-    if trip.insert(job_values(job, State.QUEUED, trip.now)):
+    if trip.insert(job):
         return Pushed(job.id, PushStatus.ACCEPTED)
-    found = trip.run("read_job", id=job.id.hex, now=text_of(trip.now))
+    found = trip.run("read_job", id=job.id.hex, now=trip.text_now)
     if not found:
         return _duplicate(trip, job)
     run, state, has_expired = found[0]
     if run == job.run and state == State.PENDING:
         if has_expired:
-            trip.run("expire_pending", id=job.id.hex, run=run, now=text_of(trip.now))
+            trip.run("expire_pending", id=job.id.hex, run=run, now=trip.text_now)
             trip.count(job.queue, expired=1)
             return Pushed(job.id, PushStatus.ACCEPTED)
         moved = bool(trip.run("queue_pending", id=job.id.hex, run=run, queue=job.queue, key=job.key))
@@ -237,4 +270,4 @@ def _take_next_run(trip: Trip, job: NewJob) -> bool:
 
 def _duplicate(trip: Trip, job: NewJob) -> Pushed:
     holder = trip.run("read_key_holder", queue=job.queue, key=job.key)
-    return Pushed(job.id, PushStatus.DUPLICATE, UUID(holder[0][0]) if holder else None)
+    return Pushed(job.id, PushStatus.DUPLICATE, id_of(holder[0][0]) if holder else None)

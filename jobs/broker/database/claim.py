@@ -11,7 +11,7 @@ from uuid import UUID
 
 from ... import clock
 from ...policy import QueuePolicy
-from ...rows import moment_of, text_of, uuid_of
+from ...rows import id_of, moment_of, text_of, uuid_of
 from ..contract import PACE_GUARD
 from ..records import ClaimedJob
 from .connection import Trip
@@ -44,13 +44,13 @@ def look(trip: Trip, policy: QueuePolicy, alone: bool) -> tuple[bool, float | No
     due, wait = _heads(trip, policy.name, alone)
     if not due:
         return False, wait
-    room = _room(trip, policy)
+    room = room_of(trip, policy)
     return room.slots > 0 or room.clock_set_back, room.wait
 
 
 def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: bool) -> Claim:
     """Claim up to `wanted` jobs for a worker whose lease lasts."""
-    room = _room(trip, policy)
+    room = room_of(trip, policy)
     slots = min(wanted, room.slots)
     if slots <= 0:
         return Claim(wait=room.wait, grants=room.grants if room.clock_set_back else None)
@@ -66,14 +66,14 @@ def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: boo
         # the due ones hid what comes after them
         wait = _heads(trip, policy.name, alone)[1] if due else wait
     else:
-        wait = 0.0 if slots == wanted else _pace_wait(policy, [*room.grants, (_seconds(trip.now), slots)], trip.now)
+        wait = 0.0 if slots == wanted else pace_wait(policy, [*room.grants, (seconds_of(trip.now), slots)], trip.now)
     return Claim(tuple(jobs), wait, room.grants if (policy.rate_limit and jobs) or room.clock_set_back else None)
 
 
 def save_grants(trip: Trip, queue: str, claimed: Claim) -> None:
     """Write down that slots were taken, at the latest moment before the commit: starts can only come after it."""
     if claimed.grants is not None:
-        new = [(_seconds(clock.now()), len(claimed.jobs))] if claimed.jobs else []
+        new = [(seconds_of(trip.read_clock()), len(claimed.jobs))] if claimed.jobs else []
         trip.run("save_grants", queue=queue, grants=json.dumps([*claimed.grants, *new]))
 
 
@@ -92,7 +92,8 @@ def _heads(trip: Trip, queue: str, alone: bool) -> tuple[list[int], float | None
     return sorted(due), (min(to_come) - trip.now).total_seconds() if to_come else None
 
 
-def _room(trip: Trip, policy: QueuePolicy) -> Room:
+def room_of(trip: Trip, policy: QueuePolicy) -> Room:
+    """What the queue's pace, pause and global concurrency leave; on PostgreSQL under the lock of the queue's row."""
     found = trip.run("read_queue", queue=policy.name)
     paused, wait_until, stored = found[0] if found else (False, None, "[]")
     if paused:
@@ -103,25 +104,25 @@ def _room(trip: Trip, policy: QueuePolicy) -> Room:
     clock_set_back = False
     grants: list[tuple[float, int]] = []
     if policy.rate_limit is not None:
-        now, window = _seconds(trip.now), policy.rate_limit.per + PACE_GUARD
+        now, window = seconds_of(trip.now), policy.rate_limit.per + PACE_GUARD
         recent = [(at, number) for at, number in json.loads(stored) if at > now - window]
         # a grant from the future (the clock was set back) counts as made now, else it would block for as long
         grants = [(min(at, now), number) for at, number in recent]
         clock_set_back = any(at > now + PACE_GUARD for at, _ in recent)
         slots = policy.rate_limit.limit - sum(number for _, number in grants)
         if slots <= 0:
-            return Room(0, _pace_wait(policy, grants, trip.now), grants, clock_set_back)
+            return Room(0, pace_wait(policy, grants, trip.now), grants, clock_set_back)
     if policy.global_concurrency is not None:
         free = policy.global_concurrency - trip.run("count_active", queue=policy.name)[0][0]
         slots = free if slots is None else min(slots, free)
     return Room(max(0, slots) if slots is not None else 1_000_000, None, grants, clock_set_back)
 
 
-def _pace_wait(policy: QueuePolicy, grants: Sequence[tuple[float, int]], now: datetime) -> float | None:
+def pace_wait(policy: QueuePolicy, grants: Sequence[tuple[float, int]], now: datetime) -> float | None:
     """The seconds until the pace grants one more; None: it is not the pace that stops the queue."""
     if policy.rate_limit is None or sum(number for _, number in grants) < policy.rate_limit.limit:
         return None
-    return max(0.0, grants[0][0] + policy.rate_limit.per + PACE_GUARD - _seconds(now))
+    return max(0.0, grants[0][0] + policy.rate_limit.per + PACE_GUARD - seconds_of(now))
 
 
 def _claim_priority(trip: Trip, worker: UUID, queue: str, priority: int, wanted: int, alone: bool) -> list[ClaimedJob]:
@@ -133,18 +134,20 @@ def _claim_priority(trip: Trip, worker: UUID, queue: str, priority: int, wanted:
         wanted=wanted,
         now=text_of(trip.now),
     )
-    jobs = [_claimed_job(row, queue, trip.now) for row in claimed]
+    monotonic = clock.monotonic() - (clock.now() - trip.now).total_seconds()
+    jobs = [claimed_job(row, queue, trip.now, monotonic) for row in claimed]
     # RETURNING has no order
     return sorted(jobs, key=lambda job: (job.ready_at, job.id))
 
 
-def _claimed_job(row: Sequence[Any], queue: str, now: datetime) -> ClaimedJob:
+def claimed_job(row: Sequence[Any], queue: str, now: datetime, monotonic: float) -> ClaimedJob:
+    """The job of a claim's row; `monotonic` is this process's clock at, or a little before, the broker's `now`."""
     (
         id, run, task, message, priority, token, attempts, starts, lost, ready_at, key, expires_at, unknown_since,
         event, event_id, about_type, about_id,
     ) = row  # fmt: skip
     return ClaimedJob(
-        id=UUID(id),
+        id=id_of(id),
         run=run,
         queue=queue,
         task=task,
@@ -162,8 +165,10 @@ def _claimed_job(row: Sequence[Any], queue: str, now: datetime) -> ClaimedJob:
         event=event,
         event_id=uuid_of(event_id),
         about=(about_type, about_id) if about_type else None,
+        claimed_monotonic=monotonic,
     )
 
 
-def _seconds(moment: datetime) -> float:
+def seconds_of(moment: datetime) -> float:
+    """Seconds since 1970."""
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(seconds=1)

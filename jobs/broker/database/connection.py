@@ -12,14 +12,17 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
+from uuid import UUID
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ... import clock, rows
+from ...states import State
+from ..records import NewJob
 from .statements import load_statements
 
 #: How long to wait for SQLite's write lock, in seconds; the busy handler is unfair, so a short wait would fail in vain.
@@ -30,23 +33,60 @@ _PRAGMAS = (
     "PRAGMA journal_size_limit=67108864",
     "PRAGMA foreign_keys=OFF",
 )
-_all_of_this_process: weakref.WeakSet[JobsDatabase] = weakref.WeakSet()
-#: Connections inherited over fork: to close them here could harm the parent's files.
-_inherited: list[sqlite3.Connection] = []
+_all_of_this_process: weakref.WeakSet[Forkable] = weakref.WeakSet()
+#: Connections inherited over fork: to close them here could harm the parent's files and sessions.
+_inherited: list[object] = []
+
+
+class Forkable:
+    """Has connections that a forked child must leave to its parent."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        _all_of_this_process.add(self)
+
+    def _connections(self) -> Iterable[object]:
+        raise NotImplementedError
+
+    def _forget_connections(self) -> None:
+        raise NotImplementedError
+
+    def leave_to_parent(self) -> None:
+        """Forget the connections without closing them."""
+        self._lock = threading.RLock()
+        _inherited.extend(self._connections())
+        self._forget_connections()
 
 
 class Trip:
     """One transaction, or one plain look, on the jobs' database. `now` was read once the lock was held."""
 
-    __slots__ = ("_counts", "_cursor", "_statements", "_vendor", "now", "waited")
+    __slots__ = ("_counts", "_cursor", "_now", "_statements", "_vendor", "waited")
 
     def __init__(self, cursor: rows.Cursor, vendor: str, waited: float = 0.0) -> None:
-        self.now: datetime = clock.now()
+        self._now: datetime | None = clock.now()
         self.waited = waited
         self._cursor = cursor
         self._vendor = vendor
         self._statements: Mapping[str, str] = load_statements(vendor)
         self._counts: dict[str, dict[str, int]] = {}
+
+    @property
+    def now(self) -> datetime:
+        """The moment of this trip, by the database's clock."""
+        return self._now or self.read_clock()
+
+    @property
+    def text_now(self) -> str:
+        """`now` for a statement."""
+        return rows.text_of(self.now)
+
+    def read_clock(self) -> datetime:
+        """The database's time as it is now; for SQLite the machine's."""
+        return clock.now()
+
+    def lock_job(self, job_id: UUID) -> None:
+        """Let nobody else change the job until the end of this transaction; SQLite has one lock for everything."""
 
     def run(self, statement: str, **values: Any) -> list[Any]:
         """Run one SQL file and return all its rows."""
@@ -57,9 +97,9 @@ class Trip:
         """Run one SQL file for each set of values."""
         self._cursor.executemany(self._statements[statement], list(values))
 
-    def insert(self, values: Mapping[str, Any]) -> bool:
-        """Insert a job row; False: its id or its key is taken."""
-        return rows.insert_row_unless_taken(self._cursor, self._vendor, values)
+    def insert(self, job: NewJob) -> bool:
+        """Insert a queued job; False: its id or its key is taken."""
+        return rows.insert_row_unless_taken(self._cursor, self._vendor, rows.job_values(job, State.QUEUED, self.now))
 
     def count(self, queue: str, **numbers: int) -> None:
         """Add to the queue's counters; written by `write_counts`."""
@@ -69,20 +109,39 @@ class Trip:
 
     def write_counts(self) -> None:
         """Write what `count` gathered, one row a queue."""
-        for queue, sums in self._counts.items():
+        for queue, sums in sorted(self._counts.items()):
             rows.add_counts(self._cursor, self._vendor, queue, self.now, sums)
         self._counts.clear()
 
 
-class JobsDatabase:
-    """The database that holds the jobs."""
+class JobsDatabase(Protocol):
+    """The database that holds the jobs, and the ways to it."""
+
+    @property
+    def django(self) -> BaseDatabaseWrapper:
+        """Django's connection of this thread."""
+
+    def write(self) -> AbstractContextManager[Trip]:
+        """A transaction of the workers' traffic."""
+
+    def write_synced(self) -> AbstractContextManager[Trip]:
+        """A transaction of what people ask for, on Django's connection: part of the caller's, if there is one."""
+
+    def read(self) -> AbstractContextManager[Trip]:
+        """A plain look, without a transaction: each statement sees what is committed by then."""
+
+    def close(self) -> None:
+        """Close the broker's own connections."""
+
+
+class SqliteDatabase(Forkable):
+    """A SQLite file."""
 
     def __init__(self, alias: str) -> None:
+        super().__init__()
         self._alias = alias
-        self._lock = threading.RLock()
         self._own: sqlite3.Connection | None = None
         self._own_name = ""
-        _all_of_this_process.add(self)
 
     @property
     def django(self) -> BaseDatabaseWrapper:
@@ -170,11 +229,11 @@ class JobsDatabase:
         except sqlite3.Error:
             self.close()
 
-    def _leave_to_parent(self) -> None:
-        self._lock = threading.RLock()
-        if self._own is not None:
-            _inherited.append(self._own)
-            self._own = None
+    def _connections(self) -> Iterable[object]:
+        return [self._own] if self._own is not None else []
+
+    def _forget_connections(self) -> None:
+        self._own = None
 
 
 def _is_in_memory(name: str) -> bool:
@@ -183,7 +242,7 @@ def _is_in_memory(name: str) -> bool:
 
 def _after_fork() -> None:
     for database in list(_all_of_this_process):
-        database._leave_to_parent()
+        database.leave_to_parent()
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -16,7 +16,7 @@ from .connection import Trip
 LATE = 1.0
 
 
-def give_back(trip: Trip, worker: str, label: str, *, lost: bool) -> list[State]:
+def give_back(trip: Trip, worker: str | UUID, label: str, *, lost: bool) -> list[State]:
     """Give back all jobs of one process and end its lease; returns the states that they reached."""
     now = text_of(trip.now)
     if lost:
@@ -60,7 +60,7 @@ def give_back(trip: Trip, worker: str, label: str, *, lost: bool) -> list[State]
 
 def read_label(trip: Trip, worker: UUID) -> str:
     """What people read for a process: `host:pid`; empty if it is unknown."""
-    found = trip.run("read_worker", worker=worker.hex, now=text_of(trip.now))
+    found = trip.run("read_worker", worker=worker.hex, now=trip.text_now)
     return f"{found[0][0]}:{found[0][1]}" if found else ""
 
 

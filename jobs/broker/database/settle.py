@@ -14,7 +14,7 @@ from ..records import Completed, Expired, Failed, GivenUp, HandedBack, Outcome, 
 from .connection import Trip
 
 #: How the start that led to an outcome is called in the history.
-_ATTEMPT_OUTCOME: dict[type[Outcome], str] = {
+ATTEMPT_OUTCOME: dict[type[Outcome], str] = {
     Completed: AttemptOutcome.COMPLETED.value,
     Retried: AttemptOutcome.FAILED.value,
     Failed: AttemptOutcome.FAILED.value,
@@ -23,7 +23,8 @@ _ATTEMPT_OUTCOME: dict[type[Outcome], str] = {
     Expired: AttemptOutcome.HANDED_BACK.value,
     GivenUp: AttemptOutcome.CANCELLED.value,
 }
-_BURNS_AN_ATTEMPT = (Completed, Retried, Failed)
+#: Outcomes that end an attempt.
+BURNS_AN_ATTEMPT = (Completed, Retried, Failed)
 
 
 def settle_all(trip: Trip, worker: UUID, label: str, settlements: Sequence[Settlement]) -> tuple[bool, ...]:
@@ -105,8 +106,8 @@ def _count(trip: Trip, settlement: Settlement, state: State) -> None:
     elif isinstance(settlement.outcome, Retried):
         numbers["retried"] = 1
     if started_at is not None:
-        numbers["ran_ms"] = _milliseconds(started_at, settlement.ended_at or trip.now)
-        numbers["waited_ms"] = _milliseconds(job.ready_at, started_at)
+        numbers["ran_ms"] = milliseconds(started_at, settlement.ended_at or trip.now)
+        numbers["waited_ms"] = milliseconds(job.ready_at, started_at)
     if numbers:
         trip.count(job.queue, **numbers)
 
@@ -116,8 +117,8 @@ def _attempt(settlement: Settlement, label: str, now: datetime) -> dict[str, Any
     return {
         "job": job.id.hex,
         "run": job.run,
-        "number": job.attempts + 1 if isinstance(outcome, _BURNS_AN_ATTEMPT) else None,
-        "outcome": _ATTEMPT_OUTCOME[type(outcome)],
+        "number": job.attempts + 1 if isinstance(outcome, BURNS_AN_ATTEMPT) else None,
+        "outcome": ATTEMPT_OUTCOME[type(outcome)],
         "worker": label,
         "claimed_at": text_of(job.claimed_at),
         "started_at": None if started_at is None else text_of(started_at),
@@ -131,5 +132,6 @@ def _after(now: datetime, seconds: float) -> str:
     return text_of(now + timedelta(seconds=seconds))
 
 
-def _milliseconds(start: datetime, end: datetime) -> int:
+def milliseconds(start: datetime, end: datetime) -> int:
+    """The whole milliseconds between two moments, never below 0."""
     return max(0, round((end - start).total_seconds() * 1_000))

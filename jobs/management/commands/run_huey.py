@@ -25,7 +25,7 @@ from jobs.keeper.loop import keep
 from jobs.worker.child import run_worker
 from jobs.worker.children import own_command
 from jobs.worker.link import ParentLink
-from jobs.worker.start import check_configuration, check_database, plan
+from jobs.worker.start import check_configuration, check_connections, check_database, plan
 from jobs.worker.supervisor import Supervisor
 from jobs.worker.watch import CodeWatch
 
@@ -80,6 +80,7 @@ class Command(BaseCommand):
         posts = plan(options["queue"], options["concurrency"], options["processes"])
         own = WorkerRecord(clock.new_id(), "supervisor", "", socket.gethostname()[:100], os.getpid())
         check_database(own)
+        check_connections(posts)
         watch = None
         if settings.DEBUG and not options["no_reload"]:
             watch = CodeWatch(Path(getattr(settings, "BASE_DIR", Path.cwd())))

@@ -1,0 +1,13 @@
+-- The queues, of those named, with a due job that must run alone while no such job is active; not while they stand still.
+SELECT DISTINCT queue
+FROM jobs_job
+WHERE state = 'queued' AND alone AND ready_at <= clock_timestamp()
+  AND queue IN (SELECT value FROM json_array_elements_text(%(queues)s::json))
+  AND NOT EXISTS (
+      SELECT 1 FROM jobs_job AS running
+      WHERE running.queue = jobs_job.queue AND running.state = 'active' AND running.alone
+  )
+  AND NOT EXISTS (
+      SELECT 1 FROM jobs_queuestate AS held
+      WHERE held.queue = jobs_job.queue AND (held.paused OR held.wait_until > clock_timestamp())
+  )

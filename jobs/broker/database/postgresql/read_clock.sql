@@ -1,0 +1,2 @@
+-- The server's time as it is now; now() would be the beginning of the transaction.
+SELECT clock_timestamp()

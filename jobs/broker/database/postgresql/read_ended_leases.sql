@@ -1,0 +1,7 @@
+-- The processes whose lease ended before a moment. While the server was away nobody could renew: when it has started,
+-- every lease gets one more term.
+SELECT id, host, pid, renewed_at, lease_until
+FROM jobs_worker
+WHERE lease_until < %(before)s::timestamptz
+  AND pg_postmaster_start_time() + (lease_until - renewed_at) < %(before)s::timestamptz
+ORDER BY id

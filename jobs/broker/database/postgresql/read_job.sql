@@ -1,0 +1,4 @@
+-- What the database knows of a pushed id.
+SELECT run, state, expires_at IS NOT NULL AND expires_at <= clock_timestamp() AS has_expired
+FROM jobs_job
+WHERE id = %(id)s

@@ -1,0 +1,5 @@
+-- Workers that are unknown although active jobs name them.
+SELECT DISTINCT worker_id
+FROM jobs_job
+WHERE state = 'active' AND NOT EXISTS (SELECT 1 FROM jobs_worker WHERE jobs_worker.id = jobs_job.worker_id)
+ORDER BY worker_id

@@ -1,0 +1,4 @@
+-- What holds for the whole queue.
+SELECT paused, wait_until, grants
+FROM jobs_queuestate
+WHERE queue = %(queue)s

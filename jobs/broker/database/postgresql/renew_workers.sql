@@ -1,0 +1,13 @@
+-- Let the leases of these processes end later; who is not returned was released or reaped. Locked in the order of ids.
+WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
+chosen AS MATERIALIZED (
+    SELECT id FROM jobs_worker
+    WHERE id IN (SELECT value::uuid FROM json_array_elements_text(%(ids)s::json))
+    ORDER BY id
+    FOR UPDATE
+)
+UPDATE jobs_worker
+SET renewed_at = clock.now, lease_until = clock.now + %(lease)s * interval '1 second'
+FROM clock, chosen
+WHERE jobs_worker.id = chosen.id
+RETURNING jobs_worker.id

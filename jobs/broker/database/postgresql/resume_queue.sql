@@ -1,0 +1,4 @@
+-- End a pause and a provider's "slow down".
+UPDATE jobs_queuestate
+SET paused = false, paused_at = NULL, wait_until = NULL
+WHERE queue = %(queue)s

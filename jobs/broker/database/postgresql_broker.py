@@ -1,0 +1,296 @@
+"""What the database broker does otherwise on PostgreSQL: many writers, a clock and a network of its own."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError, transaction
+
+from ... import clock
+from ...policy import QueuePolicy
+from ..records import ClaimedJob, Exchange, Expired, NewJob, Pushed, PushStatus, Reaped, Settlement
+from . import claim as claiming
+from .broker import DatabaseBroker, take
+from .connection import Trip
+from .postgresql_connection import PostgresqlDatabase
+from .postgresql_exchange import Lane, exchange_jobs
+from .settle import ATTEMPT_OUTCOME
+
+logger = logging.getLogger("jobs.broker")
+
+#: Deadlock and serialization failure: the server took everything back, so the trip can simply be made again.
+_AGAIN = frozenset({"40P01", "40001"})
+_TIMES = 5
+#: Seconds for which a statement whose reply was lost may still be under way: its own time limit, and a margin.
+_STILL_UNDER_WAY = 40.0
+#: Workers look once a second by themselves: what is due later than that needs no hint.
+HINT_WITHIN = 1.0
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def repeated(
+    method: Callable[Concatenate[PostgresqlBroker, P], R],
+) -> Callable[Concatenate[PostgresqlBroker, P], R]:
+    """Make the trip again when the server chose it to end a deadlock; not in the caller's transaction."""
+
+    @wraps(method)
+    def trip(self: PostgresqlBroker, *args: P.args, **kwargs: P.kwargs) -> R:
+        for time_left in range(_TIMES - 1, -1, -1):
+            try:
+                return method(self, *args, **kwargs)
+            except OperationalError as error:
+                again = getattr(error.__cause__, "sqlstate", None) in _AGAIN
+                if not again or not time_left or self._database.in_callers_transaction:
+                    raise
+                time.sleep(clock.random() * 0.02)
+        raise AssertionError("not reached")
+
+    return cast("Callable[Concatenate[PostgresqlBroker, P], R]", trip)
+
+
+class PostgresqlBroker(DatabaseBroker):
+    """Keeps the live jobs in PostgreSQL. See `jobs.broker.contract`."""
+
+    _database: PostgresqlDatabase
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(alias)
+        self._lanes: defaultdict[str, Lane] = defaultdict(Lane)
+        # what each worker of this process was given and has not settled; and for whom a reply was lost, until when
+        self._given: defaultdict[UUID, set[UUID]] = defaultdict(set)
+        self._unsure: dict[UUID, float] = {}
+
+    def _connect(self, alias: str) -> PostgresqlDatabase:
+        return PostgresqlDatabase(alias)
+
+    def now(self) -> datetime:
+        """The server's time."""
+        with self._database.read() as trip:
+            return trip.read_clock()
+
+    register = repeated(DatabaseBroker.register)
+    renew = repeated(DatabaseBroker.renew)
+    cancel = repeated(DatabaseBroker.cancel)
+    pause = repeated(DatabaseBroker.pause)
+
+    @repeated
+    def push(self, jobs: Sequence[NewJob]) -> list[Pushed]:
+        """Take jobs in, all or none; see the contract."""
+        if not jobs:
+            return []
+        if len(jobs) == 1 and jobs[0].key is None:
+            # one statement needs no transaction around it
+            with self._database.read_django() as trip:
+                if trip.insert_all(jobs):
+                    self.hint_after_commit(jobs)
+                    return [Pushed(jobs[0].id, PushStatus.ACCEPTED)]
+        with self._database.write_synced() as trip:
+            trip.lock_keys(jobs)
+            left = trip.insert_all(jobs)
+            answers: list[Pushed] = []
+            for job in jobs:
+                if job.id in left:
+                    left.discard(job.id)
+                    answers.append(Pushed(job.id, PushStatus.ACCEPTED))
+                else:
+                    answers.append(take(trip, job))
+        self.hint_after_commit(jobs)
+        return answers
+
+    def exchange(
+        self,
+        worker: UUID,
+        policy: QueuePolicy,
+        settlements: Sequence[Settlement],
+        wanted: int,
+        *,
+        alone: bool = False,
+    ) -> Exchange:
+        """Settle and claim in one statement; for a queue with a limit in a few, under its lock. See the contract."""
+        if not settlements and wanted <= 0:
+            return Exchange()
+        recovered = self._recover(worker, policy.name) if worker in self._unsure else ()
+        room = max(0, wanted - len(recovered))
+        own = not self._database.in_callers_transaction
+        try:
+            answer = self._exchange(worker, policy, settlements, room, alone)
+        except (OperationalError, InterfaceError):
+            # it may have happened all the same
+            if own:
+                self._unsure[worker] = clock.monotonic() + _STILL_UNDER_WAY
+            raise
+        if own:
+            if worker in self._unsure:
+                answer = self._mend(worker, settlements, answer)
+            given = self._given[worker]
+            given.difference_update(settlement.job.id for settlement in settlements)
+            given.update(job.id for job in answer.jobs)
+            given.update(job.id for job in recovered)
+        return Exchange(answer.settled, (*recovered, *answer.jobs), 0.0 if recovered else answer.wait)
+
+    @repeated
+    def _exchange(
+        self, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], wanted: int, alone: bool
+    ) -> Exchange:
+        lane = self._lanes[policy.name]
+        if not wanted or (policy.rate_limit is None and policy.global_concurrency is None):
+            late = any(isinstance(settlement.outcome, Expired) for settlement in settlements)
+            with self._database.write() if late else self._database.read() as trip:
+                answer = exchange_jobs(trip, worker, policy.name, settlements, wanted, alone, lane)
+            return Exchange(answer.settled, answer.jobs, answer.wait if wanted else None)
+        if not settlements:
+            with self._database.read() as trip:
+                possible, wait = claiming.look(trip, policy, alone)
+            if not possible:
+                return Exchange(wait=wait)
+        with self._database.write() as trip:
+            return self._exchange_limited(trip, worker, policy, settlements, wanted, alone)
+
+    def _exchange_limited(
+        self, trip: Any, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], wanted: int, alone: bool
+    ) -> Exchange:
+        lane, name = self._lanes[policy.name], policy.name
+        trip.lock_queue(name)
+        settled: tuple[bool, ...] = ()
+        if settlements:
+            # first, and apart: the count of active jobs must see what became free
+            settled = exchange_jobs(trip, worker, name, settlements, 0, alone, lane).settled
+        room = claiming.room_of(trip, policy)
+        slots = min(wanted, room.slots)
+        if slots <= 0:
+            if room.clock_set_back:
+                claiming.save_grants(trip, name, claiming.Claim(grants=room.grants))
+            return Exchange(settled, (), room.wait)
+        answer = exchange_jobs(trip, worker, name, (), slots, alone, lane)
+        wait = answer.wait
+        if len(answer.jobs) == slots < wanted:
+            taken = [*room.grants, (claiming.seconds_of(trip.now), slots)]
+            wait = claiming.pace_wait(policy, taken, trip.now)
+        jobs = answer.jobs
+        if (policy.rate_limit is not None and jobs) or room.clock_set_back:
+            stamped = clock.monotonic()
+            claiming.save_grants(trip, name, claiming.Claim(jobs, wait, room.grants))
+            # the pace guard counts from the stamp
+            jobs = tuple(_claimed_at(job, stamped) for job in jobs)
+        return Exchange(settled, jobs, wait)
+
+    def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> bool:
+        """Settle one job in the caller's transaction; see the contract."""
+        if not self._database.django.in_atomic_block:
+            raise transaction.TransactionManagementError(
+                f"settle_in_transaction needs an open transaction.atomic(using={self._alias!r})"
+            )
+        with self._database.read_django() as trip:
+            answer = exchange_jobs(trip, worker, policy.name, [settlement], 0, False, self._lanes[policy.name])
+        # only when it is true may the job be forgotten: what is not known is claimed anew after a lost reply
+        transaction.on_commit(partial(self._given[worker].discard, settlement.job.id), using=self._alias, robust=True)
+        return answer.settled[0]
+
+    @repeated
+    def release(self, worker: UUID, *, lost: bool) -> int:
+        """End a dead process's lease and give its jobs back; see the contract."""
+        self._given.pop(worker, None)
+        self._unsure.pop(worker, None)
+        return super().release(worker, lost=lost)
+
+    @repeated
+    def reap(self, grace: float = 0.0) -> Reaped:
+        """Give back what the silent hold, and end what came too late; at most 1,000 expired jobs a call."""
+        return super().reap(grace)
+
+    @repeated
+    def promote(self, job_id: UUID) -> bool:
+        """Make a queued job due now; False: it is not queued, or is due already."""
+        with self._database.write_synced() as trip:
+            promoted = trip.run("promote_job", id=job_id)
+        self._hint({queue for (queue,) in promoted})
+        return bool(promoted)
+
+    @repeated
+    def resume(self, queue: str) -> None:
+        """End a pause and what a provider's "slow down" had asked for."""
+        super().resume(queue)
+        self._hint({queue})
+
+    # Hints
+
+    def hint_after_commit(self, jobs: Sequence[NewJob]) -> None:
+        """Wake the workers of these jobs' queues once they are committed: one notification a transaction and queue."""
+        self._hint({job.queue for job in jobs if job.ready_at is not None or job.delay < HINT_WITHIN})
+
+    def _hint(self, queues: set[str]) -> None:
+        django = self._database.django
+        if not queues or (not django.in_atomic_block and not django.get_autocommit()):
+            return
+        if not django.in_atomic_block:
+            self._database.notify(queues)
+            return
+        # several enqueues of one transaction: the first that runs after the commit speaks for all
+        waiting: set[str] = django.__dict__.setdefault("_esteira_hints", set())
+        waiting.update(queues)
+        transaction.on_commit(partial(self._hint_all, waiting), using=self._alias, robust=True)
+
+    def _hint_all(self, waiting: set[str]) -> None:
+        if waiting:
+            queues = set(waiting)
+            waiting.clear()
+            self._database.notify(queues)
+
+    def wait_for_hint(self, queue: str, seconds: float) -> bool | None:
+        """Wait for a notification that names the queue; None: none can be heard, for example behind a pooler."""
+        return self._database.listen(queue, seconds)
+
+    # After a reply that was lost
+
+    def _recover(self, worker: UUID, queue: str) -> tuple[ClaimedJob, ...]:
+        """The jobs that a lost reply brought: this worker's in the database, and unknown here."""
+        if clock.monotonic() > self._unsure[worker]:
+            del self._unsure[worker]
+        with self._database.read() as trip:
+            found = trip.run("read_unclaimed", worker=worker, queue=queue, known=list(self._given[worker]))
+            if not found:
+                return ()
+            now, monotonic = trip.now, clock.monotonic()
+        jobs = []
+        for row in found:
+            claimed_at = row[17].astimezone(UTC)
+            job = claiming.claimed_job(row[:17], queue, claimed_at, monotonic - (now - claimed_at).total_seconds())
+            jobs.append(job)
+        logger.warning("claims_recovered queue=%s worker=%s jobs=%d", queue, worker, len(jobs))
+        return tuple(jobs)
+
+    def _mend(self, worker: UUID, settlements: Sequence[Settlement], answer: Exchange) -> Exchange:
+        """Say of refused settlements whether they had counted already, when their reply was lost."""
+        settled = list(answer.settled)
+        with self._database.read() as trip:
+            for place, settlement in enumerate(settlements):
+                if not settled[place] and settlement.started_at is not None:
+                    settled[place] = _is_in_history(trip, settlement)
+        return Exchange(tuple(settled), answer.jobs, answer.wait)
+
+
+def _is_in_history(trip: Trip, settlement: Settlement) -> bool:
+    job = settlement.job
+    return bool(
+        trip.run(
+            "read_settled",
+            job=job.id,
+            run=job.run,
+            claimed_at=job.claimed_at,
+            outcome=ATTEMPT_OUTCOME[type(settlement.outcome)],
+        )
+    )
+
+
+def _claimed_at(job: ClaimedJob, monotonic: float) -> ClaimedJob:
+    return replace(job, claimed_monotonic=monotonic)

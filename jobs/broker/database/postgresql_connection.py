@@ -1,0 +1,285 @@
+"""How the broker reaches PostgreSQL: by a connection of its own for each process, by Django's, and by an ear for hints.
+
+Its own connection does the workers' traffic: autocommit, READ COMMITTED, prepared statements whose generic plans use
+the indexes. What people ask for goes through Django's connection, and so does everything of a thread whose Django
+connection is in a transaction: only it sees its rows. Behind a pooler in transaction mode neither prepared statements
+nor session settings nor LISTEN can be relied on; that is noticed when the connection is opened.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ... import clock, rows
+from ...conf import jobs_settings
+from ..records import NewJob
+from .connection import Forkable, Trip
+
+logger = logging.getLogger("jobs.broker")
+
+CHANNEL = "esteira_jobs"
+#: Executions after which psycopg prepares a statement.
+PREPARE_AFTER = 2
+#: Seconds in which a notification to oneself must arrive, or there is a pooler in between.
+SELF_TEST = 1.0
+#: Seconds until an ear that cannot hear tries again, and until one behind a pooler does.
+DEAF_FOR, POOLED_FOR = 5.0, 600.0
+#: A dead network is noticed within seconds; what the DATABASE_URL says wins.
+_KEEPALIVE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+# The planner must not choose by what it knew when a table was small, or has not counted yet: always the indexes.
+# lock_timeout: whoever holds a row for long must not keep this process from renewing its leases
+_SESSION = """
+    SET default_transaction_isolation = 'read committed';
+    SET timezone = 'UTC';
+    SET lock_timeout = '3s';
+    SET statement_timeout = '30s';
+    SET idle_in_transaction_session_timeout = '30s';
+    SET plan_cache_mode = 'force_generic_plan';
+    SET enable_seqscan = off;
+    SET enable_bitmapscan = off;
+    SET enable_hashjoin = off;
+    SET enable_mergejoin = off;
+    SET enable_sort = off;
+    SET jit = off;
+"""
+
+
+class PostgresqlTrip(Trip):
+    """A trip to PostgreSQL; `now` is read when it is first asked for."""
+
+    __slots__ = ()
+
+    def __init__(self, cursor: rows.Cursor) -> None:
+        super().__init__(cursor, "postgresql")
+        self._now = None
+
+    @property
+    def now(self) -> datetime:
+        """The server's time when it was first asked for."""
+        if self._now is None:
+            self._now = self.read_clock()
+        return self._now
+
+    @property
+    def text_now(self) -> str:
+        """Nothing: the statements read the clock themselves."""
+        return ""
+
+    def read_clock(self) -> datetime:
+        """The server's time as it is now."""
+        moment: datetime = self.run("read_clock")[0][0]
+        return moment.astimezone(UTC)
+
+    def run(self, statement: str, **values: Any) -> list[Any]:
+        """Run one SQL file and return all its rows, if it has any."""
+        self._cursor.execute(self._statements[statement], values)
+        return self._cursor.fetchall() if self._cursor.description else []
+
+    def write_counts(self) -> None:
+        """Write what `count` gathered, to this hour by the server's clock."""
+        for queue, sums in sorted(self._counts.items()):
+            rows.add_counts(self._cursor, "postgresql", queue, clock.now(), sums)
+        self._counts.clear()
+
+    def insert(self, job: NewJob) -> bool:
+        """Insert a queued job; False: its id or its key is taken."""
+        return bool(self.insert_all([job]))
+
+    def insert_all(self, jobs: Iterable[NewJob]) -> set[UUID]:
+        """Insert queued jobs in one statement; returns which: the others' id or key is taken."""
+        return rows.insert_rows_unless_taken(self._cursor, list(jobs))
+
+    def lock_job(self, job_id: UUID) -> None:
+        """Let nobody else change the job until the end of this transaction."""
+        self.run("lock_job", id=job_id)
+
+    def lock_keys(self, jobs: Iterable[NewJob]) -> None:
+        """Let nobody else give these jobs' keys away until the end of this transaction; always in the same order."""
+        for queue, key in sorted({(job.queue, job.key) for job in jobs if job.key is not None}):
+            self.run("lock_key", queue=queue, key=key)
+
+    def lock_queue(self, queue: str) -> None:
+        """Be the only one to claim from the queue until the end of this transaction."""
+        if not self.run("lock_queue", queue=queue):
+            self.run("insert_queue", queue=queue)
+            self.run("lock_queue", queue=queue)
+
+
+class PostgresqlDatabase(Forkable):
+    """A PostgreSQL database."""
+
+    def __init__(self, alias: str) -> None:
+        super().__init__()
+        self._alias = alias
+        self._own: psycopg.Connection[Any] | None = None
+        self._own_address: dict[str, Any] = {}
+        self._ear: psycopg.Connection[Any] | None = None
+        self._deaf_until = 0.0
+
+    @property
+    def django(self) -> BaseDatabaseWrapper:
+        """Django's connection of this thread."""
+        return connections[self._alias]
+
+    @property
+    def in_callers_transaction(self) -> bool:
+        """Whether this thread is in a transaction of Django's connection."""
+        django = self.django
+        return django.in_atomic_block or (django.connection is not None and not django.get_autocommit())
+
+    @contextmanager
+    def write(self) -> Iterator[PostgresqlTrip]:
+        """A transaction of the workers' traffic."""
+        if self.in_callers_transaction:
+            with self.write_synced() as trip:
+                yield trip
+            return
+        with self._own_cursor() as cursor, cursor.connection.transaction():
+            trip = PostgresqlTrip(cursor)
+            yield trip
+            trip.write_counts()
+
+    @contextmanager
+    def write_synced(self) -> Iterator[PostgresqlTrip]:
+        """A transaction of what people ask for, on Django's connection: part of the caller's, if there is one."""
+        with rows.block(self.django), self.django.cursor() as cursor:
+            trip = PostgresqlTrip(cursor)
+            yield trip
+            trip.write_counts()
+
+    @contextmanager
+    def read(self) -> Iterator[PostgresqlTrip]:
+        """Without a transaction: each statement stands for itself and sees what is committed by then."""
+        if self.in_callers_transaction:
+            with self.read_django() as trip:
+                yield trip
+            return
+        with self._own_cursor() as cursor:
+            yield PostgresqlTrip(cursor)
+
+    @contextmanager
+    def read_django(self) -> Iterator[PostgresqlTrip]:
+        """The same on Django's connection."""
+        with self.django.cursor() as cursor:
+            yield PostgresqlTrip(cursor)
+
+    def close(self) -> None:
+        """Close the broker's own connection and its ear."""
+        with self._lock:
+            for connection in self._connections():
+                connection.close()
+            self._forget_connections()
+
+    # Hints
+
+    def notify(self, queues: Iterable[str]) -> None:
+        """Say, as a statement of its own, that there may be something to claim; a failure is only a later start."""
+        try:
+            with self.django.cursor() as cursor:
+                cursor.execute("SELECT pg_notify(%s, queue) FROM unnest(%s::text[]) AS queue", [CHANNEL, list(queues)])
+        except Exception as error:
+            logger.warning("hint_not_sent %s: %s", type(error).__name__, error)
+
+    def listen(self, queue: str, seconds: float) -> bool | None:
+        """Wait for a hint; None: none can be heard for now. Only one thread of a process may listen."""
+        if clock.monotonic() < self._deaf_until:
+            return None
+        try:
+            if self._ear is None:
+                self._ear = self._open_ear()
+                if self._ear is None:
+                    logger.warning("no_hints: LISTEN is silent, probably behind a pooler in transaction mode; polling")
+                    self._deaf_until = clock.monotonic() + POOLED_FOR
+                    return None
+                return True
+            # several can come in one packet: all must be looked at
+            heard = [notice.payload for notice in self._ear.notifies(timeout=seconds, stop_after=1)]
+            return queue in heard
+        except (psycopg.Error, OSError) as error:
+            logger.warning("no_hints %s: %s; polling", type(error).__name__, " ".join(str(error).split()))
+            self._deaf_until = clock.monotonic() + DEAF_FOR
+            if self._ear is not None:
+                self._ear.close()
+                self._ear = None
+            return None
+
+    def _open_ear(self) -> psycopg.Connection[Any] | None:
+        connection = psycopg.connect(**self._address(), autocommit=True, prepare_threshold=None)
+        try:
+            token = clock.new_id().hex
+            connection.execute(f"LISTEN {CHANNEL}")
+            connection.execute("SELECT pg_notify(%s, %s)", [CHANNEL, token])
+            until = clock.monotonic() + SELF_TEST
+            while (left := until - clock.monotonic()) > 0:
+                if any(notice.payload == token for notice in connection.notifies(timeout=left, stop_after=1)):
+                    return connection
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        return None
+
+    # The broker's own connection
+
+    @contextmanager
+    def _own_cursor(self) -> Iterator[psycopg.Cursor[Any]]:
+        with self.django.wrap_database_errors, self._lock:
+            connection = self._open()
+            try:
+                with connection.cursor() as cursor:
+                    yield cursor
+            finally:
+                if connection.closed or connection.broken:
+                    self._own = None
+
+    def _open(self) -> psycopg.Connection[Any]:
+        address = self._address()
+        if self._own is not None and self._own_address != address:
+            self._own.close()
+            self._own = None
+        if self._own is None:
+            connection = psycopg.connect(**address, autocommit=True, prepare_threshold=PREPARE_AFTER)
+            try:
+                self._prepare_session(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._own, self._own_address = connection, address
+        return self._own
+
+    def _prepare_session(self, connection: psycopg.Connection[Any]) -> None:
+        row = connection.execute("SELECT pg_backend_pid()").fetchone()
+        if row is None or row[0] != connection.info.backend_pid:
+            # a pooler answers under a process id that it made up
+            logger.warning("pooler_found: no prepared statements and no session settings on the queue connection")
+            connection.prepare_threshold = None
+            return
+        connection.execute(_SESSION)
+        if not jobs_settings().synchronous_commit:
+            connection.execute("SET synchronous_commit = off")
+
+    def _address(self) -> dict[str, Any]:
+        django = self.django.get_connection_params()
+        ours = ("context", "cursor_factory", "prepare_threshold", "server_side_binding", "isolation_level", "pool")
+        return {**_KEEPALIVE, **{name: value for name, value in django.items() if name not in ours}}
+
+    def _connections(self) -> list[psycopg.Connection[Any]]:
+        return [connection for connection in (self._own, self._ear) if connection is not None]
+
+    def _forget_connections(self) -> None:
+        self._own = self._ear = None

@@ -1,0 +1,46 @@
+"""Word of new jobs, where the broker sends it: a sleeping worker then need not look many times a second."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from django.db import connections
+
+from ..broker.contract import Broker
+
+logger = logging.getLogger("jobs.worker")
+
+#: The longest wait for a hint, in seconds: how soon the thread notices that it shall end.
+LISTEN = 0.5
+#: Seconds until a broker without hints is asked again.
+AGAIN = 5.0
+
+
+class HintEar(threading.Thread):
+    """Waits for hints about one queue and passes them to `hear`, as `Broker.wait_for_hint` answers them."""
+
+    def __init__(self, broker: Broker, queue: str, hear: Callable[[bool | None], None]) -> None:
+        super().__init__(name="hints", daemon=True)
+        self._broker = broker
+        self._queue = queue
+        self._hear = hear
+        self._ended = threading.Event()
+
+    def end(self) -> None:
+        """Stop listening."""
+        self._ended.set()
+
+    def run(self) -> None:
+        """The thread's life."""
+        while not self._ended.is_set():
+            try:
+                hint = self._broker.wait_for_hint(self._queue, LISTEN)
+            except Exception:
+                logger.exception("hints_broke queue=%s: polling", self._queue)
+                hint = None
+            self._hear(hint)
+            if hint is None:
+                self._ended.wait(AGAIN)
+        connections.close_all()

