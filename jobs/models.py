@@ -178,7 +178,7 @@ class QueueState(models.Model):
     paused = models.BooleanField(_("paused"), default=False)
     paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)
     wait_until = models.DateTimeField(_("waits until"), null=True, blank=True)
-    grants = models.TextField(_("recent grants"), default="[]")  # JSON list of [epoch seconds, number], oldest first
+    grants = models.TextField(_("recent grants"), default="[]")  # JSON: see broker.database.pace.Grant
 
     class Meta:
         verbose_name = _("queue")

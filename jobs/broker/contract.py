@@ -25,8 +25,8 @@ from .records import (
     WorkerRecord,
 )
 
-#: The pace guard of G7, in seconds: slots are counted over `per + PACE_GUARD`, and a job of a limited queue that did
-#: not start within PACE_GUARD of its claim is handed back (and keeps its slot).
+#: The least pace guard of G7, in seconds: a slot is free again after `per` and the guard of its grant, and a job of a
+#: limited queue that did not start within that guard is handed back (and keeps its slot).
 PACE_GUARD = 0.020
 
 LOSS_RULES = LossRules()

@@ -18,7 +18,6 @@ from huey.exceptions import CancelExecution, RetryTask
 
 from .. import clock, signals
 from ..broker import get_broker
-from ..broker.contract import PACE_GUARD
 from ..broker.records import (
     ClaimedJob,
     Completed,
@@ -228,9 +227,8 @@ class _Execution:
         return HandedBack(text, delay=UNKNOWN_DELAY, unknown=True)
 
     def _too_late_for_its_pace(self) -> bool:
-        if self.queue.policy.rate_limit is None:
-            return False
-        return self.claimed.seconds_since_claim() > PACE_GUARD - START_MARGIN
+        start_by = self.claimed.start_by
+        return start_by is not None and clock.monotonic() > start_by - START_MARGIN
 
     def _still_mine(self) -> bool:
         return get_broker().holds(self.claimed.id, self.claimed.token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -27,7 +28,7 @@ from ..records import (
     WorkerRecord,
 )
 from . import claim as claiming
-from . import giveback
+from . import giveback, pace
 from .connection import JobsDatabase, SqliteDatabase, Trip
 from .settle import settle_all, token_number
 
@@ -59,6 +60,7 @@ class DatabaseBroker:
     def __init__(self, alias: str) -> None:
         self._alias = alias
         self._database: JobsDatabase = self._connect(alias)
+        self._guards: defaultdict[str, pace.Guard] = defaultdict(pace.Guard)
 
     def _connect(self, alias: str) -> JobsDatabase:
         return SqliteDatabase(alias)
@@ -118,6 +120,7 @@ class DatabaseBroker:
                 possible, wait = claiming.look(trip, policy, alone)
             if not possible:
                 return Exchange(wait=wait)
+        guard = self._guards[policy.name]
         with self._database.write() as trip:
             found = trip.run("read_worker", worker=worker.hex, now=trip.text_now)
             label, may_claim = (f"{found[0][0]}:{found[0][1]}", found[0][2]) if found else ("", False)
@@ -126,8 +129,10 @@ class DatabaseBroker:
             if may_claim and wanted > 0:
                 claimed = claiming.claim(trip, worker, policy, wanted, alone)
             trip.write_counts()
-            claiming.save_grants(trip, policy.name, claimed)
-        return Exchange(settled, claimed.jobs, claimed.wait)
+            if claimed.grants is not None:
+                stamped = pace.save_grants(trip, policy.name, claimed.grants, claimed.jobs, guard)
+        jobs = claimed.jobs if claimed.grants is None else pace.committed(claimed.jobs, stamped, guard)
+        return Exchange(settled, jobs, claimed.wait)
 
     def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> bool:
         """Settle one job in the caller's transaction; see the contract."""

@@ -79,9 +79,9 @@ class Lane:
 class Answer:
     """What one statement brought; `wait` as in `Exchange`, None also when no claim was wanted."""
 
-    settled: tuple[bool, ...]
-    jobs: tuple[ClaimedJob, ...]
-    wait: float | None
+    settled: tuple[bool, ...] = ()
+    jobs: tuple[ClaimedJob, ...] = ()
+    wait: float | None = None
 
 
 def exchange_jobs(
