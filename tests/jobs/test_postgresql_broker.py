@@ -85,6 +85,7 @@ def wait_until(condition, limit=20.0):
 # Old snapshots
 
 
+@pytest.mark.slow
 def test_claims_stay_quick_behind_an_old_snapshot(hands, broker):
     load(100_600)
     with session() as reader:

@@ -36,6 +36,7 @@ def broker_on_a_slow_disk(transactional_db):
     server.remove()
 
 
+@pytest.mark.slow
 def test_slow_commits_neither_starve_a_limited_queue_nor_break_its_pace(broker_on_a_slow_disk):
     broker = broker_on_a_slow_disk
     hands = Hands(broker)
