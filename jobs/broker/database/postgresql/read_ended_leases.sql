@@ -2,6 +2,6 @@
 -- every lease gets one more term.
 SELECT id, host, pid, renewed_at, lease_until
 FROM jobs_worker
-WHERE lease_until < %(before)s::timestamptz
-  AND pg_postmaster_start_time() + (lease_until - renewed_at) < %(before)s::timestamptz
+WHERE lease_until < %(before)s::timestamp AT TIME ZONE 'UTC'
+  AND pg_postmaster_start_time() + (lease_until - renewed_at) < %(before)s::timestamp AT TIME ZONE 'UTC'
 ORDER BY id
