@@ -2,6 +2,9 @@
 
 The machine's own servers are never used. A test that needs a server which cannot be had is skipped, and says so;
 under CI=true it fails.
+
+    python -m tests.servers COMMAND…    runs a command with an empty database of a PostgreSQL server of its own;
+                                        {url} in its words, and TEST_DATABASE_URL, are the database's address
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -259,3 +263,19 @@ def _number(version: str) -> float:
         return float(version)
     except ValueError:
         return 0.0
+
+
+def main(words: list[str]) -> int:
+    """Run a command beside a server of its own; returns its exit code."""
+    programs, tried = _find_programs()
+    if programs is None:
+        sys.exit(f"no PostgreSQL server found ({tried})")
+    server = PostgresqlServer.create(programs)
+    server.start()
+    url = server.create_database("esteira")
+    command = [word.replace("{url}", url) for word in words]
+    return subprocess.run(command, env={**os.environ, "TEST_DATABASE_URL": url}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
