@@ -17,7 +17,7 @@ from django.db import connections, transaction
 from django.db.models import Model
 from django.utils.translation import gettext as _
 
-from . import lookup, rows
+from . import lookup, reasons, rows
 from .accept import in_transaction, push_pending
 from .broker import get_broker
 from .broker.records import CancelAnswer
@@ -136,7 +136,7 @@ def _push(job_id: UUID) -> None:
 
 
 def _cancel(job_id: UUID) -> CancelAnswer:
-    reason = "cancelled by an operator"
+    reason = reasons.BY_OPERATOR
     # twice: a pending job may reach the broker, or a queued one come back from it, between two looks
     for _look in range(2):
         answer = get_broker().cancel(job_id, reason)
