@@ -32,11 +32,11 @@ SECURE_HSTS_SECONDS = env.integer("SECURE_HSTS_SECONDS", 0 if DEBUG else 31_536_
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
 if env.boolean("TRUST_PROXY"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    MIDDLEWARE.insert(0, "config.proxy.ClientAddress")
 if not DEBUG:  # under DEBUG, runserver finds the static files where they lie
     # behind the policy, which then holds for static files too
-    MIDDLEWARE.insert(
-        MIDDLEWARE.index("config.csp.ContentSecurityPolicy") + 1, "whitenoise.middleware.WhiteNoiseMiddleware"
-    )
+    after_policy = MIDDLEWARE.index("config.csp.ContentSecurityPolicy") + 1
+    MIDDLEWARE.insert(after_policy, "whitenoise.middleware.WhiteNoiseMiddleware")
     WHITENOISE_ALLOW_ALL_ORIGINS = False
     STORAGES = {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
