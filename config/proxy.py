@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from ipaddress import ip_address
 
@@ -21,8 +22,6 @@ class ClientAddress:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """The response to the request with its client's address."""
         last = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
-        try:
+        with contextlib.suppress(ValueError):  # none was named: the proxy's own stays
             request.META["REMOTE_ADDR"] = str(ip_address(last))
-        except ValueError:
-            pass  # none was named: the proxy's own stays
         return self.get_response(request)
