@@ -256,3 +256,11 @@ def test_site_that_cannot_be_loaded_ends_the_web_server_with_3(own_site: Product
     program, *arguments = exec_form("CMD")
     assert own_site.start(sys.executable, "-m", program, *arguments).wait(20) == 3
     assert "SECRET_KEY is not set" in own_site.log
+
+
+def test_workers_whose_database_is_away_end_with_75_so_that_they_are_started_again(own_site: Production) -> None:
+    own_site.environment["DATABASE_URL"] = f"postgres://u:hunter2@127.0.0.1:{free_port()}/n"
+    assert own_site.start(sys.executable, "manage.py", "run_huey").wait(30) == os.EX_TEMPFAIL
+    assert "check DATABASE_URL and that the database runs" in own_site.log
+    assert len(own_site.log.splitlines()) == 1
+    assert "hunter2" not in own_site.log
