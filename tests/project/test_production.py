@@ -264,3 +264,9 @@ def test_workers_whose_database_is_away_end_with_75_so_that_they_are_started_aga
     assert "check DATABASE_URL and that the database runs" in own_site.log
     assert len(own_site.log.splitlines()) == 1
     assert "hunter2" not in own_site.log
+
+
+def test_a_proxy_that_the_site_does_not_trust_is_not_believed_by_the_web_server_either(own_site: Production) -> None:
+    own_site.environment["TRUST_PROXY"] = ""
+    own_site.start_web()
+    assert own_site.get("/admin/login/", **BY_PROXY).status == 301
