@@ -207,6 +207,25 @@ def test_production_is_strict_and_development_is_not():
     assert site(line, DEBUG="1").stdout.startswith("True False False ['localhost'")
 
 
+@pytest.mark.parametrize(("given", "believed"), [("true", "True True"), ("", "False False")])
+def test_a_proxy_is_believed_only_if_trusted(given, believed):
+    line = "print('config.proxy.ClientAddress' in settings.MIDDLEWARE, settings.SECURE_PROXY_SSL_HEADER is not None)"
+    assert site(line, SECRET_KEY="x", TRUST_PROXY=given).stdout.strip() == believed
+
+
+def test_static_files_are_hashed_in_production_and_untouched_in_development():
+    line = "print(settings.STORAGES['staticfiles']['BACKEND'], *settings.MIDDLEWARE)"
+    backend, *middleware = site(line, SECRET_KEY="x").stdout.split()
+    assert backend == "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    assert [name.rpartition(".")[2] for name in middleware[:4]] == [
+        "HealthCheck",
+        "SecurityMiddleware",
+        "ContentSecurityPolicy",
+        "WhiteNoiseMiddleware",
+    ]
+    assert "whitenoise" not in site(line, DEBUG="1").stdout
+
+
 def test_mail_is_stated_one_way_only():
     line = "from django.core.mail import get_connection; print(type(get_connection()).__module__, settings.MAIL_FOLDER)"
     ended = site(line, DEBUG="1", EMAIL_URL="filemail:///var/letters")
