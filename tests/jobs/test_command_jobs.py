@@ -326,7 +326,7 @@ def test_a_missing_table_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
     def missing(*args: Any) -> None:
         raise OperationalError("no such table: jobs_job")
 
-    monkeypatch.setattr("jobs.management.commands.jobs.lookup.all_jobs", missing)
+    monkeypatch.setattr("jobs.lookup.all_jobs", missing)
     sentence, code, out = refusal("list", "--json")
     assert code == 1
     assert "run `manage.py migrate`" in sentence

@@ -1,0 +1,58 @@
+"""What the words on the command line must look like; each function is an argparse type."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+#: Characters of a wrong argument that its error repeats.
+MOST_QUOTED = 200
+
+
+def uuid(text: str) -> UUID:
+    """A job's id."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not a job's id (a UUID)") from None
+
+
+def seconds(text: str) -> float:
+    """Seconds, 0 or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise ArgumentTypeError(f"{text!r}: expected seconds, 0 or more")
+    return value
+
+
+def whole(lowest: int, highest: int) -> Callable[[str], int]:
+    """A whole number within these bounds."""
+
+    def read(text: str) -> int:
+        if not text.isdigit() or not lowest <= int(text) <= highest:
+            raise ArgumentTypeError(f"{text!r}: expected a whole number from {lowest} to {highest:,}")
+        return int(text)
+
+    return read
+
+
+def json_of(kind: type) -> Callable[[str], Any]:
+    """JSON of this kind: a list or an object."""
+
+    def read(text: str) -> Any:
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            short = text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]}..."
+            raise ArgumentTypeError(f"{short!r} is no JSON: {error}") from None
+        if not isinstance(value, kind):
+            raise ArgumentTypeError(f"{text!r}: expected a JSON {'list' if kind is list else 'object'}")
+        return value
+
+    return read
