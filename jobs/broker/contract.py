@@ -103,6 +103,9 @@ class Broker(Protocol):
     def cancel(self, job_id: UUID, reason: str) -> CancelAnswer | None:
         """Cancel a queued job or dead letter, ask an active one. None: the broker does not know the job."""
 
+    def cancel_waiting(self, job_ids: Sequence[UUID], reason: str) -> frozenset[UUID]:
+        """Cancel those of these jobs that wait; returns which. One that runs, has ended or is a dead letter stays."""
+
     def promote(self, job_id: UUID) -> bool:
         """Make a queued job due now; False: it is not queued, or is due already."""
 

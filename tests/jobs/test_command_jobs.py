@@ -279,6 +279,13 @@ def test_jobs_of_a_queue_that_no_code_defines_any_more_are_listed() -> None:
         ["retry", "--queue", "email", str(clock.new_id())],
         ["retry", "--task", "command.add"],
         ["status", "--oldest", "soon"],
+        ["drain"],
+        ["drain", "email", "--state", "active"],
+        ["clean", "--queue", "email", "--state", "queued", "--older-than", "7d"],
+        ["clean", "--queue", "email", "--state", "failed"],
+        ["clean", "--queue", "email", "--state", "failed", "--older-than", "a week"],
+        ["clean", "--queue", "email", "--state", "failed", "--older-than", "40000d"],
+        ["clean", "--queue", "email", "--state", "failed", "--older-than", "7d", "--limit", "0"],
     ],
 )
 def test_wrong_usage_ends_with_2(words: list[str]) -> None:

@@ -177,6 +177,15 @@ class DatabaseBroker:
                 return CancelAnswer.ASKED
             return CancelAnswer.ENDED if trip.run("read_job", id=job_id.hex, now=now) else None
 
+    def cancel_waiting(self, job_ids: Sequence[UUID], reason: str) -> frozenset[UUID]:
+        """Cancel those of these jobs that wait, in one transaction; see the contract."""
+        ids = json.dumps([job_id.hex for job_id in job_ids])
+        with self._database.write_synced() as trip:
+            cancelled = trip.run("cancel_waiting_jobs", ids=ids, reason=reason[:MAX_REASON], now=trip.text_now)
+            for _, queue in cancelled:
+                trip.count(queue, cancelled=1)
+        return frozenset(id_of(id) for id, _ in cancelled)
+
     def promote(self, job_id: UUID) -> bool:
         """Make a queued job due now; False: it is not queued, or is due already."""
         with self._database.write_synced() as trip:

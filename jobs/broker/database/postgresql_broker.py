@@ -81,6 +81,7 @@ class PostgresqlBroker(DatabaseBroker):
     register = repeated(DatabaseBroker.register)
     renew = repeated(DatabaseBroker.renew)
     cancel = repeated(DatabaseBroker.cancel)
+    cancel_waiting = repeated(DatabaseBroker.cancel_waiting)
     pause = repeated(DatabaseBroker.pause)
 
     @repeated

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 #: Characters of a wrong argument that its error repeats.
 MOST_QUOTED = 200
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+LONGEST_AGE = 36_500 * 86_400
 
 
 def uuid(text: str) -> UUID:
@@ -56,3 +59,11 @@ def json_of(kind: type) -> Callable[[str], Any]:
         return value
 
     return read
+
+
+def age(text: str) -> timedelta:
+    """An age: a number with its unit (s, m, h, d), or seconds."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
+    if not (number.isascii() and number.isdigit()) or int(number) * _UNITS[unit] > LONGEST_AGE:
+        raise ArgumentTypeError(f"{text!r}: expected an age like 45s, 30m, 12h or 7d, at most 36500d")
+    return timedelta(seconds=int(number) * _UNITS[unit])

@@ -19,7 +19,7 @@ from jobs.management.actions.action import Paper
 class Command(BaseCommand):
     """Each sub-command stands in `jobs.management.actions`."""
 
-    help = "Look at jobs and queues, and retry, cancel, promote, pause or resume them."
+    help = "Look at jobs and queues; enqueue, retry, cancel and promote jobs, pause, drain and clean queues."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """One sub-command for each thing to do."""
