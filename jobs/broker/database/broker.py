@@ -67,6 +67,10 @@ class DatabaseBroker:
         """The machine's time: on SQLite there is one machine."""
         return clock.now()
 
+    def clock_offset(self) -> float:
+        """Nothing: the machine's clock is the broker's."""
+        return 0.0
+
     def push(self, jobs: Sequence[NewJob]) -> list[Pushed]:
         """Take jobs in, all or none; see the contract."""
         if not jobs:
@@ -76,6 +80,7 @@ class DatabaseBroker:
 
     def register(self, worker: WorkerRecord, lease: float) -> None:
         """Make a process known, with a lease."""
+        clock_offset = self.clock_offset()
         with self._database.write() as trip:
             trip.run(
                 "register_worker",
@@ -88,16 +93,19 @@ class DatabaseBroker:
                 now=trip.text_now,
                 lease_until=text_of(trip.now + timedelta(seconds=lease)),
                 lease=lease,
+                clock_offset=clock_offset,
             )
 
     def renew(self, workers: Sequence[UUID], lease: float) -> Renewal:
         """Let leases end later; see the contract."""
         if not workers:
             return Renewal()
-        ids = json.dumps([worker.hex for worker in workers])
+        ids, clock_offset = json.dumps([worker.hex for worker in workers]), self.clock_offset()
         with self._database.write() as trip:
-            until = trip.now + timedelta(seconds=lease)
-            alive = trip.run("renew_workers", ids=ids, now=trip.text_now, lease_until=text_of(until), lease=lease)
+            until = text_of(trip.now + timedelta(seconds=lease))
+            alive = trip.run(
+                "renew_workers", ids=ids, now=trip.text_now, lease_until=until, lease=lease, clock_offset=clock_offset
+            )
             asked = trip.run("read_cancel_requests", ids=ids)
         return Renewal(frozenset(id_of(id) for (id,) in alive), frozenset(id_of(id) for (id,) in asked))
 

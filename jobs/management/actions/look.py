@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -14,6 +15,8 @@ from jobs import lookup, operations, verdict
 from jobs.models import Attempt, AttemptOutcome, Job
 from jobs.queue import find_task
 from jobs.states import State
+from jobs.status.finding import LIMITS
+from jobs.status.report import Report, headline, report
 
 from .action import Action, Paper
 from .words import seconds, uuid, whole
@@ -26,14 +29,34 @@ def _status_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--oldest",
         type=seconds,
-        default=verdict.OLDEST_WAITING,
+        default=LIMITS.oldest_waiting,
         metavar="SECONDS",
         help="How long a due job may wait (default: %(default)g).",
+    )
+    parser.add_argument(
+        "--oldest-transaction",
+        type=seconds,
+        default=LIMITS.oldest_transaction,
+        metavar="SECONDS",
+        help="How long a transaction may be open, on PostgreSQL (default: %(default)g).",
+    )
+    parser.add_argument(
+        "--keeper-silent",
+        type=seconds,
+        default=LIMITS.keeper_silent,
+        metavar="SECONDS",
+        help="How long a keeper may need for its duties, which it signs every 5 s (default: %(default)g).",
     )
 
 
 def _status(paper: Paper, options: Mapping[str, Any]) -> None:
-    seen = verdict.report(options["oldest"])
+    limits = replace(
+        LIMITS,
+        oldest_waiting=options["oldest"],
+        oldest_transaction=options["oldest_transaction"],
+        keeper_silent=options["keeper_silent"],
+    )
+    seen = report(limits)
     if paper.as_json:
         paper.document(_status_document(seen))
     else:
@@ -95,8 +118,8 @@ def _show(paper: Paper, options: Mapping[str, Any]) -> None:
             paper.say(line["traceback"].rstrip())
 
 
-def _print_status(paper: Paper, seen: verdict.Report) -> None:
-    paper.say(verdict.headline(seen.findings))
+def _print_status(paper: Paper, seen: Report) -> None:
+    paper.say(headline(seen.findings))
     for finding in seen.findings[1:]:
         paper.say(finding.text)
     lines = [
@@ -128,11 +151,15 @@ def _print_status(paper: Paper, seen: verdict.Report) -> None:
     paper.table(heads, lines)
 
 
-def _status_document(seen: verdict.Report) -> dict[str, Any]:
+def _status_document(seen: Report) -> dict[str, Any]:
     return {
         "at": seen.at,
         "needs_person": seen.needs_person,
         "keepers": seen.keepers,
+        "history_lag_seconds": seen.history_lag,
+        "relay_lag_seconds": seen.relay_lag,
+        "lease_lag_seconds": seen.lease_lag,
+        "clock_offset_seconds": seen.clock_offsets,
         "findings": [
             {"code": one.code, "queue": one.queue, "text": one.text, "needs_person": one.needs_person}
             for one in seen.findings
