@@ -27,3 +27,9 @@ def calculate_lead_score(lead_id: UUID, organization_id: UUID) -> dict[str, Any]
 def sync_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str, Any] | None = None) -> dict[str, Any]:
     """Bring the lead to the organisation's CRM."""
     return work.deliver_to_crm(lead_id, organization_id, custom_fields, current_job().id)
+
+
+@lead.task()
+def finish_erasure(lead_id: UUID) -> dict[str, Any]:
+    """Erase what was still in use when the lead was erased."""
+    return work.finish_erasure(lead_id, spare=[finish_erasure.name])

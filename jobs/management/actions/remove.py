@@ -1,18 +1,20 @@
-"""`manage.py jobs drain | clean`: what takes away many jobs at once. Nothing is asked; `--dry-run` shows how many."""
+"""`manage.py jobs drain | clean | erase`: what takes jobs, history or a person's data away. Nothing asks back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs import cleaning
+from jobs import cleaning, erasure
 from jobs.queue import find_task
 
 from .action import Action, Paper
-from .words import age, whole
+from .words import age, long_text, whole
 
 MOST = 1_000_000_000
 
@@ -67,5 +69,38 @@ def _clean(paper: Paper, options: Mapping[str, Any]) -> None:
     paper.say(f"{queue}: {text % {'count': count}}")
 
 
+def _erase_arguments(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--object", required=True, dest="subject", metavar="LABEL:ID", help="For example lead:ID or leads.lead:ID."
+    )
+    parser.add_argument(
+        "--mention",
+        action="append",
+        default=[],
+        dest="texts",
+        type=long_text,
+        metavar="TEXT",
+        help="Take this text out of all jobs and attempts too; may be repeated.",
+    )
+
+
+def _erase(paper: Paper, options: Mapping[str, Any]) -> None:
+    label, id = erasure.find_object(options["subject"])
+    erased = erasure.erase_object(label, id)
+    if options["texts"]:
+        erased = replace(erased, mentions=erased.mentions + erasure.erase_jobs([], options["texts"]).mentions)
+    if paper.as_json:
+        paper.document({"object": f"{label}:{id}", **asdict(erased)})
+    else:
+        text = _("%(object)s: %(jobs)d jobs emptied, %(cancelled)d of them cancelled; %(mentions)d mentions taken out")
+        paper.say(text % {"object": f"{label}:{id}", **asdict(erased)})
+        paper.table((), [(kind, str(count)) for kind, count in sorted(erased.rows.items())])
+    if erased.running:
+        text = _("%(count)d jobs still run and were asked to cancel: run this again when they have ended: %(ids)s")
+        values = {"count": len(erased.running), "ids": ", ".join(map(str, erased.running))}
+        raise CommandError(text % values, returncode=1)
+
+
 DRAIN = Action("drain", "Cancel what a queue holds and has not started.", _drain_arguments, _drain)
+ERASE = Action("erase", "Erase one person's data from jobs and rows.", _erase_arguments, _erase)
 CLEAN = Action("clean", "Remove jobs that have ended.", _clean_arguments, _clean)

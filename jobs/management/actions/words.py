@@ -9,6 +9,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from jobs.erasure import SHORTEST_TEXT
+
 #: Characters of a wrong argument that its error repeats.
 MOST_QUOTED = 200
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -67,3 +69,10 @@ def age(text: str) -> timedelta:
     if not (number.isascii() and number.isdigit()) or int(number) * _UNITS[unit] > LONGEST_AGE:
         raise ArgumentTypeError(f"{text!r}: expected an age like 45s, 30m, 12h or 7d, at most 36500d")
     return timedelta(seconds=int(number) * _UNITS[unit])
+
+
+def long_text(text: str) -> str:
+    """A text that can be looked for in other people's errors."""
+    if len(text) < SHORTEST_TEXT:
+        raise ArgumentTypeError(f"{text!r}: expected at least {SHORTEST_TEXT} characters")
+    return text
