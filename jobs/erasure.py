@@ -69,21 +69,28 @@ def erase_object(label: str, id: str) -> Erased:
     return eraser(id) if eraser else erase_jobs([Subject(label, id)])
 
 
-def erase_jobs(subjects: Collection[Subject], texts: Collection[str] = (), spare: Collection[str] = ()) -> Erased:
+def erase_jobs(
+    subjects: Collection[Subject],
+    texts: Collection[str] = (),
+    *,
+    spare: Collection[str] = (),
+    known: Collection[UUID] = (),
+) -> Erased:
     """Erase from jobs and attempts what they hold of these objects; that a job ran, when, and how it ended, stays.
 
     A job is theirs if it is about one, or carries the id of one in the parameter that is called so, or one of the
     `texts` in its arguments or key. Theirs are cancelled where they wait or are dead letters, asked to cancel where
     they run, and emptied: arguments, key, result, errors, tracebacks, reason. From other jobs' errors, reasons and
     results each of the `texts` is taken out; texts shorter than 6 characters are not looked for. `spare` names tasks
-    whose jobs stay as they are.
+    whose jobs stay as they are; `known` are jobs that are theirs, however little of that can be seen.
 
-    Works in short transactions over the whole table. Repeat it until `running` is empty.
+    Works in short transactions over the whole table. What runs is emptied only when it has ended: repeat it, with what
+    was `running` as `known`, until none is.
     """
     from . import traces
 
     wanted = sorted({text for text in texts if len(text) >= SHORTEST_TEXT}, key=len, reverse=True)
-    return traces.erase(list(subjects), wanted, frozenset(spare))
+    return traces.erase(list(subjects), wanted, frozenset(spare), known)
 
 
 def find_object(text: str) -> tuple[str, str]:

@@ -30,10 +30,10 @@ _TEXTS_OF_JOB = ("error", "reason", "result")
 _TEXTS_OF_ATTEMPT = ("error", "traceback")
 
 
-def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[str]) -> Erased:
+def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[str], known: Collection[UUID]) -> Erased:
     """Empty the subjects' jobs and take the texts out of others; see `jobs.erasure.erase_jobs`."""
     jobs = lookup.all_jobs().exclude(task__in=spare)
-    own = _jobs_of(jobs, subjects, texts)
+    own = sorted({*_jobs_of(jobs, subjects, texts), *known})
     cancelled = sum(get_broker().cancel(job_id, REASON) is CancelAnswer.CANCELLED for job_id in _not_ended(jobs, own))
     for piece in _pieces(own):
         _empty(jobs, piece)
@@ -48,7 +48,7 @@ def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[s
     return Erased(len(own), cancelled, mentions, tuple(running))
 
 
-def _jobs_of(jobs: QuerySet[Job], subjects: Sequence[Subject], texts: Sequence[str]) -> list[UUID]:
+def _jobs_of(jobs: QuerySet[Job], subjects: Sequence[Subject], texts: Sequence[str]) -> set[UUID]:
     """The jobs that are about the subjects, or carry them or the texts in their arguments."""
     own: set[UUID] = set()
     for label in {subject.label for subject in subjects}:
@@ -63,7 +63,7 @@ def _jobs_of(jobs: QuerySet[Job], subjects: Sequence[Subject], texts: Sequence[s
         for found in _walk(jobs, condition):
             new = jobs.filter(pk__in=[pk for pk in found if pk not in own])
             own.update(job.pk for job in new if _carries(job, by_id, texts))
-    return sorted(own)
+    return own
 
 
 def _carries(job: Job, subjects: dict[str, Subject], texts: Sequence[str]) -> bool:
@@ -101,10 +101,9 @@ def _not_ended(jobs: QuerySet[Job], ids: Sequence[UUID]) -> Iterator[UUID]:
 
 def _empty(jobs: QuerySet[Job], ids: Sequence[UUID]) -> None:
     with transaction.atomic(using=jobs.db):
-        rows = jobs.filter(pk__in=ids)
-        # a job that runs keeps its key: nothing else of that key may start beside it
-        rows.exclude(state__in=ENDED).update(message=NO_MESSAGE, result=None, error="")
-        rows.filter(state__in=ENDED).update(message=NO_MESSAGE, key=None, result=None, error="", reason=REASON)
+        # one that runs is emptied when it has ended: by its arguments it is found again
+        ended = jobs.filter(pk__in=ids, state__in=ENDED)
+        ended.update(message=NO_MESSAGE, key=None, result=None, error="", reason=REASON)
         Attempt.objects.using(jobs.db).filter(job_id__in=ids).update(error="", traceback="")
 
 

@@ -16,6 +16,8 @@ from jobs import Erased, Subject, erase_jobs
 
 from .models import Lead
 
+SHORTEST_TEXT = 6
+
 
 @dataclass(frozen=True)
 class Found:
@@ -24,6 +26,11 @@ class Found:
     lead: Lead
     subjects: Sequence[Subject]
     texts: Sequence[str]
+
+    @property
+    def long_texts(self) -> list[str]:
+        """Those that can be looked for everywhere: a first name would be found in other people's rows."""
+        return [text for text in self.texts if len(text) >= SHORTEST_TEXT]
 
 
 @dataclass(frozen=True)
@@ -54,11 +61,14 @@ def register_part(part: ErasurePart) -> None:
         raise ValueError(f"the erasure part {part.name!r} is registered already; give it another name")
 
 
-def erase_marked(lead_id: UUID, *, spare: Sequence[str]) -> Erased:
+def erase_marked(
+    lead_id: UUID, finish: Callable[[list[UUID]], object], *, spare: Sequence[str], known: Sequence[UUID] = ()
+) -> Erased:
     """Erase a lead that was marked as erased: first from jobs, then from rows; harmless to repeat.
 
     In this order, because the rows tell what to look for in jobs: if the process dies in between, all of it is found
-    again. `spare` names tasks whose jobs stay.
+    again. `known` are jobs that were found before; where others still run, `finish` is to enqueue a job that erases
+    them later, since nothing tells any more that they are the lead's. `spare` names tasks whose jobs stay.
     """
     lead = Lead.objects.get(pk=lead_id, erased_at__isnull=False)
     parts = list(registry.parts.values())
@@ -68,8 +78,10 @@ def erase_marked(lead_id: UUID, *, spare: Sequence[str]) -> Erased:
         subjects.extend(part.subjects(lead))
         texts.update(part.texts(lead))
     found = Found(lead, subjects, sorted(texts - {""}))
-    erased = erase_jobs(subjects, found.texts, spare)
+    erased = erase_jobs(subjects, found.texts, spare=spare, known=known)
     with transaction.atomic():
         Lead.objects.select_for_update().get(pk=lead_id)
         rows = {part.name: part.erase(found) for part in parts}
+        if not set(erased.running) <= set(known):
+            finish(list(erased.running))
     return Erased(erased.jobs, erased.cancelled, erased.mentions, erased.running, rows)

@@ -75,7 +75,7 @@ def empty_admin_log(found: Found) -> int:
         Q(content_type=ContentType.objects.get_by_natural_key(*label.split(".")), object_id__in=ids)
         for label, ids in _by_label(found.subjects).items()
     ]
-    for text in _long(found.texts):
+    for text in found.long_texts:
         conditions += [Q(object_repr__icontains=text), Q(change_message__icontains=text)]
     rows = LogEntry.objects.filter(reduce(or_, conditions)).exclude(object_repr=ERASED)
     return rows.update(object_repr=ERASED, change_message="")
@@ -129,8 +129,3 @@ def _by_label(subjects: Iterable[Subject]) -> dict[str, list[str]]:
     for subject in subjects:
         ids.setdefault(subject.label, []).append(subject.id)
     return ids
-
-
-def _long(texts: Iterable[str]) -> list[str]:
-    # a first name would be found in other people's lines
-    return [text for text in texts if len(text) >= 6]

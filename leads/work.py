@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -105,12 +106,14 @@ def deliver_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str
     return {"outcome": "delivered", "delivery": str(newest.id), "version": newest.lead_version}
 
 
-def finish_erasure(lead_id: UUID, *, spare: Sequence[str]) -> Outcome:
-    """Erase a marked lead once more; asks to be started again while a job of it runs."""
+def finish_erasure(
+    lead_id: UUID, running: list[UUID], later: Callable[[UUID, list[UUID]], object], *, spare: Sequence[str]
+) -> Outcome:
+    """Erase a marked lead once more; asks to be started again while one of the jobs that it waits for runs."""
     if not Lead.objects.filter(pk=lead_id, erased_at__isnull=False).exists():
         return GONE
-    erased = erase_marked(lead_id, spare=spare)
-    if erased.running:
+    erased = erase_marked(lead_id, partial(later, lead_id), spare=spare, known=running)
+    if running and erased.running:
         raise RetryLater(STILL_RUNNING_WAIT, reason=f"{len(erased.running)} jobs still run")
     return {"outcome": "erased", "jobs": erased.jobs}
 

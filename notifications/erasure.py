@@ -22,14 +22,12 @@ def empty_sms(found: Found) -> int:
 
 
 def empty_notifications(found: Found) -> int:
-    """The message of each line about the lead; its title too, if that names the person."""
-    rows = notifications_of(found.lead)
+    """Title and message of each line about the lead, and of any other that names the person."""
     naming = Q()
-    for text in found.texts:
-        naming |= Q(title__icontains=text)
-    if naming:
-        rows.filter(naming).update(title="")
-    return rows.update(message="")
+    for text in found.long_texts:
+        naming |= Q(title__icontains=text) | Q(message__icontains=text)
+    named = Notification.objects.filter(naming).update(title="", message="") if naming else 0
+    return named + notifications_of(found.lead).exclude(message="").update(title="", message="")
 
 
 def notifications_of(lead: Lead) -> QuerySet[Notification]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -15,10 +15,7 @@ from jobs import Erased, Subject, erase_jobs
 from ..changes import record
 from ..erasing import erase_marked
 from ..models import Activity, Lead
-from ..tasks import finish_erasure
-
-#: When a job looks again, for what still ran and for what a crash left undone.
-FINISH_AFTER = timedelta(seconds=10)
+from ..tasks import erase_later, finish_erasure
 
 
 def erase_lead(lead_id: UUID, *, actor: AbstractBaseUser | None = None) -> Erased:
@@ -35,8 +32,8 @@ def erase_lead(lead_id: UUID, *, actor: AbstractBaseUser | None = None) -> Erase
                 erased_at=timezone.now(), email_key=None, version=F("version") + 1, updated_at=timezone.now()
             )
             record(lead, Activity.Kind.ERASED, actor=actor)
-        finish_erasure.using(delay=FINISH_AFTER).enqueue(lead_id)
-    return erase_marked(lead_id, spare=[finish_erasure.name])
+        erase_later(lead_id)
+    return erase_marked(lead_id, partial(erase_later, lead_id), spare=[finish_erasure.name])
 
 
 def erase_lead_by_key(key: str) -> Erased:
