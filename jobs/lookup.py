@@ -89,7 +89,7 @@ def in_state(rows: QuerySet[Job], state: str, now: datetime | None = None) -> Qu
 
 def first_id_at(moment: datetime) -> UUID:
     """The lowest id that a job made at `moment` can have: ids are UUIDv7 and begin with the time."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
+    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 def id_range(prefix: str) -> tuple[UUID, UUID]:

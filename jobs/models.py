@@ -230,6 +230,10 @@ class Worker(models.Model):
     started_at = models.DateTimeField(_("started"))
     renewed_at = models.DateTimeField(_("renewed"))
     lease_until = models.DateTimeField(_("lease until"))
+    #: seconds by which its machine's clock is ahead of the database's, at least
+    clock_offset = models.FloatField(_("clock ahead (s)"), null=True, blank=True)
+    #: a keeper: when its duties last had all run
+    duties_at = models.DateTimeField(_("duties done"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("worker")

@@ -80,9 +80,11 @@ def push(notification_id: UUID, job_id: UUID) -> Outcome:
 
 def text(sms_id: UUID, job_id: UUID) -> Outcome:
     """Send a text message."""
-    sms = SmsMessage.objects.filter(pk=sms_id).first()
+    sms = SmsMessage.objects.select_related("lead").filter(pk=sms_id).first()
     if sms is None:
         return {"outcome": "the message's row is gone"}
+    if sms.lead is not None and sms.lead.erased_at is not None:
+        return {"outcome": "the lead was erased"}
     provider = sms_provider()
     if not sms.claim(job_id, repeatable=provider.repeatable):
         return {"outcome": f"not sent: {sms.state}"}

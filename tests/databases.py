@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.core.management import call_command
 from django.db import connections
 
@@ -80,3 +81,19 @@ def default_is(settings: dict[str, Any]) -> Iterator[None]:
         connections["default"].close()
         connections.settings["default"] = before
         connections["default"] = connection
+
+
+@contextmanager
+def emptied() -> Iterator[None]:
+    """Empty the database before and after, as a test's own database is."""
+    _flush()
+    try:
+        yield
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    call_command("flush", verbosity=0, interactive=False)
+    # the rows were made anew, under other keys
+    apps.get_model("contenttypes", "ContentType").objects.clear_cache()

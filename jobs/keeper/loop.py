@@ -10,12 +10,13 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import connections
 
 from .. import clock
 from ..connections import close_obsolete_connections
-from . import prune, reap, relay, tick, upkeep
+from . import prune, reap, relay, sign, tick, upkeep
 
 logger = logging.getLogger("jobs.keeper")
 
@@ -46,9 +47,14 @@ def duties() -> list[Duty]:
     ]
 
 
-def keep(stop: threading.Event, todo: list[Duty] | None = None) -> None:
-    """Run the duties until `stop` is set; a duty under way is finished first."""
+def keep(stop: threading.Event, todo: list[Duty] | None = None, worker: UUID | None = None) -> None:
+    """Run the duties until `stop` is set; a duty under way is finished first.
+
+    `worker` is how the broker knows this process: it signs for the duties that run.
+    """
     todo = duties() if todo is None else todo
+    if worker is not None:
+        todo = [*todo, _signing(worker, todo)]
     while not stop.is_set():
         for duty in todo:
             if clock.monotonic() >= duty.due_at and not stop.is_set():
@@ -56,6 +62,15 @@ def keep(stop: threading.Event, todo: list[Duty] | None = None) -> None:
         wait = min(duty.due_at for duty in todo) - clock.monotonic()
         stop.wait(min(max(wait, 0.0), NAP))
     connections.close_all()
+
+
+def _signing(worker: UUID, todo: list[Duty]) -> Duty:
+    """The last duty: to sign, once all others have run and while none of them fails."""
+
+    def run() -> int:
+        return 0 if any(duty.failures for duty in todo) else sign.run(worker)
+
+    return Duty("sign", sign.INTERVAL, run)
 
 
 def _run(duty: Duty) -> None:

@@ -1,30 +1,27 @@
 """Duty: cut the history to what each queue's retention keeps.
 
-By boundary: the id of the newest job that is too many. Ids rise with time, so everything up to it goes, in chunks of
-one short transaction each.
+By boundary: the id of the newest job that is too many. Ids rise with time, so everything up to it goes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import QuerySet
 
 from .. import clock
+from ..cleaning import ended_before, remove
 from ..conf import jobs_settings
-from ..models import Attempt, Job
+from ..models import Job
 from ..policy import QueuePolicy, Retention
 from ..queue import queues
 from ..states import ENDED, State
 
 #: Seconds between two runs.
 INTERVAL = 10.0
-CHUNK = 1_000
-#: Chunks of one state of one queue in one run; the next run goes on.
-MAX_CHUNKS = 100
+#: Jobs of one state of one queue that go in one run; the next run goes on.
+MOST = 100_000
 
 
 def run() -> int:
@@ -42,11 +39,9 @@ def _prune_state(policy: QueuePolicy, state: State) -> int:
     removed = 0
     boundary = _boundary(jobs, _kept(policy.retention, state))
     if boundary is not None:
-        removed += _remove(jobs.filter(id__lte=boundary))
+        removed += remove(jobs.filter(id__lte=boundary), MOST)
     if policy.retention.age is not None:
-        oldest = clock.now() - policy.retention.age
-        # what was accepted later cannot have ended before: the id keeps the look short
-        removed += _remove(jobs.filter(id__lt=_first_id_of(oldest), ended_at__lt=oldest))
+        removed += remove(ended_before(jobs, clock.now() - policy.retention.age), MOST)
     return removed
 
 
@@ -56,26 +51,3 @@ def _kept(retention: Retention, state: State) -> int:
 
 def _boundary(jobs: QuerySet[Job], kept: int) -> UUID | None:
     return jobs.order_by("-id").values_list("id", flat=True)[kept : kept + 1].first()
-
-
-def _remove(jobs: QuerySet[Job]) -> int:
-    removed = 0
-    for _ in range(MAX_CHUNKS):
-        with transaction.atomic(using=jobs.db):
-            # a retry may hold a dead letter: skip it, it is about to live again
-            chosen = jobs.select_for_update(skip_locked=True).order_by("id").values_list("id", flat=True)
-            ids = list(chosen[:CHUNK])
-            if not ids:
-                break
-            Attempt.objects.using(jobs.db).filter(job_id__in=ids).delete()
-            # the attempts are gone already, so Django need not collect what cascades
-            removed += jobs.filter(id__in=ids)._raw_delete(jobs.db)
-        if len(ids) < CHUNK:
-            break
-    return removed
-
-
-def _first_id_of(moment: datetime) -> UUID:
-    """The lowest UUIDv7 of a moment."""
-    milliseconds = (moment - datetime.fromtimestamp(0, moment.tzinfo)) // timedelta(milliseconds=1)
-    return UUID(int=max(0, milliseconds) << 80)

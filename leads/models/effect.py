@@ -28,6 +28,13 @@ class EffectState(models.TextChoices):
     SKIPPED = "skipped", pgettext_lazy("effect", "not sent on purpose")
 
 
+#: What stands on an effect that was erased, by the state that it had.
+_WITHDRAWN = (
+    ((EffectState.SENDING, EffectState.UNCLEAR), "erased; perhaps sent"),
+    ((EffectState.PENDING, EffectState.FAILED), "erased; not sent"),
+)
+
+
 class Effect(models.Model):
     """The row that states an effect. A second job for it, or the same job a second time, finds it claimed or sent."""
 
@@ -62,14 +69,29 @@ class Effect(models.Model):
             state=EffectState.SENDING, claimed_by=job_id, claimed_at=now, tries=F("tries") + 1
         )
         self.refresh_from_db()
+        if taken:
+            # whatever has become of the row since: `settle` counts only for this claim
+            self.claimed_by = job_id
         return bool(taken)
 
     def settle(self, state: EffectState, *, error: str = "", **fields: Any) -> None:
-        """Write down how the try ended, with what else is known of it."""
+        """Write down how the try ended, with what else is known of it; nothing if the claim was taken away since."""
         if state == EffectState.SENT:
             fields["sent_at"] = timezone.now()
-        type(self)._default_manager.filter(pk=self.pk).update(state=state, error=error[:2_000], **fields)
+        own = type(self)._default_manager.filter(pk=self.pk, claimed_by=self.claimed_by)
+        own.update(state=state, error=error[:2_000], **fields)
         self.refresh_from_db()
+
+    @classmethod
+    def withdraw(cls, rows: models.QuerySet[Any], **emptied: Any) -> int:
+        """Erase effects: empty these fields, and take the claim away, so that no job that runs fills them again.
+
+        What was sent stays sent; anything else is never sent. Returns how many rows there are.
+        """
+        rows.filter(state=EffectState.SENT).update(error="")
+        for states, error in _WITHDRAWN:
+            rows.filter(state__in=states).update(state=EffectState.SKIPPED, error=error)
+        return rows.update(claimed_by=None, claimed_at=None, **emptied)
 
     def reopen(self) -> bool:
         """Make an effect that failed, or is unclear, pending again; False when there is nothing to repeat."""

@@ -37,6 +37,14 @@ class LeadSource(models.TextChoices):
     OTHER = "other", pgettext_lazy("lead source", "other")
 
 
+class PresentLeads(models.Manager["Lead"]):
+    """The leads whose data was not erased: all that jobs and services may work on."""
+
+    def get_queryset(self) -> models.QuerySet[Lead]:
+        """Those that are still somebody."""
+        return super().get_queryset().filter(erased_at__isnull=True)
+
+
 class Lead(models.Model):
     """Someone who may buy. `version` grows with every change; `score_version` is the version that was scored last."""
 
@@ -82,6 +90,11 @@ class Lead(models.Model):
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
     last_activity_at = models.DateTimeField(_("last activity"), null=True, blank=True, editable=False)
+    #: from then on nothing writes personal data into this row or one that belongs to it
+    erased_at = models.DateTimeField(_("personal data erased"), null=True, blank=True, editable=False)
+
+    objects = models.Manager["Lead"]()
+    present = PresentLeads()
 
     class Meta:
         verbose_name = _("lead")
@@ -91,6 +104,7 @@ class Lead(models.Model):
             ("sync_lead", _("Can send leads to the CRM")),
             ("assign_lead", _("Can assign leads")),
             ("change_lead_status", _("Can change the status of leads")),
+            ("erase_lead", _("Can erase the personal data of leads")),
         ]
         constraints = [
             # whole, not partial: `bulk_create(update_conflicts=True)` cannot use a partial one
@@ -123,6 +137,7 @@ class Activity(models.Model):
         ENRICHED = "enriched", pgettext_lazy("activity", "enriched")
         SCORED = "scored", pgettext_lazy("activity", "scored")
         UNSUBSCRIBED = "unsubscribed", pgettext_lazy("activity", "unsubscribed")
+        ERASED = "erased", pgettext_lazy("activity", "personal data erased")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="activities", verbose_name=_("lead"))

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from jobs import clock, rows
+from jobs import cleaning, clock, rows
 from jobs.broker.records import NewJob
 from jobs.keeper import prune
 from jobs.models import Attempt, Job
@@ -76,14 +76,14 @@ def test_attempts_go_with_their_job_and_only_they():
 
 
 def test_more_than_one_chunk_goes(monkeypatch):
-    monkeypatch.setattr(prune, "CHUNK", 2)
+    monkeypatch.setattr(cleaning, "CHUNK", 2)
     ids = insert(State.COMPLETED, 9)
     assert kept(lane(completed=2)) == set(ids[7:])
 
 
 def test_a_run_has_an_end_and_the_next_goes_on(monkeypatch):
-    monkeypatch.setattr(prune, "CHUNK", 2)
-    monkeypatch.setattr(prune, "MAX_CHUNKS", 2)
+    monkeypatch.setattr(cleaning, "CHUNK", 2)
+    monkeypatch.setattr(prune, "MOST", 4)
     insert(State.COMPLETED, 9)
     assert [prune.prune([lane(completed=1)]) for _ in range(3)] == [4, 4, 0]
 

@@ -69,6 +69,10 @@ class DatabaseBroker:
         """The machine's time: on SQLite there is one machine."""
         return clock.now()
 
+    def clock_offset(self) -> float:
+        """Nothing: the machine's clock is the broker's."""
+        return 0.0
+
     def push(self, jobs: Sequence[NewJob]) -> list[Pushed]:
         """Take jobs in, all or none; see the contract."""
         if not jobs:
@@ -78,6 +82,7 @@ class DatabaseBroker:
 
     def register(self, worker: WorkerRecord, lease: float) -> None:
         """Make a process known, with a lease."""
+        clock_offset = self.clock_offset()
         with self._database.write() as trip:
             trip.run(
                 "register_worker",
@@ -90,16 +95,19 @@ class DatabaseBroker:
                 now=trip.text_now,
                 lease_until=text_of(trip.now + timedelta(seconds=lease)),
                 lease=lease,
+                clock_offset=clock_offset,
             )
 
     def renew(self, workers: Sequence[UUID], lease: float) -> Renewal:
         """Let leases end later; see the contract."""
         if not workers:
             return Renewal()
-        ids = json.dumps([worker.hex for worker in workers])
+        ids, clock_offset = json.dumps([worker.hex for worker in workers]), self.clock_offset()
         with self._database.write() as trip:
-            until = trip.now + timedelta(seconds=lease)
-            alive = trip.run("renew_workers", ids=ids, now=trip.text_now, lease_until=text_of(until), lease=lease)
+            until = text_of(trip.now + timedelta(seconds=lease))
+            alive = trip.run(
+                "renew_workers", ids=ids, now=trip.text_now, lease_until=until, lease=lease, clock_offset=clock_offset
+            )
             asked = trip.run("read_cancel_requests", ids=ids)
         return Renewal(frozenset(id_of(id) for (id,) in alive), frozenset(id_of(id) for (id,) in asked))
 
@@ -181,6 +189,15 @@ class DatabaseBroker:
             if trip.run("request_cancel", **values):
                 return CancelAnswer.ASKED
             return CancelAnswer.ENDED if trip.run("read_job", id=job_id.hex, now=now) else None
+
+    def cancel_waiting(self, job_ids: Sequence[UUID], reason: str) -> frozenset[UUID]:
+        """Cancel those of these jobs that wait, in one transaction; see the contract."""
+        ids = json.dumps([job_id.hex for job_id in job_ids])
+        with self._database.write_synced() as trip:
+            cancelled = trip.run("cancel_waiting_jobs", ids=ids, reason=reason[:MAX_REASON], now=trip.text_now)
+            for _, queue in cancelled:
+                trip.count(queue, cancelled=1)
+        return frozenset(id_of(id) for id, _ in cancelled)
 
     def promote(self, job_id: UUID) -> bool:
         """Make a queued job due now; False: it is not queued, or is due already."""

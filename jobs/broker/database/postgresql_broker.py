@@ -33,6 +33,8 @@ _AGAIN = frozenset({"40P01", "40001"})
 _TIMES = 5
 #: Seconds for which a statement whose reply was lost may still be under way: its own time limit, and a margin.
 _STILL_UNDER_WAY = 40.0
+#: Seconds between two comparisons of this machine's clock with the server's.
+MEASURE_EVERY = 10.0
 #: Workers look once a second by themselves: what is due later than that needs no hint.
 HINT_WITHIN = 1.0
 
@@ -71,6 +73,8 @@ class PostgresqlBroker(DatabaseBroker):
         # what each worker of this process was given and has not settled; and for whom a reply was lost, until when
         self._given: defaultdict[UUID, set[UUID]] = defaultdict(set)
         self._unsure: dict[UUID, float] = {}
+        # when the clocks were last compared, and the answer
+        self._offset = (float("-inf"), 0.0)
 
     def _connect(self, alias: str) -> PostgresqlDatabase:
         return PostgresqlDatabase(alias)
@@ -80,9 +84,23 @@ class PostgresqlBroker(DatabaseBroker):
         with self._database.read() as trip:
             return trip.read_clock()
 
+    def clock_offset(self) -> float:
+        """How far this machine's clock is ahead of the server's, at least; see the contract."""
+        measured_at, offset = self._offset
+        if clock.monotonic() - measured_at >= MEASURE_EVERY:
+            with self._database.read() as trip:
+                began, asked_at = clock.monotonic(), clock.now()
+                told = trip.read_clock()
+                doubt = (clock.monotonic() - began) / 2
+            ahead = (asked_at - told).total_seconds() + doubt
+            offset = max(0.0, ahead - doubt) if ahead > 0 else min(0.0, ahead + doubt)
+            self._offset = (clock.monotonic(), offset)
+        return offset
+
     register = repeated(DatabaseBroker.register)
     renew = repeated(DatabaseBroker.renew)
     cancel = repeated(DatabaseBroker.cancel)
+    cancel_waiting = repeated(DatabaseBroker.cancel_waiting)
     pause = repeated(DatabaseBroker.pause)
 
     @repeated

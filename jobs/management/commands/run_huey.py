@@ -113,7 +113,7 @@ class Command(BaseCommand):
         get_broker()
         link.start()
         link.ready()
-        keep(stop)
+        keep(stop, worker=options["worker_id"])
         return 0
 
 
