@@ -14,8 +14,8 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from . import clock
-from .states import State, shown
+from . import clock, reasons
+from .states import Shown, State, shown
 
 
 class JobState(models.TextChoices):
@@ -134,6 +134,28 @@ class Job(models.Model):
         """What a person reads for this state at `now` (default: this moment)."""
         return shown(self.state, self.ready_at, self.attempts, now or clock.now()).value
 
+    def state_word(self) -> str:
+        """The same in the reader's language."""
+        return str(STATE_WORDS[self.shown_state()])
+
+    def shown_error(self) -> str:
+        """The error in the reader's language, where the engine itself wrote it."""
+        return reasons.translated(self.error)
+
+    def shown_reason(self) -> str:
+        """The reason in the reader's language, where the engine itself wrote it."""
+        return reasons.translated(self.reason)
+
+
+#: The words for what a job's state reads as.
+STATE_WORDS = {
+    **{choice.value: choice.label for choice in JobState},
+    Shown.SCHEDULED.value: pgettext_lazy("job state", "scheduled"),
+    Shown.WAITING.value: pgettext_lazy("job state", "waiting"),
+    Shown.RETRYING.value: pgettext_lazy("job state", "retrying"),
+    "queued": pgettext_lazy("job state", "queued (any)"),
+}
+
 
 class AttemptOutcome(models.TextChoices):
     """How one start of a job ended; only the first two burn an attempt."""
@@ -169,6 +191,10 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id} {self.outcome}"
+
+    def shown_error(self) -> str:
+        """The error in the reader's language, where the engine itself wrote it."""
+        return reasons.translated(self.error)
 
 
 class QueueState(models.Model):

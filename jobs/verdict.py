@@ -31,7 +31,7 @@ def job_verdict(job: Job, now: datetime | None = None) -> str:
         return _failed_verdict(job)
     if shown is Shown.EXPIRED:
         return _("Expired: it was not started before its time had passed. Nothing more happens.")
-    why = f" ({job.reason})" if job.reason else ""
+    why = f" ({job.shown_reason()})" if job.reason else ""
     return _("Cancelled%(why)s. Nothing more happens.") % {"why": why}
 
 
@@ -70,7 +70,7 @@ def _queued_verdict(job: Job, shown: Shown, now: datetime) -> str:
             "No worker understands this job (%(why)s). For another %(time)s it is offered again, then it is a dead "
             "letter: deploy the code that knows it."
         )
-        return text % {"why": job.reason or job.task, "time": duration(max(0.0, left))}
+        return text % {"why": job.shown_reason() or job.task, "time": duration(max(0.0, left))}
     if shown is Shown.RETRYING:
         values = {"attempt": job.attempts, "of": attempts_allowed(job) or "?", "time": duration(abs(due_in))}
         if due_in > 0:
@@ -114,4 +114,5 @@ def _active_verdict(job: Job, now: datetime) -> str:
 def _failed_verdict(job: Job) -> str:
     tried = ngettext("after %(count)d attempt", "after %(count)d attempts", job.attempts) % {"count": job.attempts}
     text = _("Dead letter %(tried)s. It waits for a person: retry it, or cancel it.") % {"tried": tried}
-    return f"{text} {job.reason[:1].upper()}{job.reason[1:]}." if job.reason else text
+    reason = job.shown_reason()
+    return f"{text} {reason[:1].upper()}{reason[1:]}." if reason else text

@@ -63,7 +63,7 @@ class AttemptAdmin(ReadOnlyAdmin):
     @admin.display(description=_("error"))
     def problem(self, attempt: Attempt) -> str:
         """The error's first words."""
-        return Truncator(attempt.error).chars(80)
+        return Truncator(attempt.shown_error()).chars(80)
 
     @admin.display(description=_("traceback"), empty_value="–")
     def trace(self, attempt: Attempt) -> str | None:

@@ -13,21 +13,11 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from .. import clock, lookup
-from ..models import AttemptOutcome, JobState
+from ..models import STATE_WORDS, AttemptOutcome
 from ..queue import queues
-from ..states import Shown
 
-#: The words for what a job's state reads as.
-STATE_WORDS = {
-    **{choice.value: choice.label for choice in JobState},
-    Shown.SCHEDULED.value: pgettext_lazy("job state", "scheduled"),
-    Shown.WAITING.value: pgettext_lazy("job state", "waiting"),
-    Shown.RETRYING.value: pgettext_lazy("job state", "retrying"),
-    "queued": pgettext_lazy("job state", "queued (any)"),
-}
 WINDOWS = {
     "1h": (timedelta(hours=1), _("Last hour")),
     "24h": (timedelta(hours=24), _("Last 24 hours")),

@@ -23,11 +23,10 @@ from django.views.decorators.http import require_POST
 
 from .. import clock, lookup, operations, verdict
 from ..errors import Refused, UnknownJob, UnknownQueue
-from ..models import Job
+from ..models import STATE_WORDS, Job
 from ..states import State
 from . import page
 from .filters import (
-    STATE_WORDS,
     AboutFilter,
     CreatedFilter,
     EventFilter,
@@ -185,8 +184,8 @@ class JobAdmin(ReadOnlyAdmin):
     @admin.display(description=_("problem"))
     def problem(self, job: Job) -> str:
         """The error of a job that failed, or why it ended otherwise; the first words."""
-        text = job.error if job.state in (State.FAILED, State.QUEUED) else ""
-        return Truncator(text or job.reason).chars(80)
+        text = job.shown_error() if job.state in (State.FAILED, State.QUEUED) else ""
+        return Truncator(text or job.shown_reason()).chars(80)
 
     # actions on the list
 

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 
 from .. import lookup, verdict
 from ..admin import page
-from ..admin.filters import STATE_WORDS
+from ..models import STATE_WORDS
 from ..states import State
 from ..status.report import headline, report
 

@@ -86,7 +86,10 @@ def _list(paper: Paper, options: Mapping[str, Any]) -> None:
         paper.document([_line_document(job) for job in found])
         return
     lines = [
-        (str(job.pk), job.queue, job.task, job.shown_state(), f"{job.created_at:%Y-%m-%d %H:%M:%S}", job.error[:60])
+        (
+            *(str(job.pk), job.queue, job.task, job.shown_state()),
+            *(f"{job.created_at:%Y-%m-%d %H:%M:%S}", job.shown_error()[:60]),
+        )
         for job in found
     ]
     paper.table((_("id"), _("queue"), _("task"), _("state"), _("created (UTC)"), _("error")), lines)
@@ -105,17 +108,26 @@ def _show(paper: Paper, options: Mapping[str, Any]) -> None:
         return
     paper.say(document.pop("verdict"))
     lines = document.pop("attempts_made")
-    told = [(name, _plain(value)) for name, value in document.items() if value not in (None, "", [], {})]
+    document |= {"error": job.shown_error(), "reason": job.shown_reason()}
+    told = [(_label(name), _plain(value)) for name, value in document.items() if value not in (None, "", [], {})]
     paper.table((), told)
-    for line in lines:
+    for line, attempt in zip(lines, attempts, strict=True):
         paper.say("")
         text = _("run %(run)s, attempt %(number)s: %(outcome)s %(ended)s")
         outcome = AttemptOutcome(line["outcome"]).label
         values = {"run": line["run"], "number": line["number"] or "–", "outcome": outcome, "ended": line["ended_at"]}
         paper.say(text % values)
-        paper.say(f"  {line['worker']}  {line['error']}".rstrip())
+        paper.say(f"  {line['worker']}  {attempt.shown_error()}".rstrip())
         if line["traceback"]:
             paper.say(line["traceback"].rstrip())
+
+
+def _label(name: str) -> str:
+    """What a person reads for a name of the JSON document."""
+    if name in ("arguments", "about"):
+        return {"arguments": _("arguments"), "about": _("about")}[name]
+    field: Any = Job._meta.get_field(name)
+    return str(field.verbose_name)
 
 
 def _print_status(paper: Paper, seen: Report) -> None:
