@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from jobs import PermanentError
 from leads.models import EffectState, Lead, LeadStatus
+from leads.models.effect import LEAD_ERASED, NO_MAIL
 
 from . import intents
 from .composing import UNASKED, Composed, compose
@@ -96,10 +97,10 @@ def _deliver(message: EmailMessage, job_id: UUID) -> Outcome:
     if message.state in {EffectState.SENT, EffectState.SKIPPED}:
         return {"outcome": f"{message.state} already"}
     if message.lead is not None and message.lead.erased_at is not None:
-        message.settle(EffectState.SKIPPED, error="the lead was erased")
+        message.settle(EffectState.SKIPPED, error=LEAD_ERASED)
         return {"outcome": "the lead was erased"}
     if message.kind in UNASKED and message.lead is not None and not intents.may_write_to(message.lead):
-        message.settle(EffectState.SKIPPED, error="the lead gets no mail")
+        message.settle(EffectState.SKIPPED, error=NO_MAIL)
         return {"outcome": "the lead gets no mail"}
     # a mail server does not recognise a repetition
     if not message.claim(job_id, repeatable=False):

@@ -19,6 +19,7 @@ from .enrichment import Finding, Question, enrichment_provider
 from .erasing import erase_marked
 from .events import LeadEnriched, LeadScored, lead_enriched, lead_scored
 from .models import Activity, CrmDelivery, EffectState, Lead, Submission, hash_of_fields
+from .models.effect import LATER_VERSION
 
 Outcome = dict[str, Any]
 GONE: Outcome = {"outcome": "the lead is gone"}
@@ -86,7 +87,7 @@ def deliver_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str
     if newest is None or newest.state in {EffectState.SENT, EffectState.SKIPPED}:
         return {"outcome": "delivered already"}
     older = intended.filter(state__in=[EffectState.PENDING, EffectState.FAILED]).exclude(pk=newest.pk)
-    older.update(state=EffectState.SKIPPED, error=f"version {newest.lead_version} stands for it")
+    older.update(state=EffectState.SKIPPED, error=LATER_VERSION % {"version": newest.lead_version})
     # the delivery's id is the webhook's id: the CRM recognises a repetition
     if not newest.claim(job_id, repeatable=True):
         return {"outcome": "another job delivers it"}

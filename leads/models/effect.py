@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -10,8 +11,8 @@ from uuid import UUID
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 #: After this time the claim of a job that never came back is void.
 CLAIM_LASTS = timedelta(minutes=15)
@@ -28,10 +29,18 @@ class EffectState(models.TextChoices):
     SKIPPED = "skipped", pgettext_lazy("effect", "not sent on purpose")
 
 
+#: What the product itself notes on an effect: stored in English, shown in the reader's language.
+BROKEN_OFF = gettext_noop("the worker stopped while it was being sent")
+NO_MAIL = gettext_noop("the lead gets no mail")
+LEAD_ERASED = gettext_noop("the lead was erased")
+ERASED_PERHAPS_SENT = gettext_noop("erased; perhaps sent")
+ERASED_NOT_SENT = gettext_noop("erased; not sent")
+LATER_VERSION = gettext_noop("version %(version)s stands for it")
+_NOTES = frozenset({BROKEN_OFF, NO_MAIL, LEAD_ERASED, ERASED_PERHAPS_SENT, ERASED_NOT_SENT})
 #: What stands on an effect that was erased, by the state that it had.
 _WITHDRAWN = (
-    ((EffectState.SENDING, EffectState.UNCLEAR), "erased; perhaps sent"),
-    ((EffectState.PENDING, EffectState.FAILED), "erased; not sent"),
+    ((EffectState.SENDING, EffectState.UNCLEAR), ERASED_PERHAPS_SENT),
+    ((EffectState.PENDING, EffectState.FAILED), ERASED_NOT_SENT),
 )
 
 
@@ -60,9 +69,7 @@ class Effect(models.Model):
         rows = type(self)._default_manager.filter(pk=self.pk)
         free = Q(state__in=[EffectState.PENDING, EffectState.FAILED])
         broken_off = Q(state=EffectState.SENDING) & (Q(claimed_by=job_id) | Q(claimed_at__lt=now - CLAIM_LASTS))
-        if not repeatable and rows.filter(broken_off).update(
-            state=EffectState.UNCLEAR, error="the worker stopped while it was being sent"
-        ):
+        if not repeatable and rows.filter(broken_off).update(state=EffectState.UNCLEAR, error=BROKEN_OFF):
             self.refresh_from_db()
             return False
         taken = rows.filter(free | broken_off if repeatable else free).update(
@@ -73,6 +80,14 @@ class Effect(models.Model):
             # whatever has become of the row since: `settle` counts only for this claim
             self.claimed_by = job_id
         return bool(taken)
+
+    def shown_error(self) -> str:
+        """The error in the reader's language, where the product itself wrote it."""
+        if self.error in _NOTES:
+            return gettext(self.error)
+        if found := re.fullmatch(r"version (\d+) stands for it", self.error):
+            return gettext(LATER_VERSION) % {"version": found[1]}
+        return self.error
 
     def settle(self, state: EffectState, *, error: str = "", **fields: Any) -> None:
         """Write down how the try ended, with what else is known of it; nothing if the claim was taken away since."""
