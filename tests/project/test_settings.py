@@ -98,6 +98,13 @@ def test_postgres_address_is_passed_through():
     assert config["OPTIONS"] == {"sslmode": "require"}
 
 
+def test_switch_of_a_database_is_a_boolean():
+    read = environment(U="postgres://h/n?disable_server_side_cursors=false").database("U", "", FOLDER)
+    assert read["DISABLE_SERVER_SIDE_CURSORS"] is False
+    with pytest.raises(ImproperlyConfigured, match="disable_server_side_cursors is true or false"):
+        environment(U="postgres://h/n?disable_server_side_cursors=maybe").database("U", "", FOLDER)
+
+
 def test_boolean_option_of_a_database_is_a_boolean():
     assert environment(U="postgres://h/n?pool=true").database("U", "", FOLDER)["OPTIONS"] == {"pool": True}
 
