@@ -42,7 +42,11 @@ class Notification(models.Model):
         verbose_name_plural = _("notifications")
         ordering = ["-created_at"]
         constraints = [models.UniqueConstraint(fields=["event_id", "user"], name="notifications_one_of_event")]
-        indexes = [models.Index(fields=["user", "-created_at"], name="notifications_inbox")]
+        indexes = [
+            models.Index(fields=["user", "-created_at"], name="notifications_inbox"),
+            models.Index(fields=["created_at", "id", "kind"], name="notifications_list"),
+            models.Index(fields=["organization", "created_at", "id", "kind"], name="notifications_list_of_org"),
+        ]
 
     def __str__(self) -> str:
         return self.title
@@ -103,6 +107,7 @@ class PushMessage(Effect):
         constraints = [
             models.UniqueConstraint(fields=["notification", "device"], name="notifications_one_push_a_device")
         ]
+        indexes = [models.Index(fields=["created_at", "id", "state"], name="notifications_push_list")]
 
     def __str__(self) -> str:
         return f"{self.notification_id} → {self.device_id}"
@@ -135,6 +140,11 @@ class SmsMessage(Effect):
         verbose_name_plural = _("text messages")
         ordering = ["-created_at"]
         permissions = [("send_sms", _("Can send text messages to leads"))]
+        indexes = [
+            models.Index(fields=["created_at", "id", "state"], name="notifications_sms_list"),
+            models.Index(fields=["organization", "created_at", "id", "state"], name="notifications_sms_list_of_org"),
+            models.Index(fields=["to"], name="notifications_sms_to"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.to} {self.get_state_display()}"

@@ -4,39 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from uuid import UUID
 
 from django.db.models import CharField, Q, QuerySet
 from django.db.models.functions import Cast
+
+from admin_lists.search import as_uuid
 
 from .. import lookup
 from ..models import Job
 from ..states import State
 
-#: At most so many jobs are found by one search.
-FOUND = 500
 #: Windows of rows, newest first, in which the looks without an index of their own search.
 WINDOW_IDS = 100_000
 WINDOW_ERRORS = 20_000
 _HEX = re.compile(r"[0-9a-f]{4,31}\Z")
 
 
-def search(rows: QuerySet[Job], text: str) -> QuerySet[Job]:
-    """Those of the jobs that the text names: id (also its head or tail), event id, object, key or error text."""
-    text = text.strip()
-    if not text:
-        return rows
-    ids: set[UUID] = set()
-    for look in _looks(rows.order_by("-pk"), text):
-        ids.update(look.values_list("pk", flat=True)[:FOUND])
-        if len(ids) >= FOUND:
-            break
-    return rows.filter(pk__in=sorted(ids, reverse=True)[:FOUND])
+def places(rows: QuerySet[Job], text: str) -> Iterator[QuerySet[Job]]:
+    """Where a text may name a job, the cheapest first: id (also its head or tail), event id, object, key, error text.
 
-
-def _looks(rows: QuerySet[Job], text: str) -> Iterator[QuerySet[Job]]:
-    """The places to look in, the cheapest first; each query is cut off by the caller."""
-    whole = _uuid(text)
+    Each query is cut off by the caller.
+    """
+    rows = rows.order_by("-pk")
+    whole = as_uuid(text)
     if whole is not None:
         yield rows.filter(pk=whole)
         yield rows.filter(event_id=whole)
@@ -45,7 +35,7 @@ def _looks(rows: QuerySet[Job], text: str) -> Iterator[QuerySet[Job]]:
     label, colon, key = text.partition(":")
     if colon and key:
         types = [known for known in lookup.about_types() if label.lower() in (known, known.partition(".")[2])]
-        key_uuid = _uuid(key.strip())
+        key_uuid = as_uuid(key)
         yield lookup.about(rows, types, [key.strip(), *((str(key_uuid), key_uuid.hex) if key_uuid else ())])
     digits = text.lower().replace("-", "")
     if _HEX.match(digits):
@@ -63,10 +53,3 @@ def _looks(rows: QuerySet[Job], text: str) -> Iterator[QuerySet[Job]]:
 
 def _newest(rows: QuerySet[Job], window: int) -> QuerySet[Job]:
     return rows.model._default_manager.using(rows.db).filter(pk__in=rows.values("pk")[:window]).order_by("-pk")
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

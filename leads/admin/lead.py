@@ -70,7 +70,8 @@ class LeadAdmin(ScopedAdmin):
     list_display = ("name", "organization", "email", "company", "status", "score", "assignee", "source", "created_at")
     list_filter = ("status", "source")
     list_select_related = ("organization", "assignee")
-    search_fields = ("=id", "^email_key", "^name")
+    search_ids = ("id",)
+    search_beginnings = ("email_key", "name_key")
     search_help_text = gettext_lazy("An id, or how the e-mail address or the name begins.")
     readonly_shown = ("status", "assignee", "score", "last_activity_at", "created_at", "updated_at")
     fieldsets = (

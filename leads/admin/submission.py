@@ -36,7 +36,8 @@ class SubmissionAdmin(ReadOnlyScopedAdmin):
     list_display = ("received_at", "organization", "channel", "state", "lead", "problem_shown")
     list_filter = (Unprocessed, "state", "channel")
     list_select_related = ("organization", "lead")
-    search_fields = ("=id", "=lead__id")
+    page_key = ("received_at", "pk")
+    search_ids = ("id", "lead")
     search_help_text = gettext_lazy("The id of a submission or of a lead.")
     fields = (
         "organization",
@@ -87,7 +88,8 @@ class CrmDeliveryAdmin(ReadOnlyScopedAdmin):
     list_display = ("created_at", "organization", "lead", "lead_version", "state", "target", "response_status", "tries")
     list_filter = (("state", admin.ChoicesFieldListFilter),)
     list_select_related = ("organization", "lead")
-    search_fields = ("=id", "=lead__id")
+    search_ids = ("id", "lead")
+    search_help_text = gettext_lazy("The id of a delivery or of a lead.")
     fields = (
         "organization",
         "lead",
