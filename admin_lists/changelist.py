@@ -29,6 +29,7 @@ class KeysetChangeList(ChangeList):
     the rows are ordered by another one. Newest first, unless the admin says otherwise.
     """
 
+    model_admin: Any  # a KeysetAdmin
     result_label: str
     older_link: str | None
     newer_link: str | None
@@ -84,7 +85,8 @@ class KeysetChangeList(ChangeList):
 
     def streams(self, request: HttpRequest, rows: QuerySet[Any]) -> Sequence[QuerySet[Any]]:
         """Parts of the rows that together are all of them, each of which an index has in order."""
-        return self.model_admin.streams(request, rows)
+        parts: Sequence[QuerySet[Any]] = self.model_admin.streams(request, rows)
+        return parts
 
     @property
     def _columns(self) -> tuple[str, ...]:

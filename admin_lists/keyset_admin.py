@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 
 from .changelist import KeysetChangeList
 from .counts import CappedPaginator
@@ -46,7 +46,7 @@ class KeysetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Parts of the list's rows that together are all of them, each of which an index has in order."""
         return [rows]
 
-    def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
+    def get_search_fields(self, request: HttpRequest) -> list[str] | tuple[str, ...]:
         """Django shows the search box where there are some."""
         return self._searched() or super().get_search_fields(request)
 
@@ -67,12 +67,14 @@ class KeysetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Only the filters': a look-up of a visitor's own making would scan the table."""
         return lookup in self.allowed_lookups or lookup in self._filter_parameters()
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase | None:
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
         """An action works on what is ticked, whatever the browser says."""
         if not self.acts_on_all and request.POST.get("select_across", "0") != "0":
             request.POST = request.POST.copy()  # type: ignore[assignment]
             request.POST["select_across"] = "0"  # type: ignore[misc]
-        return super().response_action(request, queryset)
+        return super().response_action(request, queryset, *args, **kwargs)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Deleted:
         """See `admin_lists.deletion`."""
@@ -83,7 +85,8 @@ class KeysetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def _filter_parameters(self) -> set[str]:
         names: set[str] = set()
-        for given in self.list_filter:
+        filters: Any = self.list_filter
+        for given in filters:
             if isinstance(given, type) and issubclass(given, admin.SimpleListFilter):
                 names.add(str(given.parameter_name))
                 continue
