@@ -77,6 +77,8 @@ def _run(options: argparse.Namespace, url: str) -> dict[str, Any]:
             if line.startswith("{"):
                 row = json.loads(line)
                 found[row["page"]] = row
+                if row["median"] > LIMIT_MS or row["status"] != 200:
+                    print(f"{row['status']} {row['median']:.0f} ms {row['page']}", file=sys.stderr, flush=True)
             else:
                 print(line, end="", file=sys.stderr, flush=True)
     if child.returncode:
@@ -111,13 +113,15 @@ def _measure(only: str, times: int) -> None:
 
             with CaptureQueriesContext(connection) as queries:
                 first, response = open_page()
+            # the log is emptied by the next request
+            number = len(queries)
             taken = [open_page()[0] for _ in range(1 if first > SURELY_SLOW_MS else times)]
             row = {
                 "page": name,
                 "status": response.status_code,
                 "median": statistics.median(taken),
                 "worst": max(taken),
-                "queries": len(queries),
+                "queries": number,
             }
             print(json.dumps(row), flush=True)
 

@@ -18,7 +18,9 @@ from django.urls import reverse
 #: Fields of a row whose values people type into the search box.
 TYPED = ("email", "to", "name", "username", "key", "event_id", "about_id")
 #: Texts that people type: a name's beginning, a part of an error, and what nothing holds.
-TEXTS = ("ada", "Grace H", "Service Unavailable", "no such text", "nobody@nowhere.example")
+TEXTS = ("ada", "Service Unavailable", "nobody@nowhere.example")
+#: A job's page looks different in each of these states.
+STATES = ("completed", "failed", "queued", "active", "cancelled")
 #: From so many choices on, not every one of a filter is paired with the others'.
 MANY = 10
 
@@ -61,9 +63,11 @@ def _model_pages(model: type[Model], model_admin: Any, user: Any, *, pairs: bool
             yield Page(f"{label} search: {text}", f"{address}?{urlencode({'q': value})}")
     if model_admin.has_add_permission(request):
         yield Page(f"{label} add", reverse(f"{name}_add"))
-    for which, row in _samples(model_admin, request, rows):
+    for which, row in _samples(model_admin, request):
         key = quote(row.pk)
         yield Page(f"{label} page: {which}", reverse(f"{name}_change", args=[key]))
+        if which in STATES:
+            continue
         yield Page(f"{label} history: {which}", reverse(f"{name}_history", args=[key]))
         if model_admin.has_delete_permission(request, row):
             yield Page(f"{label} delete: {which}", reverse(f"{name}_delete", args=[key]))
@@ -99,7 +103,10 @@ def _queries(model_admin: Any, user: Any, *, pairs: bool) -> list[str]:
 def _deep_pages(model_admin: Any, user: Any, label: str, address: str, query: str) -> Iterator[Page]:
     """The second page, the oldest one, and the one before it."""
     for which, attribute in (("older", "older_link"), ("oldest", "oldest_link")):
-        found = getattr(model_admin.get_changelist_instance(_request(user, query)), attribute, None)
+        changelist = model_admin.get_changelist_instance(_request(user, query))
+        found = getattr(changelist, attribute, None)
+        if not hasattr(changelist, attribute) and changelist.multi_page:
+            found = "?p=2"  # Django's own list
         if not found:
             continue
         yield Page(f"{label} {which} page {query[1:]}".rstrip(), address + found)
@@ -123,17 +130,17 @@ def _typed(rows: list[Any]) -> Iterator[tuple[str, str]]:
             yield f"the row's {name}", str(value)
 
 
-def _samples(model_admin: Any, request: HttpRequest, rows: list[Any]) -> Iterator[tuple[str, Any]]:
-    """The row with the highest key, with the lowest, and the one that came first (the largest organisation)."""
+def _samples(model_admin: Any, request: HttpRequest) -> Iterator[tuple[str, Any]]:
+    """The newest row, the oldest, and the largest organisation; of the jobs, one of each state."""
     everything = model_admin.get_queryset(request)
+    key = getattr(model_admin, "page_key", ("pk",))
     found = {
-        "highest": next(iter(rows), None),
-        "lowest": everything.order_by("pk").first(),
+        "newest": everything.order_by(*(f"-{column}" for column in key)).first(),
+        "oldest": everything.order_by(*key).first(),
         "company-0": everything.filter(slug="company-0").first() if hasattr(model_admin.model, "slug") else None,
     }
     if model_admin.model._meta.label_lower == "jobs.job":
-        states = ("completed", "failed", "queued", "active", "cancelled")
-        found |= {state: everything.filter(state=state).order_by("-pk").first() for state in states}
+        found |= {state: everything.filter(state=state).order_by("-pk").first() for state in STATES}
     yield from ((which, row) for which, row in found.items() if row is not None)
 
 
