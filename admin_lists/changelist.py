@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest
 
-from .counts import capped_count
+from .counts import CAP, Capped, capped_count
 
 BEFORE, AFTER = "before", "after"
 
@@ -66,7 +66,7 @@ class KeysetChangeList(ChangeList):
             rows = self._read(request, edge, size + 1, upwards=False)
             newer, older = edge is not None, len(rows) > size
             rows = rows[:size]
-        count = capped_count(self.queryset)
+        count = self._count(request)
         self.multi_page = newer or older
         across = self.model_admin.acts_on_all
         # Django's template offers "select all" where the result is longer than the page
@@ -105,7 +105,17 @@ class KeysetChangeList(ChangeList):
             return list(streams[0].order_by(*order)[:limit])
         keys = [stream.order_by(*order).values_list(*self._columns)[:limit] for stream in streams]
         merged = heapq.merge(*keys, reverse=order[0].startswith("-"))
-        return list(rows.filter(pk__in=[key[-1] for key in islice(merged, limit)]).order_by(*order))
+        chosen = self.root_queryset.filter(pk__in=[key[-1] for key in islice(merged, limit)])
+        return list(self.apply_select_related(chosen).order_by(*order))
+
+    def _count(self, request: HttpRequest) -> Capped:
+        number = 0
+        for stream in self.streams(request, self.queryset):
+            count = capped_count(stream, CAP - number)
+            number += count.number
+            if count.more:
+                return Capped(CAP, more=True)
+        return Capped(number)
 
     def _beyond(self, edge: Key, *, upwards: bool) -> Q:
         """What comes after the edge, in words that begin with the index's first column alone."""

@@ -234,10 +234,14 @@ def messages(site: Site) -> Iterator[tuple[str, tuple[str, ...], Iterator[Row]]]
     )
     yield (
         "notifications_pushmessage",
-        ("id", "notification_id", "device_id", "state", "tries", "error", "receipt", "created_at", "sent_at"),
+        (
+            *("id", "organization_id", "notification_id", "device_id", "state", "tries", "error", "receipt"),
+            *("created_at", "sent_at"),
+        ),
         (
             (
-                *(site.new_id(), id, site.device_ids[i % MEMBERS], "sent", 1, "", "local record"),
+                *(site.new_id(), organization[site.lead_organizations[i * 2]], id, site.device_ids[i % MEMBERS]),
+                *("sent", 1, "", "local record"),
                 *(site.at(at(i * 2)), site.at(at(i * 2))),
             )
             for i, id in enumerate(site.notification_ids[::4])

@@ -104,7 +104,8 @@ class CampaignAdmin(ScopedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With the number of mails that went out."""
-        sent = EmailMessage.objects.filter(campaign=OuterRef("pk"), state=EffectState.SENT).order_by().values("pk")
+        sent: QuerySet[Any] = EmailMessage.objects.filter(campaign=OuterRef("pk"), state=EffectState.SENT)
+        sent = sent.order_by().values("campaign")  # a column of the index
         rows: QuerySet[Any] = super().get_queryset(request).annotate(sent_number=SubqueryCount(sent[: COUNTED + 1]))
         return rows
 

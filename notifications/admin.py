@@ -38,7 +38,6 @@ class SmsMessageAdmin(ReadOnlyScopedAdmin):
 class PushMessageAdmin(ReadOnlyScopedAdmin):
     """What was pushed."""
 
-    organization_path = "notification__organization"
     list_display = ("created_at", "notification", "device", "state", "receipt", "sent_at")
     list_filter = ("state",)
     list_select_related = ("notification", "device")

@@ -95,6 +95,9 @@ class PushDevice(models.Model):
 class PushMessage(Effect):
     """One notification to one device."""
 
+    organization = models.ForeignKey(
+        Organization, on_delete=models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("organization")
+    )
     notification = models.ForeignKey(
         Notification, on_delete=models.CASCADE, related_name="pushes", verbose_name=_("notification")
     )
@@ -107,7 +110,10 @@ class PushMessage(Effect):
         constraints = [
             models.UniqueConstraint(fields=["notification", "device"], name="notifications_one_push_a_device")
         ]
-        indexes = [models.Index(fields=["created_at", "id", "state"], name="notifications_push_list")]
+        indexes = [
+            models.Index(fields=["created_at", "id", "state"], name="notifications_push_list"),
+            models.Index(fields=["organization", "created_at", "id", "state"], name="notifications_push_list_of_org"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.notification_id} → {self.device_id}"

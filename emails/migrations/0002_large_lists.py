@@ -24,6 +24,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="emailmessage",
+            index=models.Index(fields=["kind", "created_at", "id", "state"], name="emails_list_of_kind"),
+        ),
+        migrations.AddIndex(
+            model_name="emailmessage",
             index=models.Index(fields=["to"], name="emails_to"),
         ),
         migrations.AddIndex(

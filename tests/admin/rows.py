@@ -142,7 +142,7 @@ Rows.makers = {
         address=rows.text(), **rows.parents(user="auth.user")
     ),
     "notifications.pushmessage": lambda rows: PushMessage.objects.create(
-        notification=rows.first["notifications.notification"],
+        **rows.parents(organization="leads.organization", notification="notifications.notification"),
         device=PushDevice.objects.get(address=rows.text()),
     ),
     "notifications.contactpreference": lambda rows: ContactPreference.objects.create(

@@ -175,7 +175,7 @@ def test_no_page_skips_counts_or_sorts_the_table(viewer: Client, many: list[Job]
     for sql in statements:
         assert "OFFSET" not in sql, sql
         assert "LIMIT" in sql or '"jobs_job"."id" IN' in sql, sql
-        assert "COUNT(*)" not in sql or "LIMIT 10001" in sql, sql
+        assert "COUNT(*)" not in sql or re.search(r"LIMIT \d+\) subquery$", sql), sql
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
             plan = [row[3] for row in cursor.fetchall()]
@@ -214,7 +214,7 @@ def test_the_pager_says_that_there_are_more_than_it_counted(
 ) -> None:
     for _ in range(3):
         make_job()
-    monkeypatch.setattr(changelist, "capped_count", lambda rows: Capped(10_000, more=True))
+    monkeypatch.setattr(changelist, "capped_count", lambda rows, cap: Capped(10_000, more=True))
     assert "10,000+ jobs" in " ".join(viewer.get(LIST).content.decode().split())
 
 
