@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -15,9 +15,11 @@ from django.db.models import Q, QuerySet
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest
 
-from .counts import CAP, Capped, capped_count
+from .counts import Capped, capped_count
 
 BEFORE, AFTER = "before", "after"
+#: So many rows are read and put in order here.
+FEW = 500
 
 Key = tuple[Any, ...]
 
@@ -35,6 +37,7 @@ class KeysetChangeList(ChangeList):
     newer_link: str | None
     newest_link: str | None
     oldest_link: str | None
+    _few: list[Key] | None
 
     def get_filters_params(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
         """The address without the page's edges."""
@@ -54,6 +57,7 @@ class KeysetChangeList(ChangeList):
             self.params.pop(name, None)
             self.filter_params.pop(name, None)
         size = self.list_per_page
+        self._few = self._read_few()
         newer = older = False
         rows: list[Any] = []
         if last or after is not None:
@@ -66,7 +70,7 @@ class KeysetChangeList(ChangeList):
             rows = self._read(request, edge, size + 1, upwards=False)
             newer, older = edge is not None, len(rows) > size
             rows = rows[:size]
-        count = self._count(request)
+        count = self.count(request) if self._few is None else Capped(len(self._few))
         self.multi_page = newer or older
         across = self.model_admin.acts_on_all
         # Django's template offers "select all" where the result is longer than the page
@@ -83,6 +87,10 @@ class KeysetChangeList(ChangeList):
         self.newest_link = self.get_query_string() if newer else None
         self.oldest_link = self.get_query_string({AFTER: ""}) if older else None
 
+    def count(self, request: HttpRequest) -> Capped:
+        """How many rows the list has, up to the cap."""
+        return capped_count(self.queryset)
+
     def streams(self, request: HttpRequest, rows: QuerySet[Any]) -> Sequence[QuerySet[Any]]:
         """Parts of the rows that together are all of them, each of which an index has in order."""
         parts: Sequence[QuerySet[Any]] = self.model_admin.streams(request, rows)
@@ -97,7 +105,20 @@ class KeysetChangeList(ChangeList):
         descending = self.model_admin.newest_first != upwards
         return [f"{'-' if descending else ''}{name}" for name in self._columns]
 
+    def _read_few(self) -> list[Key] | None:
+        """The keys of all rows in the list's order, if they are few; else None.
+
+        In the order of an index a database may walk over a whole table to find the few that a filter leaves.
+        """
+        if not self.model_admin.newest_first:
+            return None  # names: only the database knows their order
+        keys = list(self.queryset.order_by().values_list(*self._columns)[: FEW + 1])
+        return sorted(keys, reverse=True) if len(keys) <= FEW else None
+
     def _read(self, request: HttpRequest, edge: Key | None, limit: int, *, upwards: bool) -> list[Any]:
+        if self._few is not None:
+            beyond = [key for key in self._few if edge is None or (key > edge if upwards else key < edge)]
+            return self._fetch(beyond[-limit:] if upwards else beyond[:limit], upwards=upwards)
         rows = self.queryset if edge is None else self.queryset.filter(self._beyond(edge, upwards=upwards))
         order = self._order(upwards=upwards)
         streams = self.streams(request, rows)
@@ -105,17 +126,11 @@ class KeysetChangeList(ChangeList):
             return list(streams[0].order_by(*order)[:limit])
         keys = [stream.order_by(*order).values_list(*self._columns)[:limit] for stream in streams]
         merged = heapq.merge(*keys, reverse=order[0].startswith("-"))
-        chosen = self.root_queryset.filter(pk__in=[key[-1] for key in islice(merged, limit)])
-        return list(self.apply_select_related(chosen).order_by(*order))
+        return self._fetch(islice(merged, limit), upwards=upwards)
 
-    def _count(self, request: HttpRequest) -> Capped:
-        number = 0
-        for stream in self.streams(request, self.queryset):
-            count = capped_count(stream, CAP - number)
-            number += count.number
-            if count.more:
-                return Capped(CAP, more=True)
-        return Capped(number)
+    def _fetch(self, keys: Iterable[Key], *, upwards: bool) -> list[Any]:
+        chosen = self.root_queryset.filter(pk__in=[key[-1] for key in keys])
+        return list(self.apply_select_related(chosen).order_by(*self._order(upwards=upwards)))
 
     def _beyond(self, edge: Key, *, upwards: bool) -> Q:
         """What comes after the edge, in words that begin with the index's first column alone."""

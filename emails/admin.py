@@ -31,6 +31,7 @@ COUNTED = 1_000
 class EmailMessageAdmin(ReadOnlyScopedAdmin):
     """Every mail, readable."""
 
+    in_order_by_organization = True
     list_display = ("created_at", "kind", "to", "subject", "state", "tries", "sent_at")
     list_filter = ("kind", "state")
     search_ids = ("id", "lead")

@@ -15,6 +15,7 @@ from .models import ContactPreference, Notification, PushDevice, PushMessage, Sm
 class NotificationAdmin(ReadOnlyScopedAdmin):
     """What stands in the inboxes."""
 
+    in_order_by_organization = True
     list_display = ("created_at", "user", "kind", "title", "read_at")
     list_filter = ("kind",)
     list_select_related = ("user",)
@@ -26,6 +27,7 @@ class NotificationAdmin(ReadOnlyScopedAdmin):
 class SmsMessageAdmin(ReadOnlyScopedAdmin):
     """Text messages."""
 
+    in_order_by_organization = True
     list_display = ("created_at", "to", "lead", "state", "receipt", "sent_at")
     list_filter = ("state",)
     list_select_related = ("lead",)
@@ -38,6 +40,7 @@ class SmsMessageAdmin(ReadOnlyScopedAdmin):
 class PushMessageAdmin(ReadOnlyScopedAdmin):
     """What was pushed."""
 
+    in_order_by_organization = True
     list_display = ("created_at", "notification", "device", "state", "receipt", "sent_at")
     list_filter = ("state",)
     list_select_related = ("notification", "device")

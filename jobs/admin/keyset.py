@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from admin_lists.changelist import KeysetChangeList
+from admin_lists.counts import CAP, Capped, capped_count
 
 from ..states import State
 
@@ -21,3 +22,13 @@ class JobChangeList(KeysetChangeList):
         if self.params.get("queue") and set(self.params) <= {"queue", "since"}:
             return [rows.filter(state=state) for state in State]
         return [rows]
+
+    def count(self, request: HttpRequest) -> Capped:
+        """Of a whole queue, the sum over its states, as far as the cap."""
+        number = 0
+        for rows in self.streams(request, self.queryset):
+            count = capped_count(rows, CAP - number)
+            number += count.number
+            if count.more:
+                return Capped(CAP, more=True)
+        return Capped(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from django.db import connections
 from django.db.models import QuerySet
@@ -18,8 +19,6 @@ from ..states import State
 #: Windows of rows, newest first, in which the looks without an index of their own search.
 WINDOW_IDS = 100_000
 WINDOW_ERRORS = 10_000
-#: The jobs whose id ends in these digits, among the newest: a walk along the key that stops at the window's end.
-_TAILS = "SELECT id FROM (SELECT id FROM jobs_job ORDER BY id DESC LIMIT %s) AS newest WHERE CAST(id AS text) LIKE %s"
 _HEX = re.compile(r"[0-9a-f]{4,31}\Z")
 
 
@@ -45,12 +44,20 @@ def places(rows: QuerySet[Job], text: str) -> Iterator[QuerySet[Job]]:
         yield rows.filter(pk__range=lookup.id_range(digits))
         # PostgreSQL's text of an id has hyphens, SQLite's none
         tail = text.lower() if connections[rows.db].vendor == "postgresql" else digits
-        yield rows.filter(pk__in=RawSQL(_TAILS, [WINDOW_IDS, f"%{tail}"]))
+        yield _newest(rows.values_list("id"), WINDOW_IDS, "CAST(id AS text) LIKE %s", f"%{tail}")
     yield lookup.about(rows, lookup.about_types(), [text])
     yield rows.filter(key=text)
+    part = f"%{connections[rows.db].ops.prep_for_like_query(text)}%"
     for state in (State.FAILED, State.QUEUED):
-        yield _newest(rows.filter(state=state), WINDOW_ERRORS).filter(error__icontains=text)
+        errors = rows.filter(state=state).values_list("id", "error")
+        yield _newest(errors, WINDOW_ERRORS, r"UPPER(error) LIKE UPPER(%s) ESCAPE '\'", part)
 
 
-def _newest(rows: QuerySet[Job], window: int) -> QuerySet[Job]:
-    return rows.model._default_manager.using(rows.db).filter(pk__in=rows.values("pk")[:window]).order_by("-pk")
+def _newest(rows: QuerySet[Any], window: int, condition: str, value: str) -> QuerySet[Job]:
+    """The jobs of those of the newest rows that meet the condition: a walk along an index that ends with the window.
+
+    The ORM has no filter behind a limit, and of `id IN (… LIMIT n)` PostgreSQL makes a scan of the whole table.
+    """
+    newest, params = rows[:window].query.get_compiler(rows.db).as_sql()
+    found = RawSQL(f"SELECT id FROM ({newest}) AS newest WHERE {condition}", [*params, value])
+    return Job.objects.using(rows.db).filter(pk__in=found).order_by("-pk")

@@ -65,6 +65,7 @@ class LeadAdminForm(forms.ModelForm):  # type: ignore[type-arg]
 class LeadAdmin(ScopedAdmin):
     """Leads. Status and assignee change by their own actions, which announce it."""
 
+    in_order_by_organization = True
     form = LeadAdminForm
     change_form_template = "admin/leads/lead/change_form.html"
     list_display = ("name", "organization", "email", "company", "status", "score", "assignee", "source", "created_at")

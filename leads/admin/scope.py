@@ -24,6 +24,8 @@ class ScopedAdmin(KeysetAdmin):
 
     organization_path = "organization"
     page_key = ("created_at", "pk")
+    #: Whether an index has each organisation's rows in the list's order.
+    in_order_by_organization = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """The rows that this person may see."""
@@ -34,9 +36,10 @@ class ScopedAdmin(KeysetAdmin):
 
     def streams(self, request: HttpRequest, rows: QuerySet[Any]) -> Sequence[QuerySet[Any]]:
         """Each organisation's rows: an index has these in order, and none has those of several organisations."""
-        if signed_in(request).is_superuser or not 1 < len(own_organization_ids(request)) <= FEW:
+        if not self.in_order_by_organization or signed_in(request).is_superuser:
             return [rows]
-        return [self._of(rows, [organization_id]) for organization_id in own_organization_ids(request)]
+        own = own_organization_ids(request)
+        return [self._of(rows, [one]) for one in own] if 1 < len(own) <= FEW else [rows]
 
     def _of(self, rows: QuerySet[Any], organization_ids: list[UUID]) -> QuerySet[Any]:
         if len(organization_ids) == 1:
