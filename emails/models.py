@@ -95,7 +95,7 @@ class EmailMessage(Effect):
             models.Index(fields=["created_at", "id", "kind", "state"], name="emails_list"),
             models.Index(fields=["organization", "created_at", "id", "kind", "state"], name="emails_list_of_org"),
             models.Index(fields=["kind", "created_at", "id", "state"], name="emails_list_of_kind"),
-            models.Index(fields=["to"], name="emails_to"),
+            models.Index(fields=["to", "organization"], name="emails_to"),
             models.Index(fields=["campaign", "state"], name="emails_of_campaign"),
         ]
 

@@ -149,7 +149,7 @@ class SmsMessage(Effect):
         indexes = [
             models.Index(fields=["created_at", "id", "state"], name="notifications_sms_list"),
             models.Index(fields=["organization", "created_at", "id", "state"], name="notifications_sms_list_of_org"),
-            models.Index(fields=["to"], name="notifications_sms_to"),
+            models.Index(fields=["to", "organization"], name="notifications_sms_to"),
         ]
 
     def __str__(self) -> str:

@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="emailmessage",
-            index=models.Index(fields=["to"], name="emails_to"),
+            index=models.Index(fields=["to", "organization"], name="emails_to"),
         ),
         migrations.AddIndex(
             model_name="emailmessage",

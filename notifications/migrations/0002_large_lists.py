@@ -62,6 +62,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="smsmessage",
-            index=models.Index(fields=["to"], name="notifications_sms_to"),
+            index=models.Index(fields=["to", "organization"], name="notifications_sms_to"),
         ),
     ]
