@@ -5,20 +5,24 @@ In chunks of one short transaction each, so that no worker waits for long; what 
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import ngettext
 
-from . import lookup
+from . import clock, lookup
 from .audit import note
 from .broker import get_broker
 from .models import Attempt, Job, QueueState
 from .operations import check_queue
 from .states import ENDED, Shown, State
 
+#: Jobs of one transaction: on SQLite it keeps everybody else from writing, so it must be over in milliseconds.
 CHUNK = 1_000
 ALL_QUEUED = "all-queued"
 #: What of a queue can be drained: shown states of jobs that have not started, or all of them.
@@ -93,19 +97,47 @@ def remove(jobs: QuerySet[Job], limit: int | None = None) -> int:
     """Delete ended jobs with their attempts, oldest first, at most `limit`; returns how many."""
     removed = 0
     while limit is None or removed < limit:
-        wanted = CHUNK if limit is None else min(CHUNK, limit - removed)
-        with transaction.atomic(using=jobs.db):
-            # a retry may hold a dead letter: skip it, it is about to live again
-            chosen = jobs.select_for_update(skip_locked=True).order_by("id").values_list("id", flat=True)
-            ids = list(chosen[:wanted])
-            if not ids:
-                break
+        chunk = remove_chunk(jobs, CHUNK if limit is None else min(CHUNK, limit - removed))
+        removed += len(chunk.ids)
+        if not chunk.full:
+            break
+        jobs = chunk.rest(jobs)
+        chunk.let_others_work()
+    return removed
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one transaction removed, oldest first, and the seconds for which it waited for the lock and then held it."""
+
+    ids: list[UUID]
+    full: bool
+    waited: float
+    held: float
+
+    def rest(self, jobs: QuerySet[Job]) -> QuerySet[Job]:
+        """The jobs without these: what is gone is not walked over again."""
+        return jobs.filter(id__gt=self.ids[-1])
+
+    def let_others_work(self) -> None:
+        """Leave the lock to whoever waits for it, unless others have had it just now for as long."""
+        time.sleep(max(0.0, self.held - self.waited))
+
+
+def remove_chunk(jobs: QuerySet[Job], most: int | None = None) -> Chunk:
+    """Remove the oldest of these ended jobs, at most CHUNK of them, in a transaction of its own."""
+    wanted = CHUNK if most is None else most
+    began = clock.monotonic()
+    with transaction.atomic(using=jobs.db):
+        entered = clock.monotonic()
+        # a retry may hold a dead letter: skip it, it is about to live again
+        chosen = jobs.select_for_update(skip_locked=True).order_by("id").values_list("id", flat=True)
+        ids = list(chosen[:wanted])
+        if ids:
             Attempt.objects.using(jobs.db).filter(job_id__in=ids).delete()
             # the attempts are gone already, so Django need not collect what cascades
-            removed += jobs.filter(id__in=ids)._raw_delete(jobs.db)
-        if len(ids) < wanted:
-            break
-    return removed
+            jobs.filter(id__in=ids)._raw_delete(jobs.db)
+    return Chunk(ids, len(ids) == wanted, entered - began, clock.monotonic() - entered)
 
 
 def _cancel(rows: QuerySet[Job], condition: Q, limit: int | None) -> int:

@@ -64,7 +64,9 @@ def push(notification_id: UUID, job_id: UUID) -> Outcome:
     counted = {"sent": 0, "gone": 0}
     problem: Exception | None = None
     for device in PushDevice.objects.filter(user_id=notification.user_id).order_by("created_at"):
-        row, _created = PushMessage.objects.get_or_create(notification=notification, device=device)
+        row, _created = PushMessage.objects.get_or_create(
+            notification=notification, device=device, defaults={"organization_id": notification.organization_id}
+        )
         try:
             counted["sent"] += _push_one(row, notification, device, job_id)
         except DeviceGone:

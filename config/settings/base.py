@@ -8,6 +8,7 @@ INSTALLED_APPS = [
     "leads",
     "notifications",
     "emails",
+    "admin_lists",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

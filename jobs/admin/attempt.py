@@ -24,7 +24,7 @@ class AttemptAdmin(ReadOnlyAdmin):
 
     list_display = ("id", "job_link", "run", "number", "outcome", "worker", "ended", "ran", "problem")
     list_filter = (OutcomeFilter,)
-    allowed_lookups = frozenset({"outcome", "job", "job__id__exact"})
+    allowed_lookups = frozenset({"job", "job__id__exact"})
     fields = (
         "job_link",
         "run",

@@ -32,6 +32,8 @@ class Duty:
     name: str
     interval: float
     run: Callable[[], int]
+    #: the interval after a run that did something
+    soon: float | None = None
     due_at: float = 0.0
     failures: int = 0
 
@@ -42,7 +44,7 @@ def duties() -> list[Duty]:
         Duty("reap", reap.INTERVAL, reap.run),
         Duty("relay", relay.INTERVAL, relay.run),
         Duty("tick", tick.INTERVAL, tick.run),
-        Duty("prune", prune.INTERVAL, prune.run),
+        Duty("prune", prune.INTERVAL, prune.run, prune.SOON),
         Duty("upkeep", upkeep.INTERVAL, upkeep.run),
     ]
 
@@ -76,7 +78,7 @@ def _signing(worker: UUID, todo: list[Duty]) -> Duty:
 def _run(duty: Duty) -> None:
     close_obsolete_connections()
     try:
-        duty.run()
+        done = duty.run()
     except Exception as error:
         duty.failures += 1
         pause = min(duty.interval * 2 ** min(duty.failures, 10), max(LONGEST_BACKOFF, duty.interval))
@@ -92,5 +94,5 @@ def _run(duty: Duty) -> None:
     else:
         if duty.failures:
             logger.info("duty_works_again duty=%s failures=%d", duty.name, duty.failures)
-        duty.failures, pause = 0, duty.interval
+        duty.failures, pause = 0, duty.interval if duty.soon is None or not done else duty.soon
     duty.due_at = clock.monotonic() + pause

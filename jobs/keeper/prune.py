@@ -1,27 +1,28 @@
 """Duty: cut the history to what each queue's retention keeps.
 
-By boundary: the id of the newest job that is too many. Ids rise with time, so everything up to it goes.
+By boundary: the id of the newest job that is too many. Ids rise with time, so everything up to it goes, in chunks of
+one short transaction each, the queues in turn, with pauses in which others work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 from django.db.models import QuerySet
 
 from .. import clock
-from ..cleaning import ended_before, remove
+from ..cleaning import ended_before, remove_chunk
 from ..conf import jobs_settings
 from ..models import Job
 from ..policy import QueuePolicy, Retention
 from ..queue import queues
 from ..states import ENDED, State
 
-#: Seconds between two runs.
-INTERVAL = 10.0
-#: Jobs of one state of one queue that go in one run; the next run goes on.
-MOST = 100_000
+#: Seconds between two runs that found nothing, and after one that removed something.
+INTERVAL, SOON = 10.0, 1.0
+#: Seconds after which a run ends, whatever is left: the keeper's other duties wait for it.
+LONGEST = 1.0
 
 
 def run() -> int:
@@ -30,19 +31,31 @@ def run() -> int:
 
 
 def prune(policies: Iterable[QueuePolicy]) -> int:
-    """Remove the ended jobs that these queues do not keep; returns how many."""
-    return sum(_prune_state(policy, state) for policy in policies for state in sorted(ENDED))
-
-
-def _prune_state(policy: QueuePolicy, state: State) -> int:
-    jobs = Job.objects.using(jobs_settings().database).filter(queue=policy.name, state=state)
+    """Remove the ended jobs that these queues do not keep, for a second at most; returns how many."""
+    end = clock.monotonic() + LONGEST
+    todo = [rows for policy in policies for state in sorted(ENDED) for rows in _too_many(policy, state)]
     removed = 0
+    while todo:
+        left = []
+        for jobs in todo:
+            chunk = remove_chunk(jobs)
+            removed += len(chunk.ids)
+            if chunk.full:
+                left.append(chunk.rest(jobs))
+            if clock.monotonic() >= end:
+                return removed
+            chunk.let_others_work()
+        todo = left
+    return removed
+
+
+def _too_many(policy: QueuePolicy, state: State) -> Iterator[QuerySet[Job]]:
+    jobs = Job.objects.using(jobs_settings().database).filter(queue=policy.name, state=state)
     boundary = _boundary(jobs, _kept(policy.retention, state))
     if boundary is not None:
-        removed += remove(jobs.filter(id__lte=boundary), MOST)
+        yield jobs.filter(id__lte=boundary)
     if policy.retention.age is not None:
-        removed += remove(ended_before(jobs, clock.now() - policy.retention.age), MOST)
-    return removed
+        yield ended_before(jobs, clock.now() - policy.retention.age)
 
 
 def _kept(retention: Retention, state: State) -> int:

@@ -67,12 +67,14 @@ class LeadAdminForm(forms.ModelForm):  # type: ignore[type-arg]
 class LeadAdmin(ScopedAdmin):
     """Leads. Status and assignee change by their own actions, which announce it."""
 
+    in_order_by_organization = True
     form = LeadAdminForm
     change_form_template = "admin/leads/lead/change_form.html"
     list_display = ("name", "organization", "email", "company", "status", "score", "assignee", "source", "created_at")
     list_filter = ("status", "source")
     list_select_related = ("organization", "assignee")
-    search_fields = ("=id", "^email_key", "^name")
+    search_ids = ("id",)
+    search_beginnings = ("email_key", "name_key")
     search_help_text = gettext_lazy("An id, or how the e-mail address or the name begins.")
     readonly_shown = ("status", "assignee", "score", "last_activity_at", "created_at", "updated_at", "erased_at")
     fieldsets = (

@@ -6,6 +6,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -53,6 +54,12 @@ class Lead(models.Model):
         Organization, on_delete=models.CASCADE, related_name="leads", verbose_name=_("organization")
     )
     name = models.CharField(_("name"), max_length=200)
+    name_key = models.GeneratedField(
+        verbose_name=_("name, in small letters"),
+        expression=Lower("name"),
+        output_field=models.CharField(max_length=200),
+        db_persist=True,
+    )
     email = models.CharField(_("e-mail"), max_length=254, blank=True, default="")
     email_key = models.CharField(  # noqa: DJ001 - NULL is "no address" in the unique constraint
         _("e-mail, normalized"), max_length=254, null=True, blank=True, editable=False
@@ -111,8 +118,12 @@ class Lead(models.Model):
             models.UniqueConstraint(fields=["organization", "email_key"], name="leads_one_email"),
         ]
         indexes = [
-            models.Index(fields=["organization", "-created_at"], name="leads_newest"),
-            models.Index(fields=["organization", "status", "-created_at"], name="leads_by_status"),
+            # the list's order, with what it can be filtered by behind it
+            models.Index(fields=["created_at", "id", "status", "source"], name="leads_list"),
+            models.Index(fields=["organization", "created_at", "id", "status", "source"], name="leads_list_of_org"),
+            # how a search begins; the class of operators is PostgreSQL's
+            models.Index(fields=["email_key"], name="leads_email_begins", opclasses=["varchar_pattern_ops"]),
+            models.Index(fields=["name_key"], name="leads_name_begins", opclasses=["varchar_pattern_ops"]),
         ]
 
     def __str__(self) -> str:

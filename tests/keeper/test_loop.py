@@ -30,6 +30,19 @@ def test_each_duty_runs_at_its_own_interval() -> None:
     assert runs == {"fast": 20, "slow": 1}
 
 
+def test_duty_that_found_something_to_do_comes_again_soon() -> None:
+    stop, answers = threading.Event(), [5, 5, 0]
+
+    def run() -> int:
+        answer = answers.pop(0)
+        if not answers:
+            stop.set()
+        return answer
+
+    keep(stop, [Duty("eager", 60, run, 0.01)])
+    assert answers == []
+
+
 def test_duty_that_fails_is_tried_again_later_and_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
     stop, calls = threading.Event(), {"bad": 0, "good": 0}
 
