@@ -25,6 +25,7 @@ from django.db import connection, connections
 from django.test import Client
 from django.urls import reverse
 
+from emails import intents
 from emails import services as email_services
 from emails import work as email_work
 from emails.models import Campaign, EmailMessage
@@ -341,30 +342,59 @@ def _die(*args: Any, **kwargs: Any) -> None:
     raise KeyboardInterrupt
 
 
-def test_a_follow_up_that_is_being_written_waits_for_nothing_to_be_written_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    threads: list[threading.Thread] = []
+class EraseMeanwhile(threading.Thread):
+    """The lead was read, its mail not yet written: now somebody erases it."""
 
-    def erase() -> None:
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+
+    def begin(self) -> None:
+        """Erase, as far as that goes while the other transaction is open."""
+        self.start()
+        self.join(2)
+
+    def run(self) -> None:
         try:
-            erase_lead(world.lead.id)
+            erase_lead(self.world.lead.id)
         finally:
             connections.close_all()
 
+    def check(self) -> None:
+        """Wait for its end and look; and again when everything has run."""
+        self.join(30)
+        assert not self.is_alive()
+        assert grep(*VALUES) == set()
+        self.world.runner.run(until=timedelta(days=4))
+        assert grep(*VALUES) == set()
+
+
+def test_a_follow_up_that_is_being_written_is_erased_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    erasure = EraseMeanwhile(world)
+
     def untouched(lead: Lead) -> bool:
-        """The lead is read, its mail not yet written: now somebody erases it."""
-        threads.append(threading.Thread(target=erase))
-        threads[0].start()
-        threads[0].join(0.3)
+        erasure.begin()
         return True
 
     monkeypatch.setattr(email_work, "is_untouched", untouched)
-    world.runner.run(queue="lead", until=timedelta(days=4))
-    threads[0].join(30)
-    world.runner.run(until=timedelta(days=4))
-    assert not threads[0].is_alive()
-    assert grep(*VALUES) == set()
+    send_follow_up.call(world.lead.id, world.organization.id)
+    erasure.check()
+
+
+def test_a_campaigns_mail_that_is_being_written_is_erased_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    erasure, state = EraseMeanwhile(world), intents.state_campaign_mails
+
+    def state_and_erase(*args: Any) -> list[EmailMessage]:
+        erasure.begin()
+        return state(*args)
+
+    campaign = Campaign.objects.create(
+        organization=world.organization, name="May", subject="News", text="Hello", state=Campaign.State.SENDING
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(intents, "state_campaign_mails", state_and_erase)
+        send_bulk_email.call(campaign.pk)
+    erasure.check()
 
 
 def test_jobs_of_an_erased_lead_end_quietly(world: World) -> None:
