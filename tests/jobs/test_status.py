@@ -19,7 +19,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 
 from jobs import Queue, clock, lookup
 from jobs.broker import forget_broker, get_broker
@@ -283,6 +283,12 @@ def test_an_open_transaction_is_found_until_it_ends(neglected: None) -> None:
         assert "oldest_transaction" not in found()
         other.rollback()
         assert old_transaction() is None
+
+
+def test_the_transaction_that_asks_is_not_found(neglected: None) -> None:
+    with transaction.atomic():
+        Worker.objects.update(concurrency=2)
+        assert "oldest_transaction" not in found(replace(LIMITS, oldest_transaction=0.0))
 
 
 def test_a_role_without_rights_sees_how_far_anothers_transaction_is_behind(neglected: None) -> None:
