@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from admin_lists.counts import Capped, SubqueryCount
-from leads.admin.scope import ReadOnlyScopedAdmin, ScopedAdmin, signed_in
+from leads.admin.scope import EffectAdmin, ScopedAdmin, signed_in
 from leads.models import EffectState
 
 from . import services
@@ -28,7 +28,7 @@ COUNTED = 1_000
 
 
 @admin.register(EmailMessage)
-class EmailMessageAdmin(ReadOnlyScopedAdmin):
+class EmailMessageAdmin(EffectAdmin):
     """Every mail, readable."""
 
     in_order_by_organization = True

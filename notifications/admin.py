@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy
 
 from admin_lists.keyset_admin import KeysetAdmin
-from leads.admin.scope import ReadOnlyScopedAdmin
+from leads.admin.scope import EffectAdmin, ReadOnlyScopedAdmin
 
 from .models import ContactPreference, Notification, PushDevice, PushMessage, SmsMessage
 
@@ -24,7 +24,7 @@ class NotificationAdmin(ReadOnlyScopedAdmin):
 
 
 @admin.register(SmsMessage)
-class SmsMessageAdmin(ReadOnlyScopedAdmin):
+class SmsMessageAdmin(EffectAdmin):
     """Text messages."""
 
     in_order_by_organization = True
@@ -37,7 +37,7 @@ class SmsMessageAdmin(ReadOnlyScopedAdmin):
 
 
 @admin.register(PushMessage)
-class PushMessageAdmin(ReadOnlyScopedAdmin):
+class PushMessageAdmin(EffectAdmin):
     """What was pushed."""
 
     in_order_by_organization = True

@@ -15,11 +15,11 @@ from ..verdict import duration, seconds_between
 from .finding import Finding, Limits
 
 
-def findings_of_keepers(alive: Sequence[Worker], now: datetime, limits: Limits, *, work: bool) -> list[Finding]:
-    """Nobody is there, no keeper is, or one stands still; `work`: there are jobs that have not ended."""
+def findings_of_keepers(alive: Sequence[Worker], now: datetime, limits: Limits) -> list[Finding]:
+    """Nobody is there, no keeper is, or one stands still."""
     if not alive:
         text = _("Nothing works the queues: start `manage.py run_huey`.")
-        return [Finding("no_workers", "", text, needs_person=work)]
+        return [Finding("no_workers", "", text)]
     keepers = [worker for worker in alive if worker.kind == "keeper"]
     if not keepers:
         text = _(

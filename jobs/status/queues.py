@@ -78,6 +78,12 @@ def _standstill(row: QueueReport, limits: Limits, *, anyone: bool) -> list[Findi
         )
         # with nobody at all it is said once for all queues
         return [Finding("nobody_works", row.name, text % values)] if anyone else []
+    if row.counts.scheduled and not row.workers:
+        text = _(
+            "%(queue)s: nobody works this queue, and its scheduled jobs would not start: "
+            "start `manage.py run_huey --queue %(queue)s`."
+        )
+        return [Finding("nobody_works", row.name, text % values)] if anyone else []
     if row.oldest_wait is not None and row.oldest_wait > limits.oldest_waiting:
         text = _(
             "%(queue)s: the oldest job has waited for %(time)s: give the queue more workers, or look for slow jobs."

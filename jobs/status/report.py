@@ -59,7 +59,7 @@ def report(limits: Limits = LIMITS) -> Report:
     rows = [queue_report(name, name in defined, alive, now) for name in names]
     offsets, unreaped = clock_offsets(alive), lease_lag(now)
     found = [
-        *findings_of_keepers(alive, now, limits, work=any(row.live for row in rows)),
+        *findings_of_keepers(alive, now, limits),
         *findings_of_leases(unreaped, limits),
         *_findings_of_relay(now, limits),
         *findings_of_clocks(offsets, limits),

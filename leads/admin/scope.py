@@ -71,6 +71,17 @@ class ReadOnlyScopedAdmin(ScopedAdmin):
         return False
 
 
+class EffectAdmin(ReadOnlyScopedAdmin):
+    """Rows that state an effect; their error is in the reader's language."""
+
+    readonly_fields = ("shown_error",)
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        """The fields, with the error as it is shown."""
+        stored = [name for name in super().get_fields(request, obj) if name != "shown_error"]
+        return ["shown_error" if name == "error" else name for name in stored]
+
+
 def own_organization_ids(request: HttpRequest) -> list[UUID]:
     """The ids of the organisations that the signed-in person is a member of; read once a request."""
     found: list[UUID] | None = getattr(request, "own_organization_ids", None)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from ..models import Submission, SubmissionState
 from ..services import process_submission
-from .scope import ReadOnlyScopedAdmin, signed_in
+from .scope import EffectAdmin, ReadOnlyScopedAdmin, signed_in
 
 
 class Unprocessed(admin.SimpleListFilter):
@@ -83,7 +83,7 @@ class SubmissionAdmin(ReadOnlyScopedAdmin):
             messages.error(request, text % left)
 
 
-class CrmDeliveryAdmin(ReadOnlyScopedAdmin):
+class CrmDeliveryAdmin(EffectAdmin):
     """What was, or is to be, brought to the CRM."""
 
     in_order_by_organization = True

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.contrib.admin import display
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -81,6 +82,7 @@ class Effect(models.Model):
             self.claimed_by = job_id
         return bool(taken)
 
+    @display(description=_("error"))
     def shown_error(self) -> str:
         """The error in the reader's language, where the product itself wrote it."""
         if self.error in _NOTES:

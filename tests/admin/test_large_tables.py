@@ -52,7 +52,7 @@ def staff() -> Any:
     return user
 
 
-@pytest.fixture(scope="module", params=[superuser, staff])
+@pytest.fixture(scope="module", params=[superuser, pytest.param(staff, marks=pytest.mark.slow)])
 def recorded(request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: Any) -> Iterator[Recorded]:
     """Everything is opened once for all tests of this module."""
     with django_db_blocker.unblock(), transaction.atomic(), pytest.MonkeyPatch.context() as patch:

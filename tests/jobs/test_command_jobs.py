@@ -208,10 +208,17 @@ def test_status_check_finds_a_queue_that_nobody_works() -> None:
     assert codes() == {"nobody_works"}
 
 
-def test_status_check_finds_that_nothing_runs_once_there_is_work() -> None:
+def test_status_check_finds_that_nothing_runs_although_nothing_waits() -> None:
+    # periodic tasks do not tick then, and whoever watches would hear of it only with the first job
     assert codes() == {"no_workers"}
-    say("status", "--check")
-    add.enqueue(1)
+    assert refusal("status", "--check")[1] == 1
+
+
+def test_status_check_finds_scheduled_jobs_of_a_queue_that_nobody_works() -> None:
+    work(("keeper", ""))
+    assert codes() == set()
+    add.using(delay=3600).enqueue(1)
+    assert codes() == {"nobody_works"}
     assert refusal("status", "--check")[1] == 1
 
 
