@@ -28,7 +28,7 @@ from tests.leads.people import make_organization
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path("locale/pt_BR/LC_MESSAGES")
-APPS = ("config", "emails", "jobs", "leads", "notifications")
+APPS = ("admin_lists", "config", "emails", "jobs", "leads", "notifications")
 #: %(name)s, %d, %.1f, %%, {name}
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[-+ #0]*\d*(?:\.\d+)?[diouxXeEfFgGcrs%]|\{\w*\}")
 TAG = re.compile(r"</?\w[^<>]*>|&\w+;")
