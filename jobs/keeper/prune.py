@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 
 from .. import clock
 from ..conf import jobs_settings
+from ..faults import point
 from ..models import Attempt, Job
 from ..policy import QueuePolicy, Retention
 from ..queue import queues
@@ -70,6 +71,8 @@ def _remove(jobs: QuerySet[Job]) -> int:
             Attempt.objects.using(jobs.db).filter(job_id__in=ids).delete()
             # the attempts are gone already, so Django need not collect what cascades
             removed += jobs.filter(id__in=ids)._raw_delete(jobs.db)
+            point("prune.before_commit")
+        point("prune.after_commit")
         if len(ids) < CHUNK:
             break
     return removed

@@ -7,6 +7,7 @@ import logging
 from .. import clock
 from ..broker import get_broker
 from ..conf import jobs_settings
+from ..faults import point
 
 logger = logging.getLogger("jobs.keeper")
 
@@ -30,5 +31,6 @@ def run() -> int:
     reaped = get_broker().reap(grace=lease if now < _patient_until else 0.0)
     _reaped_at = clock.monotonic()
     if reaped.lost:
+        point("reap.after_commit")
         logger.warning("reaped lost=%d failed=%d", reaped.lost, reaped.failed)
     return reaped.lost + reaped.expired

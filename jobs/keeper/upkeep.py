@@ -8,6 +8,7 @@ import os
 from django.db import connections
 
 from ..conf import jobs_settings
+from ..faults import point
 
 logger = logging.getLogger("jobs.keeper")
 
@@ -36,12 +37,14 @@ def run() -> int:
         (patience,) = cursor.fetchone()
         # TRUNCATE holds the write lock while it waits for readers: it must not wait
         cursor.execute("PRAGMA busy_timeout = 0")
+        point("upkeep.before")
         try:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             cursor.fetchone()
         finally:
             cursor.execute(f"PRAGMA busy_timeout = {int(patience)}")
     freed = max(0, before - _size(log))
+    point("upkeep.after")
     logger.info("log_cut_off bytes=%d", freed)
     return freed
 

@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connections, transaction
 
 from ... import clock
+from ...faults import point
 from ...policy import QueuePolicy
 from ...rows import MAX_REASON, expires_at, id_of, moment_of, ready_at, text_of
 from ...states import State
@@ -72,7 +73,10 @@ class DatabaseBroker:
         if not jobs:
             return []
         with self._database.write_synced() as trip:
-            return [take(trip, job) for job in jobs]
+            answers = [take(trip, job) for job in jobs]
+            point("push.before_commit")
+        point("push.after_commit")
+        return answers
 
     def register(self, worker: WorkerRecord, lease: float) -> None:
         """Make a process known, with a lease."""
@@ -118,6 +122,7 @@ class DatabaseBroker:
                 possible, wait = claiming.look(trip, policy, alone)
             if not possible:
                 return Exchange(wait=wait)
+        pass_exchange("before", settlements, wanted > 0)
         with self._database.write() as trip:
             found = trip.run("read_worker", worker=worker.hex, now=trip.text_now)
             label, may_claim = (f"{found[0][0]}:{found[0][1]}", found[0][2]) if found else ("", False)
@@ -127,6 +132,8 @@ class DatabaseBroker:
                 claimed = claiming.claim(trip, worker, policy, wanted, alone)
             trip.write_counts()
             claiming.save_grants(trip, policy.name, claimed)
+            pass_exchange("before_commit", settlements, claimed.jobs)
+        pass_exchange("after_commit", settlements, claimed.jobs)
         return Exchange(settled, claimed.jobs, claimed.wait)
 
     def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> bool:
@@ -147,7 +154,10 @@ class DatabaseBroker:
     def release(self, worker: UUID, *, lost: bool) -> int:
         """End a dead process's lease and give its jobs back; see the contract."""
         with self._database.write() as trip:
-            return len(giveback.give_back(trip, worker.hex, giveback.read_label(trip, worker), lost=lost))
+            given_back = giveback.give_back(trip, worker.hex, giveback.read_label(trip, worker), lost=lost)
+            point("release.before_commit")
+        point("release.after_commit")
+        return len(given_back)
 
     def reap(self, grace: float = 0.0) -> Reaped:
         """Give back what the silent hold, and end what came too late; at most 1,000 expired jobs a call."""
@@ -221,6 +231,14 @@ class DatabaseBroker:
     def close(self) -> None:
         """Close the broker's own connections; the next call opens them again."""
         self._database.close()
+
+
+def pass_exchange(where: str, settlements: Sequence[Settlement], claimed: object) -> None:
+    """Pass the fault points of a trip that settles, or claims, or both."""
+    if settlements:
+        point(f"settle.{where}")
+    if claimed:
+        point(f"claim.{where}")
 
 
 def take(trip: Trip, job: NewJob) -> Pushed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+from ...faults import point
 from ...models import AttemptOutcome
 from ...rows import moment_of, text_of
 from ...states import State
@@ -75,6 +76,7 @@ def reap(trip: Trip, grace: float) -> Reaped:
     else:
         for id, host, pid, _, _ in ended:
             states += give_back(trip, id, f"{host}:{pid}", lost=True)
+            point("reap.before_commit")
         for (id,) in trip.run("read_orphan_workers"):
             states += give_back(trip, id, "", lost=True)
     expired = trip.run("expire_jobs", now=text_of(trip.now))

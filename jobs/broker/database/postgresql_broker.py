@@ -15,10 +15,11 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, transaction
 
 from ... import clock
+from ...faults import point
 from ...policy import QueuePolicy
 from ..records import ClaimedJob, Exchange, Expired, NewJob, Pushed, PushStatus, Reaped, Settlement
 from . import claim as claiming
-from .broker import DatabaseBroker, take
+from .broker import DatabaseBroker, pass_exchange, take
 from .connection import Trip
 from .postgresql_connection import PostgresqlDatabase
 from .postgresql_exchange import Lane, exchange_jobs
@@ -92,6 +93,7 @@ class PostgresqlBroker(DatabaseBroker):
             # one statement needs no transaction around it
             with self._database.read_django() as trip:
                 if trip.insert_all(jobs):
+                    point("push.after_commit")
                     self.hint_after_commit(jobs)
                     return [Pushed(jobs[0].id, PushStatus.ACCEPTED)]
         with self._database.write_synced() as trip:
@@ -104,6 +106,8 @@ class PostgresqlBroker(DatabaseBroker):
                     answers.append(Pushed(job.id, PushStatus.ACCEPTED))
                 else:
                     answers.append(take(trip, job))
+            point("push.before_commit")
+        point("push.after_commit")
         self.hint_after_commit(jobs)
         return answers
 
@@ -122,6 +126,7 @@ class PostgresqlBroker(DatabaseBroker):
         recovered = self._recover(worker, policy.name) if worker in self._unsure else ()
         room = max(0, wanted - len(recovered))
         own = not self._database.in_callers_transaction
+        pass_exchange("before", settlements, room)
         try:
             answer = self._exchange(worker, policy, settlements, room, alone)
         except (OperationalError, InterfaceError):
@@ -129,6 +134,7 @@ class PostgresqlBroker(DatabaseBroker):
             if own:
                 self._unsure[worker] = clock.monotonic() + _STILL_UNDER_WAY
             raise
+        pass_exchange("after_commit", settlements, answer.jobs)
         if own:
             if worker in self._unsure:
                 answer = self._mend(worker, settlements, answer)
@@ -182,6 +188,7 @@ class PostgresqlBroker(DatabaseBroker):
             claiming.save_grants(trip, name, claiming.Claim(jobs, wait, room.grants))
             # the pace guard counts from the stamp
             jobs = tuple(_claimed_at(job, stamped) for job in jobs)
+        pass_exchange("before_commit", settlements, jobs)
         return Exchange(settled, jobs, wait)
 
     def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> bool:
@@ -242,6 +249,7 @@ class PostgresqlBroker(DatabaseBroker):
 
     def _hint_all(self, waiting: set[str]) -> None:
         if waiting:
+            point("enqueue.after_commit")
             queues = set(waiting)
             waiting.clear()
             self._database.notify(queues)

@@ -2,4 +2,4 @@ from jobs import Fixed, Queue, RateLimit
 
 work = Queue("work", attempts=2, backoff=Fixed(0.1), concurrency=10, keep_completed=10_000)
 paced = Queue("paced", concurrency=5, rate_limit=RateLimit(10, per=1))
-other = Queue("other", concurrency=2)
+other = Queue("other", concurrency=2, keep_completed=5)
