@@ -314,6 +314,13 @@ def parent_of(pid: int) -> int:
         return 0
 
 
+def is_stopped(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1] == "T"
+    except OSError:
+        return False
+
+
 def is_of_site(pid: int, site: Site) -> bool:
     """Whether the process lives and belongs to this site: a process id may be used again."""
     try:

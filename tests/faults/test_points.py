@@ -7,6 +7,7 @@ import os
 import random
 import re
 import signal
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -15,7 +16,7 @@ import pytest
 
 from jobs import faults
 
-from .harness import ROOT, Console, Huey, Site, seeded, wait_for
+from .harness import ROOT, Console, Huey, Site, is_stopped, seeded, wait_for
 from .ledger import check_ledger, has_live_jobs, wait_until_ended
 
 on_both = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indirect=True)
@@ -143,22 +144,30 @@ def test_worker_stopped_beyond_its_lease_at_its_points_and_continued_runs_no_job
     site.arm()
     console = site.console()
     accepted: list[str] = []
+    words = (*QUEUES, "--concurrency", "work=3")
+    hueys = [site.run_huey(*words, FAULTS_RESTART_PAUSE="0.05") for _ in range(2)]
     points = [name for name in WORKER_POINTS if name not in _HOLDING_SQLITES_LOCK or site.on_postgresql]
     for point in _shuffled(points, chance):
-        huey = site.run_huey(*QUEUES, "--concurrency", "work=3")
         site.set_trap("worker", point, "stop")
-        accepted += console.ask(BATCH)
-        wait_for(lambda point=point: site.is_sprung("worker", point), 30, f"a worker passed {point}")
+        _work_until_sprung(site, console, point, accepted)
+        huey, worker = wait_for(lambda: _find_stopped(hueys), 5, f"stopped at {point}")
         # its supervisor sleeps too: nobody renews for it, and nobody kills it
         os.kill(huey.pid, signal.SIGSTOP)
-        other = site.run_huey(*QUEUES, "--concurrency", "work=3")
-        wait_until_ended(site)
-        for pid in (*huey.started("work/1"), *huey.started("paced/1"), huey.pid):
+        time.sleep(2.5)
+        for pid in (worker, huey.pid):
             os.kill(pid, signal.SIGCONT)
-        for stopped in (huey, other):
-            stopped.stop()
+        wait_until_ended(site)
     check_ledger(site, accepted)
-    assert site.counter() == len(points)
+    assert site.counter() == len(accepted) // 6
+    assert site.rows("SELECT sum(lost) FROM jobs_job")[0][0] > 0
+
+
+def _find_stopped(hueys: list[Huey]) -> tuple[Huey, int] | None:
+    for huey in hueys:
+        for pid in huey.children():
+            if is_stopped(pid):
+                return huey, pid
+    return None
 
 
 #: Whoever sleeps there stops every other writer; see the test below.
