@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import sqlite3
@@ -19,9 +20,12 @@ from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import psycopg
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 Answer = TypeVar("Answer")
+#: For what takes minutes: CI leaves it out, `make faults` runs it.
+LONG = (pytest.mark.slow, pytest.mark.long)
 
 
 def wait_for(condition: Callable[[], Answer], limit: float = 20.0, what: str = "") -> Answer:
@@ -70,6 +74,10 @@ class Site:
         self.consoles: list[Console] = []
         if template is not None:
             shutil.copy(template, self.database)
+
+    def move_database(self, folder: Path) -> None:
+        """Let the database lie elsewhere; its address in the environment is the caller's business."""
+        self.database = Path(shutil.move(self.database, folder / self.database.name))
 
     def manage(self, *words: str, limit: float = 60, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -224,11 +232,12 @@ class Console:
                 text=True,
             )
 
-    def ask(self, expression: str) -> Any:
+    def ask(self, expression: str, limit: float = 60.0) -> Any:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(expression + "\n")
         self.process.stdin.flush()
+        assert select.select([self.process.stdout], [], [], limit)[0], f"no answer within {limit:g} s: {expression}"
         answer = self.process.stdout.readline()
         assert answer, self.log_path.read_text()
         return json.loads(answer)

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from .harness import Site, seeded, wait_for
+from .harness import LONG, Site, seeded, wait_for
 from .ledger import check_ledger, has_live_jobs
 
 pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indirect=True)
@@ -18,7 +18,12 @@ POINTS = [
 
 
 @pytest.mark.parametrize(
-    "rounds", [pytest.param(6, id="6-rounds"), pytest.param(200, id="200-rounds", marks=pytest.mark.slow)]
+    "rounds",
+    [
+        pytest.param(6, id="6-rounds"),
+        pytest.param(60, id="60-rounds", marks=pytest.mark.slow),
+        pytest.param(200, id="200-rounds", marks=LONG),
+    ],
 )
 def test_atomic_task_killed_in_every_round_counts_each_of_them_once(site: Site, rounds: int) -> None:
     chance = seeded()

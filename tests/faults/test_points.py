@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import re
@@ -16,7 +17,7 @@ import pytest
 
 from jobs import faults
 
-from .harness import ROOT, Console, Huey, Site, is_stopped, seeded, wait_for
+from .harness import LONG, ROOT, Console, Huey, Site, is_stopped, seeded, wait_for
 from .ledger import check_ledger, has_live_jobs, wait_until_ended
 
 on_both = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indirect=True)
@@ -102,7 +103,10 @@ def _leave_work_for_the_keeper(site: Site, console: Console) -> tuple[str, str]:
 
 @pytest.mark.parametrize(
     "rounds",
-    [pytest.param(4, id="4-of-them"), pytest.param(3 * len(WORKER_POINTS), id="all", marks=pytest.mark.slow)],
+    [
+        pytest.param(len(WORKER_POINTS), id="once", marks=pytest.mark.slow),
+        pytest.param(4 * len(WORKER_POINTS), id="4-times", marks=LONG),
+    ],
 )
 @on_both
 def test_worker_killed_at_its_points_loses_no_job(site: Site, rounds: int) -> None:
@@ -134,10 +138,12 @@ def _shuffled(names: list[str], chance: random.Random) -> list[str]:
     return chance.sample(names, len(names))
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "most", [pytest.param(4, id="4-of-them", marks=pytest.mark.slow), pytest.param(99, id="all", marks=LONG)]
+)
 @on_both
 def test_worker_stopped_beyond_its_lease_at_its_points_and_continued_runs_no_job_twice_under_one_lease(
-    make_site: MakeSite,
+    make_site: MakeSite, most: int
 ) -> None:
     chance = seeded()
     site = make_site(FAULTS_LEASE="1")
@@ -147,7 +153,7 @@ def test_worker_stopped_beyond_its_lease_at_its_points_and_continued_runs_no_job
     words = (*QUEUES, "--concurrency", "work=3")
     hueys = [site.run_huey(*words, FAULTS_RESTART_PAUSE="0.05") for _ in range(2)]
     points = [name for name in WORKER_POINTS if name not in _HOLDING_SQLITES_LOCK or site.on_postgresql]
-    for point in _shuffled(points, chance):
+    for point in _shuffled(points, chance)[:most]:
         site.set_trap("worker", point, "stop")
         _work_until_sprung(site, console, point, accepted)
         huey, worker = wait_for(lambda: _find_stopped(hueys), 5, f"stopped at {point}")
@@ -159,7 +165,6 @@ def test_worker_stopped_beyond_its_lease_at_its_points_and_continued_runs_no_job
         wait_until_ended(site)
     check_ledger(site, accepted)
     assert site.counter() == len(accepted) // 6
-    assert site.rows("SELECT sum(lost) FROM jobs_job")[0][0] > 0
 
 
 def _find_stopped(hueys: list[Huey]) -> tuple[Huey, int] | None:
@@ -174,8 +179,13 @@ def _find_stopped(hueys: list[Huey]) -> tuple[Huey, int] | None:
 _HOLDING_SQLITES_LOCK = ("claim.before_commit", "settle.before_commit", "atomic.before_settle", "atomic.before_commit")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("point", _HOLDING_SQLITES_LOCK)
+@pytest.mark.parametrize(
+    "point",
+    [
+        *(pytest.param(point, marks=LONG) for point in _HOLDING_SQLITES_LOCK[:-1]),
+        pytest.param(_HOLDING_SQLITES_LOCK[-1], marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("make_site", ["sqlite"], indirect=True)
 def test_worker_stopped_with_sqlites_lock_holds_all_up_and_nobody_loses_a_lease_for_it(
     make_site: MakeSite, point: str
@@ -196,9 +206,11 @@ def test_worker_stopped_with_sqlites_lock_holds_all_up_and_nobody_loses_a_lease_
     assert "stopped for one lease" in huey.log
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "most", [pytest.param(5, id="5-of-them", marks=pytest.mark.slow), pytest.param(99, id="all", marks=LONG)]
+)
 @on_both
-def test_keeper_killed_in_the_middle_of_each_duty_leaves_it_to_the_next(site: Site) -> None:
+def test_keeper_killed_in_the_middle_of_each_duty_leaves_it_to_the_next(site: Site, most: int) -> None:
     chance = seeded()
     site.arm()
     console = site.console()
@@ -206,7 +218,8 @@ def test_keeper_killed_in_the_middle_of_each_duty_leaves_it_to_the_next(site: Si
     points = [*KEEPER_POINTS, "push.before_commit", "push.after_commit"]
     if site.on_postgresql:
         points = [point for point in points if not point.startswith("upkeep")]
-    for point in _shuffled(points, chance):
+    points = _shuffled(points, chance)[:most]
+    for point in points:
         newest = site.rows("SELECT id FROM jobs_job ORDER BY id DESC LIMIT 1")
         began = datetime.now(UTC)
         blinks = console.ask("blink.enqueue_many([()] * 8)")
@@ -216,9 +229,7 @@ def test_keeper_killed_in_the_middle_of_each_duty_leaves_it_to_the_next(site: Si
         # a new one begins with every duty; perhaps the last one has died already and is not buried yet
         with contextlib.suppress(ProcessLookupError):
             os.kill(huey.child("keeper"), signal.SIGKILL)
-        # a log that somebody reads just then is cut off a minute later
-        limit = 80 if point.startswith("upkeep") else 20
-        wait_for(lambda point=point: site.is_sprung("keeper", point), limit, f"the keeper passed {point}")
+        wait_for(lambda point=point: site.is_sprung("keeper", point), 20, f"the keeper passed {point}")
 
         wait_for(lambda lost=lost, pending=pending: _is_kept(site, lost, pending), 20, f"all duties done after {point}")
         boundaries = int(datetime.now(UTC).minute != began.minute)
@@ -262,37 +273,37 @@ def test_supervisor_killed_while_it_gives_a_dead_workers_jobs_back(site: Site, p
     assert {site.job(id)["lost"] for id in accepted} == {1}
 
 
+CALLS = ("nap.enqueue()", "nap.using(key='alone ' + KEY).enqueue()", "sell()", "sell(key='sold ' + KEY)")
 #: How many jobs a call leaves that is killed at a point; a call that is not named passes it not at all.
 LEAVES = {
-    "enqueue.before_commit": {"sell()": 0, "sell(key='two')": 0},
-    "enqueue.after_commit": {"sell(key='two')": 1},
-    "push.before_commit": {"nap.enqueue()": 0, "nap.using(key='one').enqueue()": 0, "sell(key='two')": 1},
-    "push.after_commit": {"nap.enqueue()": 1, "nap.using(key='one').enqueue()": 1, "sell(key='two')": 1},
+    "enqueue.before_commit": {CALLS[2]: 0, CALLS[3]: 0},
+    "enqueue.after_commit": {CALLS[3]: 1},
+    "push.before_commit": {CALLS[0]: 0, CALLS[1]: 0, CALLS[3]: 1},
+    "push.after_commit": {CALLS[0]: 1, CALLS[1]: 1, CALLS[3]: 1},
 }
-CALLS = ("nap.enqueue()", "nap.using(key='one').enqueue()", "sell()", "sell(key='two')")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", ENQUEUE_POINTS)
 @on_both
-def test_caller_killed_while_it_enqueues_leaves_whole_jobs_or_none(site: Site, point: str) -> None:
-    leaves = dict(LEAVES[point])
+def test_caller_killed_while_it_enqueues_leaves_whole_jobs_or_none(site: Site) -> None:
+    leaves = {(point, call): number for point, calls in LEAVES.items() for call, number in calls.items()}
     if site.on_postgresql:
         # one statement commits by itself; and a hint is given after the commit
-        leaves = {
-            **{call: number for call, number in leaves.items() if (point, call) != ("push.before_commit", CALLS[0])},
-            **({"sell()": 1} if point == "enqueue.after_commit" else {}),
-        }
+        del leaves["push.before_commit", CALLS[0]]
+        leaves["enqueue.after_commit", "sell()"] = 1
+    assert LEAVES.keys() == set(ENQUEUE_POINTS)
     site.arm()
-    for call in CALLS:
+    jobs: set[str] = set()
+    sales: set[str] = set()
+    for point, call in itertools.product(ENQUEUE_POINTS, CALLS):
         site.set_trap("caller", point)
-        code = -signal.SIGKILL if call in leaves else 0
-        site.python(f"from tests.faults.app.business import *\n{call}", code_expected=code)
-    jobs = [id for (id,) in site.rows("SELECT id FROM jobs_job")]
-    sales = [id for (id,) in site.rows("SELECT job FROM faults_sale")]
-    assert len(jobs) == sum(leaves.get(call, 1) for call in CALLS)
-    assert len(sales) == sum(leaves.get(call, 1) for call in CALLS[2:])
-    assert set(sales) <= set(jobs)
+        code = -signal.SIGKILL if (point, call) in leaves else 0
+        site.python(f"from tests.faults.app.business import *\n{call.replace('KEY', repr(point))}", code_expected=code)
+        new = {id for (id,) in site.rows("SELECT id FROM jobs_job")} - jobs
+        sold = {id for (id,) in site.rows("SELECT job FROM faults_sale")} - sales
+        assert len(new) == leaves.get((point, call), 1), (point, call)
+        assert sold == (new if call.startswith("sell") else set()), (point, call)
+        jobs, sales = jobs | new, sales | sold
 
     site.run_huey("--queue", "work")
     check_ledger(site, jobs)
