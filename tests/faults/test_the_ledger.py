@@ -84,6 +84,7 @@ def test_poison_job_dies_alone(site: Site) -> None:
     assert (job["lost"], job["attempts"], len(site.starts(poison))) == (5, 0, 5)
     assert {site.job(id)["state"] for id in others} == {"completed"}
     assert max(site.job(id)["lost"] for id in others) <= 2
+    check_ledger(site, [poison, *others])
 
 
 def test_two_run_huey_on_one_file_run_no_job_twice_and_tick_once(site: Site) -> None:
@@ -106,3 +107,4 @@ def test_two_run_huey_on_one_file_run_no_job_twice_and_tick_once(site: Site) -> 
     assert {runs[job] for job in accepted} == {1}
     assert len(pids) >= 2
     assert len(ticks) == len(set(ticks)) == ticked >= 1
+    check_ledger(site, accepted)
