@@ -37,7 +37,7 @@ lint:  ## Check style, types and the walls between the rooms
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	.venv/bin/lint-imports --no-logo
-	$(PY) -m djlint --lint --quiet jobs leads notifications emails
+	$(PY) -m djlint --lint --quiet jobs leads notifications emails admin_lists
 
 lock:  ## Choose the dependencies' versions anew (needs the package index)
 	@.ci/lock

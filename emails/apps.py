@@ -12,7 +12,8 @@ class EmailsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Add to a lead's page."""
-        from . import lead_page
+        """Add to a lead's page, and to what is erased of a lead."""
+        from . import erasure, lead_page
 
         lead_page.register()
+        erasure.register()

@@ -56,7 +56,7 @@ def state_campaign_mails(campaign: Campaign, leads: Sequence[Lead]) -> list[Emai
 
 def campaign_leads(campaign: Campaign) -> models.QuerySet[Lead]:
     """The leads that a campaign may be sent to."""
-    return Lead.objects.select_related("organization").filter(
+    return Lead.present.select_related("organization").filter(
         organization_id=campaign.organization_id,
         email_key__isnull=False,
         consent_at__isnull=False,
@@ -66,7 +66,8 @@ def campaign_leads(campaign: Campaign) -> models.QuerySet[Lead]:
 
 def may_write_to(lead: Lead) -> bool:
     """Whether the lead agreed to get mail, still does, and can."""
-    return bool(lead.email) and lead.consent_at is not None and lead.unsubscribed_at is None
+    agreed = lead.consent_at is not None and lead.unsubscribed_at is None
+    return bool(lead.email) and agreed and lead.erased_at is None
 
 
 def language_of(lead: Lead) -> str:

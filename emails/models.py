@@ -92,7 +92,11 @@ class EmailMessage(Effect):
         constraints = [models.UniqueConstraint(fields=["kind", "key"], name="emails_one_intent")]
         indexes = [
             models.Index(fields=["lead", "-created_at"], name="emails_of_lead"),
-            models.Index(fields=["-created_at"], name="emails_newest"),
+            models.Index(fields=["created_at", "id", "kind", "state"], name="emails_list"),
+            models.Index(fields=["organization", "created_at", "id", "kind", "state"], name="emails_list_of_org"),
+            models.Index(fields=["kind", "created_at", "id", "state"], name="emails_list_of_kind"),
+            models.Index(fields=["to", "organization"], name="emails_to"),
+            models.Index(fields=["campaign", "state"], name="emails_of_campaign"),
         ]
 
     def __str__(self) -> str:

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from jobs import PermanentError
 from leads.models import EffectState, Lead, LeadStatus
+from leads.models.effect import LEAD_ERASED, NO_MAIL
 
 from . import intents
 from .composing import UNASKED, Composed, compose
@@ -34,14 +35,17 @@ def deliver(message_id: UUID, job_id: UUID) -> Outcome:
 
 def follow_up(lead_id: UUID, organization_id: UUID, step: int, job_id: UUID) -> Outcome:
     """Write to a lead that nobody has touched; otherwise end quietly."""
-    lead = Lead.objects.select_related("organization").filter(pk=lead_id, organization_id=organization_id).first()
-    if lead is None:
-        return {"outcome": "the lead is gone"}
-    if not is_untouched(lead):
-        return {"outcome": "somebody looks after the lead"}
-    if not intents.may_write_to(lead):
-        return {"outcome": "the lead gets no mail"}
-    message = intents.state_follow_up(lead, step)
+    # locked: a lead that is erased at this moment must not be written down again
+    with transaction.atomic():
+        leads = Lead.present.select_for_update(of=("self",)).select_related("organization")
+        lead = leads.filter(pk=lead_id, organization_id=organization_id).first()
+        if lead is None:
+            return {"outcome": "the lead is gone"}
+        if not is_untouched(lead):
+            return {"outcome": "somebody looks after the lead"}
+        if not intents.may_write_to(lead):
+            return {"outcome": "the lead gets no mail"}
+        message = intents.state_follow_up(lead, step)
     return deliver(message.id, job_id)
 
 
@@ -63,10 +67,13 @@ def send_chunk(
     campaign = Campaign.objects.filter(pk=campaign_id, state=Campaign.State.SENDING).first()
     if campaign is None or campaign.position != after:
         return {"outcome": "this part of the campaign is done"}
-    leads = intents.campaign_leads(campaign)
-    chunk = list((leads.filter(pk__gt=after) if after else leads).order_by("pk")[:CHUNK])
+    leads = intents.campaign_leads(campaign).select_for_update(of=("self",))
+    # locked: a lead that is erased at this moment must not be written down again
+    with transaction.atomic():
+        chunk = list((leads.filter(pk__gt=after) if after else leads).order_by("pk")[:CHUNK])
+        messages = intents.state_campaign_mails(campaign, chunk)
     sent = 0
-    for message in intents.state_campaign_mails(campaign, chunk):
+    for message in messages:
         if not still_mine():
             return {"outcome": "another worker has this part now", "sent": sent}
         try:
@@ -89,8 +96,11 @@ def send_chunk(
 def _deliver(message: EmailMessage, job_id: UUID) -> Outcome:
     if message.state in {EffectState.SENT, EffectState.SKIPPED}:
         return {"outcome": f"{message.state} already"}
+    if message.lead is not None and message.lead.erased_at is not None:
+        message.settle(EffectState.SKIPPED, error=LEAD_ERASED)
+        return {"outcome": "the lead was erased"}
     if message.kind in UNASKED and message.lead is not None and not intents.may_write_to(message.lead):
-        message.settle(EffectState.SKIPPED, error="the lead gets no mail")
+        message.settle(EffectState.SKIPPED, error=NO_MAIL)
         return {"outcome": "the lead gets no mail"}
     # a mail server does not recognise a repetition
     if not message.claim(job_id, repeatable=False):

@@ -5,6 +5,7 @@ Beside these names, other apps import only `jobs.signals` and `jobs.testing`.
 
 from .about import jobs_about
 from .context import current_job
+from .erasure import Erased, Subject, erase_jobs, register_eraser
 from .errors import Cancelled, JobFailed, JobsError, PermanentError, RetryLater
 from .events import Event, EventSignal, receives
 from .handle import JobHandle
@@ -13,6 +14,7 @@ from .queue import Queue
 
 __all__ = [
     "Cancelled",
+    "Erased",
     "Event",
     "EventSignal",
     "Exponential",
@@ -25,7 +27,10 @@ __all__ = [
     "RateLimit",
     "Retention",
     "RetryLater",
+    "Subject",
     "current_job",
+    "erase_jobs",
     "jobs_about",
     "receives",
+    "register_eraser",
 ]

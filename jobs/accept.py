@@ -12,7 +12,7 @@ from django.db import Error as DatabaseFailure
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from . import rows
+from . import reasons, rows
 from .broker import get_broker
 from .broker.records import NewJob, Pushed, PushStatus
 from .conf import jobs_settings
@@ -79,9 +79,10 @@ def push_pending(ids: Sequence[UUID] | None = None) -> int:
 
 def _refuse_pending(connection: BaseDatabaseWrapper, job: NewJob, answer: Pushed) -> int:
     if job.run > 1:
-        text = f"retry refused: job {answer.holder} holds the key"
+        text = reasons.RETRY_REFUSED % {"holder": answer.holder}
         return int(rows.end_pending(connection, job.id, job.run, State.FAILED, text))
-    return int(rows.end_pending(connection, job.id, job.run, State.CANCELLED, f"duplicate of {answer.holder}"))
+    text = reasons.DUPLICATE % {"holder": answer.holder}
+    return int(rows.end_pending(connection, job.id, job.run, State.CANCELLED, text))
 
 
 def _write(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[JobHandle]:

@@ -52,6 +52,10 @@ class UnknownJob(JobsError, LookupError):
     """No job of this id is known; retention may have removed it."""
 
 
+class UnknownObject(JobsError, LookupError):
+    """No object of this model and id is there, and no job is about one."""
+
+
 class WrongDatabase(JobsError):
     """`enqueue` was called in a transaction on a database that does not hold the jobs."""
 

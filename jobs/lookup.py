@@ -6,11 +6,15 @@ import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
+
+from admin_lists.counts import CAP
+from admin_lists.counts import Capped as Capped
+from admin_lists.counts import capped_count as capped_count
 
 from . import clock
 from .conf import jobs_settings
@@ -20,24 +24,9 @@ from .queue import find_queue, find_task
 from .states import Shown, State
 from .task import Task
 
-#: Counts stop here and say "10,000+".
-CAP = 10_000
 MASK = "***"
 #: What the list can be asked for: every shown state, and `queued` for those that wait in any way.
 STATES = ("queued", *(state.value for state in Shown))
-
-Row = TypeVar("Row", bound=Model)
-
-
-@dataclass(frozen=True)
-class Capped:
-    """A count that may have stopped at the cap."""
-
-    number: int
-    more: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.number:,}{'+' if self.more else ''}"
 
 
 @dataclass(frozen=True)
@@ -68,12 +57,6 @@ def find_job(job_id: UUID) -> Job:
     return row
 
 
-def capped_count(rows: QuerySet[Row], cap: int = CAP) -> Capped:
-    """How many rows there are, counting no further than `cap`."""
-    number = rows.order_by()[: cap + 1].count()
-    return Capped(cap, more=True) if number > cap else Capped(number)
-
-
 def in_state(rows: QuerySet[Job], state: str, now: datetime | None = None) -> QuerySet[Job]:
     """Those of the jobs that a person would say are in `state`, one of `STATES`; raises ValueError for another."""
     if state not in STATES:
@@ -89,7 +72,7 @@ def in_state(rows: QuerySet[Job], state: str, now: datetime | None = None) -> Qu
 
 def first_id_at(moment: datetime) -> UUID:
     """The lowest id that a job made at `moment` can have: ids are UUIDv7 and begin with the time."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
+    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 def id_range(prefix: str) -> tuple[UUID, UUID]:

@@ -14,8 +14,8 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from . import clock
-from .states import State, shown
+from . import clock, reasons
+from .states import Shown, State, shown
 
 
 class JobState(models.TextChoices):
@@ -101,7 +101,8 @@ class Job(models.Model):
             ),
             models.Index(fields=["queue", "state", "id"], name="jobs_queue_state"),
             models.Index(fields=["state", "id"], name="jobs_state"),
-            models.Index(fields=["task", "id"], name="jobs_task"),
+            models.Index(fields=["task", "id", "queue"], name="jobs_task"),
+            models.Index(fields=["key", "id"], condition=Q(key__isnull=False), name="jobs_key"),
             models.Index(fields=["about_type", "about_id", "id"], condition=~Q(about_type=""), name="jobs_about"),
             models.Index(fields=["event_id"], condition=Q(event_id__isnull=False), name="jobs_event"),
             models.Index(fields=["parent_id"], condition=Q(parent_id__isnull=False), name="jobs_parent"),
@@ -133,6 +134,28 @@ class Job(models.Model):
     def shown_state(self, now: datetime | None = None) -> str:
         """What a person reads for this state at `now` (default: this moment)."""
         return shown(self.state, self.ready_at, self.attempts, now or clock.now()).value
+
+    def state_word(self) -> str:
+        """The same in the reader's language."""
+        return str(STATE_WORDS[self.shown_state()])
+
+    def shown_error(self) -> str:
+        """The error in the reader's language, where the engine itself wrote it."""
+        return reasons.translated(self.error)
+
+    def shown_reason(self) -> str:
+        """The reason in the reader's language, where the engine itself wrote it."""
+        return reasons.translated(self.reason)
+
+
+#: The words for what a job's state reads as.
+STATE_WORDS = {
+    **{choice.value: choice.label for choice in JobState},
+    Shown.SCHEDULED.value: pgettext_lazy("job state", "scheduled"),
+    Shown.WAITING.value: pgettext_lazy("job state", "waiting"),
+    Shown.RETRYING.value: pgettext_lazy("job state", "retrying"),
+    "queued": pgettext_lazy("job state", "queued (any)"),
+}
 
 
 class AttemptOutcome(models.TextChoices):
@@ -170,6 +193,10 @@ class Attempt(models.Model):
     def __str__(self) -> str:
         return f"{self.job_id} {self.outcome}"
 
+    def shown_error(self) -> str:
+        """The error in the reader's language, where the engine itself wrote it."""
+        return reasons.translated(self.error)
+
 
 class QueueState(models.Model):
     """What holds for a whole queue: paused or not, told to wait, and its recent grants (for the rate limit)."""
@@ -178,7 +205,9 @@ class QueueState(models.Model):
     paused = models.BooleanField(_("paused"), default=False)
     paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)
     wait_until = models.DateTimeField(_("waits until"), null=True, blank=True)
-    grants = models.TextField(_("recent grants"), default="[]")  # JSON list of [epoch seconds, number], oldest first
+    grants = models.TextField(_("recent grants"), default="[]")  # JSON: see broker.database.pace.Grant
+    # how often jobs came back to their old places; only PostgreSQL's claims ask: see postgresql_exchange.Lane
+    returns = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         verbose_name = _("queue")
@@ -228,6 +257,10 @@ class Worker(models.Model):
     started_at = models.DateTimeField(_("started"))
     renewed_at = models.DateTimeField(_("renewed"))
     lease_until = models.DateTimeField(_("lease until"))
+    #: seconds by which its machine's clock is ahead of the database's, at least
+    clock_offset = models.FloatField(_("clock ahead (s)"), null=True, blank=True)
+    #: a keeper: when its duties last had all run
+    duties_at = models.DateTimeField(_("duties done"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("worker")

@@ -14,11 +14,11 @@ from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connections, transaction
-from django.db.models import Model
 from django.utils.translation import gettext as _
 
-from . import lookup, rows
+from . import lookup, reasons, rows
 from .accept import in_transaction, push_pending
+from .audit import note
 from .broker import get_broker
 from .broker.records import CancelAnswer
 from .conf import jobs_settings
@@ -46,7 +46,7 @@ def retry(job_id: UUID, by: AbstractBaseUser | None = None) -> None:
                 "enqueue it again to have it run once more"
             )
             raise Refused(text % {"id": job_id, "state": job.shown_state()})
-        _note(by, job, _("Retried: run %(run)d begins.") % {"run": run})
+        note(by, job, _("Retried: run %(run)d begins.") % {"run": run})
     if in_transaction(connection):
         # with autocommit off Django knows no commit to hook on to: the keeper's relay takes the job
         if connection.in_atomic_block:
@@ -55,7 +55,7 @@ def retry(job_id: UUID, by: AbstractBaseUser | None = None) -> None:
     _push(job_id)
     job.refresh_from_db()
     if job.run == run and job.state == State.FAILED and not job.starts and job.reason:
-        _note(by, job, _("Not retried: %(reason)s.") % {"reason": job.reason})
+        note(by, job, _("Not retried: %(reason)s.") % {"reason": job.reason})
         text = _("job %(id)s: %(reason)s '%(key)s'; retry it when that job has ended")
         raise Refused(text % {"id": job_id, "reason": job.reason, "key": job.key})
 
@@ -72,7 +72,7 @@ def cancel(job_id: UUID, by: AbstractBaseUser | None = None) -> CancelAnswer:
     answer: CancelAnswer = _with_broker(partial(_cancel, job_id), CancelAnswer.ASKED)
     if answer is CancelAnswer.ENDED:
         raise Refused(_has_ended(lookup.find_job(job_id)))
-    _note(by, job, _("Cancelled.") if answer is CancelAnswer.CANCELLED else _("Asked to cancel."))
+    note(by, job, _("Cancelled.") if answer is CancelAnswer.CANCELLED else _("Asked to cancel."))
     return answer
 
 
@@ -88,21 +88,21 @@ def promote(job_id: UUID, by: AbstractBaseUser | None = None) -> None:
     if not _with_broker(partial(_promote, job_id), expected=True):
         text = _("job %(id)s is %(state)s and due already")
         raise Refused(text % {"id": job_id, "state": lookup.find_job(job_id).shown_state()})
-    _note(by, job, _("Made due now."))
+    note(by, job, _("Made due now."))
 
 
 def pause(queue: str, by: AbstractBaseUser | None = None) -> None:
     """Let nothing of the queue start any more; what runs, goes on. Raises `UnknownQueue`."""
     check_queue(queue)
     _with_broker(partial(get_broker().pause, queue), None)
-    _note(by, QueueState(queue=queue), _("Paused."))
+    note(by, QueueState(queue=queue), _("Paused."))
 
 
 def resume(queue: str, by: AbstractBaseUser | None = None) -> None:
     """Let the queue's jobs start again. Raises `UnknownQueue`."""
     check_queue(queue)
     _with_broker(partial(get_broker().resume, queue), None)
-    _note(by, QueueState(queue=queue), _("Resumed."))
+    note(by, QueueState(queue=queue), _("Resumed."))
 
 
 def dead_letters(queue: str, task: str = "", limit: int = 1_000) -> Sequence[UUID]:
@@ -136,7 +136,7 @@ def _push(job_id: UUID) -> None:
 
 
 def _cancel(job_id: UUID) -> CancelAnswer:
-    reason = "cancelled by an operator"
+    reason = reasons.BY_OPERATOR
     # twice: a pending job may reach the broker, or a queued one come back from it, between two looks
     for _look in range(2):
         answer = get_broker().cancel(job_id, reason)
@@ -167,12 +167,3 @@ def _with_broker(act: Callable[[], Any], expected: Any) -> Any:
 
 def _after_commit(act: Callable[[], Any]) -> None:
     transaction.on_commit(act, using=jobs_settings().database, robust=True)
-
-
-def _note(by: AbstractBaseUser | None, row: Model, text: str) -> None:
-    if by is None:
-        return
-    # not at the top: the admin is an app that a project may leave out
-    from django.contrib.admin.models import CHANGE, LogEntry
-
-    LogEntry.objects.log_actions(by.pk, [row], CHANGE, text, single_object=True)

@@ -12,7 +12,13 @@ class LeadsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Offer the actions on a lead's page."""
-        from . import lead_page
+        """Offer the actions on a lead's page, and say what is erased of a lead."""
+        from jobs import register_eraser
+
+        from . import erasure_parts, lead_page
+        from .models import Lead
+        from .services import erase_lead_by_key
 
         lead_page.register()
+        erasure_parts.register()
+        register_eraser(Lead._meta.label_lower, erase_lead_by_key)

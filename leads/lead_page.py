@@ -8,11 +8,18 @@ from django import forms
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from . import services
 from .models import Lead, LeadStatus, Membership
 from .panels import LeadAction, register_action
+
+#: The one action that an erased lead still has.
+ERASE = "erase"
+_ERASE_WARNING = gettext_lazy(
+    "Name, addresses, messages, notes, mails and whatever else names this person is erased, here and in all jobs; jobs "
+    "about the lead are cancelled. This cannot be undone. What a connected CRM or a mailbox has got stays there."
+)
 
 
 def _assign_form(lead: Lead) -> type[forms.Form]:
@@ -69,6 +76,18 @@ def _sync(lead: Lead, person: AbstractBaseUser, data: dict[str, Any]) -> str:
     return _("The lead is being sent to the CRM.")
 
 
+def _erase(lead: Lead, person: AbstractBaseUser, data: dict[str, Any]) -> str:
+    erased = services.erase_lead(lead.id, actor=person)
+    if not erased.running:
+        return _("The personal data was erased.")
+    text = ngettext(
+        "The personal data was erased; %(count)d job still runs and is erased when it has ended.",
+        "The personal data was erased; %(count)d jobs still run and are erased when they have ended.",
+        len(erased.running),
+    )
+    return text % {"count": len(erased.running)}
+
+
 def register() -> None:
     """Register the actions; called once, when the app is ready."""
     for action in (
@@ -76,5 +95,6 @@ def register() -> None:
         LeadAction("status", gettext_lazy("Change status"), "leads.change_lead_status", _change_status, _status_form),
         LeadAction("note", gettext_lazy("Add a note"), "leads.add_note", _add_note, _note_form),
         LeadAction("sync", gettext_lazy("Send to the CRM"), "leads.sync_lead", _sync),
+        LeadAction(ERASE, gettext_lazy("Erase personal data"), "leads.erase_lead", _erase, warning=_ERASE_WARNING),
     ):
         register_action(action)

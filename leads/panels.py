@@ -29,7 +29,8 @@ class LeadAction:
     """Something that a person with the permission can do with a lead; done by POST only.
 
     `perform` gets the lead, the person and the form's cleaned data, and returns a sentence that says what was done;
-    it raises `ValidationError` to refuse. `form` makes the form's class for a lead.
+    it raises `ValidationError` to refuse. `form` makes the form's class for a lead; `warning` says what cannot be
+    undone.
     """
 
     name: str
@@ -37,6 +38,7 @@ class LeadAction:
     permission: str
     perform: Callable[[Lead, AbstractBaseUser, dict[str, Any]], str]
     form: Callable[[Lead], type[forms.Form]] | None = None
+    warning: str | Promise = ""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from config.queues import lead
-from jobs import current_job
+from jobs import JobHandle, current_job
 
 from . import work
+
+#: Seconds until an erasure is looked at again.
+ERASE_AGAIN_AFTER = 10.0
 
 
 @lead.task()
@@ -27,3 +30,14 @@ def calculate_lead_score(lead_id: UUID, organization_id: UUID) -> dict[str, Any]
 def sync_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str, Any] | None = None) -> dict[str, Any]:
     """Bring the lead to the organisation's CRM."""
     return work.deliver_to_crm(lead_id, organization_id, custom_fields, current_job().id)
+
+
+@lead.task()
+def finish_erasure(lead_id: UUID, running: list[UUID] | None = None) -> dict[str, Any]:
+    """Erase what was still in use when the lead was erased."""
+    return work.finish_erasure(lead_id, running or [], erase_later, spare=[finish_erasure.name])
+
+
+def erase_later(lead_id: UUID, running: list[UUID] | None = None) -> JobHandle:
+    """Enqueue what finishes an erasure: jobs that still run, or all of it if a process died."""
+    return finish_erasure.using(delay=ERASE_AGAIN_AFTER).enqueue(lead_id, running)

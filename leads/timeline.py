@@ -61,5 +61,5 @@ def _notes(lead: Lead) -> Iterable[TimelineEntry]:
 def _deliveries(lead: Lead) -> Iterable[TimelineEntry]:
     for row in CrmDelivery.objects.filter(lead=lead).order_by("-created_at")[:LIMIT]:
         text = f"{row.get_state_display()} · {_('version')} {row.lead_version}"
-        detail = row.target or row.error
+        detail = row.target or row.shown_error()
         yield TimelineEntry(at=row.sent_at or row.created_at, kind="CRM", text=f"{text} · {detail}" if detail else text)

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
+from jobs import RetryLater
+
 from . import scoring
 from .changes import record
 from .crm import crm_of
 from .enrichment import Finding, Question, enrichment_provider
+from .erasing import erase_marked
 from .events import LeadEnriched, LeadScored, lead_enriched, lead_scored
 from .models import Activity, CrmDelivery, EffectState, Lead, Submission, hash_of_fields
+from .models.effect import LATER_VERSION
 
 Outcome = dict[str, Any]
 GONE: Outcome = {"outcome": "the lead is gone"}
 #: Fields of the lead that enrichment fills when the lead left them empty.
 _FILLED = ("company",)
+#: Seconds until it is looked again whether the jobs of an erased lead have ended.
+STILL_RUNNING_WAIT = 15.0
 
 
 def enrich_lead(lead_id: UUID, organization_id: UUID) -> Outcome:
     """Ask the provider about the lead, keep what it found, announce it."""
-    lead = Lead.objects.filter(pk=lead_id, organization_id=organization_id).first()
+    lead = Lead.present.filter(pk=lead_id, organization_id=organization_id).first()
     if lead is None:
         return GONE
     provider = enrichment_provider()
     findings = provider.look_up(Question(email=lead.email, phone=lead.phone, company=lead.company))
     with transaction.atomic():
-        lead = Lead.objects.select_for_update().filter(pk=lead_id, organization_id=organization_id).first()
+        lead = Lead.present.select_for_update().filter(pk=lead_id, organization_id=organization_id).first()
         if lead is None:
             return GONE
         changed = _keep(lead, findings, provider.name)
@@ -45,7 +53,7 @@ def enrich_lead(lead_id: UUID, organization_id: UUID) -> Outcome:
 def score_lead(lead_id: UUID, organization_id: UUID) -> Outcome:
     """Calculate the score from what is known now; announce it unless this version was scored already."""
     with transaction.atomic():
-        lead = Lead.objects.select_for_update().filter(pk=lead_id, organization_id=organization_id).first()
+        lead = Lead.present.select_for_update().filter(pk=lead_id, organization_id=organization_id).first()
         if lead is None:
             return GONE
         if lead.score_version == lead.version:
@@ -66,7 +74,7 @@ def score_lead(lead_id: UUID, organization_id: UUID) -> Outcome:
 def deliver_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str, Any] | None, job_id: UUID) -> Outcome:
     """Bring the lead, as it is now, to the CRM, if an intended delivery is still open."""
     lead = (
-        Lead.objects.select_related("organization", "assignee")
+        Lead.present.select_related("organization", "assignee")
         .filter(pk=lead_id, organization_id=organization_id)
         .first()
     )
@@ -79,7 +87,7 @@ def deliver_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str
     if newest is None or newest.state in {EffectState.SENT, EffectState.SKIPPED}:
         return {"outcome": "delivered already"}
     older = intended.filter(state__in=[EffectState.PENDING, EffectState.FAILED]).exclude(pk=newest.pk)
-    older.update(state=EffectState.SKIPPED, error=f"version {newest.lead_version} stands for it")
+    older.update(state=EffectState.SKIPPED, error=LATER_VERSION % {"version": newest.lead_version})
     # the delivery's id is the webhook's id: the CRM recognises a repetition
     if not newest.claim(job_id, repeatable=True):
         return {"outcome": "another job delivers it"}
@@ -97,6 +105,18 @@ def deliver_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str
         response_body=receipt.text,
     )
     return {"outcome": "delivered", "delivery": str(newest.id), "version": newest.lead_version}
+
+
+def finish_erasure(
+    lead_id: UUID, running: list[UUID], later: Callable[[UUID, list[UUID]], object], *, spare: Sequence[str]
+) -> Outcome:
+    """Erase a marked lead once more; asks to be started again while one of the jobs that it waits for runs."""
+    if not Lead.objects.filter(pk=lead_id, erased_at__isnull=False).exists():
+        return GONE
+    erased = erase_marked(lead_id, partial(later, lead_id), spare=spare, known=running)
+    if running and erased.running:
+        raise RetryLater(STILL_RUNNING_WAIT, reason=f"{len(erased.running)} jobs still run")
+    return {"outcome": "erased", "jobs": erased.jobs}
 
 
 def crm_payload(lead: Lead, delivery: CrmDelivery) -> dict[str, Any]:

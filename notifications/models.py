@@ -42,7 +42,11 @@ class Notification(models.Model):
         verbose_name_plural = _("notifications")
         ordering = ["-created_at"]
         constraints = [models.UniqueConstraint(fields=["event_id", "user"], name="notifications_one_of_event")]
-        indexes = [models.Index(fields=["user", "-created_at"], name="notifications_inbox")]
+        indexes = [
+            models.Index(fields=["user", "-created_at"], name="notifications_inbox"),
+            models.Index(fields=["created_at", "id", "kind"], name="notifications_list"),
+            models.Index(fields=["organization", "created_at", "id", "kind"], name="notifications_list_of_org"),
+        ]
 
     def __str__(self) -> str:
         return self.title
@@ -91,6 +95,9 @@ class PushDevice(models.Model):
 class PushMessage(Effect):
     """One notification to one device."""
 
+    organization = models.ForeignKey(
+        Organization, on_delete=models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("organization")
+    )
     notification = models.ForeignKey(
         Notification, on_delete=models.CASCADE, related_name="pushes", verbose_name=_("notification")
     )
@@ -102,6 +109,10 @@ class PushMessage(Effect):
         verbose_name_plural = _("push messages")
         constraints = [
             models.UniqueConstraint(fields=["notification", "device"], name="notifications_one_push_a_device")
+        ]
+        indexes = [
+            models.Index(fields=["created_at", "id", "state"], name="notifications_push_list"),
+            models.Index(fields=["organization", "created_at", "id", "state"], name="notifications_push_list_of_org"),
         ]
 
     def __str__(self) -> str:
@@ -135,6 +146,11 @@ class SmsMessage(Effect):
         verbose_name_plural = _("text messages")
         ordering = ["-created_at"]
         permissions = [("send_sms", _("Can send text messages to leads"))]
+        indexes = [
+            models.Index(fields=["created_at", "id", "state"], name="notifications_sms_list"),
+            models.Index(fields=["organization", "created_at", "id", "state"], name="notifications_sms_list_of_org"),
+            models.Index(fields=["to", "organization"], name="notifications_sms_to"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.to} {self.get_state_display()}"

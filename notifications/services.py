@@ -38,8 +38,10 @@ def push_notification(notification_id: UUID) -> JobHandle:
 
 def send_sms_to_lead(lead: Lead, message: str, *, key: str = "") -> JobHandle | None:
     """Have a text message sent to a lead. None if this `key` was used before; raises `ValueError` without a phone."""
-    to = phone_number(lead.phone)
     with transaction.atomic():
+        # locked and read anew: a lead that is erased at this moment has no number any more
+        present = Lead.present.select_for_update().filter(pk=lead.pk).first()
+        to = phone_number(present.phone if present else "")
         sms, created = SmsMessage.objects.get_or_create(
             key=key or str(uuid.uuid4()),
             defaults={"to": to, "text": message, "lead": lead, "organization_id": lead.organization_id},

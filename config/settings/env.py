@@ -22,6 +22,8 @@ TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
 SQLITE = "django.db.backends.sqlite3"
 POSTGRESQL = "django.db.backends.postgresql"
+#: What the query of a database's address may switch on and off.
+_SWITCHES = ("ATOMIC_REQUESTS", "AUTOCOMMIT", "CONN_HEALTH_CHECKS", "DISABLE_SERVER_SIDE_CURSORS")
 SQLITE_OPTIONS: dict[str, Any] = {
     "transaction_mode": "IMMEDIATE",
     "timeout": 20,
@@ -140,6 +142,10 @@ class Environment:
                 raise _Unfit("only SQLite and PostgreSQL can hold the jobs")
             if options:
                 config["OPTIONS"] = {key: _plain(value) for key, value in options.items()}
+            for name in _SWITCHES:
+                config |= {name: _plain(config[name])} if name in config else {}
+                if not isinstance(config.get(name, True), bool):
+                    raise _Unfit(f"{name.lower()} is true or false")
         return {"CONN_HEALTH_CHECKS": True, **config}
 
     def mail(self, name: str, default: str, folder: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class AttemptAdmin(ReadOnlyAdmin):
 
     list_display = ("id", "job_link", "run", "number", "outcome", "worker", "ended", "ran", "problem")
     list_filter = (OutcomeFilter,)
-    allowed_lookups = frozenset({"outcome", "job", "job__id__exact"})
+    allowed_lookups = frozenset({"job", "job__id__exact"})
     fields = (
         "job_link",
         "run",
@@ -63,7 +63,7 @@ class AttemptAdmin(ReadOnlyAdmin):
     @admin.display(description=_("error"))
     def problem(self, attempt: Attempt) -> str:
         """The error's first words."""
-        return Truncator(attempt.error).chars(80)
+        return Truncator(attempt.shown_error()).chars(80)
 
     @admin.display(description=_("traceback"), empty_value="–")
     def trace(self, attempt: Attempt) -> str | None:

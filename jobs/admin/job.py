@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -23,11 +24,10 @@ from django.views.decorators.http import require_POST
 
 from .. import clock, lookup, operations, verdict
 from ..errors import Refused, UnknownJob, UnknownQueue
-from ..models import Job
+from ..models import STATE_WORDS, Job
 from ..states import State
 from . import page
 from .filters import (
-    STATE_WORDS,
     AboutFilter,
     CreatedFilter,
     EventFilter,
@@ -36,8 +36,9 @@ from .filters import (
     StateFilter,
     TaskFilter,
 )
+from .keyset import JobChangeList
 from .readonly import ReadOnlyAdmin
-from .search import search
+from .search import places
 
 #: One request works on at most so many jobs.
 AT_ONCE = 500
@@ -103,8 +104,8 @@ class JobAdmin(ReadOnlyAdmin):
     )
     list_display_links = ("short_id", "task")
     list_filter = (QueueFilter, TaskFilter, StateFilter, CreatedFilter, EventFilter, ParentFilter, AboutFilter)
-    allowed_lookups = frozenset({"queue", "task", "state", "since", "event_id", "parent_id", "about"})
-    search_fields = ("id",)
+    acts_on_all = True
+    search_ids = ("id",)
     search_help_text = _(
         "An id, its first or last digits, an event's id, an object (lead:ID or its id), a key, or a text in the errors."
     )
@@ -114,11 +115,13 @@ class JobAdmin(ReadOnlyAdmin):
         """The rows without their long texts; a job's page reads them when it shows them."""
         return super().get_queryset(request).defer("message", "result")
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
-    ) -> tuple[QuerySet[Job], bool]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Pages of a whole queue are put together from its states."""
+        return JobChangeList
+
+    def search_places(self, request: HttpRequest, rows: QuerySet[Job], text: str) -> Iterator[QuerySet[Job]]:
         """See `jobs.admin.search`."""
-        return search(queryset, search_term), False
+        return places(rows, text)
 
     def get_urls(self) -> list[URLPattern]:
         """The buttons' addresses, all for POST."""
@@ -185,8 +188,8 @@ class JobAdmin(ReadOnlyAdmin):
     @admin.display(description=_("problem"))
     def problem(self, job: Job) -> str:
         """The error of a job that failed, or why it ended otherwise; the first words."""
-        text = job.error if job.state in (State.FAILED, State.QUEUED) else ""
-        return Truncator(text or job.reason).chars(80)
+        text = job.shown_error() if job.state in (State.FAILED, State.QUEUED) else ""
+        return Truncator(text or job.shown_reason()).chars(80)
 
     # actions on the list
 

@@ -23,9 +23,8 @@ from django.utils.translation import gettext as _
 
 from .. import clock, lookup, verdict
 from ..lookup import Argument
-from ..models import Attempt, Job
+from ..models import STATE_WORDS, Attempt, Job
 from ..states import State
-from .filters import STATE_WORDS
 
 #: A page shows at most so many attempts, children and log lines.
 SHOWN = 200
@@ -92,7 +91,7 @@ def job_page(job: Job, site: str, user: Any) -> JobPage:
             for one in lookup.arguments(job)
         ],
         result=None if job.result is None else pretty(json.loads(job.result)),
-        error=job.error if job.state in (State.FAILED, State.QUEUED) else "",
+        error=job.shown_error() if job.state in (State.FAILED, State.QUEUED) else "",
         waited=verdict.duration(verdict.seconds_between(job.ready_at, job.started_at or job.claimed_at)),
         ran=verdict.duration(verdict.seconds_between(job.started_at, job.ended_at)),
         attempts_allowed=verdict.attempts_allowed(job),

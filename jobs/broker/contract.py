@@ -25,8 +25,8 @@ from .records import (
     WorkerRecord,
 )
 
-#: The pace guard of G7, in seconds: slots are counted over `per + PACE_GUARD`, and a job of a limited queue that did
-#: not start within PACE_GUARD of its claim is handed back (and keeps its slot).
+#: The least pace guard of G7, in seconds: a slot is free again after `per` and the guard of its grant, and a job of a
+#: limited queue that did not start within that guard is handed back (and keeps its slot).
 PACE_GUARD = 0.020
 
 LOSS_RULES = LossRules()
@@ -40,6 +40,13 @@ class Broker(Protocol):
 
     def now(self) -> datetime:
         """The broker's time."""
+
+    def clock_offset(self) -> float:
+        """By how many seconds this machine's clock is ahead of the broker's (behind: below 0), at least.
+
+        What the way there may have made of it is taken off. Measured at most every few seconds; told at `register` and
+        `renew`, so that `jobs status` knows it of every machine.
+        """
 
     def push(self, jobs: Sequence[NewJob]) -> list[Pushed]:
         """Take jobs in, all or none of a call, answers in order. Idempotent by (id, run).
@@ -102,6 +109,9 @@ class Broker(Protocol):
 
     def cancel(self, job_id: UUID, reason: str) -> CancelAnswer | None:
         """Cancel a queued job or dead letter, ask an active one. None: the broker does not know the job."""
+
+    def cancel_waiting(self, job_ids: Sequence[UUID], reason: str) -> frozenset[UUID]:
+        """Cancel those of these jobs that wait; returns which. One that runs, has ended or is a dead letter stays."""
 
     def promote(self, job_id: UUID) -> bool:
         """Make a queued job due now; False: it is not queued, or is due already."""

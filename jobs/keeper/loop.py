@@ -10,12 +10,13 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import connections
 
 from .. import clock
 from ..connections import close_obsolete_connections
-from . import prune, reap, relay, tick, upkeep
+from . import prune, reap, relay, sign, tick, upkeep
 
 logger = logging.getLogger("jobs.keeper")
 
@@ -31,6 +32,8 @@ class Duty:
     name: str
     interval: float
     run: Callable[[], int]
+    #: the interval after a run that did something
+    soon: float | None = None
     due_at: float = 0.0
     failures: int = 0
 
@@ -41,14 +44,19 @@ def duties() -> list[Duty]:
         Duty("reap", reap.INTERVAL, reap.run),
         Duty("relay", relay.INTERVAL, relay.run),
         Duty("tick", tick.INTERVAL, tick.run),
-        Duty("prune", prune.INTERVAL, prune.run),
+        Duty("prune", prune.INTERVAL, prune.run, prune.SOON),
         Duty("upkeep", upkeep.INTERVAL, upkeep.run),
     ]
 
 
-def keep(stop: threading.Event, todo: list[Duty] | None = None) -> None:
-    """Run the duties until `stop` is set; a duty under way is finished first."""
+def keep(stop: threading.Event, todo: list[Duty] | None = None, worker: UUID | None = None) -> None:
+    """Run the duties until `stop` is set; a duty under way is finished first.
+
+    `worker` is how the broker knows this process: it signs for the duties that run.
+    """
     todo = duties() if todo is None else todo
+    if worker is not None:
+        todo = [*todo, _signing(worker, todo)]
     while not stop.is_set():
         for duty in todo:
             if clock.monotonic() >= duty.due_at and not stop.is_set():
@@ -58,10 +66,19 @@ def keep(stop: threading.Event, todo: list[Duty] | None = None) -> None:
     connections.close_all()
 
 
+def _signing(worker: UUID, todo: list[Duty]) -> Duty:
+    """The last duty: to sign, once all others have run and while none of them fails."""
+
+    def run() -> int:
+        return 0 if any(duty.failures for duty in todo) else sign.run(worker)
+
+    return Duty("sign", sign.INTERVAL, run)
+
+
 def _run(duty: Duty) -> None:
     close_obsolete_connections()
     try:
-        duty.run()
+        done = duty.run()
     except Exception as error:
         duty.failures += 1
         pause = min(duty.interval * 2 ** min(duty.failures, 10), max(LONGEST_BACKOFF, duty.interval))
@@ -77,5 +94,5 @@ def _run(duty: Duty) -> None:
     else:
         if duty.failures:
             logger.info("duty_works_again duty=%s failures=%d", duty.name, duty.failures)
-        duty.failures, pause = 0, duty.interval
+        duty.failures, pause = 0, duty.interval if duty.soon is None or not done else duty.soon
     duty.due_at = clock.monotonic() + pause

@@ -1,31 +1,29 @@
 """Duty: cut the history to what each queue's retention keeps.
 
 By boundary: the id of the newest job that is too many. Ids rise with time, so everything up to it goes, in chunks of
-one short transaction each.
+one short transaction each, the queues in turn, with pauses in which others work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import QuerySet
 
 from .. import clock
+from ..cleaning import ended_before, remove_chunk
 from ..conf import jobs_settings
 from ..faults import point
-from ..models import Attempt, Job
+from ..models import Job
 from ..policy import QueuePolicy, Retention
 from ..queue import queues
 from ..states import ENDED, State
 
-#: Seconds between two runs.
-INTERVAL = 10.0
-CHUNK = 1_000
-#: Chunks of one state of one queue in one run; the next run goes on.
-MAX_CHUNKS = 100
+#: Seconds between two runs that found nothing, and after one that removed something.
+INTERVAL, SOON = 10.0, 1.0
+#: Seconds after which a run ends, whatever is left: the keeper's other duties wait for it.
+LONGEST = 1.0
 
 
 def run() -> int:
@@ -34,21 +32,33 @@ def run() -> int:
 
 
 def prune(policies: Iterable[QueuePolicy]) -> int:
-    """Remove the ended jobs that these queues do not keep; returns how many."""
-    return sum(_prune_state(policy, state) for policy in policies for state in sorted(ENDED))
-
-
-def _prune_state(policy: QueuePolicy, state: State) -> int:
-    jobs = Job.objects.using(jobs_settings().database).filter(queue=policy.name, state=state)
+    """Remove the ended jobs that these queues do not keep, for a second at most; returns how many."""
+    end = clock.monotonic() + LONGEST
+    todo = [rows for policy in policies for state in sorted(ENDED) for rows in _too_many(policy, state)]
     removed = 0
+    while todo:
+        left = []
+        for jobs in todo:
+            chunk = remove_chunk(jobs)
+            if chunk.ids:
+                point("prune.after_commit")
+            removed += len(chunk.ids)
+            if chunk.full:
+                left.append(chunk.rest(jobs))
+            if clock.monotonic() >= end:
+                return removed
+            chunk.let_others_work()
+        todo = left
+    return removed
+
+
+def _too_many(policy: QueuePolicy, state: State) -> Iterator[QuerySet[Job]]:
+    jobs = Job.objects.using(jobs_settings().database).filter(queue=policy.name, state=state)
     boundary = _boundary(jobs, _kept(policy.retention, state))
     if boundary is not None:
-        removed += _remove(jobs.filter(id__lte=boundary))
+        yield jobs.filter(id__lte=boundary)
     if policy.retention.age is not None:
-        oldest = clock.now() - policy.retention.age
-        # what was accepted later cannot have ended before: the id keeps the look short
-        removed += _remove(jobs.filter(id__lt=_first_id_of(oldest), ended_at__lt=oldest))
-    return removed
+        yield ended_before(jobs, clock.now() - policy.retention.age)
 
 
 def _kept(retention: Retention, state: State) -> int:
@@ -57,28 +67,3 @@ def _kept(retention: Retention, state: State) -> int:
 
 def _boundary(jobs: QuerySet[Job], kept: int) -> UUID | None:
     return jobs.order_by("-id").values_list("id", flat=True)[kept : kept + 1].first()
-
-
-def _remove(jobs: QuerySet[Job]) -> int:
-    removed = 0
-    for _ in range(MAX_CHUNKS):
-        with transaction.atomic(using=jobs.db):
-            # a retry may hold a dead letter: skip it, it is about to live again
-            chosen = jobs.select_for_update(skip_locked=True).order_by("id").values_list("id", flat=True)
-            ids = list(chosen[:CHUNK])
-            if not ids:
-                break
-            Attempt.objects.using(jobs.db).filter(job_id__in=ids).delete()
-            # the attempts are gone already, so Django need not collect what cascades
-            removed += jobs.filter(id__in=ids)._raw_delete(jobs.db)
-            point("prune.before_commit")
-        point("prune.after_commit")
-        if len(ids) < CHUNK:
-            break
-    return removed
-
-
-def _first_id_of(moment: datetime) -> UUID:
-    """The lowest UUIDv7 of a moment."""
-    milliseconds = (moment - datetime.fromtimestamp(0, moment.tzinfo)) // timedelta(milliseconds=1)
-    return UUID(int=max(0, milliseconds) << 80)

@@ -13,8 +13,9 @@ from django.utils.html import format_html
 
 from .. import lookup, verdict
 from ..admin import page
-from ..admin.filters import STATE_WORDS
+from ..models import STATE_WORDS
 from ..states import State
+from ..status.report import headline, report
 
 register = template.Library()
 
@@ -36,7 +37,7 @@ def queue_overview(context: Context) -> dict[str, Any]:
     """All queues: what is wrong, the numbers with links to the jobs behind them, and pause."""
     request = context["request"]
     site = request.current_app
-    seen = verdict.report()
+    seen = report()
     list_address = reverse(f"{site}:jobs_job_changelist")
     rows = [
         {
@@ -58,7 +59,7 @@ def queue_overview(context: Context) -> dict[str, Any]:
     ]
     return {
         "report": seen,
-        "headline": verdict.headline(seen.findings),
+        "headline": headline(seen.findings),
         "others": seen.findings[1:],
         "rows": rows,
         "words": [STATE_WORDS[state] for state in State],

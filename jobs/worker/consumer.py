@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, connections
 from huey.consumer import Consumer, ConsumerStopped, Scheduler, Worker
 
-from .. import signals
+from .. import reasons, signals
 from ..broker.contract import Broker
 from ..broker.records import ClaimedJob, Exchange, Failed, Settlement
 from ..queue import Queue
@@ -133,7 +133,7 @@ class QueueConsumer(Consumer):
         except (OperationalError, InterfaceError):
             raise
         except Exception as error:
-            text = f"the outcome could not be stored: {type(error).__name__}: {ascii(str(error))}"
+            text = reasons.NOT_STORED % {"error": f"{type(error).__name__}: {ascii(str(error))}"}
             failed = Settlement(settlement.job, Failed(text), settlement.started_at, settlement.ended_at)
             return exchange(self.worker_id, self.queue.policy, [failed], 0).settled[0]
 

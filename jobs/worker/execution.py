@@ -16,9 +16,8 @@ from django.db import IntegrityError, connections, transaction
 from huey import signals as huey_signals
 from huey.exceptions import CancelExecution, RetryTask
 
-from .. import clock, signals
+from .. import clock, reasons, signals
 from ..broker import get_broker
-from ..broker.contract import PACE_GUARD
 from ..broker.records import (
     ClaimedJob,
     Completed,
@@ -124,28 +123,28 @@ class _Execution:
     def _run(self) -> Settlement | None:
         claimed = self.claimed
         if claimed.cancel_requested:
-            return self._settlement(GivenUp("cancelled before it started"))
+            return self._settlement(GivenUp(reasons.BEFORE_START))
         if claimed.expires_at is not None and claimed.expires_at <= claimed.claimed_at:
             return self._settlement(Expired())
         task = self.queue.find_task(claimed.task)
         if task is None:
-            return self._settlement(self._not_understood(f"task {claimed.task!r} is not known to this worker"))
+            return self._settlement(self._not_understood(reasons.UNKNOWN_TASK % {"task": claimed.task}))
         try:
             args, kwargs = task.signature.decode(claimed.message)
         except (MessageError, InvalidArguments) as error:
             return self._settlement(self._not_understood(str(error)))
         if claimed.starts >= MAX_STARTS:
-            text = f"started {MAX_STARTS} times without an end: interrupted, lost or cut off each time"
+            text = reasons.STARTED_TOO_OFTEN % {"count": MAX_STARTS}
             return self._settlement(Failed(text, attempted=False))
         self.secrets = _secrets(task, args, kwargs)
         huey_task = task.task_class(args, kwargs, id=str(claimed.id), timeout=task.policy.timeout)
         try:
             self.queue._run_pre_execute(huey_task)
         except CancelExecution as error:
-            return self._settlement(GivenUp(f"refused by a pre_execute hook: {self._line(error)}"))
+            return self._settlement(GivenUp(reasons.REFUSED_BY_HOOK % {"error": self._line(error)}))
         self.queue._emit(huey_signals.SIGNAL_EXECUTING, huey_task)
         if self._too_late_for_its_pace():
-            return self._settlement(HandedBack("did not start within the pace guard"))
+            return self._settlement(HandedBack(reasons.PACE))
         return self._start(task, huey_task)
 
     def _start(self, task: Task, huey_task: Any) -> Settlement | None:
@@ -195,7 +194,8 @@ class _Execution:
                 raise
             if not self._has_ended():
                 # a COMMIT that raises is unknown, not failed; should it have worked after all, the fence refuses this
-                return self._settlement(HandedBack(f"COMMIT failed: {self._line(error)}", delay=COMMIT_DELAY))
+                text = reasons.COMMIT_FAILED % {"error": self._line(error)}
+                return self._settlement(HandedBack(text, delay=COMMIT_DELAY))
             logger.exception("after_commit_failed id=%s task=%s", self.claimed.id, task.name)
         except Exception:
             # only a hook of on_commit() raises this late: the job has ended
@@ -217,7 +217,7 @@ class _Execution:
             error = RetryLater(_huey_delay(error), reason=text)
         if isinstance(error, RetryLater):
             if self.claimed.starts + 1 >= MAX_STARTS:
-                return Failed(f"started {MAX_STARTS} times and still asks for another start: {text}", trace)
+                return Failed(reasons.ASKS_TOO_OFTEN % {"count": MAX_STARTS, "error": text}, trace)
             return Postponed(error.seconds, text, error.whole_queue)
         if isinstance(error, (PermanentError, InvalidArguments)):
             return Failed(text, trace)
@@ -230,13 +230,13 @@ class _Execution:
         since = self.claimed.unknown_since
         waited = (self.claimed.claimed_at - since).total_seconds() if since else 0.0
         if since is not None and waited >= jobs_settings().unknown_grace:
-            return Failed(f"no worker understood the job for {waited:.0f} s: {text}", attempted=False)
+            told = reasons.NOT_UNDERSTOOD % {"seconds": f"{waited:.0f}", "error": text}
+            return Failed(told, attempted=False)
         return HandedBack(text, delay=UNKNOWN_DELAY, unknown=True)
 
     def _too_late_for_its_pace(self) -> bool:
-        if self.queue.policy.rate_limit is None:
-            return False
-        return self.claimed.seconds_since_claim() > PACE_GUARD - START_MARGIN
+        start_by = self.claimed.start_by
+        return start_by is not None and clock.monotonic() > start_by - START_MARGIN
 
     def _still_mine(self) -> bool:
         return get_broker().holds(self.claimed.id, self.claimed.token)

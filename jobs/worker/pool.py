@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from .. import clock
+from .. import clock, reasons
 from ..broker.records import ClaimedJob, Exchange, HandedBack, Settlement
 
 logger = logging.getLogger("jobs.worker")
@@ -149,7 +149,7 @@ class Pool:
             self._changed.notify()
 
     def _hand_back(self) -> None:
-        self._finished.extend(Settlement(job, HandedBack("the worker stops")) for job in self._ready)
+        self._finished.extend(Settlement(job, HandedBack(reasons.WORKER_STOPS)) for job in self._ready)
         self._ready.clear()
 
     def _lead(self) -> None:
@@ -223,4 +223,5 @@ class Pool:
             logger.exception("engine_error id=%s queue=%s", job.id, job.queue)
             if isinstance(error, Exception):
                 self._broken(error)
-            return Settlement(job, HandedBack(f"engine error: {type(error).__name__}", delay=5.0))
+            reason = reasons.ENGINE_ERROR % {"error": type(error).__name__}
+            return Settlement(job, HandedBack(reason, delay=5.0))

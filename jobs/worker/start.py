@@ -28,6 +28,10 @@ class CannotStart(JobsError):
     """The supervisor must not start; the message says why and what to do."""
 
 
+class DatabaseAway(CannotStart):
+    """The database does not answer, or is locked: a later start may succeed."""
+
+
 def plan(names: Sequence[str], concurrency: Sequence[str], processes: Sequence[str]) -> list[Post]:
     """The posts that the options ask for: all queues, or those named. Raises `UnknownQueue` and `CannotStart`."""
     chosen = {name: find_queue(name) for name in names} or queues()
@@ -49,7 +53,7 @@ def check_configuration() -> None:
 
 
 def check_database(own: WorkerRecord) -> None:
-    """Raise `CannotStart` unless the jobs' database answers, is migrated, and can be written to."""
+    """Raise `CannotStart` unless the jobs' database is migrated, and `DatabaseAway` unless it can be written to."""
     alias = jobs_settings().database
     connection = connections[alias]
     try:
@@ -65,11 +69,11 @@ def check_database(own: WorkerRecord) -> None:
     except (DatabaseFailure, MigrationSchemaMissing) as error:
         text = " ".join(str(error).split())
         if "locked" in text or "busy" in text:
-            raise CannotStart(
+            raise DatabaseAway(
                 f"database {alias!r} has been locked by another process for too long ({text}): end that process, or "
                 "wait until it is done"
             ) from error
-        raise CannotStart(
+        raise DatabaseAway(
             f"database {alias!r} cannot be used ({text}): check DATABASE_URL and that the database runs"
         ) from error
     finally:

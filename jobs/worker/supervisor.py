@@ -17,8 +17,9 @@ from types import FrameType
 from .. import clock
 from ..broker.contract import Broker
 from ..broker.records import WorkerRecord
-from .children import Child, Post
+from .children import KILL_LIMIT, Child, Post
 from .leases import Leases
+from .notify import ServiceManager
 from .watch import CodeWatch
 
 logger = logging.getLogger("jobs.supervisor")
@@ -76,6 +77,8 @@ class Supervisor:
         self._grace = grace
         self._watch = watch
         self._code_changed = False
+        self._service_manager = ServiceManager()
+        self._said_ready = False
         self._stopping = False
         self._exit_code = 0
         self._selector = selectors.DefaultSelector()
@@ -99,8 +102,10 @@ class Supervisor:
                 look_at = clock.monotonic() + LOOK_EVERY
                 self._look_for_changes()
                 self._look_at_children()
+                self._show_life()
             if not self._stopping:
                 self._fill()
+                self._show_readiness()
         self._leases.release(self._own.id, lost=False)
         self._leases.close(CLOSE_LIMIT)
         logger.info("supervisor_stopped pid=%d", os.getpid())
@@ -135,6 +140,7 @@ class Supervisor:
     def _stop(self, why: str) -> None:
         if not self._stopping:
             self._stopping = True
+            self._service_manager.stopping(self._grace + EXIT_TIME + KILL_LIMIT + CLOSE_LIMIT)
             logger.info("stopping reason=%s grace=%gs: once more ends it now", why, self._grace)
             for child in self._manned():
                 child.drain()
@@ -174,6 +180,17 @@ class Supervisor:
             elif child.worker in lost and child.draining_since is None:
                 logger.warning("lease_lost %s: another one takes its place when it has finished", child)
                 child.drain()
+
+    def _show_readiness(self) -> None:
+        if not self._said_ready and all(place.child is not None and place.child.ready for place in self._places):
+            self._said_ready = True
+            self._service_manager.ready()
+
+    def _show_life(self) -> None:
+        """Say that all is well, unless something has hung that the supervisor itself cannot end."""
+        now = clock.monotonic()
+        if self._leases.is_alive() and all(now - child.heard_at < SILENCE for child in self._manned()):
+            self._service_manager.alive()
 
     def _bury(self) -> None:
         for place in self._all_places():

@@ -1,12 +1,18 @@
 """Leads for staff."""
 
 from django.contrib import admin
+from django.contrib.auth.models import Group, User
 
 from ..models import ApiKey, CrmDelivery, Lead, Membership, Organization, Submission
 from .lead import LeadAdmin
 from .organization import ApiKeyAdmin, MembershipAdmin, OrganizationAdmin
+from .people import PeopleGroupAdmin, PersonAdmin
 from .submission import CrmDeliveryAdmin, SubmissionAdmin
 
+# Django's own were registered when `people` imported them
+admin.site.unregister([User, Group])
+admin.site.register(User, PersonAdmin)
+admin.site.register(Group, PeopleGroupAdmin)
 admin.site.register(Organization, OrganizationAdmin)
 admin.site.register(Membership, MembershipAdmin)
 admin.site.register(ApiKey, ApiKeyAdmin)

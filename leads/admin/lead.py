@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from jobs import jobs_about
 
 from .. import normalise, services
+from ..lead_page import ERASE
 from ..models import Lead
 from ..panels import LeadAction, registry
 from ..timeline import timeline
@@ -65,14 +67,16 @@ class LeadAdminForm(forms.ModelForm):  # type: ignore[type-arg]
 class LeadAdmin(ScopedAdmin):
     """Leads. Status and assignee change by their own actions, which announce it."""
 
+    in_order_by_organization = True
     form = LeadAdminForm
     change_form_template = "admin/leads/lead/change_form.html"
     list_display = ("name", "organization", "email", "company", "status", "score", "assignee", "source", "created_at")
     list_filter = ("status", "source")
     list_select_related = ("organization", "assignee")
-    search_fields = ("=id", "^email_key", "^name")
+    search_ids = ("id",)
+    search_beginnings = ("email_key", "name_key")
     search_help_text = gettext_lazy("An id, or how the e-mail address or the name begins.")
-    readonly_shown = ("status", "assignee", "score", "last_activity_at", "created_at", "updated_at")
+    readonly_shown = ("status", "assignee", "score", "last_activity_at", "created_at", "updated_at", "erased_at")
     fieldsets = (
         (None, {"fields": ("organization", "name", "email", "phone", "company", "job_title", "message")}),
         (gettext_lazy("Work"), {"fields": ("status", "assignee", "score", "source", ("value", "currency"))}),
@@ -86,6 +90,7 @@ class LeadAdmin(ScopedAdmin):
                     ("utm_term", "utm_content"),
                     ("time_zone", "locale"),
                     ("created_at", "updated_at", "last_activity_at"),
+                    "erased_at",
                 ),
             },
         ),
@@ -99,6 +104,11 @@ class LeadAdmin(ScopedAdmin):
         """The actions' addresses."""
         view = self.admin_site.admin_view(self.act)
         return [path("<uuid:lead_id>/do/<slug:name>/", view, name="leads_lead_do"), *super().get_urls()]
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nothing is written into an erased lead any more."""
+        erased = isinstance(obj, Lead) and obj.erased_at is not None
+        return not erased and super().has_change_permission(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm[Any], change: bool) -> None:
         """Through the services, which write the timeline and announce."""
@@ -117,7 +127,7 @@ class LeadAdmin(ScopedAdmin):
             person = signed_in(request)
             context |= {
                 "lead": lead,
-                "lead_actions": [a for a in registry.actions.values() if person.has_perm(a.permission)],
+                "lead_actions": [a for a in _actions_of(lead) if person.has_perm(a.permission)],
                 "jobs": jobs_about(lead)[:JOBS_SHOWN] if person.has_perm("jobs.view_job") else None,
                 "timeline": timeline(lead),
                 "panels": [
@@ -132,7 +142,7 @@ class LeadAdmin(ScopedAdmin):
         """Ask what the action needs to know; do it on POST."""
         action = registry.actions.get(name)
         lead = self.get_queryset(request).select_related("organization").filter(pk=lead_id).first()
-        if action is None or lead is None:
+        if action is None or lead is None or action not in _actions_of(lead):
             raise Http404
         if not signed_in(request).has_perm(action.permission) or not self.has_view_permission(request, lead):
             raise PermissionDenied
@@ -156,6 +166,13 @@ class LeadAdmin(ScopedAdmin):
         except ValidationError as error:
             form.add_error(None, error)
             return False
+        # as it is now: the log must not keep the name of somebody who was just erased
+        lead.refresh_from_db()
         self.log_change(request, lead, f"{action.label}: {done}")
         messages.success(request, done)
         return True
+
+
+def _actions_of(lead: Lead) -> Sequence[LeadAction]:
+    """What can be done with the lead; an erased one can only be erased again."""
+    return [one for one in registry.actions.values() if lead.erased_at is None or one.name == ERASE]

@@ -22,6 +22,8 @@ class OrganizationAdmin(ScopedAdmin):
     """Organisations."""
 
     organization_path = "pk"
+    page_key = ("name", "pk")
+    newest_first = False
     list_display = ("name", "slug", "language", "crm_webhook_url", "created_at")
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}

@@ -33,10 +33,12 @@ class Unprocessed(admin.SimpleListFilter):
 class SubmissionAdmin(ReadOnlyScopedAdmin):
     """Submissions as they arrived. What was not processed can be processed again."""
 
+    in_order_by_organization = True
     list_display = ("received_at", "organization", "channel", "state", "lead", "problem_shown")
     list_filter = (Unprocessed, "state", "channel")
     list_select_related = ("organization", "lead")
-    search_fields = ("=id", "=lead__id")
+    page_key = ("received_at", "pk")
+    search_ids = ("id", "lead")
     search_help_text = gettext_lazy("The id of a submission or of a lead.")
     fields = (
         "organization",
@@ -84,10 +86,12 @@ class SubmissionAdmin(ReadOnlyScopedAdmin):
 class CrmDeliveryAdmin(ReadOnlyScopedAdmin):
     """What was, or is to be, brought to the CRM."""
 
+    in_order_by_organization = True
     list_display = ("created_at", "organization", "lead", "lead_version", "state", "target", "response_status", "tries")
     list_filter = (("state", admin.ChoicesFieldListFilter),)
     list_select_related = ("organization", "lead")
-    search_fields = ("=id", "=lead__id")
+    search_ids = ("id", "lead")
+    search_help_text = gettext_lazy("The id of a delivery or of a lead.")
     fields = (
         "organization",
         "lead",

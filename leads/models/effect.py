@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -10,8 +11,8 @@ from uuid import UUID
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 #: After this time the claim of a job that never came back is void.
 CLAIM_LASTS = timedelta(minutes=15)
@@ -26,6 +27,21 @@ class EffectState(models.TextChoices):
     FAILED = "failed", pgettext_lazy("effect", "failed")
     UNCLEAR = "unclear", pgettext_lazy("effect", "unclear: perhaps sent")
     SKIPPED = "skipped", pgettext_lazy("effect", "not sent on purpose")
+
+
+#: What the product itself notes on an effect: stored in English, shown in the reader's language.
+BROKEN_OFF = gettext_noop("the worker stopped while it was being sent")
+NO_MAIL = gettext_noop("the lead gets no mail")
+LEAD_ERASED = gettext_noop("the lead was erased")
+ERASED_PERHAPS_SENT = gettext_noop("erased; perhaps sent")
+ERASED_NOT_SENT = gettext_noop("erased; not sent")
+LATER_VERSION = gettext_noop("version %(version)s stands for it")
+_NOTES = frozenset({BROKEN_OFF, NO_MAIL, LEAD_ERASED, ERASED_PERHAPS_SENT, ERASED_NOT_SENT})
+#: What stands on an effect that was erased, by the state that it had.
+_WITHDRAWN = (
+    ((EffectState.SENDING, EffectState.UNCLEAR), ERASED_PERHAPS_SENT),
+    ((EffectState.PENDING, EffectState.FAILED), ERASED_NOT_SENT),
+)
 
 
 class Effect(models.Model):
@@ -53,23 +69,44 @@ class Effect(models.Model):
         rows = type(self)._default_manager.filter(pk=self.pk)
         free = Q(state__in=[EffectState.PENDING, EffectState.FAILED])
         broken_off = Q(state=EffectState.SENDING) & (Q(claimed_by=job_id) | Q(claimed_at__lt=now - CLAIM_LASTS))
-        if not repeatable and rows.filter(broken_off).update(
-            state=EffectState.UNCLEAR, error="the worker stopped while it was being sent"
-        ):
+        if not repeatable and rows.filter(broken_off).update(state=EffectState.UNCLEAR, error=BROKEN_OFF):
             self.refresh_from_db()
             return False
         taken = rows.filter(free | broken_off if repeatable else free).update(
             state=EffectState.SENDING, claimed_by=job_id, claimed_at=now, tries=F("tries") + 1
         )
         self.refresh_from_db()
+        if taken:
+            # whatever has become of the row since: `settle` counts only for this claim
+            self.claimed_by = job_id
         return bool(taken)
 
+    def shown_error(self) -> str:
+        """The error in the reader's language, where the product itself wrote it."""
+        if self.error in _NOTES:
+            return gettext(self.error)
+        if found := re.fullmatch(r"version (\d+) stands for it", self.error):
+            return gettext(LATER_VERSION) % {"version": found[1]}
+        return self.error
+
     def settle(self, state: EffectState, *, error: str = "", **fields: Any) -> None:
-        """Write down how the try ended, with what else is known of it."""
+        """Write down how the try ended, with what else is known of it; nothing if the claim was taken away since."""
         if state == EffectState.SENT:
             fields["sent_at"] = timezone.now()
-        type(self)._default_manager.filter(pk=self.pk).update(state=state, error=error[:2_000], **fields)
+        own = type(self)._default_manager.filter(pk=self.pk, claimed_by=self.claimed_by)
+        own.update(state=state, error=error[:2_000], **fields)
         self.refresh_from_db()
+
+    @classmethod
+    def withdraw(cls, rows: models.QuerySet[Any], **emptied: Any) -> int:
+        """Erase effects: empty these fields, and take the claim away, so that no job that runs fills them again.
+
+        What was sent stays sent; anything else is never sent. Returns how many rows there are.
+        """
+        rows.filter(state=EffectState.SENT).update(error="")
+        for states, error in _WITHDRAWN:
+            rows.filter(state__in=states).update(state=EffectState.SKIPPED, error=error)
+        return rows.update(claimed_by=None, claimed_at=None, **emptied)
 
     def reopen(self) -> bool:
         """Make an effect that failed, or is unclear, pending again; False when there is nothing to repeat."""

@@ -6,6 +6,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -37,6 +38,14 @@ class LeadSource(models.TextChoices):
     OTHER = "other", pgettext_lazy("lead source", "other")
 
 
+class PresentLeads(models.Manager["Lead"]):
+    """The leads whose data was not erased: all that jobs and services may work on."""
+
+    def get_queryset(self) -> models.QuerySet[Lead]:
+        """Those that are still somebody."""
+        return super().get_queryset().filter(erased_at__isnull=True)
+
+
 class Lead(models.Model):
     """Someone who may buy. `version` grows with every change; `score_version` is the version that was scored last."""
 
@@ -45,6 +54,12 @@ class Lead(models.Model):
         Organization, on_delete=models.CASCADE, related_name="leads", verbose_name=_("organization")
     )
     name = models.CharField(_("name"), max_length=200)
+    name_key = models.GeneratedField(
+        verbose_name=_("name, in small letters"),
+        expression=Lower("name"),
+        output_field=models.CharField(max_length=200),
+        db_persist=True,
+    )
     email = models.CharField(_("e-mail"), max_length=254, blank=True, default="")
     email_key = models.CharField(  # noqa: DJ001 - NULL is "no address" in the unique constraint
         _("e-mail, normalized"), max_length=254, null=True, blank=True, editable=False
@@ -82,6 +97,11 @@ class Lead(models.Model):
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
     last_activity_at = models.DateTimeField(_("last activity"), null=True, blank=True, editable=False)
+    #: from then on nothing writes personal data into this row or one that belongs to it
+    erased_at = models.DateTimeField(_("personal data erased"), null=True, blank=True, editable=False)
+
+    objects = models.Manager["Lead"]()
+    present = PresentLeads()
 
     class Meta:
         verbose_name = _("lead")
@@ -91,14 +111,19 @@ class Lead(models.Model):
             ("sync_lead", _("Can send leads to the CRM")),
             ("assign_lead", _("Can assign leads")),
             ("change_lead_status", _("Can change the status of leads")),
+            ("erase_lead", _("Can erase the personal data of leads")),
         ]
         constraints = [
             # whole, not partial: `bulk_create(update_conflicts=True)` cannot use a partial one
             models.UniqueConstraint(fields=["organization", "email_key"], name="leads_one_email"),
         ]
         indexes = [
-            models.Index(fields=["organization", "-created_at"], name="leads_newest"),
-            models.Index(fields=["organization", "status", "-created_at"], name="leads_by_status"),
+            # the list's order, with what it can be filtered by behind it
+            models.Index(fields=["created_at", "id", "status", "source"], name="leads_list"),
+            models.Index(fields=["organization", "created_at", "id", "status", "source"], name="leads_list_of_org"),
+            # how a search begins; the class of operators is PostgreSQL's
+            models.Index(fields=["email_key"], name="leads_email_begins", opclasses=["varchar_pattern_ops"]),
+            models.Index(fields=["name_key"], name="leads_name_begins", opclasses=["varchar_pattern_ops"]),
         ]
 
     def __str__(self) -> str:
@@ -123,6 +148,7 @@ class Activity(models.Model):
         ENRICHED = "enriched", pgettext_lazy("activity", "enriched")
         SCORED = "scored", pgettext_lazy("activity", "scored")
         UNSUBSCRIBED = "unsubscribed", pgettext_lazy("activity", "unsubscribed")
+        ERASED = "erased", pgettext_lazy("activity", "personal data erased")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="activities", verbose_name=_("lead"))

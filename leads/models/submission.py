@@ -74,7 +74,10 @@ class Submission(models.Model):
         indexes = [
             models.Index(fields=["api_key", "received_at"], name="leads_submissions_of_key"),
             models.Index(fields=["sender_hash", "received_at"], name="leads_submissions_of_sender"),
-            models.Index(fields=["state", "-received_at"], name="leads_submissions_by_state"),
+            models.Index(fields=["received_at", "id", "state", "channel"], name="leads_submissions_list"),
+            models.Index(
+                fields=["organization", "received_at", "id", "state", "channel"], name="leads_submissions_list_of_org"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -110,6 +113,10 @@ class CrmDelivery(Effect):
             models.UniqueConstraint(
                 fields=["lead", "lead_version", "custom_fields_hash"], name="leads_one_delivery_of_version"
             ),
+        ]
+        indexes = [
+            models.Index(fields=["created_at", "id", "state"], name="leads_deliveries_list"),
+            models.Index(fields=["organization", "created_at", "id", "state"], name="leads_deliveries_list_of_org"),
         ]
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
 """What other code may do with leads. Each function is one transaction: the change, then its event."""
 
 from .effects import calculate_lead_score, enrich_lead_data, sync_lead_to_crm
+from .erasure import erase_lead, erase_lead_by_key
 from .intake import (
     IdempotencyConflict,
     StillRunning,
@@ -32,6 +33,8 @@ __all__ = [
     "calculate_lead_score",
     "change_lead_status",
     "create_api_key",
+    "erase_lead",
+    "erase_lead_by_key",
     "enrich_lead_data",
     "process_submission",
     "receive",

@@ -37,7 +37,7 @@ def sync_lead_to_crm(
 ) -> JobHandle | None:
     """Have the present version of the lead brought to the CRM. None: the lead is gone, or was delivered already."""
     with transaction.atomic():
-        lead = Lead.objects.select_for_update().filter(pk=lead_id, organization_id=organization_id).first()
+        lead = Lead.present.select_for_update().filter(pk=lead_id, organization_id=organization_id).first()
         if lead is None:
             return None
         digest = hash_of_fields(custom_fields)

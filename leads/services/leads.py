@@ -88,7 +88,7 @@ def update_lead(lead: Lead, changed: Iterable[str], *, actor: AbstractBaseUser |
         if "email" in fields:
             lead.email_key = normalise.email_key(lead.email)
             fields.append("email_key")
-        version = Lead.objects.select_for_update().values_list("version", flat=True).get(pk=lead.pk)
+        version = Lead.present.select_for_update().values_list("version", flat=True).get(pk=lead.pk)
         lead.version = version + 1
         lead.save(update_fields=[*fields, "version", "updated_at"])
         record(lead, Activity.Kind.CHANGED, {"fields": [name for name in fields if name != "email_key"]}, actor)
@@ -100,7 +100,7 @@ def assign_lead(
 ) -> Lead:
     """Give the lead to a member of its organisation, or to nobody; raises `ValidationError`, `Lead.DoesNotExist`."""
     with transaction.atomic():
-        lead = Lead.objects.select_for_update().get(pk=lead_id, organization_id=organization_id)
+        lead = Lead.present.select_for_update().get(pk=lead_id, organization_id=organization_id)
         previous = lead.assignee_id
         if previous == assignee_id:
             return lead
@@ -124,7 +124,7 @@ def change_lead_status(
     if status not in LeadStatus.values:
         raise ValidationError(_("%(status)s is no status of a lead."), params={"status": status})
     with transaction.atomic():
-        lead = Lead.objects.select_for_update().get(pk=lead_id, organization_id=organization_id)
+        lead = Lead.present.select_for_update().get(pk=lead_id, organization_id=organization_id)
         old = lead.status
         if old == status:
             return lead
@@ -139,16 +139,17 @@ def change_lead_status(
 
 
 def add_note(lead: Lead, text: str, *, actor: AbstractBaseUser | None) -> Note:
-    """Write down what a person knows about the lead."""
+    """Write down what a person knows about the lead; raises `Lead.DoesNotExist`."""
     with transaction.atomic():
-        Lead.objects.filter(pk=lead.pk).update(last_activity_at=timezone.now())
+        if not Lead.present.filter(pk=lead.pk).update(last_activity_at=timezone.now()):
+            raise Lead.DoesNotExist
         return Note.objects.create(lead=lead, author_id=actor.pk if actor else None, text=text)
 
 
 def unsubscribe_lead(lead_id: UUID) -> bool:
     """The lead wants no more mail; False if there is no such lead. A second time changes nothing."""
     with transaction.atomic():
-        lead = Lead.objects.select_for_update().filter(pk=lead_id).first()
+        lead = Lead.present.select_for_update().filter(pk=lead_id).first()
         if lead is None:
             return False
         if lead.unsubscribed_at is None:
@@ -162,7 +163,7 @@ def unsubscribe_lead(lead_id: UUID) -> bool:
 def _locked_by_email(organization_id: UUID, key: str | None) -> Lead | None:
     if key is None:
         return None
-    return Lead.objects.select_for_update().filter(organization_id=organization_id, email_key=key).first()
+    return Lead.present.select_for_update().filter(organization_id=organization_id, email_key=key).first()
 
 
 def _check_assignee(organization_id: UUID, assignee_id: int | None) -> None:

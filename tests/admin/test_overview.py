@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from jobs import clock
 from jobs.broker import get_broker
 from jobs.broker.records import WorkerRecord
+from jobs.models import Worker
 
 from .conftest import MakeClient, MakeJob
 
@@ -44,6 +45,12 @@ def test_the_first_line_names_the_trouble_and_the_remedy(viewer: Client, make_jo
     page = overview(viewer)
     assert verdict_of(page).startswith("email: nobody works this queue, its oldest job has waited for 4 minutes: start")
     assert "job-trouble" in page
+
+
+def test_what_ails_a_keeper_is_told_too(viewer: Client) -> None:
+    run_huey("email", "lead", "notification")
+    Worker.objects.filter(kind="keeper").update(duties_at=clock.now() - timedelta(minutes=3))
+    assert verdict_of(overview(viewer)).startswith("The keeper here:1 has not done its duties for 3 minutes")
 
 
 def test_the_numbers_lead_to_the_jobs_behind_them(viewer: Client, make_job: MakeJob) -> None:

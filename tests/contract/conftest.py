@@ -19,7 +19,7 @@ from jobs.broker.database.broker import DatabaseBroker
 from jobs.models import Attempt, Job, QueueStat
 from jobs.states import MOVES, State
 from tests.contract.hands import Hands
-from tests.databases import postgresql_as_default
+from tests.databases import pooled_as_default, postgresql_as_default
 
 
 @dataclass(frozen=True)
@@ -186,13 +186,19 @@ def _postgresql() -> Iterator[Bench]:
         yield bench
 
 
-#: By the name of the broker; on a suite that itself runs on PostgreSQL there is no SQLite.
+@contextmanager
+def _pooled() -> Iterator[Bench]:
+    with pooled_as_default(), PostgresqlBench().standing() as bench:
+        yield bench
+
+
+#: By the name of the broker; on a suite that itself runs on PostgreSQL there are no others.
 BENCHES = {"postgresql": _postgresql}
 if connections.settings["default"]["ENGINE"].endswith("sqlite3"):
-    BENCHES["sqlite"] = _sqlite
+    BENCHES |= {"sqlite": _sqlite, "pooled": _pooled}
 
 
-@pytest.fixture(params=sorted(BENCHES))
+@pytest.fixture(params=[pytest.param(n, marks=pytest.mark.slow) if n == "pooled" else n for n in sorted(BENCHES)])
 def bench(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[Bench]:
     # `transactional_db` and nothing less: without it pytest-django makes no test database, and a bench empties tables
     with BENCHES[request.param]() as standing:

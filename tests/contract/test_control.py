@@ -85,6 +85,26 @@ def test_an_unknown_job_cannot_be_cancelled(broker):
     assert broker.cancel(clock.new_id(), "who") is None
 
 
+def test_of_many_jobs_only_those_that_wait_are_cancelled(hands, broker, bench):
+    dead = hands.fail_one()
+    running = hands.push()
+    claimed = hands.claim_one()
+    waiting, scheduled, other = hands.push(), hands.push(delay=3600), hands.push(queue="other")
+    ids = [dead, running, waiting, scheduled, other, clock.new_id()]
+    assert broker.cancel_waiting(ids, "drained") == {waiting, scheduled, other}
+    assert broker.cancel_waiting(ids, "again") == frozenset()
+    assert (bench.record(waiting).state, bench.record(waiting).reason) == (State.CANCELLED, "drained")
+    assert bench.record(dead).state == State.FAILED
+    assert broker.holds(running, claimed.token)
+    assert (bench.counters("lane"), bench.counters("other")) == ({"cancelled": 2, "failed": 1}, {"cancelled": 1})
+
+
+def test_cancelling_many_frees_their_keys(hands, broker):
+    first = hands.push(key="one")
+    broker.cancel_waiting([first], "drained")
+    assert hands.push_one(key="one").status is PushStatus.ACCEPTED
+
+
 def test_a_promoted_job_is_due_now_behind_those_that_wait(hands, broker):
     scheduled = hands.push(delay=3600)
     waiting = hands.push()

@@ -9,6 +9,20 @@ from tests.databases import postgresql_server
 
 from .harness import PostgresqlSite, Site
 
+#: What `make test` plays on PostgreSQL too; all others it plays on SQLite, and CI and `make faults` on both.
+ALWAYS_ON_BOTH = ("leases_were", "reach_the_pace", "released_at_once", "tick_once")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave a second telling of the same to those who have the time."""
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        if parameters is None or parameters.params.get("make_site") != "postgresql":
+            continue
+        if not any(part in item.name for part in ALWAYS_ON_BOTH):
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:

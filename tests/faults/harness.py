@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -109,8 +109,9 @@ class Site:
         """Enqueue one job, for example "nap.enqueue(1)"; returns its id without dashes."""
         return self.python(f"print(json.dumps({call}.id.hex))", **variables)
 
-    def run_huey(self, *words: str, wait: bool = True, **variables: str) -> Huey:
-        huey = Huey(self, words, variables)
+    def run_huey(self, *words: str, wait: bool = True, through: Sequence[str] = (), **variables: str) -> Huey:
+        """Start it; `through` is a command that runs another one, for example on another machine."""
+        huey = Huey(self, words, variables, through)
         self.started.append(huey)
         if wait:
             huey.wait_until_ready()
@@ -250,12 +251,14 @@ class Console:
 class Huey:
     """One `run_huey` with its children."""
 
-    def __init__(self, site: Site, words: tuple[str, ...], variables: dict[str, str]) -> None:
+    def __init__(
+        self, site: Site, words: tuple[str, ...], variables: dict[str, str], through: Sequence[str] = ()
+    ) -> None:
         self.site = site
         self.log_path = site.folder / f"log-{len(site.started)}"
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "run_huey", *words],
+                [*through, sys.executable, "manage.py", "run_huey", *words],
                 cwd=ROOT,
                 env={**site.environment, **variables},
                 stdin=subprocess.DEVNULL,

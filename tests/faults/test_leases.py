@@ -46,7 +46,7 @@ def test_late_settle_of_a_worker_that_slept_through_its_lease_is_refused(make_si
 def test_stopped_worker_is_killed_after_one_lease_and_its_job_runs_elsewhere(make_site: MakeSite) -> None:
     site = make_site(FAULTS_LEASE="1")
     huey = site.run_huey("--queue", "work")
-    job = site.enqueue("nap.enqueue(1.5)")
+    job = site.enqueue("nap.enqueue(2)")  # long enough to be stopped in the middle on a busy machine
     wait_for(lambda: site.starts(job))
     os.kill(huey.child("work/1"), signal.SIGSTOP)
 

@@ -1,4 +1,4 @@
-"""What keeps `run_huey` from starting is one sentence and exit code 78, never a loop."""
+"""What keeps `run_huey` from starting is one sentence and exit code 78 (75: try again later), never a loop."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_database_that_cannot_be_opened_is_one_sentence(site: Site) -> None:
     site.database.unlink()
     site.database.mkdir()
     done = site.manage("run_huey")
-    assert done.returncode == os.EX_CONFIG
+    assert done.returncode == os.EX_TEMPFAIL
     assert "unable to open database file" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from jobs import Fixed, PermanentError, Queue, clock, verdict
+from jobs import Fixed, PermanentError, Queue, clock, lookup
 from jobs.broker import get_broker
 from jobs.broker.records import WorkerRecord
 from jobs.models import Job
@@ -40,8 +40,7 @@ def fail() -> None:
 def _lane_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     """`find_task` and the overview look through the project's queues."""
     known = {"email": Queue("email"), lane.name: lane}
-    for module in ("jobs.queue", "jobs.verdict"):
-        monkeypatch.setattr(f"{module}.queues", lambda: known)
+    monkeypatch.setattr("jobs.queue.queues", lambda: known)
 
 
 def say(*words: str) -> str:
@@ -230,7 +229,7 @@ def test_status_check_finds_jobs_that_do_not_reach_the_broker() -> None:
     work(("keeper", ""), ("worker", lane.name))
     old(state="pending", ready_at=clock.now())  # a retry of a moment ago keeps its old id
     assert codes() == set()
-    old(state="pending", id=verdict.lookup.first_id_at(clock.now() - timedelta(minutes=2)))
+    old(state="pending", id=lookup.first_id_at(clock.now() - timedelta(minutes=2)))
     assert codes() == {"pending_too_long"}
     assert refusal("status", "--check")[1] == 1
 
@@ -279,6 +278,13 @@ def test_jobs_of_a_queue_that_no_code_defines_any_more_are_listed() -> None:
         ["retry", "--queue", "email", str(clock.new_id())],
         ["retry", "--task", "command.add"],
         ["status", "--oldest", "soon"],
+        ["drain"],
+        ["drain", "email", "--state", "active"],
+        ["clean", "--queue", "email", "--state", "queued", "--older-than", "7d"],
+        ["clean", "--queue", "email", "--state", "failed"],
+        ["clean", "--queue", "email", "--state", "failed", "--older-than", "a week"],
+        ["clean", "--queue", "email", "--state", "failed", "--older-than", "40000d"],
+        ["clean", "--queue", "email", "--state", "failed", "--older-than", "7d", "--limit", "0"],
     ],
 )
 def test_wrong_usage_ends_with_2(words: list[str]) -> None:
@@ -326,7 +332,7 @@ def test_a_missing_table_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
     def missing(*args: Any) -> None:
         raise OperationalError("no such table: jobs_job")
 
-    monkeypatch.setattr("jobs.management.commands.jobs.lookup.all_jobs", missing)
+    monkeypatch.setattr("jobs.lookup.all_jobs", missing)
     sentence, code, out = refusal("list", "--json")
     assert code == 1
     assert "run `manage.py migrate`" in sentence

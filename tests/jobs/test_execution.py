@@ -430,7 +430,8 @@ def test_a_job_of_a_limited_queue_that_could_not_start_in_time_is_handed_back(wo
     [claimed] = broker.exchange(worker.id, queue.policy, [], 1).jobs
     from dataclasses import replace
 
-    late = replace(claimed, claimed_monotonic=claimed.claimed_monotonic - 0.025)
+    assert claimed.start_by is not None
+    late = replace(claimed, start_by=clock.monotonic())
     settlement = execution.execute(late, queue, worker.id)
     assert settlement is not None
     assert isinstance(settlement.outcome, HandedBack)

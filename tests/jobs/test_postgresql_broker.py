@@ -1,6 +1,5 @@
 """What only PostgreSQL has: many writers, old snapshots, a network that breaks, notifications and poolers."""
 
-import logging
 import signal
 import socket
 import statistics
@@ -14,9 +13,8 @@ import pytest
 from django.db import OperationalError, connection, connections, transaction
 
 from jobs import clock, rows
-from jobs.broker.database import postgresql_connection
 from jobs.broker.database.broker import DatabaseBroker
-from jobs.broker.records import CancelAnswer, Completed, NewJob, PushStatus
+from jobs.broker.records import CancelAnswer, Completed, HandedBack, NewJob, PushStatus
 from jobs.models import Attempt, Job, QueueStat
 from jobs.policy import QueuePolicy, RateLimit
 from jobs.states import State
@@ -85,6 +83,7 @@ def wait_until(condition, limit=20.0):
 # Old snapshots
 
 
+@pytest.mark.slow
 def test_claims_stay_quick_behind_an_old_snapshot(hands, broker):
     load(100_600)
     with session() as reader:
@@ -117,6 +116,25 @@ def test_a_job_below_the_bounds_is_claimed_soon(hands, broker):
     lane.slow, lane.full_at = True, clock.monotonic() + 0.3
     assert hands.claim_ids() == []
     wait_until(lambda: hands.claim_ids() == [late], limit=2)
+
+
+@pytest.mark.parametrize("how", ["handed back", "released", "lost"])
+def test_jobs_that_come_back_stand_at_their_old_places_although_claims_skip_dead_rows(hands, broker, how):
+    ages = [timedelta(minutes=age) for age in (9, 8, 7, 6, 5, 4)]
+    ids = [hands.push(ready_at=clock.now() - age) for age in ages]
+    other = hands.new_worker()
+    claimed = hands.claim(3, worker=other)
+    lane = broker._lanes["lane"]
+    lane.slow, lane.full_at = True, clock.monotonic() + 60
+    assert hands.claim_ids(1) == ids[3:4]
+    if how == "handed back":
+        for job in claimed:
+            hands.settle(job, HandedBack("stopping"), worker=other)
+    else:
+        # in truth another process does it
+        DatabaseBroker("default").release(other, lost=how == "lost")
+    assert [hands.claim_ids(1), hands.claim_ids(1)] == [ids[0:1], ids[1:2]]
+    assert hands.claim_ids() == [ids[2], *ids[4:]]
 
 
 # Plans
@@ -374,30 +392,6 @@ def test_a_settle_sends_no_hint(ear, hands):
     assert hear(ear)
     hands.settle(hands.claim_one())
     assert ear.wait_for_hint("lane", 0.2) is False
-
-
-def test_silence_behind_a_pooler_is_noticed_and_said(broker, monkeypatch, caplog):
-    monkeypatch.setattr(postgresql_connection, "SELF_TEST", 0.2)
-    # a pooler takes LISTEN and delivers nothing
-    monkeypatch.setattr(postgresql_connection, "CHANNEL", "esteira_jobs; UNLISTEN *")
-    monkeypatch.setattr(psycopg.Connection, "notifies", lambda *args, **kwargs: iter(()))
-    with caplog.at_level(logging.WARNING, "jobs.broker"):
-        assert broker.wait_for_hint("lane", 1) is None
-    assert "pooler" in caplog.text
-
-
-def test_behind_a_pooler_nothing_is_prepared_and_no_session_is_changed(broker, hands, monkeypatch, caplog):
-    broker.close()
-    monkeypatch.setattr(psycopg.ConnectionInfo, "backend_pid", 1)
-    with caplog.at_level(logging.WARNING, "jobs.broker"):
-        job_id = hands.push()
-        assert hands.claim_ids() == [job_id]
-    own = broker._database._own
-    assert own.prepare_threshold is None
-    assert own.execute("SELECT reset_val = setting FROM pg_settings WHERE name = 'enable_seqscan'").fetchone() == (
-        True,
-    )
-    assert "pooler_found" in caplog.text
 
 
 # A server that goes and a network that breaks

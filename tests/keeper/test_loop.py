@@ -6,7 +6,12 @@ import threading
 import pytest
 from django.db import OperationalError
 
+from jobs import clock
+from jobs.broker import get_broker
+from jobs.broker.records import WorkerRecord
+from jobs.keeper import sign
 from jobs.keeper.loop import Duty, duties, keep
+from jobs.models import Worker
 
 # the loop looks after the connections that other tests left open
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
@@ -23,6 +28,19 @@ def test_each_duty_runs_at_its_own_interval() -> None:
 
     keep(stop, [Duty("fast", 0.01, lambda: run("fast")), Duty("slow", 60, lambda: run("slow"))])
     assert runs == {"fast": 20, "slow": 1}
+
+
+def test_duty_that_found_something_to_do_comes_again_soon() -> None:
+    stop, answers = threading.Event(), [5, 5, 0]
+
+    def run() -> int:
+        answer = answers.pop(0)
+        if not answers:
+            stop.set()
+        return answer
+
+    keep(stop, [Duty("eager", 60, run, 0.01)])
+    assert answers == []
 
 
 def test_duty_that_fails_is_tried_again_later_and_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
@@ -47,3 +65,23 @@ def test_duty_that_fails_is_tried_again_later_and_stops_no_other(caplog: pytest.
 
 def test_duties_are_all_that_the_keeper_has() -> None:
     assert [duty.name for duty in duties()] == ["reap", "relay", "tick", "prune", "upkeep"]
+
+
+def test_a_keeper_signs_once_all_duties_have_run_and_not_while_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sign, "INTERVAL", 0.01)
+    record = WorkerRecord(clock.new_id(), "keeper", "", "here", 1)
+    get_broker().register(record, 60)
+    stop, seen = threading.Event(), []
+
+    def unsure() -> int:
+        seen.append(Worker.objects.get(pk=record.id).duties_at)
+        if seen[-1] is not None or len(seen) == 2_000:
+            stop.set()
+        if len(seen) <= 5:
+            raise OperationalError("database is locked")
+        return 0
+
+    keep(stop, [Duty("steady", 0.01, lambda: 0), Duty("unsure", 0.01, unsure)], record.id)
+    # after 20, 40, 80, 160 ms …: the signature was due many times
+    assert seen[:6] == [None] * 6
+    assert seen[-1] is not None

@@ -1,11 +1,12 @@
 """Retention: the newest stay, the rest goes with its attempts, and live jobs never."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.db import connection
 
-from jobs import clock, rows
+from jobs import cleaning, clock, rows
 from jobs.broker.records import NewJob
 from jobs.keeper import prune
 from jobs.models import Attempt, Job
@@ -29,6 +30,11 @@ def insert(state, count=1, queue="lane", ended_ago=timedelta(0)):
 def kept(policy):
     prune.prune([policy])
     return set(Job.objects.values_list("id", flat=True))
+
+
+def seen(into, chunk):
+    into.append(chunk.ids)
+    return chunk
 
 
 def lane(**retention):
@@ -76,16 +82,41 @@ def test_attempts_go_with_their_job_and_only_they():
 
 
 def test_more_than_one_chunk_goes(monkeypatch):
-    monkeypatch.setattr(prune, "CHUNK", 2)
+    monkeypatch.setattr(cleaning, "CHUNK", 2)
     ids = insert(State.COMPLETED, 9)
     assert kept(lane(completed=2)) == set(ids[7:])
 
 
 def test_a_run_has_an_end_and_the_next_goes_on(monkeypatch):
-    monkeypatch.setattr(prune, "CHUNK", 2)
-    monkeypatch.setattr(prune, "MAX_CHUNKS", 2)
+    monkeypatch.setattr(cleaning, "CHUNK", 3)
+    monkeypatch.setattr(prune, "LONGEST", 0.0)
     insert(State.COMPLETED, 9)
-    assert [prune.prune([lane(completed=1)]) for _ in range(3)] == [4, 4, 0]
+    assert [prune.prune([lane(completed=1)]) for _ in range(4)] == [3, 3, 2, 0]
+
+
+def test_a_queue_with_much_to_prune_keeps_no_other_waiting(monkeypatch):
+    monkeypatch.setattr(cleaning, "CHUNK", 2)
+    insert(State.COMPLETED, 9)
+    removed = []
+    monkeypatch.setattr(prune, "remove_chunk", lambda jobs, original=prune.remove_chunk: seen(removed, original(jobs)))
+    other = insert(State.COMPLETED, 3, queue="other")
+    prune.prune([lane(completed=1), QueuePolicy("other", retention=Retention(completed=1))])
+    assert set(removed[1]) == set(other[:2])
+    assert sum(map(len, removed)) == 8 + 2
+
+
+def test_after_each_transaction_others_have_the_lock_for_as_long(monkeypatch):
+    monkeypatch.setattr(cleaning, "CHUNK", 2)
+    waits, slept = iter([0.0, 0.1, 0.5, 0.0]), []
+    monkeypatch.setattr(
+        prune,
+        "remove_chunk",
+        lambda jobs, original=prune.remove_chunk: replace(original(jobs), held=0.3, waited=next(waits)),
+    )
+    monkeypatch.setattr(cleaning.time, "sleep", lambda seconds: slept.append(round(seconds, 3)))
+    insert(State.COMPLETED, 9)
+    prune.prune([lane(completed=3)])
+    assert slept == [0.3, 0.2, 0.0, 0.3]
 
 
 def test_jobs_that_ended_too_long_ago_go_although_there_is_room(monkeypatch):

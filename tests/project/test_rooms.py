@@ -11,7 +11,7 @@ LONG_FOR_A_REASON: dict[str, str] = {}
 def test_no_module_is_too_long_to_be_one_subject():
     long = {
         str(path.relative_to(ROOT)): lines
-        for app in ("jobs", "leads", "notifications", "emails", "config")
+        for app in ("jobs", "leads", "notifications", "emails", "config", "admin_lists")
         for path in (ROOT / app).rglob("*.py")
         if "migrations" not in path.parts and (lines := len(path.read_text(encoding="utf-8").splitlines())) > LONGEST
     }

@@ -98,6 +98,13 @@ def test_postgres_address_is_passed_through():
     assert config["OPTIONS"] == {"sslmode": "require"}
 
 
+def test_switch_of_a_database_is_a_boolean():
+    read = environment(U="postgres://h/n?disable_server_side_cursors=false").database("U", "", FOLDER)
+    assert read["DISABLE_SERVER_SIDE_CURSORS"] is False
+    with pytest.raises(ImproperlyConfigured, match="disable_server_side_cursors is true or false"):
+        environment(U="postgres://h/n?disable_server_side_cursors=maybe").database("U", "", FOLDER)
+
+
 def test_boolean_option_of_a_database_is_a_boolean():
     assert environment(U="postgres://h/n?pool=true").database("U", "", FOLDER)["OPTIONS"] == {"pool": True}
 
@@ -205,6 +212,25 @@ def test_production_is_strict_and_development_is_not():
     line = "print(settings.DEBUG, settings.SECURE_SSL_REDIRECT, settings.SESSION_COOKIE_SECURE, settings.ALLOWED_HOSTS)"
     assert site(line, SECRET_KEY="x", ALLOWED_HOSTS="a.org").stdout.strip() == "False True True ['a.org']"
     assert site(line, DEBUG="1").stdout.startswith("True False False ['localhost'")
+
+
+@pytest.mark.parametrize(("given", "believed"), [("true", "True True"), ("", "False False")])
+def test_a_proxy_is_believed_only_if_trusted(given, believed):
+    line = "print('config.proxy.ClientAddress' in settings.MIDDLEWARE, settings.SECURE_PROXY_SSL_HEADER is not None)"
+    assert site(line, SECRET_KEY="x", TRUST_PROXY=given).stdout.strip() == believed
+
+
+def test_static_files_are_hashed_in_production_and_untouched_in_development():
+    line = "print(settings.STORAGES['staticfiles']['BACKEND'], *settings.MIDDLEWARE)"
+    backend, *middleware = site(line, SECRET_KEY="x").stdout.split()
+    assert backend == "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    assert [name.rpartition(".")[2] for name in middleware[:4]] == [
+        "HealthCheck",
+        "SecurityMiddleware",
+        "ContentSecurityPolicy",
+        "WhiteNoiseMiddleware",
+    ]
+    assert "whitenoise" not in site(line, DEBUG="1").stdout
 
 
 def test_mail_is_stated_one_way_only():

@@ -47,6 +47,7 @@ case "$*" in *"-m venv"*) mkdir -p "$3/bin"; echo broken >"$3/bin/python"; exit 
 {REAL}"""
 
 
+@pytest.mark.slow
 def test_interpreter_that_is_found_but_does_not_run_is_passed_over(machine):
     machine.has("python3.14", "exit 127")
     machine.has("python3.11", REAL)
@@ -56,6 +57,7 @@ def test_interpreter_that_is_found_but_does_not_run_is_passed_over(machine):
     assert (machine.folder / "bin" / "python").exists()
 
 
+@pytest.mark.slow
 def test_second_call_does_nothing_until_the_lock_changes(machine):
     machine.has("python3", REAL)
     machine.set_up()
@@ -64,6 +66,7 @@ def test_second_call_does_nothing_until_the_lock_changes(machine):
     assert "Installing" in machine.set_up().stderr
 
 
+@pytest.mark.slow
 def test_variables_that_would_lead_pip_astray_are_ignored(machine):
     machine.has("python3", REAL)
     ended = machine.set_up(PIP_USER="1", PIP_TARGET="/nowhere", PYTHONPATH="/nowhere", PIP_PREFIX="/nowhere")
@@ -78,6 +81,7 @@ def test_python_without_venv_leaves_one_sentence_and_no_folder(machine):
     assert not machine.folder.exists()
 
 
+@pytest.mark.slow
 def test_python_that_makes_no_pip_is_filled_by_the_systems_pip(machine):
     machine.has("python3", WITHOUT_ENSUREPIP)
     ended = machine.set_up()
@@ -93,6 +97,7 @@ def test_no_python_is_one_sentence_with_the_remedy(machine):
     assert not machine.folder.exists()
 
 
+@pytest.mark.slow
 def test_install_that_fails_leaves_no_folder(machine):
     machine.has("python3", REAL)
     (machine.folder.parent / "lock.txt").write_text("./not-there==1.0\n", encoding="utf-8")
@@ -102,6 +107,7 @@ def test_install_that_fails_leaves_no_folder(machine):
     assert not machine.folder.exists()
 
 
+@pytest.mark.slow
 def test_half_made_folder_is_made_anew(machine):
     machine.has("python3", REAL)
     (machine.folder / "bin").mkdir(parents=True)

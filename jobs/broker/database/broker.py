@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -28,7 +29,7 @@ from ..records import (
     WorkerRecord,
 )
 from . import claim as claiming
-from . import giveback
+from . import giveback, pace
 from .connection import JobsDatabase, SqliteDatabase, Trip
 from .settle import settle_all, token_number
 
@@ -60,6 +61,7 @@ class DatabaseBroker:
     def __init__(self, alias: str) -> None:
         self._alias = alias
         self._database: JobsDatabase = self._connect(alias)
+        self._guards: defaultdict[str, pace.Guard] = defaultdict(pace.Guard)
 
     def _connect(self, alias: str) -> JobsDatabase:
         return SqliteDatabase(alias)
@@ -67,6 +69,10 @@ class DatabaseBroker:
     def now(self) -> datetime:
         """The machine's time: on SQLite there is one machine."""
         return clock.now()
+
+    def clock_offset(self) -> float:
+        """Nothing: the machine's clock is the broker's."""
+        return 0.0
 
     def push(self, jobs: Sequence[NewJob]) -> list[Pushed]:
         """Take jobs in, all or none; see the contract."""
@@ -80,6 +86,7 @@ class DatabaseBroker:
 
     def register(self, worker: WorkerRecord, lease: float) -> None:
         """Make a process known, with a lease."""
+        clock_offset = self.clock_offset()
         with self._database.write() as trip:
             trip.run(
                 "register_worker",
@@ -92,16 +99,19 @@ class DatabaseBroker:
                 now=trip.text_now,
                 lease_until=text_of(trip.now + timedelta(seconds=lease)),
                 lease=lease,
+                clock_offset=clock_offset,
             )
 
     def renew(self, workers: Sequence[UUID], lease: float) -> Renewal:
         """Let leases end later; see the contract."""
         if not workers:
             return Renewal()
-        ids = json.dumps([worker.hex for worker in workers])
+        ids, clock_offset = json.dumps([worker.hex for worker in workers]), self.clock_offset()
         with self._database.write() as trip:
-            until = trip.now + timedelta(seconds=lease)
-            alive = trip.run("renew_workers", ids=ids, now=trip.text_now, lease_until=text_of(until), lease=lease)
+            until = text_of(trip.now + timedelta(seconds=lease))
+            alive = trip.run(
+                "renew_workers", ids=ids, now=trip.text_now, lease_until=until, lease=lease, clock_offset=clock_offset
+            )
             asked = trip.run("read_cancel_requests", ids=ids)
         return Renewal(frozenset(id_of(id) for (id,) in alive), frozenset(id_of(id) for (id,) in asked))
 
@@ -123,6 +133,7 @@ class DatabaseBroker:
             if not possible:
                 return Exchange(wait=wait)
         pass_exchange("before", settlements, wanted > 0)
+        guard = self._guards[policy.name]
         with self._database.write() as trip:
             found = trip.run("read_worker", worker=worker.hex, now=trip.text_now)
             label, may_claim = (f"{found[0][0]}:{found[0][1]}", found[0][2]) if found else ("", False)
@@ -131,10 +142,12 @@ class DatabaseBroker:
             if may_claim and wanted > 0:
                 claimed = claiming.claim(trip, worker, policy, wanted, alone)
             trip.write_counts()
-            claiming.save_grants(trip, policy.name, claimed)
+            if claimed.grants is not None:
+                stamped = pace.save_grants(trip, policy.name, claimed.grants, claimed.jobs, guard)
             pass_exchange("before_commit", settlements, claimed.jobs)
         pass_exchange("after_commit", settlements, claimed.jobs)
-        return Exchange(settled, claimed.jobs, claimed.wait)
+        jobs = claimed.jobs if claimed.grants is None else pace.committed(claimed.jobs, stamped, guard)
+        return Exchange(settled, jobs, claimed.wait)
 
     def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> bool:
         """Settle one job in the caller's transaction; see the contract."""
@@ -186,6 +199,15 @@ class DatabaseBroker:
             if trip.run("request_cancel", **values):
                 return CancelAnswer.ASKED
             return CancelAnswer.ENDED if trip.run("read_job", id=job_id.hex, now=now) else None
+
+    def cancel_waiting(self, job_ids: Sequence[UUID], reason: str) -> frozenset[UUID]:
+        """Cancel those of these jobs that wait, in one transaction; see the contract."""
+        ids = json.dumps([job_id.hex for job_id in job_ids])
+        with self._database.write_synced() as trip:
+            cancelled = trip.run("cancel_waiting_jobs", ids=ids, reason=reason[:MAX_REASON], now=trip.text_now)
+            for _, queue in cancelled:
+                trip.count(queue, cancelled=1)
+        return frozenset(id_of(id) for id, _ in cancelled)
 
     def promote(self, job_id: UUID) -> bool:
         """Make a queued job due now; False: it is not queued, or is due already."""

@@ -2,41 +2,40 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from ... import clock
 from ...policy import QueuePolicy
 from ...rows import id_of, moment_of, text_of, uuid_of
-from ..contract import PACE_GUARD
 from ..records import ClaimedJob
 from .connection import Trip
+from .pace import Grant, read_grants, seconds_of, slots_left, wait_for_slot
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many jobs the queue may start now, and for how long not one more. `grants`: [moment, number] pairs.
+    """How many jobs the queue may start now, and for how long not one more. `grants`: those of its limit that count.
 
     `clock_set_back`: some of them lay in the future and stand at this moment now, which has to be written down.
     """
 
     slots: int
     wait: float | None = None
-    grants: Sequence[tuple[float, int]] = ()
+    grants: Sequence[Grant] = ()
     clock_set_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a claim brought. `grants` is to be saved as late in the transaction as can be."""
+    """What a claim brought. `grants`, unless None, is to be saved as late in the transaction as can be."""
 
     jobs: tuple[ClaimedJob, ...] = ()
     wait: float | None = None
-    grants: Sequence[tuple[float, int]] | None = None
+    grants: Sequence[Grant] | None = None
 
 
 def look(trip: Trip, policy: QueuePolicy, alone: bool) -> tuple[bool, float | None]:
@@ -66,15 +65,13 @@ def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: boo
         # the due ones hid what comes after them
         wait = _heads(trip, policy.name, alone)[1] if due else wait
     else:
-        wait = 0.0 if slots == wanted else pace_wait(policy, [*room.grants, (seconds_of(trip.now), slots)], trip.now)
+        wait = 0.0 if slots == wanted else wait_after(policy, room, slots, trip.now)
     return Claim(tuple(jobs), wait, room.grants if (policy.rate_limit and jobs) or room.clock_set_back else None)
 
 
-def save_grants(trip: Trip, queue: str, claimed: Claim) -> None:
-    """Write down that slots were taken, at the latest moment before the commit: starts can only come after it."""
-    if claimed.grants is not None:
-        new = [(seconds_of(trip.read_clock()), len(claimed.jobs))] if claimed.jobs else []
-        trip.run("save_grants", queue=queue, grants=json.dumps([*claimed.grants, *new]))
+def wait_after(policy: QueuePolicy, room: Room, taken: int, now: datetime) -> float | None:
+    """The seconds until one more may start, when this claim took so many; None: nobody knows."""
+    return wait_for_slot(policy.rate_limit, [*room.grants, Grant(seconds_of(now), taken)], now)
 
 
 def _heads(trip: Trip, queue: str, alone: bool) -> tuple[list[int], float | None]:
@@ -102,27 +99,16 @@ def room_of(trip: Trip, policy: QueuePolicy) -> Room:
         return Room(0, (moment_of(wait_until) - trip.now).total_seconds())
     slots: int | None = None
     clock_set_back = False
-    grants: list[tuple[float, int]] = []
+    grants: Sequence[Grant] = ()
     if policy.rate_limit is not None:
-        now, window = seconds_of(trip.now), policy.rate_limit.per + PACE_GUARD
-        recent = [(at, number) for at, number in json.loads(stored) if at > now - window]
-        # a grant from the future (the clock was set back) counts as made now, else it would block for as long
-        grants = [(min(at, now), number) for at, number in recent]
-        clock_set_back = any(at > now + PACE_GUARD for at, _ in recent)
-        slots = policy.rate_limit.limit - sum(number for _, number in grants)
-        if slots <= 0:
-            return Room(0, pace_wait(policy, grants, trip.now), grants, clock_set_back)
+        grants, clock_set_back = read_grants(stored, policy.rate_limit, trip.now)
+        slots = slots_left(policy.rate_limit, grants)
+        if not slots:
+            return Room(0, wait_for_slot(policy.rate_limit, grants, trip.now), grants, clock_set_back)
     if policy.global_concurrency is not None:
         free = policy.global_concurrency - trip.run("count_active", queue=policy.name)[0][0]
         slots = free if slots is None else min(slots, free)
     return Room(max(0, slots) if slots is not None else 1_000_000, None, grants, clock_set_back)
-
-
-def pace_wait(policy: QueuePolicy, grants: Sequence[tuple[float, int]], now: datetime) -> float | None:
-    """The seconds until the pace grants one more; None: it is not the pace that stops the queue."""
-    if policy.rate_limit is None or sum(number for _, number in grants) < policy.rate_limit.limit:
-        return None
-    return max(0.0, grants[0][0] + policy.rate_limit.per + PACE_GUARD - seconds_of(now))
 
 
 def _claim_priority(trip: Trip, worker: UUID, queue: str, priority: int, wanted: int, alone: bool) -> list[ClaimedJob]:
@@ -167,8 +153,3 @@ def claimed_job(row: Sequence[Any], queue: str, now: datetime, monotonic: float)
         about=(about_type, about_id) if about_type else None,
         claimed_monotonic=monotonic,
     )
-
-
-def seconds_of(moment: datetime) -> float:
-    """Seconds since 1970."""
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(seconds=1)

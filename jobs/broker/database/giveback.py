@@ -97,4 +97,5 @@ def _restart_future_leases(trip: Trip) -> None:
             now=text_of(trip.now),
             lease_until=text_of(trip.now + term),
             lease=term.total_seconds(),
+            clock_offset=0.0,  # what it measured is void; a living process says it anew
         )

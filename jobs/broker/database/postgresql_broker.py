@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial, wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Concatenate, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -17,12 +17,14 @@ from django.db import InterfaceError, OperationalError, transaction
 from ... import clock
 from ...faults import point
 from ...policy import QueuePolicy
+from ..contract import PACE_GUARD
 from ..records import ClaimedJob, Exchange, Expired, NewJob, Pushed, PushStatus, Reaped, Settlement
 from . import claim as claiming
+from . import pace
 from .broker import DatabaseBroker, pass_exchange, take
 from .connection import Trip
 from .postgresql_connection import PostgresqlDatabase
-from .postgresql_exchange import Lane, exchange_jobs
+from .postgresql_exchange import Answer, Lane, exchange_jobs
 from .settle import ATTEMPT_OUTCOME
 
 logger = logging.getLogger("jobs.broker")
@@ -32,6 +34,8 @@ _AGAIN = frozenset({"40P01", "40001"})
 _TIMES = 5
 #: Seconds for which a statement whose reply was lost may still be under way: its own time limit, and a margin.
 _STILL_UNDER_WAY = 40.0
+#: Seconds between two comparisons of this machine's clock with the server's.
+MEASURE_EVERY = 10.0
 #: Workers look once a second by themselves: what is due later than that needs no hint.
 HINT_WITHIN = 1.0
 
@@ -70,6 +74,8 @@ class PostgresqlBroker(DatabaseBroker):
         # what each worker of this process was given and has not settled; and for whom a reply was lost, until when
         self._given: defaultdict[UUID, set[UUID]] = defaultdict(set)
         self._unsure: dict[UUID, float] = {}
+        # when the clocks were last compared, and the answer
+        self._offset = (float("-inf"), 0.0)
 
     def _connect(self, alias: str) -> PostgresqlDatabase:
         return PostgresqlDatabase(alias)
@@ -79,9 +85,23 @@ class PostgresqlBroker(DatabaseBroker):
         with self._database.read() as trip:
             return trip.read_clock()
 
+    def clock_offset(self) -> float:
+        """How far this machine's clock is ahead of the server's, at least; see the contract."""
+        measured_at, offset = self._offset
+        if clock.monotonic() - measured_at >= MEASURE_EVERY:
+            with self._database.read() as trip:
+                began, asked_at = clock.monotonic(), clock.now()
+                told = trip.read_clock()
+                doubt = (clock.monotonic() - began) / 2
+            ahead = (asked_at - told).total_seconds() + doubt
+            offset = max(0.0, ahead - doubt) if ahead > 0 else min(0.0, ahead + doubt)
+            self._offset = (clock.monotonic(), offset)
+        return offset
+
     register = repeated(DatabaseBroker.register)
     renew = repeated(DatabaseBroker.renew)
     cancel = repeated(DatabaseBroker.cancel)
+    cancel_waiting = repeated(DatabaseBroker.cancel_waiting)
     pause = repeated(DatabaseBroker.pause)
 
     @repeated
@@ -123,7 +143,7 @@ class PostgresqlBroker(DatabaseBroker):
         """Settle and claim in one statement; for a queue with a limit in a few, under its lock. See the contract."""
         if not settlements and wanted <= 0:
             return Exchange()
-        recovered = self._recover(worker, policy.name) if worker in self._unsure else ()
+        recovered = self._recover(worker, policy) if worker in self._unsure else ()
         room = max(0, wanted - len(recovered))
         own = not self._database.in_callers_transaction
         pass_exchange("before", settlements, room)
@@ -159,37 +179,29 @@ class PostgresqlBroker(DatabaseBroker):
                 possible, wait = claiming.look(trip, policy, alone)
             if not possible:
                 return Exchange(wait=wait)
-        with self._database.write() as trip:
-            return self._exchange_limited(trip, worker, policy, settlements, wanted, alone)
+        return self._exchange_limited(worker, policy, settlements, wanted, alone)
 
     def _exchange_limited(
-        self, trip: Any, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], wanted: int, alone: bool
+        self, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], wanted: int, alone: bool
     ) -> Exchange:
-        lane, name = self._lanes[policy.name], policy.name
-        trip.lock_queue(name)
-        settled: tuple[bool, ...] = ()
-        if settlements:
-            # first, and apart: the count of active jobs must see what became free
-            settled = exchange_jobs(trip, worker, name, settlements, 0, alone, lane).settled
-        room = claiming.room_of(trip, policy)
-        slots = min(wanted, room.slots)
-        if slots <= 0:
-            if room.clock_set_back:
-                claiming.save_grants(trip, name, claiming.Claim(grants=room.grants))
-            return Exchange(settled, (), room.wait)
-        answer = exchange_jobs(trip, worker, name, (), slots, alone, lane)
-        wait = answer.wait
-        if len(answer.jobs) == slots < wanted:
-            taken = [*room.grants, (claiming.seconds_of(trip.now), slots)]
-            wait = claiming.pace_wait(policy, taken, trip.now)
-        jobs = answer.jobs
-        if (policy.rate_limit is not None and jobs) or room.clock_set_back:
-            stamped = clock.monotonic()
-            claiming.save_grants(trip, name, claiming.Claim(jobs, wait, room.grants))
-            # the pace guard counts from the stamp
-            jobs = tuple(_claimed_at(job, stamped) for job in jobs)
-        pass_exchange("before_commit", settlements, jobs)
-        return Exchange(settled, jobs, wait)
+        lane, name, guard = self._lanes[policy.name], policy.name, self._guards[policy.name]
+        stamped: float | None = None
+        with self._database.write() as trip:
+            trip.lock_queue(name)
+            settled: tuple[bool, ...] = ()
+            if settlements:
+                # first, and apart: the count of active jobs must see what became free
+                settled = exchange_jobs(trip, worker, name, settlements, 0, alone, lane).settled
+            room = claiming.room_of(trip, policy)
+            slots = min(wanted, room.slots)
+            answer = exchange_jobs(trip, worker, name, (), slots, alone, lane) if slots > 0 else Answer(wait=room.wait)
+            jobs, wait = answer.jobs, answer.wait
+            if len(jobs) == slots < wanted and slots:
+                wait = claiming.wait_after(policy, room, slots, trip.now)
+            if (policy.rate_limit is not None and jobs) or room.clock_set_back:
+                stamped = pace.save_grants(trip, name, room.grants, jobs, guard)
+            pass_exchange("before_commit", settlements, jobs)
+        return Exchange(settled, jobs if stamped is None else pace.committed(jobs, stamped, guard), wait)
 
     def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> bool:
         """Settle one job in the caller's transaction; see the contract."""
@@ -260,21 +272,23 @@ class PostgresqlBroker(DatabaseBroker):
 
     # After a reply that was lost
 
-    def _recover(self, worker: UUID, queue: str) -> tuple[ClaimedJob, ...]:
+    def _recover(self, worker: UUID, policy: QueuePolicy) -> tuple[ClaimedJob, ...]:
         """The jobs that a lost reply brought: this worker's in the database, and unknown here."""
         if clock.monotonic() > self._unsure[worker]:
             del self._unsure[worker]
         with self._database.read() as trip:
-            found = trip.run("read_unclaimed", worker=worker, queue=queue, known=list(self._given[worker]))
+            found = trip.run("read_unclaimed", worker=worker, queue=policy.name, known=list(self._given[worker]))
             if not found:
                 return ()
             now, monotonic = trip.now, clock.monotonic()
         jobs = []
         for row in found:
             claimed_at = row[17].astimezone(UTC)
-            job = claiming.claimed_job(row[:17], queue, claimed_at, monotonic - (now - claimed_at).total_seconds())
-            jobs.append(job)
-        logger.warning("claims_recovered queue=%s worker=%s jobs=%d", queue, worker, len(jobs))
+            claimed_monotonic = monotonic - (now - claimed_at).total_seconds()
+            job = claiming.claimed_job(row[:17], policy.name, claimed_at, claimed_monotonic)
+            # its slots were granted then, and not for now
+            jobs.append(replace(job, start_by=claimed_monotonic + PACE_GUARD) if policy.rate_limit else job)
+        logger.warning("claims_recovered queue=%s worker=%s jobs=%d", policy.name, worker, len(jobs))
         return tuple(jobs)
 
     def _mend(self, worker: UUID, settlements: Sequence[Settlement], answer: Exchange) -> Exchange:
@@ -298,7 +312,3 @@ def _is_in_history(trip: Trip, settlement: Settlement) -> bool:
             outcome=ATTEMPT_OUTCOME[type(settlement.outcome)],
         )
     )
-
-
-def _claimed_at(job: ClaimedJob, monotonic: float) -> ClaimedJob:
-    return replace(job, claimed_monotonic=monotonic)

@@ -203,7 +203,7 @@ class PostgresqlDatabase(Forkable):
             if self._ear is None:
                 self._ear = self._open_ear()
                 if self._ear is None:
-                    logger.warning("no_hints: LISTEN is silent, probably behind a pooler in transaction mode; polling")
+                    logger.warning("no_hints: nobody's word arrives, as behind a pooler in transaction mode; polling")
                     self._deaf_until = clock.monotonic() + POOLED_FOR
                     return None
                 return True
@@ -221,18 +221,26 @@ class PostgresqlDatabase(Forkable):
     def _open_ear(self) -> psycopg.Connection[Any] | None:
         connection = psycopg.connect(**self._address(), autocommit=True, prepare_threshold=None)
         try:
-            token = clock.new_id().hex
-            connection.execute(f"LISTEN {CHANNEL}")
-            connection.execute("SELECT pg_notify(%s, %s)", [CHANNEL, token])
-            until = clock.monotonic() + SELF_TEST
-            while (left := until - clock.monotonic()) > 0:
-                if any(notice.payload == token for notice in connection.notifies(timeout=left, stop_after=1)):
+            if not _is_behind_pooler(connection):
+                connection.execute(f"LISTEN {CHANNEL}")
+                if self._hears(connection):
                     return connection
         except BaseException:
             connection.close()
             raise
         connection.close()
         return None
+
+    def _hears(self, ear: psycopg.Connection[Any]) -> bool:
+        """Whether a word that another session says arrives; one's own is heard even where nobody else's is."""
+        token = clock.new_id().hex
+        with psycopg.connect(**self._address(), autocommit=True, prepare_threshold=None) as other:
+            other.execute("SELECT pg_notify(%s, %s)", [CHANNEL, token])
+        until = clock.monotonic() + SELF_TEST
+        while (left := until - clock.monotonic()) > 0:
+            if any(notice.payload == token for notice in ear.notifies(timeout=left, stop_after=1)):
+                return True
+        return False
 
     # The broker's own connection
 
@@ -263,9 +271,7 @@ class PostgresqlDatabase(Forkable):
         return self._own
 
     def _prepare_session(self, connection: psycopg.Connection[Any]) -> None:
-        row = connection.execute("SELECT pg_backend_pid()").fetchone()
-        if row is None or row[0] != connection.info.backend_pid:
-            # a pooler answers under a process id that it made up
+        if _is_behind_pooler(connection):
             logger.warning("pooler_found: no prepared statements and no session settings on the queue connection")
             connection.prepare_threshold = None
             return
@@ -283,3 +289,9 @@ class PostgresqlDatabase(Forkable):
 
     def _forget_connections(self) -> None:
         self._own = self._ear = None
+
+
+def _is_behind_pooler(connection: psycopg.Connection[Any]) -> bool:
+    """Whether somebody in between answers under a process id that it made up."""
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return row is None or row[0] != connection.info.backend_pid

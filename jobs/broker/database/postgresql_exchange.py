@@ -51,10 +51,13 @@ class Lane:
     """Where a queue's due jobs begin, for each priority, as this process saw it.
 
     An old snapshot anywhere in the server keeps rows alive that are settled long since, and a claim walks over all of
-    them. What a bound skips wrongly (a late commit, a job handed back) is found by the next claim without bounds.
+    them. A bound holds only while `returns` does, which the queue's row counts up in every transaction that puts a job
+    back to its old place. What else a bound skips wrongly, a job of a transaction that committed more than SLACK
+    seconds late, is found by the next claim without bounds.
     """
 
     since: dict[int, datetime] = field(default_factory=dict)
+    returns: int = 0
     slow: bool = False
     full_at: float = 0.0
 
@@ -66,22 +69,25 @@ class Lane:
         known = {priority: (moment - slack).isoformat() for priority, moment in self.since.items()}
         return "{" + ",".join(known.get(priority, "-infinity") for priority in range(1, 11)) + "}"
 
-    def learn(self, jobs: Sequence[ClaimedJob], bounds: str, seconds: float) -> None:
-        """Note what a claim with these bounds brought and how long it took."""
-        for job in jobs:
-            self.since[job.priority] = max(job.ready_at, self.since.get(job.priority, job.ready_at))
-        if bounds == _NO_BOUNDS:
+    def learn(self, jobs: Sequence[ClaimedJob], bounds: str, returns: int, seconds: float) -> None:
+        """Note what a claim with these bounds brought, in their order, and how long it took."""
+        full = bounds == _NO_BOUNDS or returns != self.returns
+        if full:
+            self.since.clear()
+            self.returns = returns
             self.slow = seconds > SLOW
             self.full_at = clock.monotonic() + min(FULL_EVERY * seconds, LONGEST)
+        for job in jobs:
+            self.since[job.priority] = max(job.ready_at, self.since.get(job.priority, job.ready_at))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one statement brought; `wait` as in `Exchange`, None also when no claim was wanted."""
 
-    settled: tuple[bool, ...]
-    jobs: tuple[ClaimedJob, ...]
-    wait: float | None
+    settled: tuple[bool, ...] = ()
+    jobs: tuple[ClaimedJob, ...] = ()
+    wait: float | None = None
 
 
 def exchange_jobs(
@@ -97,6 +103,7 @@ def exchange_jobs(
         queue=queue,
         settlements=json.dumps([_as_json(settlement) for settlement in given], ensure_ascii=False),
         since=bounds,
+        returns=lane.returns,
         wanted=0 if alone else wanted,
         wanted_alone=wanted if alone else 0,
         part=STAT_PART,
@@ -115,7 +122,7 @@ def exchange_jobs(
             trip.count(settlement.job.queue, expired=1)
     trip.write_counts()
     if wanted and not alone and moment[2]:
-        lane.learn(jobs, bounds, took)
+        lane.learn(jobs, bounds, moment[6], took)
     back = [row[10] for row in states.values() if row[3] == State.QUEUED]
     return Answer(
         settled=tuple(id(settlement) in counted for settlement in settlements),

@@ -25,7 +25,7 @@ from jobs.keeper.loop import keep
 from jobs.worker.child import run_worker
 from jobs.worker.children import own_command
 from jobs.worker.link import ParentLink
-from jobs.worker.start import check_configuration, check_connections, check_database, plan
+from jobs.worker.start import DatabaseAway, check_configuration, check_connections, check_database, plan
 from jobs.worker.supervisor import Supervisor
 from jobs.worker.watch import CodeWatch
 
@@ -71,7 +71,9 @@ class Command(BaseCommand):
         try:
             code = self._be_child(options) if options["child"] else self._supervise(options)
         except (JobsError, ImproperlyConfigured) as error:
-            raise CommandError(str(error), returncode=os.EX_CONFIG) from error
+            # 75: trying again may help; 78: restarting does not
+            code = os.EX_TEMPFAIL if isinstance(error, DatabaseAway) else os.EX_CONFIG
+            raise CommandError(str(error), returncode=code) from error
         if code:
             sys.exit(code)
 
@@ -111,7 +113,7 @@ class Command(BaseCommand):
         get_broker()
         link.start()
         link.ready()
-        keep(stop)
+        keep(stop, worker=options["worker_id"])
         return 0
 
 

@@ -10,8 +10,10 @@ SELECT
             LIMIT 10000
         ) AS due
         LIMIT 10000) AS waiting)
-    + (SELECT count(*) FROM jobs_job
-       WHERE queue = %(queue)s AND state = 'queued' AND alone AND ready_at <= (SELECT now FROM clock)),
+    + (SELECT count(*) FROM (
+        SELECT 1 FROM jobs_job
+        WHERE queue = %(queue)s AND state = 'queued' AND alone AND ready_at <= (SELECT now FROM clock)
+        LIMIT 10000) AS waiting_alone),
     (SELECT count(*) FROM (
         SELECT 1 FROM generate_series(1, 10) AS lane (priority)
         CROSS JOIN LATERAL (
@@ -21,7 +23,9 @@ SELECT
             LIMIT 10000
         ) AS later
         LIMIT 10000) AS scheduled)
-    + (SELECT count(*) FROM jobs_job
-       WHERE queue = %(queue)s AND state = 'queued' AND alone AND ready_at > (SELECT now FROM clock)),
+    + (SELECT count(*) FROM (
+        SELECT 1 FROM jobs_job
+        WHERE queue = %(queue)s AND state = 'queued' AND alone AND ready_at > (SELECT now FROM clock)
+        LIMIT 10000) AS scheduled_alone),
     (SELECT count(*) FROM (
         SELECT 1 FROM jobs_job WHERE queue = %(queue)s AND state = 'active' LIMIT 10000) AS active)

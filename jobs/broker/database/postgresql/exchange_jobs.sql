@@ -2,13 +2,14 @@
 --
 -- settlements: JSON, one object each, ordered by job id so that row locks are taken in that order; `act` is one of
 -- complete, retry, fail, give_up, hand_back. since: for each priority 1 to 10, where its due jobs begin (dead
--- rows before that are not walked over). wanted, wanted_alone: at most so many of the usual, or of the lone jobs.
+-- rows before that are not walked over), while nothing came back to its place since the queue's count of `returns`
+-- was read. wanted, wanted_alone: at most so many of the usual, or of the lone jobs.
 -- States are written out, because a generic plan uses the partial indexes only then; `state || ''` keeps the planner from
 -- one where it shall go by the primary key.
 --
 -- Answers with three kinds of rows: 'settled' (job's id, state reached as task, ready_at), 'claimed' (the job), and one
 -- 'moment' (now as ready_at, end of a whole-queue wait as expires_at, next due time as unknown_since, whether a claim
--- was possible as run).
+-- was possible as run, returns as token).
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
 worker AS MATERIALIZED (
     SELECT host || ':' || pid AS label, lease_until > (SELECT now FROM clock) AS lasts
@@ -70,13 +71,15 @@ attempted AS (
     WHERE started_at IS NOT NULL
 ),
 held AS (
-    INSERT INTO jobs_queuestate AS held (queue, paused, wait_until, grants)
-    SELECT queue, false, (SELECT now FROM clock) + max(delay) * interval '1 second', '[]'
+    INSERT INTO jobs_queuestate AS held (queue, paused, wait_until, grants, returns)
+    SELECT queue, false, (SELECT now FROM clock) + max(delay) FILTER (WHERE whole_queue) * interval '1 second', '[]',
+        count(*) FILTER (WHERE state = 'queued' AND ready_at < (SELECT now FROM clock) - interval '1 second')
     FROM settled
-    WHERE whole_queue
+    -- what became ready within the slack of the bounds, they do not skip
+    WHERE whole_queue OR (state = 'queued' AND ready_at < (SELECT now FROM clock) - interval '1 second')
     GROUP BY queue
-    ON CONFLICT (queue) DO UPDATE SET wait_until = excluded.wait_until
-    WHERE held.wait_until IS NULL OR held.wait_until < excluded.wait_until
+    ON CONFLICT (queue) DO UPDATE SET
+        wait_until = greatest(held.wait_until, excluded.wait_until), returns = held.returns + excluded.returns
 ),
 hold AS MATERIALIZED (
     SELECT
@@ -84,7 +87,8 @@ hold AS MATERIALIZED (
         greatest(
             (SELECT wait_until FROM jobs_queuestate WHERE queue = %(queue)s),
             (SELECT now FROM clock) + (SELECT max(delay) FROM settled WHERE whole_queue) * interval '1 second'
-        ) AS wait_until
+        ) AS wait_until,
+        coalesce((SELECT returns FROM jobs_queuestate WHERE queue = %(queue)s), 0) AS returns
 ),
 gate AS MATERIALIZED (
     SELECT coalesce((SELECT lasts FROM worker), false)
@@ -110,7 +114,8 @@ pick AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT id FROM jobs_job
         WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = lane.priority
-          AND ready_at >= lane.since AND ready_at <= (SELECT now FROM clock)
+          AND ready_at >= CASE WHEN (SELECT returns FROM hold) = %(returns)s THEN lane.since ELSE '-infinity' END
+          AND ready_at <= (SELECT now FROM clock)
           AND (expires_at IS NULL OR expires_at > (SELECT now FROM clock))
         ORDER BY ready_at, id
         LIMIT %(wanted)s
@@ -168,7 +173,7 @@ UNION ALL
 SELECT 'settled', id, NULL, state, NULL, NULL, NULL, NULL, NULL, NULL, ready_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM settled
 UNION ALL
-SELECT 'moment', NULL, gate.open::integer, NULL, NULL, NULL, NULL, NULL, NULL, NULL, clock.now, NULL, hold.wait_until,
+SELECT 'moment', NULL, gate.open::integer, NULL, NULL, NULL, hold.returns, NULL, NULL, NULL, clock.now, NULL, hold.wait_until,
     CASE
         WHEN %(wanted)s > 0 AND gate.open AND (SELECT count(*) FROM claimed) < %(wanted)s THEN (
             SELECT min(next.ready_at)

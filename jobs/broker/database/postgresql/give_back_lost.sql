@@ -1,19 +1,32 @@
 -- active -> queued: the jobs of a process that died; after too many losses a dead letter; cancelled, if that was asked.
 -- A job that somebody else holds locked is left for the next reaper.
-UPDATE jobs_job
-SET state = CASE WHEN cancel_requested THEN 'cancelled' WHEN lost + 1 >= %(dead_after)s THEN 'failed' ELSE 'queued' END,
-    ended_at = CASE WHEN cancel_requested OR lost + 1 >= %(dead_after)s THEN clock_timestamp() END,
-    error = CASE
-        WHEN NOT cancel_requested AND lost + 1 >= %(dead_after)s
-        THEN 'killed its worker: lost ' || (lost + 1) || ' times'
-        ELSE error
-    END,
-    alone = lost + 1 >= %(alone_after)s,
-    lost = lost + 1, starts = starts + 1, worker_id = NULL
-WHERE state = 'active' AND id IN (
-    SELECT id FROM jobs_job
-    WHERE state = 'active' AND worker_id = %(worker)s
-    ORDER BY id
-    FOR UPDATE SKIP LOCKED
+WITH returned AS (
+    UPDATE jobs_job
+    SET state = CASE WHEN cancel_requested THEN 'cancelled' WHEN lost + 1 >= %(dead_after)s THEN 'failed' ELSE 'queued' END,
+        ended_at = CASE WHEN cancel_requested OR lost + 1 >= %(dead_after)s THEN clock_timestamp() END,
+        error = CASE
+            WHEN NOT cancel_requested AND lost + 1 >= %(dead_after)s
+            THEN 'killed its worker: lost ' || (lost + 1) || ' times'
+            ELSE error
+        END,
+        alone = lost + 1 >= %(alone_after)s,
+        lost = lost + 1, starts = starts + 1, worker_id = NULL
+    WHERE state = 'active' AND id IN (
+        SELECT id FROM jobs_job
+        WHERE state = 'active' AND worker_id = %(worker)s
+        ORDER BY id
+        FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id, run, queue, state, claimed_at
+),
+noted AS (
+    -- they stand at their old places: see exchange_jobs
+    INSERT INTO jobs_queuestate AS held (queue, paused, grants, returns)
+    SELECT DISTINCT queue, false, '[]', 1
+    FROM returned
+    WHERE state = 'queued'
+    ORDER BY queue
+    ON CONFLICT (queue) DO UPDATE SET returns = held.returns + 1
 )
-RETURNING id, run, queue, state, claimed_at
+SELECT id, run, queue, state, claimed_at
+FROM returned

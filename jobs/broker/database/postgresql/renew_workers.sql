@@ -7,7 +7,8 @@ chosen AS MATERIALIZED (
     FOR UPDATE
 )
 UPDATE jobs_worker
-SET renewed_at = clock.now, lease_until = clock.now + %(lease)s * interval '1 second'
+SET renewed_at = clock.now, lease_until = clock.now + %(lease)s * interval '1 second',
+    clock_offset = %(clock_offset)s
 FROM clock, chosen
 WHERE jobs_worker.id = chosen.id
 RETURNING jobs_worker.id

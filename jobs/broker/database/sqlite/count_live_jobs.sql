@@ -7,13 +7,17 @@ SELECT
         WHERE job.queue = :queue AND job.state = 'queued' AND NOT job.alone AND job.alone = 0
           AND job.priority = priorities.priority AND job.ready_at <= :now
         LIMIT 10000))
-    + (SELECT count(*) FROM jobs_job INDEXED BY jobs_ready_alone
-       WHERE queue = :queue AND state = 'queued' AND alone AND alone = 1 AND ready_at <= :now),
+    + (SELECT count(*) FROM (
+        SELECT 1 FROM jobs_job INDEXED BY jobs_ready_alone
+        WHERE queue = :queue AND state = 'queued' AND alone AND alone = 1 AND ready_at <= :now
+        LIMIT 10000)),
     (SELECT count(*) FROM (
         SELECT 1 FROM priorities CROSS JOIN jobs_job AS job INDEXED BY jobs_ready
         WHERE job.queue = :queue AND job.state = 'queued' AND NOT job.alone AND job.alone = 0
           AND job.priority = priorities.priority AND job.ready_at > :now
         LIMIT 10000))
-    + (SELECT count(*) FROM jobs_job INDEXED BY jobs_ready_alone
-       WHERE queue = :queue AND state = 'queued' AND alone AND alone = 1 AND ready_at > :now),
+    + (SELECT count(*) FROM (
+        SELECT 1 FROM jobs_job INDEXED BY jobs_ready_alone
+        WHERE queue = :queue AND state = 'queued' AND alone AND alone = 1 AND ready_at > :now
+        LIMIT 10000)),
     (SELECT count(*) FROM (SELECT 1 FROM jobs_job INDEXED BY jobs_active_queue WHERE queue = :queue AND state = 'active' LIMIT 10000))

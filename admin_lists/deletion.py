@@ -1,0 +1,58 @@
+"""What would go with a row, counted and not collected: Django's own page loads and lists every row that cascades."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.db.models import CASCADE, Model, QuerySet
+from django.http import HttpRequest
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+
+from .counts import capped_count
+
+#: More rows of one kind than this are not deleted by a click.
+MOST = 1_000
+
+#: What `ModelAdmin.get_deleted_objects` returns: names, numbers by kind, kinds that may not be deleted, hindrances.
+Deleted = tuple[list[Any], dict[str, Any], set[str], list[str]]
+
+
+def what_goes(chosen: Iterable[Model], request: HttpRequest, site: AdminSite) -> Deleted:
+    """What deleting these rows would take along. More than `MOST` rows of a kind are a hindrance."""
+    rows = list(chosen)
+    if not rows:
+        return [], {}, set(), []
+    model = type(rows[0])
+    first = model._base_manager.using(rows[0]._state.db).filter(pk__in=[row.pk for row in rows])
+    names = [f"{capfirst(str(model._meta.verbose_name))}: {row}" for row in rows]
+    numbers: dict[str, Any] = {}
+    forbidden: set[str] = set()
+    hindrances: list[str] = []
+    for kind, number, more in _cascade(first):
+        words = str(kind._meta.verbose_name_plural)
+        numbers[words] = max(number, numbers.get(words, 0))
+        registered = site._registry.get(kind)
+        if registered is not None and not registered.has_delete_permission(request):
+            forbidden.add(str(kind._meta.verbose_name))
+        if more:
+            hindrances.append(_("more than %(count)s %(kind)s") % {"count": f"{MOST:,}", "kind": words})
+    return names, numbers, forbidden, hindrances
+
+
+def _cascade(rows: QuerySet[Any]) -> Iterator[tuple[type[Model], int, bool]]:
+    """Each kind of row that goes, with its number and whether there are more."""
+    count = capped_count(rows, MOST)
+    if not count.number:
+        return
+    yield rows.model, count.number, count.more
+    if count.more:
+        return
+    for relation in rows.model._meta.related_objects:
+        if relation.one_to_many or relation.one_to_one:
+            if relation.on_delete is not CASCADE:
+                continue
+            children = relation.related_model._base_manager.using(rows.db)
+            yield from _cascade(children.filter(**{f"{relation.field.name}__in": rows.values("pk")}))

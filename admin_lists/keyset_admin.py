@@ -1,0 +1,95 @@
+"""The admin of a model whose table grows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin import ShowFacets
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from .changelist import KeysetChangeList
+from .counts import CappedPaginator
+from .deletion import Deleted, what_goes
+from .search import found, looks
+
+
+class KeysetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """50 rows a page, in the one order that an index has; nothing on its pages reads or counts the whole table."""
+
+    change_list_template = "admin/admin_lists/change_list.html"
+    list_per_page = 50
+    show_facets = ShowFacets.NEVER
+    show_full_result_count = False
+    sortable_by = ()
+    paginator = CappedPaginator
+    #: The columns that the list is ordered by, not NULL, the last one `pk`; the highest first, or the lowest.
+    page_key: tuple[str, ...] = ("pk",)
+    newest_first = True
+    #: Whether an action can be asked to work on all rows of the list and not only on those that are ticked.
+    acts_on_all = False
+    #: Where the search box looks, by index: for a whole id; for the text as it stands; for what begins with it.
+    search_ids: tuple[str, ...] = ()
+    search_exact: tuple[str, ...] = ()
+    search_beginnings: tuple[str, ...] = ()
+    #: Parameters of the address, beside the filters' own, that narrow the list down.
+    allowed_lookups: frozenset[str] = frozenset()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """The list pages by key."""
+        return KeysetChangeList
+
+    def streams(self, request: HttpRequest, rows: QuerySet[Any]) -> Sequence[QuerySet[Any]]:
+        """Parts of the list's rows that together are all of them, each of which an index has in order."""
+        return [rows]
+
+    def get_search_fields(self, request: HttpRequest) -> list[str] | tuple[str, ...]:
+        """Django shows the search box where there are some."""
+        return self._searched() or super().get_search_fields(request)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Look where an index answers; a small table may have `search_fields` in Django's way."""
+        text = search_term.strip()
+        if not text or not self._searched():
+            return super().get_search_results(request, queryset, text)
+        return found(queryset, self.search_places(request, queryset, text)), False
+
+    def search_places(self, request: HttpRequest, rows: QuerySet[Any], text: str) -> Iterator[QuerySet[Any]]:
+        """The queries that a search makes, the cheapest first."""
+        yield from looks(rows, text, ids=self.search_ids, exact=self.search_exact, beginnings=self.search_beginnings)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Only the filters': a look-up of a visitor's own making would scan the table."""
+        return lookup in self.allowed_lookups or lookup in self._filter_parameters()
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
+        """An action works on what is ticked, whatever the browser says."""
+        if not self.acts_on_all and request.POST.get("select_across", "0") != "0":
+            request.POST = request.POST.copy()  # type: ignore[assignment]
+            request.POST["select_across"] = "0"  # type: ignore[misc]
+        return super().response_action(request, queryset, *args, **kwargs)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Deleted:
+        """See `admin_lists.deletion`."""
+        return what_goes(objs, request, self.admin_site)
+
+    def _searched(self) -> tuple[str, ...]:
+        return (*self.search_ids, *self.search_exact, *self.search_beginnings)
+
+    def _filter_parameters(self) -> set[str]:
+        names: set[str] = set()
+        filters: Any = self.list_filter
+        for given in filters:
+            if isinstance(given, type) and issubclass(given, admin.SimpleListFilter):
+                names.add(str(given.parameter_name))
+                continue
+            field = given if isinstance(given, str) else given[0]
+            names |= {f"{field}__exact", f"{field}__isnull", f"{field}__id__exact"}
+        return names

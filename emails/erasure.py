@@ -1,0 +1,49 @@
+"""What `emails` holds of a lead, and how it is emptied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from django.db.models import CharField, F, Q, QuerySet, Value
+from django.db.models.functions import Cast, Concat
+
+from jobs import Subject
+from leads.erasing import ErasurePart, Found, register_part
+from leads.models import Lead
+
+from .models import EmailMessage
+
+
+def mails_of(lead: Lead, texts: Sequence[str]) -> QuerySet[EmailMessage]:
+    """The mails about the lead, and those that went to its addresses, which no member has."""
+    to_it = Q()
+    for text in texts:
+        if "@" in text:
+            to_it |= Q(to__iexact=text, recipient__isnull=True)
+    return EmailMessage.objects.filter(Q(lead=lead) | to_it)
+
+
+def empty_mails(found: Found) -> int:
+    """Address, text and parameters; a member who was told about the lead stays its mail's addressee."""
+    rows = EmailMessage.objects.filter(pk__in=[mail.pk for mail in mails_of(found.lead, found.texts)])
+    rows.filter(recipient__isnull=True).update(to="")
+    return EmailMessage.withdraw(
+        rows, key=Concat(Value("erased:"), Cast(F("pk"), CharField())), params={}, subject="", text="", html=""
+    )
+
+
+def subjects_of(lead: Lead) -> Iterable[Subject]:
+    """The mails as jobs carry them."""
+    for pk in mails_of(lead, [lead.email]).values_list("pk", flat=True):
+        yield Subject(EmailMessage._meta.label_lower, str(pk), "message_id")
+
+
+def texts_of(lead: Lead) -> Iterable[str]:
+    """The addresses that the lead was written to, also earlier ones."""
+    rows = EmailMessage.objects.filter(lead=lead, recipient__isnull=True)
+    return rows.exclude(kind=EmailMessage.Kind.LEAD_NOTIFICATION).values_list("to", flat=True).distinct()
+
+
+def register() -> None:
+    """Register the part; called once, when the app is ready."""
+    register_part(ErasurePart("emails.emailmessage", empty_mails, subjects_of, texts_of))

@@ -1,0 +1,16 @@
+"""The lines that the admin's log keeps of what people do to jobs and queues."""
+
+from __future__ import annotations
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models import Model
+
+
+def note(by: AbstractBaseUser | None, row: Model, text: str) -> None:
+    """Write that somebody did something to the row; nothing where nobody is named."""
+    if by is None:
+        return
+    # not at the top: the admin is an app that a project may leave out
+    from django.contrib.admin.models import CHANGE, LogEntry
+
+    LogEntry.objects.log_actions(by.pk, [row], CHANGE, text, single_object=True)

@@ -1,0 +1,119 @@
+"""Erasing one person's data (DESIGN G13): what of an object may stand in jobs, and who erases the rest of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.apps import apps
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from .errors import InvalidOption, UnknownObject
+from .task import object_reference
+
+#: Shorter texts are not searched for: they would be found in other people's errors.
+SHORTEST_TEXT = 6
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An object whose jobs are to be emptied: its model's label, its primary key as text.
+
+    `parameter` is what tasks call its id; without one, the model's name and `_id`.
+    """
+
+    label: str
+    id: str
+    parameter: str = ""
+
+    def __post_init__(self) -> None:
+        object_reference((self.label, self.id))
+        if not self.parameter:
+            object.__setattr__(self, "parameter", f"{self.label.rpartition('.')[2]}_id")
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What an erasure did.
+
+    `jobs`: rows of jobs that were emptied; `cancelled`: those of them that had waited or were dead letters; `mentions`:
+    other jobs and attempts from whose errors a text was taken; `running`: jobs that were asked to cancel and have not
+    ended, so that the erasure must be repeated; `rows`: what the product erased, by kind.
+    """
+
+    jobs: int = 0
+    cancelled: int = 0
+    mentions: int = 0
+    running: tuple[UUID, ...] = ()
+    rows: Mapping[str, int] = field(default_factory=dict)
+
+
+Eraser = Callable[[str], Erased]
+_erasers: dict[str, Eraser] = {}
+
+
+def register_eraser(label: str, erase: Eraser) -> None:
+    """Let `jobs erase --object` erase objects of this model by `erase`, which gets the primary key as text.
+
+    It erases the product's rows and calls `erase_jobs`. The object may be gone, while jobs are still about it.
+    """
+    if _erasers.setdefault(label, erase) is not erase:
+        raise ValueError(f"an eraser for {label!r} is registered already")
+
+
+def erase_object(label: str, id: str) -> Erased:
+    """Erase an object by its registered eraser; without one, only the jobs about it."""
+    eraser = _erasers.get(label)
+    return eraser(id) if eraser else erase_jobs([Subject(label, id)])
+
+
+def erase_jobs(
+    subjects: Collection[Subject],
+    texts: Collection[str] = (),
+    *,
+    spare: Collection[str] = (),
+    known: Collection[UUID] = (),
+) -> Erased:
+    """Erase from jobs and attempts what they hold of these objects; that a job ran, when, and how it ended, stays.
+
+    A job is theirs if it is about one, or carries the id of one in the parameter that is called so, or one of the
+    `texts` in its arguments or key. Theirs are cancelled where they wait or are dead letters, asked to cancel where
+    they run, and emptied: arguments, key, result, errors, tracebacks, reason. From other jobs' errors, reasons and
+    results each of the `texts` is taken out; texts shorter than 6 characters are not looked for. `spare` names tasks
+    whose jobs stay as they are; `known` are jobs that are theirs, however little of that can be seen.
+
+    Works in short transactions over the whole table. What runs is emptied only when it has ended: repeat it, with what
+    was `running` as `known`, until none is.
+    """
+    from . import traces
+
+    wanted = sorted({text for text in texts if len(text) >= SHORTEST_TEXT}, key=len, reverse=True)
+    return traces.erase(list(subjects), wanted, frozenset(spare), known)
+
+
+def find_object(text: str) -> tuple[str, str]:
+    """(model label, primary key) of `lead:ID` or `leads.lead:ID`; raises `InvalidOption` and `UnknownObject`."""
+    label, _, id = text.partition(":")
+    label = label.lower()
+    found = [model for model in apps.get_models() if label in (model._meta.label_lower, model._meta.model_name)]
+    if not id or len(found) != 1:
+        known = ", ".join(sorted(model._meta.label_lower for model in found)) or ", ".join(sorted(_erasers)) or "none"
+        raise InvalidOption(
+            f"object {text!r}: expected a model's label and an id, like leads.lead:ID; labels that fit: {known}"
+        )
+    return found[0]._meta.label_lower, _known_key(found[0], id, text)
+
+
+def _known_key(model: type[models.Model], id: str, text: str) -> str:
+    from .about import jobs_about
+
+    try:
+        key = model._meta.pk.to_python(id)
+    except ValidationError as error:
+        raise InvalidOption(f"object {text!r}: {id!r} is no id of a {model._meta.model_name}") from error
+    reference = (model._meta.label_lower, str(key))
+    if not model._base_manager.filter(pk=key).exists() and not jobs_about(reference).exists():
+        raise UnknownObject(f"object {text!r}: there is no {model._meta.model_name} with this id, and no job about it")
+    return str(key)

@@ -1,0 +1,16 @@
+"""The sub-commands of `manage.py jobs`, a file for each sort: looking, acting on jobs, taking away."""
+
+from __future__ import annotations
+
+from .act import CANCEL, ENQUEUE, PAUSE, PROMOTE, RESUME, RETRY
+from .action import Action
+from .look import LIST, SHOW, STATUS
+from .remove import CLEAN, DRAIN, ERASE
+
+__all__ = ["ACTIONS", "Action"]
+
+ACTIONS: tuple[Action, ...] = (
+    *(STATUS, LIST, SHOW),
+    *(ENQUEUE, RETRY, CANCEL, PROMOTE, PAUSE, RESUME),
+    *(DRAIN, CLEAN, ERASE),
+)

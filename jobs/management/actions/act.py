@@ -1,0 +1,130 @@
+"""`manage.py jobs enqueue | retry | cancel | promote | pause | resume`: what the admin's buttons do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext_lazy
+
+from jobs import operations
+from jobs.errors import JobsError
+from jobs.queue import find_task
+
+from .action import Action, Paper
+from .look import MOST_LISTED
+from .words import json_of, seconds, uuid, whole
+
+#: What the text output says of what was done; the JSON has the keys.
+DONE = {
+    "retried": pgettext_lazy("done", "retried"),
+    "cancelled": pgettext_lazy("done", "cancelled"),
+    "asked to cancel": pgettext_lazy("done", "asked to cancel"),
+    "promoted": pgettext_lazy("done", "promoted"),
+    "paused": pgettext_lazy("done", "paused"),
+    "resumed": pgettext_lazy("done", "resumed"),
+}
+
+
+def _enqueue_arguments(parser: CommandParser) -> None:
+    parser.add_argument("task")
+    parser.add_argument("--args", dest="positional", type=json_of(list), default=[], metavar="JSON", help="A list.")
+    parser.add_argument("--kwargs", dest="named", type=json_of(dict), default={}, metavar="JSON", help="An object.")
+    parser.add_argument("--priority", type=whole(1, 10), help="1 (highest) to 10.")
+    parser.add_argument("--delay", type=seconds, metavar="SECONDS")
+
+
+def _enqueue(paper: Paper, options: Mapping[str, Any]) -> None:
+    task = find_task(options["task"])
+    chosen = {name: options[name] for name in ("priority", "delay") if options[name] is not None}
+    handle = task.using(**chosen).enqueue(*options["positional"], **options["named"])
+    if paper.as_json:
+        paper.document({"id": str(handle.id), "task": task.name, "queue": task.queue.name})
+    else:
+        text = _("enqueued %(task)s on %(queue)s: %(id)s")
+        paper.say(text % {"task": task.name, "queue": task.queue.name, "id": handle.id})
+
+
+def _retry_arguments(parser: CommandParser) -> None:
+    parser.add_argument("ids", type=uuid, nargs="*", metavar="ID")
+    parser.add_argument("--queue", help="Retry this queue's dead letters.")
+    parser.add_argument("--task", help="With --queue: only this task's.")
+    parser.add_argument("--limit", type=whole(1, MOST_LISTED), default=1_000, help="With --queue: at most so many.")
+
+
+def _retry(paper: Paper, options: Mapping[str, Any]) -> None:
+    ids, queue = options["ids"], options["queue"]
+    if bool(ids) == bool(queue):
+        raise CommandError(_("give either ids or --queue NAME"), returncode=2)
+    if queue:
+        task = find_task(options["task"]).name if options["task"] else ""
+        ids = operations.dead_letters(queue, task, options["limit"])
+    elif options["task"]:
+        raise CommandError(_("--task goes with --queue NAME"), returncode=2)
+    _each(paper, ids, operations.retry, "retried")
+
+
+def _ids_arguments(parser: CommandParser) -> None:
+    parser.add_argument("ids", type=uuid, nargs="+", metavar="ID")
+
+
+def _cancel(paper: Paper, options: Mapping[str, Any]) -> None:
+    _each(paper, options["ids"], operations.cancel, "cancelled")
+
+
+def _promote(paper: Paper, options: Mapping[str, Any]) -> None:
+    _each(paper, options["ids"], operations.promote, "promoted")
+
+
+def _each(paper: Paper, ids: Sequence[UUID], act: Callable[[UUID], object], word: str) -> None:
+    """Do it to each job; one that is refused does not stop the others."""
+    lines: list[dict[str, str]] = []
+    for job_id in ids:
+        try:
+            answer = act(job_id)
+            lines.append({"id": str(job_id), "done": "asked to cancel" if answer == "asked" else word})
+        except JobsError as error:
+            lines.append({"id": str(job_id), "refused": str(error)})
+    refused = [line["refused"] for line in lines if "refused" in line]
+    if paper.as_json:
+        paper.document(lines)
+    else:
+        for line in lines:
+            if "done" in line:
+                paper.say(f"{line['id']} {DONE[line['done']]}")
+        if not lines:
+            paper.say(_("nothing to do"))
+    if refused:
+        raise CommandError("\n".join(refused), returncode=1)
+
+
+def _queue_arguments(parser: CommandParser) -> None:
+    parser.add_argument("queue", metavar="QUEUE")
+
+
+def _pause(paper: Paper, options: Mapping[str, Any]) -> None:
+    operations.pause(options["queue"])
+    _say_queue(paper, options["queue"], "paused")
+
+
+def _resume(paper: Paper, options: Mapping[str, Any]) -> None:
+    operations.resume(options["queue"])
+    _say_queue(paper, options["queue"], "resumed")
+
+
+def _say_queue(paper: Paper, queue: str, word: str) -> None:
+    if paper.as_json:
+        paper.document({"queue": queue, "done": word})
+    else:
+        paper.say(f"{queue} {DONE[word]}")
+
+
+ENQUEUE = Action("enqueue", "Enqueue a task by its name.", _enqueue_arguments, _enqueue)
+RETRY = Action("retry", "Retry dead letters: by id, or the oldest of a queue.", _retry_arguments, _retry)
+CANCEL = Action("cancel", "Cancel jobs.", _ids_arguments, _cancel)
+PROMOTE = Action("promote", "Make scheduled or retrying jobs due now.", _ids_arguments, _promote)
+PAUSE = Action("pause", "Start nothing of a queue any more.", _queue_arguments, _pause)
+RESUME = Action("resume", "End a pause.", _queue_arguments, _resume)

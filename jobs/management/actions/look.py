@@ -1,0 +1,250 @@
+"""`manage.py jobs status | list | show`: changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+
+from jobs import lookup, operations, verdict
+from jobs.models import Attempt, AttemptOutcome, Job
+from jobs.queue import find_task
+from jobs.states import State
+from jobs.status.finding import LIMITS
+from jobs.status.report import Report, headline, report
+
+from .action import Action, Paper
+from .words import seconds, uuid, whole
+
+MOST_LISTED = 10_000
+
+
+def _status_arguments(parser: CommandParser) -> None:
+    parser.add_argument("--check", action="store_true", help="End with 1 when something needs a person.")
+    parser.add_argument(
+        "--oldest",
+        type=seconds,
+        default=LIMITS.oldest_waiting,
+        metavar="SECONDS",
+        help="How long a due job may wait (default: %(default)g).",
+    )
+    parser.add_argument(
+        "--oldest-transaction",
+        type=seconds,
+        default=LIMITS.oldest_transaction,
+        metavar="SECONDS",
+        help="How long a transaction may be open, on PostgreSQL (default: %(default)g).",
+    )
+    parser.add_argument(
+        "--keeper-silent",
+        type=seconds,
+        default=LIMITS.keeper_silent,
+        metavar="SECONDS",
+        help="How long a keeper may need for its duties, which it signs every 5 s (default: %(default)g).",
+    )
+
+
+def _status(paper: Paper, options: Mapping[str, Any]) -> None:
+    limits = replace(
+        LIMITS,
+        oldest_waiting=options["oldest"],
+        oldest_transaction=options["oldest_transaction"],
+        keeper_silent=options["keeper_silent"],
+    )
+    seen = report(limits)
+    if paper.as_json:
+        paper.document(_status_document(seen))
+    else:
+        _print_status(paper, seen)
+    if options["check"] and seen.needs_person:
+        raise CommandError(_("something needs a person, see above"), returncode=1)
+
+
+def _list_arguments(parser: CommandParser) -> None:
+    parser.add_argument("--queue")
+    parser.add_argument("--state", choices=lookup.STATES)
+    parser.add_argument("--task")
+    parser.add_argument("--limit", type=whole(1, MOST_LISTED), default=20)
+
+
+def _list(paper: Paper, options: Mapping[str, Any]) -> None:
+    rows = lookup.all_jobs().order_by("-pk")
+    if options["queue"]:
+        operations.check_queue(options["queue"])
+        rows = rows.filter(queue=options["queue"])
+    if options["task"]:
+        rows = rows.filter(task=find_task(options["task"]).name)
+    if options["state"]:
+        rows = lookup.in_state(rows, options["state"])
+    found = list(rows.defer("message", "result")[: options["limit"]])
+    if paper.as_json:
+        paper.document([_line_document(job) for job in found])
+        return
+    lines = [
+        (
+            *(str(job.pk), job.queue, job.task, job.shown_state()),
+            *(f"{job.created_at:%Y-%m-%d %H:%M:%S}", job.shown_error()[:60]),
+        )
+        for job in found
+    ]
+    paper.table((_("id"), _("queue"), _("task"), _("state"), _("created (UTC)"), _("error")), lines)
+
+
+def _show_arguments(parser: CommandParser) -> None:
+    parser.add_argument("id", type=uuid)
+
+
+def _show(paper: Paper, options: Mapping[str, Any]) -> None:
+    job = lookup.find_job(options["id"])
+    attempts = list(Attempt.objects.using(job._state.db).filter(job_id=job.pk).order_by("pk"))
+    document = _job_document(job, attempts)
+    if paper.as_json:
+        paper.document(document)
+        return
+    paper.say(document.pop("verdict"))
+    lines = document.pop("attempts_made")
+    document |= {"error": job.shown_error(), "reason": job.shown_reason()}
+    told = [(_label(name), _plain(value)) for name, value in document.items() if value not in (None, "", [], {})]
+    paper.table((), told)
+    for line, attempt in zip(lines, attempts, strict=True):
+        paper.say("")
+        text = _("run %(run)s, attempt %(number)s: %(outcome)s %(ended)s")
+        outcome = AttemptOutcome(line["outcome"]).label
+        values = {"run": line["run"], "number": line["number"] or "–", "outcome": outcome, "ended": line["ended_at"]}
+        paper.say(text % values)
+        paper.say(f"  {line['worker']}  {attempt.shown_error()}".rstrip())
+        if line["traceback"]:
+            paper.say(line["traceback"].rstrip())
+
+
+def _label(name: str) -> str:
+    """What a person reads for a name of the JSON document."""
+    if name in ("arguments", "about"):
+        return {"arguments": _("arguments"), "about": _("about")}[name]
+    field: Any = Job._meta.get_field(name)
+    return str(field.verbose_name)
+
+
+def _print_status(paper: Paper, seen: Report) -> None:
+    paper.say(headline(seen.findings))
+    for finding in seen.findings[1:]:
+        paper.say(finding.text)
+    lines = [
+        (
+            row.name,
+            _("paused") if row.counts.paused else "",
+            verdict.duration(row.oldest_wait),
+            str(lookup.capped(row.counts.waiting)),
+            str(lookup.capped(row.counts.scheduled)),
+            str(row.counts.active),
+            *(str(row.states[state]) for state in (State.PENDING, State.FAILED, State.COMPLETED)),
+            str(row.workers),
+        )
+        for row in seen.queues
+    ]
+    paper.say("")
+    heads = (
+        _("queue"),
+        "",
+        pgettext("jobs", "oldest waiting"),
+        pgettext("jobs", "due"),
+        pgettext("jobs", "later"),
+        pgettext("jobs", "active"),
+        pgettext("jobs", "pending"),
+        pgettext("jobs", "failed"),
+        pgettext("jobs", "completed"),
+        _("workers"),
+    )
+    paper.table(heads, lines)
+
+
+def _status_document(seen: Report) -> dict[str, Any]:
+    return {
+        "at": seen.at,
+        "needs_person": seen.needs_person,
+        "keepers": seen.keepers,
+        "history_lag_seconds": seen.history_lag,
+        "relay_lag_seconds": seen.relay_lag,
+        "lease_lag_seconds": seen.lease_lag,
+        "clock_offset_seconds": seen.clock_offsets,
+        "findings": [
+            {"code": one.code, "queue": one.queue, "text": one.text, "needs_person": one.needs_person}
+            for one in seen.findings
+        ],
+        "queues": [
+            {
+                "queue": row.name,
+                "paused": row.counts.paused,
+                "oldest_waiting_seconds": row.oldest_wait,
+                "due": row.counts.waiting,
+                "later": row.counts.scheduled,
+                "workers": row.workers,
+                "states": {
+                    state.value: {"count": count.number, "more": count.more} for state, count in row.states.items()
+                },
+            }
+            for row in seen.queues
+        ],
+    }
+
+
+def _line_document(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.pk,
+        "queue": job.queue,
+        "task": job.task,
+        "state": job.shown_state(),
+        "run": job.run,
+        "attempts": job.attempts,
+        "created_at": job.created_at,
+        "ready_at": job.ready_at,
+        "ended_at": job.ended_at,
+        "error": job.error,
+        "about": f"{job.about_type}:{job.about_id}" if job.about_type else "",
+    }
+
+
+def _job_document(job: Job, attempts: Sequence[Attempt]) -> dict[str, Any]:
+    return {
+        "verdict": verdict.job_verdict(job),
+        **_line_document(job),
+        "arguments": {one.name: one.value for one in lookup.arguments(job)},
+        "result": None if job.result is None else json.loads(job.result),
+        "priority": job.priority,
+        "key": job.key,
+        "expires_at": job.expires_at,
+        "started_at": job.started_at,
+        "starts": job.starts,
+        "lost": job.lost,
+        "reason": job.reason,
+        "event": job.event,
+        "event_id": job.event_id,
+        "parent_id": job.parent_id,
+        "attempts_made": [
+            {
+                "run": one.run,
+                "number": one.number,
+                "outcome": one.outcome,
+                "worker": one.worker,
+                "started_at": one.started_at,
+                "ended_at": one.ended_at,
+                "error": one.error,
+                "traceback": one.traceback,
+            }
+            for one in attempts
+        ],
+    }
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
+
+
+STATUS = Action("status", "Say how the queues are.", _status_arguments, _status)
+LIST = Action("list", "List jobs, newest first.", _list_arguments, _list)
+SHOW = Action("show", "Show one job with its attempts.", _show_arguments, _show)

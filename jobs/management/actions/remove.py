@@ -1,0 +1,106 @@
+"""`manage.py jobs drain | clean | erase`: what takes jobs, history or a person's data away. Nothing asks back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from jobs import cleaning, erasure
+from jobs.queue import find_task
+
+from .action import Action, Paper
+from .words import age, long_text, whole
+
+MOST = 1_000_000_000
+
+
+def _limits(parser: CommandParser) -> None:
+    parser.add_argument("--limit", type=whole(1, MOST), help="At most so many, the oldest first.")
+    parser.add_argument("--dry-run", action="store_true", help="Say how many, and change nothing.")
+
+
+def _drain_arguments(parser: CommandParser) -> None:
+    parser.add_argument("queue", metavar="QUEUE")
+    parser.add_argument(
+        "--state", choices=cleaning.DRAINED, default=cleaning.DRAINED[0], help="Which jobs (default: %(default)s)."
+    )
+    parser.add_argument("--task", help="Only this task's jobs.")
+    _limits(parser)
+
+
+def _drain(paper: Paper, options: Mapping[str, Any]) -> None:
+    queue, state, dry_run = options["queue"], options["state"], options["dry_run"]
+    task = find_task(options["task"]).name if options["task"] else ""
+    count = cleaning.drain(queue, state, task=task, limit=options["limit"], dry_run=dry_run)
+    if paper.as_json:
+        paper.document({"queue": queue, "state": state, "cancelled": count, "dry_run": dry_run})
+        return
+    if dry_run:
+        text = ngettext("%(count)d job would be cancelled", "%(count)d jobs would be cancelled", count)
+    else:
+        text = ngettext("%(count)d job cancelled", "%(count)d jobs cancelled", count)
+    paper.say(f"{queue}: {text % {'count': count}}")
+
+
+def _clean_arguments(parser: CommandParser) -> None:
+    parser.add_argument("--queue", required=True)
+    parser.add_argument("--state", choices=cleaning.CLEANED, required=True)
+    parser.add_argument(
+        "--older-than", type=age, required=True, metavar="AGE", help="How long ago they ended: 45s, 30m, 12h, 7d."
+    )
+    _limits(parser)
+
+
+def _clean(paper: Paper, options: Mapping[str, Any]) -> None:
+    queue, state, dry_run = options["queue"], options["state"], options["dry_run"]
+    count = cleaning.clean(queue, state, options["older_than"], limit=options["limit"], dry_run=dry_run)
+    if paper.as_json:
+        paper.document({"queue": queue, "state": state, "removed": count, "dry_run": dry_run})
+        return
+    if dry_run:
+        text = ngettext("%(count)d job would be removed", "%(count)d jobs would be removed", count)
+    else:
+        text = ngettext("%(count)d job removed", "%(count)d jobs removed", count)
+    paper.say(f"{queue}: {text % {'count': count}}")
+
+
+def _erase_arguments(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--object", required=True, dest="subject", metavar="LABEL:ID", help="For example lead:ID or leads.lead:ID."
+    )
+    parser.add_argument(
+        "--mention",
+        action="append",
+        default=[],
+        dest="texts",
+        type=long_text,
+        metavar="TEXT",
+        help="Take this text out of all jobs and attempts too; may be repeated.",
+    )
+
+
+def _erase(paper: Paper, options: Mapping[str, Any]) -> None:
+    label, id = erasure.find_object(options["subject"])
+    erased = erasure.erase_object(label, id)
+    if options["texts"]:
+        erased = replace(erased, mentions=erased.mentions + erasure.erase_jobs([], options["texts"]).mentions)
+    if paper.as_json:
+        paper.document({"object": f"{label}:{id}", **asdict(erased)})
+    else:
+        text = _("%(object)s: %(jobs)d jobs emptied, %(cancelled)d of them cancelled; %(mentions)d mentions taken out")
+        paper.say(text % {"object": f"{label}:{id}", **asdict(erased)})
+        paper.table((), [(kind, str(count)) for kind, count in sorted(erased.rows.items())])
+    if erased.running:
+        text = _("%(count)d jobs still run and were asked to cancel: run this again when they have ended: %(ids)s")
+        values = {"count": len(erased.running), "ids": ", ".join(map(str, erased.running))}
+        raise CommandError(text % values, returncode=1)
+
+
+DRAIN = Action("drain", "Cancel what a queue holds and has not started.", _drain_arguments, _drain)
+ERASE = Action("erase", "Erase one person's data from jobs and rows.", _erase_arguments, _erase)
+CLEAN = Action("clean", "Remove jobs that have ended.", _clean_arguments, _clean)

@@ -1,0 +1,78 @@
+"""What the words on the command line must look like; each function is an argparse type."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from jobs.erasure import SHORTEST_TEXT
+
+#: Characters of a wrong argument that its error repeats.
+MOST_QUOTED = 200
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+LONGEST_AGE = 36_500 * 86_400
+
+
+def uuid(text: str) -> UUID:
+    """A job's id."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not a job's id (a UUID)") from None
+
+
+def seconds(text: str) -> float:
+    """Seconds, 0 or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise ArgumentTypeError(f"{text!r}: expected seconds, 0 or more")
+    return value
+
+
+def whole(lowest: int, highest: int) -> Callable[[str], int]:
+    """A whole number within these bounds."""
+
+    def read(text: str) -> int:
+        if not text.isdigit() or not lowest <= int(text) <= highest:
+            raise ArgumentTypeError(f"{text!r}: expected a whole number from {lowest} to {highest:,}")
+        return int(text)
+
+    return read
+
+
+def json_of(kind: type) -> Callable[[str], Any]:
+    """JSON of this kind: a list or an object."""
+
+    def read(text: str) -> Any:
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            short = text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]}..."
+            raise ArgumentTypeError(f"{short!r} is no JSON: {error}") from None
+        if not isinstance(value, kind):
+            raise ArgumentTypeError(f"{text!r}: expected a JSON {'list' if kind is list else 'object'}")
+        return value
+
+    return read
+
+
+def age(text: str) -> timedelta:
+    """An age: a number with its unit (s, m, h, d), or seconds."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
+    if not (number.isascii() and number.isdigit()) or int(number) * _UNITS[unit] > LONGEST_AGE:
+        raise ArgumentTypeError(f"{text!r}: expected an age like 45s, 30m, 12h or 7d, at most 36500d")
+    return timedelta(seconds=int(number) * _UNITS[unit])
+
+
+def long_text(text: str) -> str:
+    """A text that can be looked for in other people's errors."""
+    if len(text) < SHORTEST_TEXT:
+        raise ArgumentTypeError(f"{text!r}: expected at least {SHORTEST_TEXT} characters")
+    return text

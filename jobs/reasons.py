@@ -1,0 +1,63 @@
+"""What the engine writes into a job's `reason` and `error`: stored in English, shown in the language of the reader."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from django.utils.translation import gettext, gettext_noop
+
+DUPLICATE = gettext_noop("duplicate of %(holder)s")
+RETRY_REFUSED = gettext_noop("retry refused: job %(holder)s holds the key")
+BY_OPERATOR = gettext_noop("cancelled by an operator")
+BEFORE_START = gettext_noop("cancelled before it started")
+REFUSED_BY_HOOK = gettext_noop("refused by a pre_execute hook: %(error)s")
+WORKER_STOPS = gettext_noop("the worker stops")
+ENGINE_ERROR = gettext_noop("engine error: %(error)s")
+PACE = gettext_noop("did not start within the pace guard")
+COMMIT_FAILED = gettext_noop("COMMIT failed: %(error)s")
+UNKNOWN_TASK = gettext_noop("task '%(task)s' is not known to this worker")
+NOT_UNDERSTOOD = gettext_noop("no worker understood the job for %(seconds)s s: %(error)s")
+STARTED_TOO_OFTEN = gettext_noop("started %(count)s times without an end: interrupted, lost or cut off each time")
+ASKS_TOO_OFTEN = gettext_noop("started %(count)s times and still asks for another start: %(error)s")
+NOT_STORED = gettext_noop("the outcome could not be stored: %(error)s")
+#: Written by give_back_lost.sql.
+KILLED_WORKER = gettext_noop("killed its worker: lost %(count)s times")
+
+ALL = (
+    DUPLICATE,
+    RETRY_REFUSED,
+    BY_OPERATOR,
+    BEFORE_START,
+    REFUSED_BY_HOOK,
+    WORKER_STOPS,
+    ENGINE_ERROR,
+    PACE,
+    COMMIT_FAILED,
+    UNKNOWN_TASK,
+    NOT_UNDERSTOOD,
+    STARTED_TOO_OFTEN,
+    ASKS_TOO_OFTEN,
+    NOT_STORED,
+    KILLED_WORKER,
+)
+
+
+def translated(text: str) -> str:
+    """A stored reason or error in the reader's language; what a task or another library said stays as it is."""
+    for template, pattern in _patterns():
+        if found := pattern.fullmatch(text):
+            inner = found.groupdict()
+            if "error" in inner:
+                inner["error"] = translated(inner["error"])
+            return gettext(template) % inner
+    return text
+
+
+@cache
+def _patterns() -> list[tuple[str, re.Pattern[str]]]:
+    return [(template, re.compile(_pattern_of(template), re.DOTALL)) for template in ALL]
+
+
+def _pattern_of(template: str) -> str:
+    return re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>.*)", re.escape(template))

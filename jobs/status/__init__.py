@@ -1,0 +1,1 @@
+"""How the engine is: numbers, and findings that say what is wrong and what mends it."""

@@ -1,0 +1,87 @@
+"""Findings about processes: none is there, a keeper stands still, ended leases are left lying, clocks go apart."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from ..broker import get_broker
+from ..conf import jobs_settings
+from ..models import Worker
+from ..verdict import duration, seconds_between
+from .finding import Finding, Limits
+
+
+def findings_of_keepers(alive: Sequence[Worker], now: datetime, limits: Limits, *, work: bool) -> list[Finding]:
+    """Nobody is there, no keeper is, or one stands still; `work`: there are jobs that have not ended."""
+    if not alive:
+        text = _("Nothing works the queues: start `manage.py run_huey`.")
+        return [Finding("no_workers", "", text, needs_person=work)]
+    keepers = [worker for worker in alive if worker.kind == "keeper"]
+    if not keepers:
+        text = _(
+            "No keeper is alive: jobs of dead workers are not given back and periodic tasks do not tick. "
+            "Restart `manage.py run_huey`; if this stays, look into its log."
+        )
+        return [Finding("no_keeper", "", text)]
+    found = []
+    for keeper in keepers:
+        silent = seconds_between(keeper.duties_at or keeper.started_at, now) or 0.0
+        if silent > limits.keeper_silent:
+            text = _(
+                "The keeper %(process)s has not done its duties for %(time)s: look for duty_failed in its log, and "
+                "restart that `manage.py run_huey`."
+            )
+            values = {"process": f"{keeper.host}:{keeper.pid}", "time": duration(silent)}
+            found.append(Finding("keeper_stopped", "", text % values))
+    return found
+
+
+def findings_of_leases(lag: float, limits: Limits) -> list[Finding]:
+    """Jobs of dead processes are not given back."""
+    if lag <= limits.lease_lag + jobs_settings().lease:
+        return []
+    text = _(
+        "A process died %(time)s ago and its jobs have not been given back: restart `manage.py run_huey`, whose keeper "
+        "does that; if this stays, look into its log."
+    )
+    return [Finding("leases_not_reaped", "", text % {"time": duration(lag)})]
+
+
+def lease_lag(now: datetime) -> float:
+    """For how many seconds the oldest ended lease has waited for a reaper; 0 if none does."""
+    ended = Worker.objects.using(jobs_settings().database).filter(lease_until__lte=now)
+    oldest = ended.order_by("lease_until").values_list("lease_until", flat=True).first()
+    return seconds_between(oldest, now) or 0.0
+
+
+def clock_offsets(alive: Sequence[Worker]) -> Mapping[str, float]:
+    """By how many seconds the clock of each machine is ahead of the database's, at least; this machine's included."""
+    offsets = {socket.gethostname()[:100]: get_broker().clock_offset()}
+    for worker in alive:
+        offset = worker.clock_offset or 0.0
+        offsets[worker.host] = max(offsets.get(worker.host, 0.0), offset, key=abs)
+    return offsets
+
+
+def findings_of_clocks(offsets: Mapping[str, float], limits: Limits) -> list[Finding]:
+    """Machines whose clocks differ from the database's."""
+    found = []
+    for host, offset in sorted(offsets.items()):
+        if abs(offset) <= limits.clock_offset:
+            continue
+        if offset > 0:
+            text = _(
+                "%(host)s: its clock is %(time)s ahead of the database's: let NTP set it. Jobs start by the database's "
+                "clock, but logs and the times that tasks calculate do not."
+            )
+        else:
+            text = _(
+                "%(host)s: its clock is %(time)s behind the database's: let NTP set it. Jobs start by the database's "
+                "clock, but logs and the times that tasks calculate do not."
+            )
+        found.append(Finding("clock_skew", "", text % {"host": host, "time": duration(abs(offset))}))
+    return found

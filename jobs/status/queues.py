@@ -1,0 +1,99 @@
+"""Findings about queues: nobody works them, they wait too long, nobody defines them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+from django.utils.translation import npgettext
+
+from .. import lookup
+from ..broker import get_broker
+from ..broker.records import QueueCounts
+from ..lookup import Capped
+from ..models import Worker
+from ..states import LIVE, State
+from ..verdict import duration, seconds_between
+from .finding import Finding, Limits
+
+
+@dataclass(frozen=True)
+class QueueReport:
+    """A queue in numbers. `counts` come from the broker, `states` are rows; `oldest_wait` is in seconds."""
+
+    name: str
+    defined: bool
+    counts: QueueCounts
+    states: Mapping[State, Capped]
+    workers: int
+    oldest_wait: float | None
+
+    @property
+    def live(self) -> int:
+        """How many jobs have not ended, counted no further than the cap."""
+        return sum(self.states[state].number for state in LIVE)
+
+
+def queue_report(name: str, defined: bool, alive: Sequence[Worker], now: datetime) -> QueueReport:
+    """The numbers of one queue; a few index look-ups, whatever it holds."""
+    counts = get_broker().counts(name)
+    rows = lookup.all_jobs().filter(queue=name)
+    return QueueReport(
+        name=name,
+        defined=defined,
+        counts=counts,
+        states={state: lookup.capped_count(rows.filter(state=state)) for state in State},
+        workers=sum(worker.kind == "worker" and worker.queue == name for worker in alive),
+        oldest_wait=seconds_between(counts.oldest_ready_at, now) if counts.waiting else None,
+    )
+
+
+def findings_of_queue(row: QueueReport, limits: Limits, *, anyone: bool) -> list[Finding]:
+    """What is wrong with one queue; `anyone`: some process of `run_huey` is alive."""
+    if not row.defined:
+        return _undefined(row)
+    return [*_standstill(row, limits, anyone=anyone), *_dead_letters(row)]
+
+
+def _undefined(row: QueueReport) -> list[Finding]:
+    if not row.live:
+        return []
+    text = _(
+        "%(queue)s: no code defines this queue, and %(count)d of its jobs have not ended: define it, or cancel them."
+    )
+    return [Finding("unknown_queue", row.name, text % {"queue": row.name, "count": row.live})]
+
+
+def _standstill(row: QueueReport, limits: Limits, *, anyone: bool) -> list[Finding]:
+    values = {"queue": row.name, "time": duration(row.oldest_wait)}
+    if row.counts.paused:
+        text = _("%(queue)s is paused: nothing starts until somebody resumes it (`manage.py jobs resume %(queue)s`).")
+        return [Finding("paused", row.name, text % values, needs_person=False)]
+    if row.counts.waiting and not row.workers:
+        text = _(
+            "%(queue)s: nobody works this queue, its oldest job has waited for %(time)s: "
+            "start `manage.py run_huey --queue %(queue)s`."
+        )
+        # with nobody at all it is said once for all queues
+        return [Finding("nobody_works", row.name, text % values)] if anyone else []
+    if row.oldest_wait is not None and row.oldest_wait > limits.oldest_waiting:
+        text = _(
+            "%(queue)s: the oldest job has waited for %(time)s: give the queue more workers, or look for slow jobs."
+        )
+        return [Finding("oldest_waiting", row.name, text % values)]
+    return []
+
+
+def _dead_letters(row: QueueReport) -> list[Finding]:
+    dead = row.states[State.FAILED]
+    if not dead.number:
+        return []
+    text = npgettext(
+        "finding",
+        "%(queue)s: %(count)s dead letter waits for a person: retry or cancel it.",
+        "%(queue)s: %(count)s dead letters wait for a person: retry or cancel them.",
+        dead.number,
+    )
+    return [Finding("dead_letters", row.name, text % {"queue": row.name, "count": dead}, needs_person=False)]

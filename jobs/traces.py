@@ -1,0 +1,153 @@
+"""Where jobs and attempts hold traces of an object, and how they are emptied. See `jobs.erasure`.
+
+Walks over whole tables in pieces by primary key, a short statement each; changes rows by short transactions. No state
+is written here: what must end is ended by the broker.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from . import lookup
+from .broker import get_broker
+from .broker.records import CancelAnswer
+from .erasure import Erased, Subject
+from .models import Attempt, Job
+from .states import ENDED, State
+
+#: Rows that one statement looks through, and ids that one looks for.
+PIECE, IDS = 20_000, 200
+REASON = "erased"
+#: What stands in place of a job's arguments.
+NO_MESSAGE = '{"erased": true}'
+_TEXTS_OF_JOB = ("error", "reason", "result")
+_TEXTS_OF_ATTEMPT = ("error", "traceback")
+
+
+def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[str], known: Collection[UUID]) -> Erased:
+    """Empty the subjects' jobs and take the texts out of others; see `jobs.erasure.erase_jobs`."""
+    jobs = lookup.all_jobs().exclude(task__in=spare)
+    own = sorted({*_jobs_of(jobs, subjects, texts), *known})
+    cancelled = sum(get_broker().cancel(job_id, REASON) is CancelAnswer.CANCELLED for job_id in _not_ended(jobs, own))
+    for piece in _pieces(own):
+        _empty(jobs, piece)
+    running = [
+        job_id
+        for piece in _pieces(own)
+        for job_id in jobs.filter(pk__in=piece).exclude(state__in=ENDED).values_list("pk", flat=True)
+    ]
+    mentions = _take_out(jobs, _TEXTS_OF_JOB, texts) if texts else 0
+    attempts = Attempt.objects.using(jobs.db)
+    mentions += _take_out(attempts.all(), _TEXTS_OF_ATTEMPT, texts) if texts else 0
+    return Erased(len(own), cancelled, mentions, tuple(running))
+
+
+def _jobs_of(jobs: QuerySet[Job], subjects: Sequence[Subject], texts: Sequence[str]) -> set[UUID]:
+    """The jobs that are about the subjects, or carry them or the texts in their arguments."""
+    own: set[UUID] = set()
+    for label in {subject.label for subject in subjects}:
+        ids = [subject.id for subject in subjects if subject.label == label]
+        for start in range(0, len(ids), IDS):
+            own.update(lookup.about(jobs, [label], ids[start : start + IDS]).values_list("pk", flat=True))
+    by_id = {id: subject for subject in subjects for id in (subject.id.lower(), subject.id.lower().replace("-", ""))}
+    named = sorted(by_id)
+    conditions = [_mentions(("message", "key"), texts)] if texts else []
+    conditions += [Q(message__iregex=_any_of(named[start : start + IDS])) for start in range(0, len(named), IDS)]
+    for condition in conditions:
+        for found in _walk(jobs, condition):
+            new = jobs.filter(pk__in=[pk for pk in found if pk not in own])
+            own.update(job.pk for job in new if _carries(job, by_id, texts))
+    return own
+
+
+def _carries(job: Job, subjects: dict[str, Subject], texts: Sequence[str]) -> bool:
+    held = f"{job.message}\n{job.key or ''}".casefold()
+    if any(text.casefold() in held for text in texts):
+        return True
+    for name, value in _arguments(job):
+        subject = subjects.get(str(value).lower())
+        # without a name nobody can tell what the id stands for
+        if subject is not None and name in (subject.parameter, None):
+            return True
+    return False
+
+
+def _arguments(job: Job) -> Iterator[tuple[str | None, Any]]:
+    """The arguments with their parameters' names; no name where no code tells it."""
+    task = lookup.task_of(job)
+    try:
+        bound = task.signature.signature.bind(*job.args, **job.kwargs) if task else None
+    except TypeError:
+        bound = None
+    if bound is not None:
+        yield from bound.arguments.items()
+        return
+    yield from ((None, value) for value in job.args)
+    yield from job.kwargs.items()
+
+
+def _not_ended(jobs: QuerySet[Job], ids: Sequence[UUID]) -> Iterator[UUID]:
+    """Those of the jobs that may still start: also dead letters, which a person could retry."""
+    for piece in _pieces(ids):
+        ended = ENDED - {State.FAILED}
+        yield from list(jobs.filter(pk__in=piece).exclude(state__in=ended).values_list("pk", flat=True))
+
+
+def _empty(jobs: QuerySet[Job], ids: Sequence[UUID]) -> None:
+    with transaction.atomic(using=jobs.db):
+        # one that runs is emptied when it has ended: by its arguments it is found again
+        ended = jobs.filter(pk__in=ids, state__in=ENDED)
+        ended.update(message=NO_MESSAGE, key=None, result=None, error="", reason=REASON)
+        Attempt.objects.using(jobs.db).filter(job_id__in=ids).update(error="", traceback="")
+
+
+def _take_out(rows: QuerySet[Any], columns: Sequence[str], texts: Sequence[str]) -> int:
+    """Write `erased` where one of the texts stands in the columns; returns how many rows changed."""
+    pattern = re.compile("|".join(map(re.escape, texts)), re.IGNORECASE)
+    changed = 0
+    for found in _walk(rows, _mentions(columns, texts)):
+        for row in rows.filter(pk__in=found):
+            values = {name: getattr(row, name) for name in columns if getattr(row, name)}
+            clean = {name: pattern.sub(REASON, value) for name, value in values.items()}
+            # a job that has changed meanwhile is found again when this is repeated
+            changed += rows.filter(pk=row.pk, **values).update(**clean) if clean != values else 0
+    return changed
+
+
+def _walk(rows: QuerySet[Any], condition: Q) -> Iterator[list[Any]]:
+    """The primary keys of the rows that meet the condition, piece by piece."""
+    last: Any = None
+    while True:
+        part = rows if last is None else rows.filter(pk__gt=last)
+        end = part.order_by("pk").values_list("pk", flat=True)[PIECE - 1 : PIECE].first()
+        piece = part if end is None else part.filter(pk__lte=end)
+        found = list(piece.filter(condition).values_list("pk", flat=True))
+        if found:
+            yield found
+        if end is None:
+            return
+        last = end
+
+
+def _mentions(columns: Sequence[str], texts: Sequence[str]) -> Q:
+    condition = Q()
+    for name in columns:
+        for text in texts:
+            condition |= Q(**{f"{name}__icontains": text})
+    return condition
+
+
+def _any_of(ids: Sequence[str]) -> str:
+    """A pattern, for every vendor, of these ids where nothing goes on before or behind them."""
+    return f"(^|[^0-9a-z-])({'|'.join(re.escape(id) for id in ids)})([^0-9a-z-]|$)"
+
+
+def _pieces(ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+    for start in range(0, len(ids), IDS):
+        yield ids[start : start + IDS]

@@ -1,0 +1,131 @@
+"""What `leads` itself holds of a lead, and how it is emptied."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+from typing import Any
+from urllib.parse import quote_plus
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import F, Q
+from django.http import QueryDict
+from django.utils import timezone
+
+from jobs import Subject
+
+from . import normalise
+from .erasing import ErasurePart, Found, register_part
+from .models import CrmDelivery, Lead, Note, Submission, SubmissionState
+from .validation import UTM_FIELDS
+
+#: What stands in the admin's log in place of an erased object's name.
+ERASED = "erased"
+_EMPTY_BODY: dict[str, Any] = {
+    **{"body": "", "locale": "", "errors": {}, "problem": "", "answer": None},
+    **{"sender_hash": "", "idempotency_key": None, "body_hash": ""},
+}
+_TEXTS = ("name", "email", "phone", "company", "job_title", "message", "currency", "time_zone", "locale", *UTM_FIELDS)
+_OTHERS: dict[str, Any] = {"email_key": None, "value": None, "consent_at": None, "score_reasons": [], "enrichment": {}}
+
+
+def empty_lead(found: Found) -> int:
+    """The lead's row: status, score, source, assignee and times stay."""
+    rows = Lead.objects.filter(pk=found.lead.pk)
+    return rows.update(**dict.fromkeys(_TEXTS, ""), **_OTHERS, version=F("version") + 1)
+
+
+def delete_notes(found: Found) -> int:
+    """What people wrote about the lead."""
+    return Note.objects.filter(lead=found.lead).delete()[0]
+
+
+def empty_submissions(found: Found) -> int:
+    """What the lead sent: the body, what was wrong with it, the answer, and all that could tell it again."""
+    return Submission.objects.filter(lead=found.lead).update(**_EMPTY_BODY)
+
+
+def empty_stray_submissions(found: Found) -> int:
+    """What the lead sent before, and never became a lead: invalid, failed, or of a lead that was deleted."""
+    strays = Submission.objects.filter(organization_id=found.lead.organization_id, lead__isnull=True)
+    country = found.lead.organization.country
+    ids = [
+        row.pk for row in strays.exclude(body="").only("body").iterator(chunk_size=500) if _is_of(row, found, country)
+    ]
+    rows = strays.filter(pk__in=ids)
+    rows.exclude(state=SubmissionState.PROCESSED).update(state=SubmissionState.INVALID, processed_at=timezone.now())
+    return rows.update(**_EMPTY_BODY)
+
+
+def empty_deliveries(found: Found) -> int:
+    """What went to the CRM; the host it went to and its answer's number stay."""
+    rows = CrmDelivery.objects.filter(lead=found.lead)
+    for row in rows.exclude(custom_fields={}):
+        # a hash of few values can be guessed; the row's own id keeps the unique key unique
+        rows.filter(pk=row.pk).update(custom_fields={}, custom_fields_hash=row.pk.hex)
+    return CrmDelivery.withdraw(rows, payload=None, response_body="")
+
+
+def empty_admin_log(found: Found) -> int:
+    """What the admin's log calls these objects, and what it says of them; that somebody did something stays."""
+    conditions = [
+        Q(content_type=ContentType.objects.get_by_natural_key(*label.split(".")), object_id__in=ids)
+        for label, ids in _by_label(found.subjects).items()
+    ]
+    for text in found.long_texts:
+        conditions += [Q(object_repr__icontains=text), Q(change_message__icontains=text)]
+    rows = LogEntry.objects.filter(reduce(or_, conditions)).exclude(object_repr=ERASED)
+    return rows.update(object_repr=ERASED, change_message="")
+
+
+def subjects_of(lead: Lead) -> Iterable[Subject]:
+    """The lead's rows as jobs and the admin's log know them."""
+    for model in (Submission, CrmDelivery, Note):
+        for pk in model._default_manager.filter(lead=lead).values_list("pk", flat=True):
+            yield Subject(model._meta.label_lower, str(pk))
+
+
+def register() -> None:
+    """Register the parts; called once, when the app is ready."""
+    for part in (
+        ErasurePart("leads.lead", empty_lead, subjects_of),
+        ErasurePart("leads.note", delete_notes),
+        ErasurePart("leads.submission", empty_submissions),
+        ErasurePart("leads.submission of no lead", empty_stray_submissions),
+        ErasurePart("leads.crmdelivery", empty_deliveries),
+        ErasurePart("admin.logentry", empty_admin_log),
+    ):
+        register_part(part)
+
+
+def _is_of(submission: Submission, found: Found, country: str) -> bool:
+    """Whether the body holds the person's address or number, however it is written."""
+    body = submission.body.casefold()
+    reachable = [text for text in found.texts if "@" in text or text.startswith("+")]
+    for text in reachable:
+        if any(way.casefold() in body for way in (text, quote_plus(text), json.dumps(text)[1:-1])):
+            return True
+    return bool(found.lead.phone) and _phone_of(submission.body, country) == found.lead.phone
+
+
+def _phone_of(body: str, country: str) -> str:
+    """The phone number in a body, as leads keep it; empty if there is none."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        content = QueryDict(body).dict()
+    given = content.get("phone") if isinstance(content, dict) else None
+    try:
+        return normalise.phone_number(str(given), country) if given else ""
+    except ValueError:
+        return ""
+
+
+def _by_label(subjects: Iterable[Subject]) -> dict[str, list[str]]:
+    ids: dict[str, list[str]] = {}
+    for subject in subjects:
+        ids.setdefault(subject.label, []).append(subject.id)
+    return ids

@@ -1,0 +1,155 @@
+"""Some rows of every model that has a page in the admin; each test of all pages starts from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
+from django.utils import timezone
+
+from emails.models import Campaign, EmailMessage
+from jobs import clock
+from jobs.models import Attempt, Job
+from leads.models import Activity, ApiKey, CrmDelivery, Lead, Membership, Note, Organization, Submission
+from notifications.models import ContactPreference, Notification, PushDevice, PushMessage, SmsMessage
+
+
+class Rows:
+    """Makes rows in rounds: each round adds one row of every model, all of them below the first round's parents."""
+
+    def __init__(self) -> None:
+        self.round = 0
+        self.first: dict[str, Any] = {}
+
+    #: model label -> how to make a row of it; the parents come first
+    makers: dict[str, Callable[[Rows], Any]]
+
+    def add(self, rounds: int) -> None:
+        """Add so many rows of every model, and log lines about the first ones."""
+        for _ in range(rounds):
+            self.round += 1
+            for label, make in self.makers.items():
+                row = make(self)
+                self.first.setdefault(label, row)
+                first = self.first[label]
+                LogEntry.objects.create(
+                    user=self.first["auth.user"],
+                    content_type=ContentType.objects.get_for_model(first),
+                    object_id=str(first.pk),
+                    object_repr=str(self.round),
+                    action_flag=CHANGE,
+                    change_message="Changed.",
+                )
+
+    def text(self) -> str:
+        """A value that no other round has."""
+        return f"row{self.round:02}"
+
+    def parents(self, **labels: str) -> dict[str, Any]:
+        """The first rows of these models, by the names of the fields that point to them."""
+        return {name: self.first[label] for name, label in labels.items()}
+
+
+def _membership(rows: Rows) -> Membership:
+    """A member of the first organisation, who is also the only one in an organisation of its own."""
+    user = User.objects.create_user(f"with {rows.text()}")
+    return Membership.objects.create(organization=rows.first["leads.organization"], user=user)
+
+
+def _lead(rows: Rows) -> Lead:
+    email = f"{rows.text()}@mail.example"
+    return Lead.objects.create(
+        name=f"Ada {rows.round}",
+        email=email,
+        email_key=email,
+        **rows.parents(organization="leads.organization", assignee="auth.user"),
+    )
+
+
+def _submission(rows: Rows) -> Submission:
+    Note.objects.create(text="Called.", **rows.parents(lead="leads.lead", author="auth.user"))
+    Activity.objects.create(kind=Activity.Kind.CREATED, **rows.parents(lead="leads.lead", actor="auth.user"))
+    parents = rows.parents(organization="leads.organization", lead="leads.lead", api_key="leads.apikey")
+    return Submission.objects.create(
+        channel="api", state="failed", body="{}", body_hash="x", idempotency_key=rows.text(), **parents
+    )
+
+
+def _mail(rows: Rows) -> EmailMessage:
+    parents = rows.parents(organization="leads.organization", lead="leads.lead", campaign="emails.campaign")
+    return EmailMessage.objects.create(
+        kind="campaign", key=rows.text(), to="ada@mail.example", html="<p>", state="sent", **parents
+    )
+
+
+def _job(rows: Rows) -> Job:
+    now, id = clock.now(), clock.new_id()
+    lead = str(rows.first["leads.lead"].pk)
+    return Job.objects.create(
+        id=id,
+        queue="lead",
+        task="leads.sync_to_crm",
+        state=("failed", "completed", "queued")[rows.round % 3],
+        message='{"v": 1, "args": [], "kwargs": {}}',
+        created_at=now,
+        ready_at=now + timedelta(hours=1),
+        error="HTTPError: 503 Service Unavailable",
+        event="LeadCreated",
+        event_id=uuid4(),
+        about_type="leads.lead",
+        about_id=lead,
+        parent_id=rows.first["jobs.job"].pk if rows.round > 1 else id,
+    )
+
+
+Rows.makers = {
+    "auth.user": lambda rows: User.objects.create_user(rows.text(), f"{rows.text()}@example.org"),
+    "auth.group": lambda rows: Group.objects.create(name=rows.text()),
+    "leads.organization": lambda rows: Organization.objects.create(
+        name=rows.text(), slug="company-0" if rows.round == 1 else rows.text()
+    ),
+    "leads.membership": _membership,
+    "leads.apikey": lambda rows: ApiKey.objects.create(
+        name=rows.text(), prefix="esk_", key_hash=rows.text(), **rows.parents(organization="leads.organization")
+    ),
+    "leads.lead": _lead,
+    "leads.submission": _submission,
+    "leads.crmdelivery": lambda rows: CrmDelivery.objects.create(
+        lead_version=rows.round,
+        custom_fields_hash="x",
+        state="sent",
+        **rows.parents(organization="leads.organization", lead="leads.lead"),
+    ),
+    "emails.campaign": lambda rows: Campaign.objects.create(
+        name=rows.text(), subject="News", text="Hello", **rows.parents(organization="leads.organization")
+    ),
+    "emails.emailmessage": _mail,
+    "notifications.notification": lambda rows: Notification.objects.create(
+        title="New lead", event_id=uuid4(), **rows.parents(user="auth.user", organization="leads.organization")
+    ),
+    "notifications.smsmessage": lambda rows: SmsMessage.objects.create(
+        key=rows.text(),
+        to="+5511912345678",
+        text="Call us",
+        **rows.parents(organization="leads.organization", lead="leads.lead", notification="notifications.notification"),
+    ),
+    "notifications.pushdevice": lambda rows: PushDevice.objects.create(
+        address=rows.text(), **rows.parents(user="auth.user")
+    ),
+    "notifications.pushmessage": lambda rows: PushMessage.objects.create(
+        **rows.parents(organization="leads.organization", notification="notifications.notification"),
+        device=PushDevice.objects.get(address=rows.text()),
+    ),
+    "notifications.contactpreference": lambda rows: ContactPreference.objects.create(
+        user=User.objects.get(username=rows.text())
+    ),
+    "jobs.job": _job,
+    "jobs.attempt": lambda rows: Attempt.objects.create(
+        job=rows.first["jobs.job"], outcome="failed", ended_at=timezone.now(), error="503", traceback="File"
+    ),
+}

@@ -1,0 +1,154 @@
+"""No page of the admin, of no model that is registered, does what a million rows would make slow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission, User
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from admin_lists import changelist
+from leads.models import Membership, Organization
+
+from .pages import Page, every_page
+from .rows import Rows
+
+pytestmark = pytest.mark.django_db
+
+FEW, MANY = 3, 21
+_COUNT = re.compile(r"\bCOUNT\s*\(", re.IGNORECASE)
+_COUNT_OF_ROWS = re.compile(r"COUNT\(\*\) FROM (?=\()", re.IGNORECASE)
+
+Statements = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The statements of each page by its name: with few rows, with many, and of the lists with two rows a page."""
+
+    few: Statements
+    many: Statements
+    short: Statements
+
+
+def superuser() -> Any:
+    return User.objects.create_superuser("boss")
+
+
+def staff() -> Any:
+    """A member of three organisations, one of them the one that has the rows; not of the others."""
+    user = User.objects.create_user("staff", is_staff=True)
+    user.user_permissions.set(Permission.objects.all())
+    others = (Organization.objects.create(slug=slug, name=slug) for slug in ("another", "third"))
+    for organization in (Organization.objects.get(slug="company-0"), *others):
+        Membership.objects.create(user=user, organization=organization)
+    return user
+
+
+@pytest.fixture(scope="module", params=[superuser, staff])
+def recorded(request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: Any) -> Iterator[Recorded]:
+    """Everything is opened once for all tests of this module."""
+    with django_db_blocker.unblock(), transaction.atomic(), pytest.MonkeyPatch.context() as patch:
+        yield record(request.param, patch)
+        transaction.set_rollback(True)
+
+
+def record(person: Callable[[], Any], patch: pytest.MonkeyPatch) -> Recorded:
+    rows = Rows()
+    rows.add(FEW)
+    user = person()
+    # what jobs and accounts show is the same for everybody who may see it
+    without = () if user.is_superuser else ("jobs", "auth")
+    few = opened(user, every_page(user, pairs=False, without=without))
+    rows.add(MANY - FEW)
+    many = opened(user, every_page(user, pairs=False, without=without))
+    for model_admin in admin.site._registry.values():
+        patch.setattr(model_admin, "list_per_page", 2)
+    # and more of them than are put in order by Python
+    patch.setattr(changelist, "FEW", 1)
+    pages = every_page(user, pairs=False, without=without)
+    return Recorded(few, many, opened(user, (page for page in pages if re.search(r" list| older| oldest", page.name))))
+
+
+def opened(user: Any, pages: Iterable[Page]) -> Statements:
+    client = Client()
+    client.force_login(user)
+    client.get("/admin/")  # what a process caches is cached by then
+    return {page.name: statements(client, page) for page in pages}
+
+
+def statements(client: Client, page: Page) -> list[str]:
+    with CaptureQueriesContext(connection) as queries:
+        response = client.post(page.path, page.data) if page.data else client.get(page.path)
+    assert response.status_code == 200, (page, response)
+    return [query["sql"] for query in queries]
+
+
+def unbounded_counts(sql: str) -> int:
+    """How many counts of the statement could walk over a whole table: all but those of a subquery that has a limit."""
+    bounded = sum(
+        bool(re.search(r"\bLIMIT \d+", in_brackets(sql[found.end() :]))) for found in _COUNT_OF_ROWS.finditer(sql)
+    )
+    return len(_COUNT.findall(sql)) - bounded
+
+
+def in_brackets(text: str) -> str:
+    """The text from its opening bracket to the one that closes it."""
+    depth = 0
+    for place, sign in enumerate(text):
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0:
+            return text[:place]
+    return text
+
+
+def test_every_registered_model_has_rows_here() -> None:
+    labels = {model._meta.label_lower for model in admin.site._registry}
+    assert labels == set(Rows.makers), "a model was registered or removed: let tests/admin/rows.py make rows of it"
+
+
+def test_every_list_has_been_opened_to_its_end(recorded: Recorded) -> None:
+    lists = {name.partition(" ")[0] for name in recorded.short if name.endswith(" list")}
+    assert len(lists) >= 11
+    assert {name.partition(" ")[0] for name in recorded.short if " older page" in name} == lists
+
+
+@pytest.mark.parametrize("pages", ["many", "short"])
+def test_no_page_counts_a_whole_table(recorded: Recorded, pages: str) -> None:
+    for name, found in getattr(recorded, pages).items():
+        assert [sql for sql in found if unbounded_counts(sql)] == [], name
+
+
+@pytest.mark.parametrize("pages", ["many", "short"])
+def test_no_page_reads_rows_to_skip_them(recorded: Recorded, pages: str) -> None:
+    for name, found in getattr(recorded, pages).items():
+        assert [sql for sql in found if re.search(r"\bOFFSET\b", sql)] == [], name
+
+
+def test_no_page_asks_once_for_every_row(recorded: Recorded) -> None:
+    assert set(recorded.few) <= set(recorded.many)
+    for name, found in recorded.few.items():
+        more = recorded.many[name][len(found) :]
+        assert not more, f"{name}: {len(found)} statements for {FEW} rows, {len(more)} more for {MANY}: {more[:2]}"
+
+
+@pytest.mark.parametrize(
+    ("sql", "number"),
+    [
+        ("SELECT COUNT(*) FROM t", 1),
+        ("SELECT COUNT(*) FROM (SELECT 1 FROM t LIMIT 9) s", 0),
+        ("SELECT COUNT(*) FROM (SELECT 1 FROM t) s", 1),
+        ("SELECT (SELECT count(*) FROM (SELECT 1 FROM t LIMIT 9)), (SELECT count(*) FROM t)", 1),
+        ("SELECT a, COUNT(b) FROM t GROUP BY a LIMIT 9", 1),
+        ("SELECT 1 LIMIT 9", 0),
+    ],
+)
+def test_a_count_without_an_end_is_recognised(sql: str, number: int) -> None:
+    assert unbounded_counts(sql) == number

@@ -1,0 +1,42 @@
+"""`jobs status --check` on a running site: well while all is well, and not when a keeper stands still."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from .harness import Site, wait_for
+
+pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indirect=True)
+
+
+def status(site: Site, *words: str) -> tuple[int, dict[str, Any]]:
+    done = site.manage("jobs", "status", "--check", "--json", *words)
+    return done.returncode, json.loads(done.stdout)
+
+
+def codes(site: Site, *words: str) -> set[str]:
+    return {finding["code"] for finding in status(site, *words)[1]["findings"]}
+
+
+def test_a_stopped_keeper_is_found_until_it_goes_on(make_site: Callable[..., Site]) -> None:
+    # longer than this test: the supervisor must not end the stopped keeper
+    site = make_site(FAULTS_LEASE="60")
+    huey = site.run_huey()
+    signed = "SELECT count(*) FROM jobs_worker WHERE kind = 'keeper' AND duties_at IS NOT NULL"
+    wait_for(lambda: site.rows(signed)[0][0] == 1, 20, "the keeper's first signature")
+    code, document = status(site)
+    assert (code, document["findings"], document["keepers"]) == (0, [], 1)
+    assert all(abs(offset) < 0.5 for offset in document["clock_offset_seconds"].values())
+
+    # it signs every 5 seconds
+    os.kill(huey.child("keeper"), signal.SIGSTOP)
+    wait_for(lambda: codes(site, "--keeper-silent", "8") == {"keeper_stopped"}, 30, "finding")
+    assert status(site, "--keeper-silent", "8")[0] == 1
+    os.kill(huey.child("keeper"), signal.SIGCONT)
+    wait_for(lambda: codes(site, "--keeper-silent", "8") == set(), 30, "end of the finding")

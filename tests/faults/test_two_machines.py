@@ -1,0 +1,159 @@
+"""Two hosts with names and networks of their own, made of namespaces, on one PostgreSQL server (G2, G7, G8)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.servers import PostgresqlServer, cannot_be_had, need_postgresql
+
+from .harness import PostgresqlSite, wait_for
+
+pytestmark = pytest.mark.slow
+
+NETWORK = "10.213.0.0/16"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A host: its name, how to run a command there, and the address under which it sees the server."""
+
+    name: str
+    number: int
+
+    @property
+    def space(self) -> str:
+        return f"esteira{os.getpid()}{self.name[-1]}"
+
+    @property
+    def through(self) -> list[str]:
+        there = ["ip", "netns", "exec", self.space, "unshare", "--uts", "sh", "-c"]
+        return [*there, f'hostname {self.name}; exec "$@"', "sh"]
+
+    @property
+    def sees(self) -> str:
+        return f"10.213.{self.number}.1"
+
+    @property
+    def cable(self) -> str:
+        return f"est{self.number}p{os.getpid() % 100_000}"
+
+    def set_up(self) -> None:
+        ip("netns", "add", self.space)
+        ip("link", "add", self.cable, "type", "veth", "peer", "name", "eth0", "netns", self.space)
+        ip("address", "add", f"{self.sees}/30", "dev", self.cable)
+        ip("-n", self.space, "address", "add", f"10.213.{self.number}.2/30", "dev", "eth0")
+        ip("-n", self.space, "link", "set", "lo", "up")
+        ip("-n", self.space, "link", "set", "eth0", "up")
+        self.connect(True)
+
+    def connect(self, connected: bool) -> None:
+        ip("link", "set", self.cable, "up" if connected else "down")
+
+    def remove(self) -> None:
+        subprocess.run(["ip", "link", "delete", self.cable], check=False, capture_output=True)
+        subprocess.run(["ip", "netns", "delete", self.space], check=False, capture_output=True)
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=20)
+
+
+@pytest.fixture
+def machines() -> Iterator[list[Machine]]:
+    if os.geteuid() != 0 or not (shutil.which("ip") and shutil.which("unshare")):
+        cannot_be_had("no server for two machines: network namespaces need root and the programs ip and unshare")
+    made = [Machine("machine-a", 1), Machine("machine-b", 2)]
+    try:
+        for machine in made:
+            machine.set_up()
+    except subprocess.CalledProcessError as error:
+        for machine in made:
+            machine.remove()
+        cannot_be_had(f"no server for two machines: {error.stderr.decode(errors='replace').strip()}")
+    yield made
+    for machine in made:
+        machine.remove()
+
+
+@pytest.fixture
+def server() -> Iterator[PostgresqlServer]:
+    server = PostgresqlServer.create(need_postgresql())
+    server.admit(NETWORK)
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def site(server: PostgresqlServer, machines: list[Machine], tmp_path: Path) -> Iterator[PostgresqlSite]:
+    site = PostgresqlSite(tmp_path, server.create_database("machines"), FAULTS_LEASE="2")
+    done = site.manage("migrate", "--verbosity", "0")
+    assert done.returncode == 0, done.stderr
+    yield site
+    site.close()
+
+
+def test_two_machines_share_the_jobs_keep_the_pace_and_tick_once(
+    site: PostgresqlSite, server: PostgresqlServer, machines: list[Machine]
+) -> None:
+    site.write(
+        "INSERT INTO jobs_schedule (task, last_tick) VALUES ('faults.every_minute', ?)",
+        f"{datetime.now(UTC) - timedelta(minutes=5):%Y-%m-%d %H:%M:%S}",
+    )
+    hueys = [
+        site.run_huey(through=machine.through, FAULTS_DATABASE=server.url("machines", host=machine.sees))
+        for machine in machines
+    ]
+    site.python("nap.enqueue_many([0.02] * 300); step.enqueue_many([()] * 40); print(1)")
+    wait_for(lambda: site.states("work")["completed"] == 300 and site.states("paced")["completed"] == 40, 60)
+
+    runs = Counter(line.job for line in site.ledger())
+    hosts = Counter(host.partition(":")[0] for (host,) in site.rows("SELECT worker FROM jobs_attempt"))
+    jobs = {id for (id,) in site.rows("SELECT id FROM jobs_job WHERE queue IN ('work', 'paced')")}
+    paced = {id for (id,) in site.rows("SELECT id FROM jobs_job WHERE queue = 'paced'")}
+    starts = sorted(line.at for line in site.ledger() if line.job in paced)
+    ticks = [line.split("minute=")[1].split()[0] for h in hueys for line in h.log.splitlines() if " ticked " in line]
+    print(f"attempts by host: {dict(hosts)}")
+    assert {runs[job] for job in jobs} == {1}
+    assert set(hosts) == {"machine-a", "machine-b"}
+    assert min(later - earlier for earlier, later in zip(starts, starts[10:], strict=False)) >= 1.0
+    assert len(ticks) == len(set(ticks)) >= 1
+    assert [huey.stop() for huey in hueys] == [0, 0]
+
+
+def test_jobs_of_a_machine_without_network_run_on_the_other_one(
+    site: PostgresqlSite, server: PostgresqlServer, machines: list[Machine]
+) -> None:
+    first, second = (
+        site.run_huey(
+            "--queue", "work", through=machine.through, FAULTS_DATABASE=server.url("machines", host=machine.sees)
+        )
+        for machine in machines
+    )
+    accepted = site.python("print(json.dumps([h.id.hex for h in nap.enqueue_many([0.5] * 100)]))")
+    wait_for(lambda: {second.child("work/1")} & {line.pid for line in site.ledger()}, 20)
+    machines[1].connect(False)
+    wait_for(lambda: site.states("work")["completed"] == 100, 60)
+    machines[1].connect(True)
+
+    # the cut-off machine comes back: what it still held is refused, and it works again
+    again = site.python("print(json.dumps([h.id.hex for h in nap.enqueue_many([0.5] * 100)]))")
+    wait_for(lambda: site.states("work")["completed"] == 200, 90)
+    wait_for(lambda: "worker_started" in second.log.partition("no_hints")[2] or "settle_refused" in second.log, 60)
+    runs = Counter(line.job for line in site.ledger())
+    lost = dict(site.rows("SELECT id, lost FROM jobs_job WHERE queue = 'work'"))
+    print(f"{sum(lost.values())} leases lost, {runs.total()} runs")
+    assert set(runs) == {*accepted, *again}
+    assert sum(lost.values()) >= 1
+    assert {job: count for job, count in runs.items() if count > 1 + lost[job]} == {}
+    assert first.process.poll() is None
+    assert second.process.poll() is None

@@ -1,0 +1,370 @@
+"""What `jobs status` finds: each trouble is made, found with its remedy, mended, and not found any more."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+
+from jobs import Queue, clock, lookup
+from jobs.broker import forget_broker, get_broker
+from jobs.broker.records import WorkerRecord
+from jobs.keeper.loop import Duty, keep
+from jobs.models import Job, Worker
+from jobs.status.finding import LIMITS, Finding, Limits
+from jobs.status.report import Report, report
+from tests.databases import default_is, emptied, migrated_settings, postgresql_as_default
+from tests.faults.harness import wait_for
+from tests.servers import PostgresqlServer, need_postgresql
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+lane = Queue("status_lane")
+
+
+@lane.task(name="status.add")
+def add(left: int) -> int:
+    return left
+
+
+@pytest.fixture(autouse=True)
+def _lane_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.queue.queues", lambda: {lane.name: lane})
+
+
+@pytest.fixture
+def at_work(each_database: str) -> str:
+    """A worker and a keeper are there, and all is well; the value is the database's vendor."""
+    register("worker", lane.name)
+    register("keeper")
+    return each_database
+
+
+def register(kind: str, queue: str = "", host: str = "") -> WorkerRecord:
+    record = WorkerRecord(clock.new_id(), kind, queue, host or socket.gethostname(), 4711, 1)
+    get_broker().register(record, 60)
+    return record
+
+
+def found(limits: Limits = LIMITS) -> dict[str, Finding]:
+    return {finding.code: finding for finding in report(limits).findings}
+
+
+def test_of_a_healthy_system_nothing_is_found(at_work: str) -> None:
+    add.enqueue(1)
+    seen = report()
+    assert seen.findings == []
+    assert (seen.history_lag, seen.relay_lag, seen.lease_lag) == (0.0, 0.0, 0.0)
+    assert set(seen.clock_offsets) == {socket.gethostname()}
+    assert abs(seen.clock_offsets[socket.gethostname()]) < 0.5
+
+
+def test_the_document_has_the_lags_and_the_clocks(at_work: str) -> None:
+    out = StringIO()
+    call_command("jobs", "status", "--check", "--json", stdout=out)
+    document = json.loads(out.getvalue())
+    assert document["findings"] == []
+    assert document["history_lag_seconds"] == document["relay_lag_seconds"] == document["lease_lag_seconds"] == 0.0
+    assert list(document["clock_offset_seconds"]) == [socket.gethostname()]
+
+
+def pending(**fields: Any) -> None:
+    began = clock.now() - timedelta(minutes=3)
+    id = UUID(int=lookup.first_id_at(began).int | (clock.new_id().int & ((1 << 64) - 1)))
+    values = {"id": id, "queue": lane.name, "task": add.name, "message": "{}", "state": "pending"}
+    Job.objects.create(**{**values, "created_at": began, "ready_at": began, **fields})
+
+
+def test_the_relays_lag_is_the_age_of_the_oldest_accepted_job(at_work: str) -> None:
+    pending(run=2, ready_at=clock.now())  # the retry of an old dead letter
+    assert report().relay_lag < 60
+    pending()
+    assert 170 < report().relay_lag < 200
+
+
+# Keepers
+
+
+@contextmanager
+def keeping(duty: Duty) -> Iterator[WorkerRecord]:
+    """A keeper with this duty, in a thread."""
+    record, stop = register("keeper"), threading.Event()
+    thread = threading.Thread(target=keep, args=(stop, [duty], record.id))
+    thread.start()
+    try:
+        yield record
+    finally:
+        stop.set()
+        thread.join(20)
+
+
+def signed(record: WorkerRecord) -> bool:
+    return Worker.objects.get(pk=record.id).duties_at is not None
+
+
+def test_a_keeper_that_hangs_in_a_duty_is_found_and_one_that_goes_on_is_not(
+    each_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.keeper.sign.INTERVAL", 0.05)
+    register("worker", lane.name)
+    hangs, hanging, goes_on = threading.Event(), threading.Event(), threading.Event()
+
+    def duty() -> int:
+        if hangs.is_set():
+            hanging.set()
+            goes_on.wait(60)
+        return 0
+
+    limits = replace(LIMITS, keeper_silent=0.5)
+    with keeping(Duty("reap", 0.02, duty)) as keeper:
+        wait_for(lambda: signed(keeper))
+        assert "keeper_stopped" not in found()
+        hangs.set()
+        assert hanging.wait(20)
+        text = wait_for(lambda: found(limits).get("keeper_stopped"), what="finding").text
+        assert f"The keeper {keeper.label} has not done its duties for" in text
+        assert "restart that `manage.py run_huey`" in text
+        hangs.clear()
+        goes_on.set()
+        wait_for(lambda: "keeper_stopped" not in found(limits), what="end of the finding")
+
+
+def test_a_keeper_whose_duty_fails_again_and_again_is_found(
+    each_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.keeper.sign.INTERVAL", 0.05)
+    register("worker", lane.name)
+
+    def fail() -> int:
+        raise RuntimeError("no luck")
+
+    with keeping(Duty("relay", 0.02, fail)) as keeper:
+        wait_for(lambda: found(replace(LIMITS, keeper_silent=0.5)).get("keeper_stopped"), what="finding")
+        assert not signed(keeper)
+
+
+def test_leases_that_nobody_reaps_are_found(at_work: str) -> None:
+    ended = clock.now() - timedelta(minutes=5)
+    Worker.objects.filter(pk=register("worker", lane.name).id).update(lease_until=ended)
+    assert "A process died 5 minutes ago and its jobs have not been given back" in found()["leases_not_reaped"].text
+    assert 299 < report().lease_lag < 310
+    get_broker().reap()
+    assert found() == {}
+
+
+# Clocks
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(5, "5.0 s ahead of"), (-90, "1 minute behind")])
+def test_a_machine_whose_clock_is_wrong_is_found(
+    at_work: str, monkeypatch: pytest.MonkeyPatch, seconds: float, words: str
+) -> None:
+    if at_work == "sqlite":
+        # one machine, one clock: whatever it shows, it is the database's
+        monkeypatch.setattr(clock, "now", lambda now=clock.now: now() + timedelta(seconds=seconds))
+        assert report().clock_offsets == {socket.gethostname(): 0.0}
+        return
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "now", lambda now=clock.now: now() + timedelta(seconds=seconds))
+        forget_broker()
+        elsewhere = register("worker", lane.name, host="alpha")
+    forget_broker()
+    text = found()["clock_skew"].text
+    assert text.startswith("alpha: its clock is ")
+    assert words in text.replace("4.9", "5.0")
+    assert found()["clock_skew"].needs_person
+    # a renewal measures anew
+    get_broker().renew([elsewhere.id], 60)
+    assert found() == {}
+
+
+def test_this_machines_own_clock_is_compared_too(at_work: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if at_work == "sqlite":
+        return
+    forget_broker()
+    monkeypatch.setattr(clock, "now", lambda now=clock.now: now() + timedelta(seconds=30))
+    assert found()["clock_skew"].text.startswith(f"{socket.gethostname()}: its clock is ")
+
+
+# SQLite
+
+
+@pytest.mark.sqlite
+def test_a_log_that_a_reader_lets_grow_is_found() -> None:
+    register("worker", lane.name)
+    register("keeper")
+    limits = replace(LIMITS, write_ahead_log=1_000_000)
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert found(limits) == {}
+    reader = sqlite3.connect(connection.settings_dict["NAME"])
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM jobs_job").fetchall()
+    try:
+        pending(state="queued", message="x" * 1_500_000, ready_at=clock.now() + timedelta(hours=1))
+        text = found(limits)["large_log"].text
+        assert "write-ahead log has grown to 1." in text
+        assert "End it" in text
+        assert found() == {}
+    finally:
+        reader.close()
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert found(limits) == {}
+
+
+# PostgreSQL
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresqlServer]:
+    """A server whose autovacuum is off and which allows prepared transactions."""
+    server = PostgresqlServer.create(need_postgresql(), autovacuum="off", max_prepared_transactions="5")
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module")
+def neglected_settings(server: PostgresqlServer, django_db_setup: None, django_db_blocker: Any) -> dict[str, Any]:
+    with django_db_blocker.unblock():
+        return migrated_settings(server, "neglected")
+
+
+@pytest.fixture
+def neglected(neglected_settings: dict[str, Any], transactional_db: None) -> Iterator[None]:
+    with default_is(neglected_settings), emptied():
+        register("worker", lane.name)
+        register("keeper")
+        yield
+
+
+@pytest.fixture
+def at_work_on_postgresql(transactional_db: None) -> Iterator[None]:
+    with postgresql_as_default(), emptied():
+        register("worker", lane.name)
+        register("keeper")
+        yield
+
+
+def session(**options: Any) -> psycopg.Connection[Any]:
+    """A session of somebody else."""
+    params = connection.get_connection_params()
+    names = ("host", "port", "user", "dbname")
+    return psycopg.connect(**{name: params[name] for name in names}, **options)
+
+
+def old_transaction() -> Finding | None:
+    return found(replace(LIMITS, oldest_transaction=0.2)).get("oldest_transaction")
+
+
+def test_an_open_transaction_is_found_until_it_ends(neglected: None) -> None:
+    with session(application_name="report") as other:
+        other.execute("SELECT 1")
+        text = wait_for(old_transaction, what="finding").text
+        assert "A transaction has been open for" in text
+        assert "report, idle in transaction" in text
+        assert f"pg_terminate_backend({other.info.backend_pid})" in text
+        assert "oldest_transaction" not in found()
+        other.rollback()
+        assert old_transaction() is None
+
+
+def test_the_transaction_that_asks_is_not_found(neglected: None) -> None:
+    with transaction.atomic():
+        Worker.objects.update(concurrency=2)
+        assert "oldest_transaction" not in found(replace(LIMITS, oldest_transaction=0.0))
+
+
+def test_a_role_without_rights_sees_how_far_anothers_transaction_is_behind(neglected: None) -> None:
+    limits = replace(LIMITS, oldest_snapshot=5)
+    with session() as other, connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE plain NOLOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO plain; SET ROLE plain")
+        try:
+            other.execute("SELECT pg_current_xact_id()")
+            assert "oldest_transaction" not in found(limits)
+            for _ in range(10):
+                pending(state="cancelled")
+            text = found(limits)["oldest_transaction"].text
+            assert f"transactions behind (process {other.info.backend_pid}" in text
+            other.rollback()
+            assert "oldest_transaction" not in found(limits)
+        finally:
+            cursor.execute("RESET ROLE; DROP OWNED BY plain; DROP ROLE plain")
+
+
+def test_a_forgotten_prepared_transaction_is_found(neglected: None) -> None:
+    limits = replace(LIMITS, oldest_transaction=0.2)
+    with session(autocommit=True) as other:
+        other.execute("BEGIN")
+        other.execute("CREATE TABLE left_behind (id integer)")
+        other.execute("PREPARE TRANSACTION 'forgotten'")
+        try:
+            text = wait_for(lambda: found(limits).get("prepared_transaction"), what="finding").text
+            assert "ROLLBACK PREPARED 'forgotten'" in text
+        finally:
+            other.execute("ROLLBACK PREPARED 'forgotten'")
+    assert "prepared_transaction" not in found(limits)
+
+
+def dead_pile() -> Finding | None:
+    return found(replace(LIMITS, dead_rows=1_000, unvacuumed=0)).get("dead_rows")
+
+
+def test_a_pile_of_dead_rows_is_found_until_it_is_vacuumed(neglected: None) -> None:
+    assert dead_pile() is None
+    with session(autocommit=True) as other:
+        other.execute("INSERT INTO jobs_schedule SELECT n, now() FROM generate_series(1, 3000) AS n")
+        other.execute("DELETE FROM jobs_schedule WHERE task <> '1'")
+        text = wait_for(dead_pile, what="finding").text
+        assert "jobs_schedule has 2999 dead rows beside 1 live ones" in text
+        assert "run VACUUM (ANALYZE) jobs_schedule" in text
+        assert "dead_rows" not in found()
+        other.execute("VACUUM (ANALYZE) jobs_schedule")
+        wait_for(lambda: dead_pile() is None, what="end of the finding")
+
+
+def test_autovacuum_that_is_off_is_found(neglected: None) -> None:
+    assert found()["autovacuum_off"].text.startswith("Autovacuum is off: dead rows pile up. Set autovacuum")
+
+
+def test_autovacuum_that_is_off_for_one_table_is_found(at_work_on_postgresql: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE jobs_job SET (autovacuum_enabled = off)")
+        try:
+            assert "ALTER TABLE jobs_job RESET (autovacuum_enabled)" in found()["autovacuum_off"].text
+        finally:
+            cursor.execute("ALTER TABLE jobs_job RESET (autovacuum_enabled)")
+    assert found() == {}
+
+
+def test_what_needs_a_person_stands_first(at_work: str) -> None:
+    get_broker().pause(lane.name)
+    pending()
+    seen: Report = report()
+    assert [finding.code for finding in seen.findings] == ["pending_too_long", "paused"]
+    assert seen.needs_person
+
+
+def test_every_finding_is_explained_in_the_docs() -> None:
+    root = Path(__file__).resolve().parents[2]
+    code = "".join(path.read_text(encoding="utf-8") for path in (root / "jobs" / "status").glob("*.py"))
+    codes = set(re.findall(r'Finding\(\s*"(\w+)"', code))
+    docs = (root / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert len(codes) >= 15
+    assert codes == set(re.findall(r"^\| `(\w+)` \|", docs, re.MULTILINE))
