@@ -18,6 +18,7 @@ from .broker.records import NewJob, Pushed, PushStatus
 from .conf import jobs_settings
 from .context import event_here, job_here, receiver_here
 from .errors import BrokerUnavailable, UndeclaredStart, WrongDatabase
+from .faults import point
 from .handle import JobHandle
 from .states import State
 
@@ -63,6 +64,8 @@ def push_pending(ids: Sequence[UUID] | None = None) -> int:
         waiting = rows.read_pending(connection, ids, RELAY_AFTER if ids is None else 0.0, TRIP)
         if not waiting:
             return taken
+        if ids is None:
+            point("relay.before")
         moved = 0
         for job, answer in zip(waiting, get_broker().push(waiting), strict=True):
             if answer.status is PushStatus.ACCEPTED:
@@ -95,10 +98,12 @@ def _write(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[JobH
         if connection.in_atomic_block:
             ids = [job.id for job in pending]
             transaction.on_commit(partial(_push_committed, ids), using=connection.alias, robust=True)
+    point("enqueue.before_commit")
     return [JobHandle(job.id, None if job.key is not None else True) for job in jobs]
 
 
 def _push_committed(ids: Sequence[UUID]) -> None:
+    point("enqueue.after_commit")
     try:
         push_pending(ids)
     except Exception:

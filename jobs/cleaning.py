@@ -18,6 +18,7 @@ from django.utils.translation import ngettext
 from . import clock, lookup
 from .audit import note
 from .broker import get_broker
+from .faults import point
 from .models import Attempt, Job, QueueState
 from .operations import check_queue
 from .states import ENDED, Shown, State
@@ -137,6 +138,7 @@ def remove_chunk(jobs: QuerySet[Job], most: int | None = None) -> Chunk:
             Attempt.objects.using(jobs.db).filter(job_id__in=ids).delete()
             # the attempts are gone already, so Django need not collect what cascades
             jobs.filter(id__in=ids)._raw_delete(jobs.db)
+            point("prune.before_commit")
     return Chunk(ids, len(ids) == wanted, entered - began, clock.monotonic() - entered)
 
 

@@ -21,7 +21,8 @@ class JobsSettings:
     `queues` is the module that defines the queues; `database` the alias that holds the jobs; `lease` how long a silent
     worker process keeps its jobs; `grace` how long running jobs may take to finish at a stop; `unknown_grace` how long
     a job waits for a worker that knows its task; `strict` makes an undeclared start of a receiver an error;
-    `synchronous_commit=False` lets PostgreSQL acknowledge claims and settlements before they are on its disk.
+    `synchronous_commit=False` lets PostgreSQL acknowledge claims and settlements before they are on its disk;
+    `fault_points` is a function of the tests that is called at each point of `jobs.faults`.
     """
 
     queues: str = "config.queues"
@@ -34,6 +35,7 @@ class JobsSettings:
     strict: bool = False
     allow_network_file_system: bool = False
     synchronous_commit: bool = True
+    fault_points: str = ""
 
     def __post_init__(self) -> None:
         for name, field in self.__dataclass_fields__.items():
@@ -49,6 +51,11 @@ class JobsSettings:
         if not NAMESPACE.match(self.namespace):
             raise ImproperlyConfigured(
                 f"JOBS_NAMESPACE={self.namespace!r}: expected up to 64 letters, digits, '_', '.' or '-'"
+            )
+        if self.fault_points and not self.fault_points.startswith("tests."):
+            raise ImproperlyConfigured(
+                f"JOBS['FAULT_POINTS']={self.fault_points!r}: only tests may set it, to a function below 'tests.'; "
+                "remove it"
             )
         if self.database not in settings.DATABASES:
             raise ImproperlyConfigured(

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from .. import clock
 from ..cleaning import ended_before, remove_chunk
 from ..conf import jobs_settings
+from ..faults import point
 from ..models import Job
 from ..policy import QueuePolicy, Retention
 from ..queue import queues
@@ -39,6 +40,8 @@ def prune(policies: Iterable[QueuePolicy]) -> int:
         left = []
         for jobs in todo:
             chunk = remove_chunk(jobs)
+            if chunk.ids:
+                point("prune.after_commit")
             removed += len(chunk.ids)
             if chunk.full:
                 left.append(chunk.rest(jobs))

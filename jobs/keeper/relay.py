@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from ..accept import push_pending
+from ..faults import point
 
 logger = logging.getLogger("jobs.keeper")
 
@@ -16,5 +17,6 @@ def run() -> int:
     """Relay once; returns how many jobs the broker took."""
     taken = push_pending()
     if taken:
+        point("relay.after")
         logger.info("relayed jobs=%d", taken)
     return taken

@@ -15,6 +15,7 @@ from django.db import transaction
 from .. import clock
 from ..broker import get_broker
 from ..conf import jobs_settings
+from ..faults import point
 from ..models import Schedule
 from ..queue import queues
 from ..task import Task
@@ -87,6 +88,8 @@ def _fire(name: str, task: Task, minute: datetime) -> bool:
         if not Schedule.objects.using(alias).filter(task=name, last_tick__lt=minute).update(last_tick=minute):
             return False
         handle = task.enqueue()
+        point("tick.before_commit")
+    point("tick.after_commit")
     late = (clock.now() - minute).total_seconds()
     logger.info("ticked task=%s minute=%s late=%.1fs job=%s", name, f"{minute:%Y-%m-%dT%H:%MZ}", late, handle.id)
     return True

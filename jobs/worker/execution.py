@@ -34,6 +34,7 @@ from ..conf import jobs_settings
 from ..connections import close_obsolete_connections
 from ..context import RunningJob, working_on
 from ..errors import Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater
+from ..faults import point
 from ..message import MessageError, encode_result
 from ..policy import ONE_YEAR
 from ..queue import Queue
@@ -155,9 +156,11 @@ class _Execution:
         self.started_at = self._now()
         try:
             with working_on(job):
+                point("execute.before")
                 if task.atomic:
                     return self._run_atomic(task, huey_task)
                 value = huey_task.execute()
+                point("execute.after")
                 outcome: Outcome = Completed(encode_result(task.name, value))
         except BaseException as error:  # SystemExit of a task is its failure, not the worker's end
             failure = error
@@ -174,10 +177,13 @@ class _Execution:
         try:
             with transaction.atomic(using=alias):
                 value = huey_task.execute()
+                point("atomic.before_settle")
                 settlement = self._settlement(Completed(encode_result(task.name, value)))
                 if not get_broker().settle_in_transaction(self.worker_id, self.queue.policy, settlement):
                     raise LeaseLost(f"job {self.claimed.id} is no longer this worker's")
                 committing = True
+                point("atomic.before_commit")
+            point("atomic.after_commit")
         except LeaseLost:
             if not self._has_ended():  # the task has deleted its own row, and that is rolled back now
                 raise

@@ -96,6 +96,19 @@ def test_reap_with_grace_waits_longer(hands, broker, bench):
     assert broker.reap(grace=10) == Reaped(lost=1)
 
 
+def test_a_clock_set_back_by_an_hour_does_not_keep_a_dead_workers_jobs_for_an_hour(hands, broker, bench):
+    worker = hands.new_worker(lease=10)
+    job = hands.push()
+    hands.claim(worker=worker)
+    bench.advance(-3600)
+    assert broker.reap().lost == 0
+    bench.advance(8)
+    assert broker.reap().lost == 0
+    bench.advance(4)
+    assert broker.reap().lost == 1
+    assert bench.record(job).state == State.QUEUED
+
+
 def test_a_reaped_worker_is_no_longer_alive(hands, broker, bench):
     bench.advance(31)
     broker.reap()

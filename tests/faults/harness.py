@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import select
 import shutil
 import signal
 import sqlite3
@@ -18,9 +20,12 @@ from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import psycopg
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 Answer = TypeVar("Answer")
+#: For what takes minutes: CI leaves it out, `make faults` runs it.
+LONG = (pytest.mark.slow, pytest.mark.long)
 
 
 def wait_for(condition: Callable[[], Answer], limit: float = 20.0, what: str = "") -> Answer:
@@ -34,6 +39,13 @@ def wait_for(condition: Callable[[], Answer], limit: float = 20.0, what: str = "
         time.sleep(0.02)
 
 
+def seeded() -> random.Random:
+    """The chance of one test; FAULTS_SEED repeats what a printed seed did."""
+    seed = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(10**6))
+    print(f"seed {seed}")
+    return random.Random(seed)
+
+
 class Line(NamedTuple):
     word: str
     job: str
@@ -44,6 +56,8 @@ class Line(NamedTuple):
 
 class Site:
     """A folder with a database, a ledger and the processes that work on them."""
+
+    on_postgresql = False
 
     def __init__(self, folder: Path, template: Path | None = None, **variables: str) -> None:
         self.folder = folder
@@ -57,8 +71,13 @@ class Site:
             **variables,
         }
         self.started: list[Huey] = []
+        self.consoles: list[Console] = []
         if template is not None:
             shutil.copy(template, self.database)
+
+    def move_database(self, folder: Path) -> None:
+        """Let the database lie elsewhere; its address in the environment is the caller's business."""
+        self.database = Path(shutil.move(self.database, folder / self.database.name))
 
     def manage(self, *words: str, limit: float = 60, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -98,7 +117,33 @@ class Site:
             huey.wait_until_ready()
         return huey
 
+    def console(self, **variables: str) -> Console:
+        """A process of the site that answers one question after the other."""
+        self.consoles.append(Console(self, variables))
+        return self.consoles[-1]
+
+    def arm(self) -> None:
+        """Let the processes started from now on pass fault points."""
+        for name in ("traps", "seen", "sprung"):
+            (self.folder / name).mkdir(exist_ok=True)
+
+    def set_trap(self, role: str, point: str, action: str = "kill", times: int = 1) -> None:
+        """Kill or stop the process (worker, keeper, supervisor, caller) that is the n-th to pass a point."""
+        (self.folder / "sprung" / f"{role} {point}").unlink(missing_ok=True)
+        written = self.folder / "traps" / ".new"
+        written.write_text(f"{action} {times}")
+        written.rename(self.folder / "traps" / f"{role} {point}")
+
+    def is_sprung(self, role: str, point: str) -> bool:
+        return (self.folder / "sprung" / f"{role} {point}").exists()
+
+    def seen(self) -> set[str]:
+        """Which points were reached, as "role point"."""
+        return {path.name for path in (self.folder / "seen").iterdir()}
+
     def close(self) -> None:
+        for console in self.consoles:
+            console.end()
         for huey in self.started:
             huey.end()
 
@@ -124,6 +169,10 @@ class Site:
     def states(self, queue: str) -> Counter[str]:
         return Counter(dict(self.rows("SELECT state, count(*) FROM jobs_job WHERE queue = ? GROUP BY state", queue)))
 
+    def counter(self) -> int:
+        """What the atomic task `count` has counted."""
+        return int(self.rows("SELECT value FROM faults_counter")[0][0])
+
     def ledger(self, word: str = "start") -> list[Line]:
         path = self.folder / "ledger"
         lines = path.read_text().splitlines() if path.exists() else []
@@ -138,6 +187,8 @@ class Site:
 
 class PostgresqlSite(Site):
     """The same with its database on a PostgreSQL server."""
+
+    on_postgresql = True
 
     def __init__(self, folder: Path, url: str, **variables: str) -> None:
         super().__init__(folder, **{**variables, "FAULTS_DATABASE": url})
@@ -157,6 +208,44 @@ def _as_in_sqlite(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
     return value.hex if isinstance(value, UUID) else value
+
+
+class Console:
+    """One process of a site, with its tasks at hand: expressions go in, JSON comes out; of a job handle its id."""
+
+    LOOP = (
+        "import json, sys, django; django.setup(); from tests.faults.app.tasks import *\n"
+        "from tests.faults.app.business import *\n"
+        "for line in sys.stdin:\n"
+        "    print(json.dumps(eval(line), default=lambda handle: handle.id.hex), flush=True)\n"
+    )
+
+    def __init__(self, site: Site, variables: dict[str, str]) -> None:
+        self.log_path = site.folder / f"console-{len(site.consoles)}"
+        with self.log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", self.LOOP],
+                cwd=ROOT,
+                env={**site.environment, **variables},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+
+    def ask(self, expression: str, limit: float = 60.0) -> Any:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(expression + "\n")
+        self.process.stdin.flush()
+        assert select.select([self.process.stdout], [], [], limit)[0], f"no answer within {limit:g} s: {expression}"
+        answer = self.process.stdout.readline()
+        assert answer, self.log_path.read_text()
+        return json.loads(answer)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
 
 
 class Huey:
@@ -235,6 +324,13 @@ def parent_of(pid: int) -> int:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
     except (OSError, IndexError):
         return 0
+
+
+def is_stopped(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1] == "T"
+    except OSError:
+        return False
 
 
 def is_of_site(pid: int, site: Site) -> bool:

@@ -26,4 +26,9 @@ JOBS = {
     "LEASE": float(os.environ.get("FAULTS_LEASE", "2")),
     "GRACE": float(os.environ.get("FAULTS_GRACE", "10")),
     "REDIS_URL": os.environ.get("FAULTS_REDIS", ""),
+    "FAULT_POINTS": "tests.faults.app.traps.strike" if (FOLDER / "traps").exists() else "",
 }
+#: The longest pause of a supervisor before it starts a dead child anew, in seconds.
+RESTART_PAUSE = float(os.environ.get("FAULTS_RESTART_PAUSE", "30"))
+#: How far this process's clock is known to be wrong, in seconds: the ledger is kept in true time.
+CLOCK_ERROR = float(os.environ.get("FAULTS_CLOCK_ERROR", "0"))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from .harness import Site, wait_for
+from .ledger import check_ledger
 
 pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indirect=True)
 
@@ -39,6 +40,7 @@ def test_late_settle_of_a_worker_that_slept_through_its_lease_is_refused(make_si
         "lost": 1,
     }
     wait_for(lambda: len(sleeper.started("work/1")) == 2, 20, "a new worker in place of the one without a lease")
+    check_ledger(site, [job])
 
 
 def test_stopped_worker_is_killed_after_one_lease_and_its_job_runs_elsewhere(make_site: MakeSite) -> None:
@@ -51,6 +53,7 @@ def test_stopped_worker_is_killed_after_one_lease_and_its_job_runs_elsewhere(mak
     wait_for(lambda: site.job(job)["state"] == "completed")
     assert "stopped for one lease" in huey.log
     assert len(site.starts(job)) == 2
+    check_ledger(site, [job])
 
 
 def test_task_that_holds_the_interpreter_longer_than_a_lease_runs_once(make_site: MakeSite) -> None:
@@ -65,12 +68,13 @@ def test_task_that_holds_the_interpreter_longer_than_a_lease_runs_once(make_site
     print(f"held the interpreter for {end.at - start.at:.1f} s with a lease of 1 s")
     assert end.at - start.at > 1.5
     assert site.job(job)["lost"] == 0
+    check_ledger(site, [job])
 
 
 def test_jobs_of_a_killed_worker_are_released_at_once(make_site: MakeSite) -> None:
     site = make_site(FAULTS_LEASE="30")
     huey = site.run_huey("--queue", "work", "--processes", "work=2")
-    job = site.enqueue("nap.enqueue(0.7)")
+    job = site.enqueue("nap.enqueue(1.5)")
     (start,) = wait_for(lambda: site.starts(job))
     os.kill(start.pid, signal.SIGKILL)
     killed = time.time()
@@ -80,6 +84,7 @@ def test_jobs_of_a_killed_worker_are_released_at_once(make_site: MakeSite) -> No
     wait_for(lambda: site.job(job)["state"] == "completed")
     assert site.job(job)["lost"] == 1
     assert huey.process.poll() is None
+    check_ledger(site, [job])
 
 
 def test_request_to_cancel_reaches_a_running_job_within_two_seconds(site: Site) -> None:

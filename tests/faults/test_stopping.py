@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from .harness import Site, is_of_site, wait_for
+from .ledger import check_ledger
 
 pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indirect=True)
 
@@ -77,6 +78,7 @@ def test_sigterm_to_a_worker_drains_it_and_another_takes_its_place(site: Site) -
 
     assert site.job(job)["state"] == "completed"
     assert len(site.starts(job)) == 1
+    check_ledger(site, [job])
 
 
 def test_children_of_a_killed_supervisor_finish_their_jobs_and_go(make_site: MakeSite) -> None:
@@ -94,6 +96,7 @@ def test_children_of_a_killed_supervisor_finish_their_jobs_and_go(make_site: Mak
     wait_for(lambda: not any(is_of_site(pid, site) for pid in children), 12)
     assert {key: site.job(job)[key] for key in ("state", "lost")} == {"state": "completed", "lost": 0}
     assert other.process.poll() is None
+    check_ledger(site, [job])
 
 
 def test_children_of_a_killed_supervisor_never_outlive_the_grace_time(make_site: MakeSite) -> None:

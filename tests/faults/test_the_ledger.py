@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import time
 from collections import Counter
@@ -11,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from .harness import Huey, Site, is_of_site, wait_for
+from .harness import Huey, Site, is_of_site, seeded, wait_for
+from .ledger import check_ledger
 
 JOBS = 500
 pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indirect=True)
@@ -27,9 +27,7 @@ pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indi
 def test_no_job_is_lost_and_none_runs_more_often_than_its_leases_were(
     site: Site, kills: int, processes: int, seconds: float
 ) -> None:
-    seed = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(10**6))
-    print(f"seed {seed}")
-    chance = random.Random(seed)
+    chance = seeded()
     words = ["--queue", "work", "--processes", f"work={processes}"]
     hueys = [site.run_huey(*words), site.run_huey(*words)]
     accepted = site.python(f"print(json.dumps([h.id.hex for h in nap.enqueue_many([{seconds}] * {JOBS})]))")
@@ -58,6 +56,7 @@ def test_no_job_is_lost_and_none_runs_more_often_than_its_leases_were(
     assert set(runs) == set(accepted)
     assert {job: count for job, count in runs.items() if count > 1 + lost[job]} == {}
     assert site.states("work") == {"completed": JOBS}
+    check_ledger(site, accepted)
 
 
 def _with_living(victim: str, hueys: list[Huey], site: Site) -> Huey | None:
@@ -85,6 +84,7 @@ def test_poison_job_dies_alone(site: Site) -> None:
     assert (job["lost"], job["attempts"], len(site.starts(poison))) == (5, 0, 5)
     assert {site.job(id)["state"] for id in others} == {"completed"}
     assert max(site.job(id)["lost"] for id in others) <= 2
+    check_ledger(site, [poison, *others])
 
 
 def test_two_run_huey_on_one_file_run_no_job_twice_and_tick_once(site: Site) -> None:
@@ -107,3 +107,4 @@ def test_two_run_huey_on_one_file_run_no_job_twice_and_tick_once(site: Site) -> 
     assert {runs[job] for job in accepted} == {1}
     assert len(pids) >= 2
     assert len(ticks) == len(set(ticks)) == ticked >= 1
+    check_ledger(site, accepted)

@@ -29,6 +29,7 @@ from jobs.conf import jobs_settings
         ({"LEASE": float("nan")}, "JOBS_LEASE=nan"),
         ({"LEASE": 0.5}, "JOBS_LEASE=0.5"),
         ({"GRACE": "30"}, "JOBS_GRACE='30'"),
+        ({"FAULT_POINTS": "jobs.faults.point"}, "'FAULT_POINTS'.*only tests may set it"),
     ],
 )
 def test_a_wrong_setting_is_refused_and_named(settings: Any, given: Any, named: str) -> None:

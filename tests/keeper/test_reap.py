@@ -56,3 +56,20 @@ def test_after_a_pause_in_which_nobody_could_renew_the_silent_get_one_more_term(
     for ahead[0] in range(50, 80, 3):
         moved.append(reap.run())
     assert (sum(moved), moved[0]) == (1, 0)
+
+
+@pytest.mark.sqlite
+def test_after_a_jump_of_the_clock_leases_get_one_more_term_and_the_dead_are_found_all_the_same(monkeypatch, caplog):
+    hands = Hands(get_broker(), lease=30)
+    hands.push()
+    hands.claim_one()
+    ahead, jump, now, monotonic = [0.0], [0.0], clock.now, clock.monotonic
+    monkeypatch.setattr(clock, "now", lambda: now() + timedelta(seconds=ahead[0] + jump[0]))
+    monkeypatch.setattr(clock, "monotonic", lambda: monotonic() + ahead[0])
+    reap.run()
+    jump[0] = 3600
+    moved = []
+    for ahead[0] in range(1, 40):
+        moved.append(reap.run())
+    assert "jumped=3600" in caplog.text
+    assert (sum(moved), sum(moved[:29])) == (1, 0)

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connections, transaction
 
 from ... import clock
+from ...faults import point
 from ...policy import QueuePolicy
 from ...rows import MAX_REASON, expires_at, id_of, moment_of, ready_at, text_of
 from ...states import State
@@ -78,7 +79,10 @@ class DatabaseBroker:
         if not jobs:
             return []
         with self._database.write_synced() as trip:
-            return [take(trip, job) for job in jobs]
+            answers = [take(trip, job) for job in jobs]
+            point("push.before_commit")
+        point("push.after_commit")
+        return answers
 
     def register(self, worker: WorkerRecord, lease: float) -> None:
         """Make a process known, with a lease."""
@@ -128,6 +132,7 @@ class DatabaseBroker:
                 possible, wait = claiming.look(trip, policy, alone)
             if not possible:
                 return Exchange(wait=wait)
+        pass_exchange("before", settlements, wanted > 0)
         guard = self._guards[policy.name]
         with self._database.write() as trip:
             found = trip.run("read_worker", worker=worker.hex, now=trip.text_now)
@@ -139,6 +144,8 @@ class DatabaseBroker:
             trip.write_counts()
             if claimed.grants is not None:
                 stamped = pace.save_grants(trip, policy.name, claimed.grants, claimed.jobs, guard)
+            pass_exchange("before_commit", settlements, claimed.jobs)
+        pass_exchange("after_commit", settlements, claimed.jobs)
         jobs = claimed.jobs if claimed.grants is None else pace.committed(claimed.jobs, stamped, guard)
         return Exchange(settled, jobs, claimed.wait)
 
@@ -160,7 +167,10 @@ class DatabaseBroker:
     def release(self, worker: UUID, *, lost: bool) -> int:
         """End a dead process's lease and give its jobs back; see the contract."""
         with self._database.write() as trip:
-            return len(giveback.give_back(trip, worker.hex, giveback.read_label(trip, worker), lost=lost))
+            given_back = giveback.give_back(trip, worker.hex, giveback.read_label(trip, worker), lost=lost)
+            point("release.before_commit")
+        point("release.after_commit")
+        return len(given_back)
 
     def reap(self, grace: float = 0.0) -> Reaped:
         """Give back what the silent hold, and end what came too late; at most 1,000 expired jobs a call."""
@@ -243,6 +253,14 @@ class DatabaseBroker:
     def close(self) -> None:
         """Close the broker's own connections; the next call opens them again."""
         self._database.close()
+
+
+def pass_exchange(where: str, settlements: Sequence[Settlement], claimed: object) -> None:
+    """Pass the fault points of a trip that settles, or claims, or both."""
+    if settlements:
+        point(f"settle.{where}")
+    if claimed:
+        point(f"claim.{where}")
 
 
 def take(trip: Trip, job: NewJob) -> Pushed:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from uuid import UUID
 
+from ...faults import point
 from ...models import AttemptOutcome
 from ...rows import moment_of, text_of
 from ...states import State
@@ -66,6 +68,7 @@ def read_label(trip: Trip, worker: UUID) -> str:
 
 def reap(trip: Trip, grace: float) -> Reaped:
     """Give back, as lost, what processes with an ended lease hold; end queued jobs whose time has passed."""
+    _restart_future_leases(trip)
     states: list[State] = []
     ended = trip.run("read_ended_leases", before=text_of(trip.now - timedelta(seconds=grace)))
     if trip.waited > LATE:
@@ -75,9 +78,24 @@ def reap(trip: Trip, grace: float) -> Reaped:
     else:
         for id, host, pid, _, _ in ended:
             states += give_back(trip, id, f"{host}:{pid}", lost=True)
+            point("reap.before_commit")
         for (id,) in trip.run("read_orphan_workers"):
             states += give_back(trip, id, "", lost=True)
     expired = trip.run("expire_jobs", now=text_of(trip.now))
     for (queue,) in expired:
         trip.count(queue, expired=1)
     return Reaped(lost=len(states), failed=states.count(State.FAILED), expired=len(expired))
+
+
+def _restart_future_leases(trip: Trip) -> None:
+    """After the clock was set back: let a lease last its own length, not as long as the clock needs to catch up."""
+    for id, renewed_at, lease_until in trip.run("read_future_leases", now=text_of(trip.now)):
+        term = moment_of(lease_until) - moment_of(renewed_at)
+        trip.run(
+            "renew_workers",
+            ids=json.dumps([str(id)]),
+            now=text_of(trip.now),
+            lease_until=text_of(trip.now + term),
+            lease=term.total_seconds(),
+            clock_offset=0.0,  # what it measured is void; a living process says it anew
+        )

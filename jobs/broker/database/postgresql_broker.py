@@ -15,12 +15,13 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, transaction
 
 from ... import clock
+from ...faults import point
 from ...policy import QueuePolicy
 from ..contract import PACE_GUARD
 from ..records import ClaimedJob, Exchange, Expired, NewJob, Pushed, PushStatus, Reaped, Settlement
 from . import claim as claiming
 from . import pace
-from .broker import DatabaseBroker, take
+from .broker import DatabaseBroker, pass_exchange, take
 from .connection import Trip
 from .postgresql_connection import PostgresqlDatabase
 from .postgresql_exchange import Answer, Lane, exchange_jobs
@@ -112,6 +113,7 @@ class PostgresqlBroker(DatabaseBroker):
             # one statement needs no transaction around it
             with self._database.read_django() as trip:
                 if trip.insert_all(jobs):
+                    point("push.after_commit")
                     self.hint_after_commit(jobs)
                     return [Pushed(jobs[0].id, PushStatus.ACCEPTED)]
         with self._database.write_synced() as trip:
@@ -124,6 +126,8 @@ class PostgresqlBroker(DatabaseBroker):
                     answers.append(Pushed(job.id, PushStatus.ACCEPTED))
                 else:
                     answers.append(take(trip, job))
+            point("push.before_commit")
+        point("push.after_commit")
         self.hint_after_commit(jobs)
         return answers
 
@@ -142,6 +146,7 @@ class PostgresqlBroker(DatabaseBroker):
         recovered = self._recover(worker, policy) if worker in self._unsure else ()
         room = max(0, wanted - len(recovered))
         own = not self._database.in_callers_transaction
+        pass_exchange("before", settlements, room)
         try:
             answer = self._exchange(worker, policy, settlements, room, alone)
         except (OperationalError, InterfaceError):
@@ -149,6 +154,7 @@ class PostgresqlBroker(DatabaseBroker):
             if own:
                 self._unsure[worker] = clock.monotonic() + _STILL_UNDER_WAY
             raise
+        pass_exchange("after_commit", settlements, answer.jobs)
         if own:
             if worker in self._unsure:
                 answer = self._mend(worker, settlements, answer)
@@ -194,6 +200,7 @@ class PostgresqlBroker(DatabaseBroker):
                 wait = claiming.wait_after(policy, room, slots, trip.now)
             if (policy.rate_limit is not None and jobs) or room.clock_set_back:
                 stamped = pace.save_grants(trip, name, room.grants, jobs, guard)
+            pass_exchange("before_commit", settlements, jobs)
         return Exchange(settled, jobs if stamped is None else pace.committed(jobs, stamped, guard), wait)
 
     def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> bool:
@@ -254,6 +261,7 @@ class PostgresqlBroker(DatabaseBroker):
 
     def _hint_all(self, waiting: set[str]) -> None:
         if waiting:
+            point("enqueue.after_commit")
             queues = set(waiting)
             waiting.clear()
             self._database.notify(queues)

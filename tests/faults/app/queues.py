@@ -1,5 +1,5 @@
 from jobs import Fixed, Queue, RateLimit
 
-work = Queue("work", attempts=2, backoff=Fixed(0.1), concurrency=10, keep_completed=10_000)
+work = Queue("work", attempts=2, backoff=Fixed(0.1), concurrency=10, keep_completed=100_000)
 paced = Queue("paced", concurrency=5, rate_limit=RateLimit(10, per=1))
-other = Queue("other", concurrency=2)
+other = Queue("other", concurrency=2, keep_completed=5)

@@ -3,20 +3,23 @@
 import math
 import os
 import re
+import select
 import signal
 import time
 
 from django.conf import settings
+from django.db.models import F
 from huey import crontab
 
 from jobs import Cancelled, current_job
 
+from .models import Counter
 from .queues import other, paced, work
 
 
 def write(word: str) -> None:
     claimed = current_job().claimed
-    line = f"{word} {claimed.id} {claimed.token} {os.getpid()} {time.time():.6f}\n"
+    line = f"{word} {claimed.id} {claimed.token} {os.getpid()} {time.time() - settings.CLOCK_ERROR:.6f}\n"
     ledger = os.open(settings.FOLDER / "ledger", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(ledger, line.encode())
     os.close(ledger)
@@ -25,7 +28,8 @@ def write(word: str) -> None:
 @work.task()
 def nap(seconds: float = 0.0) -> None:
     write("start")
-    time.sleep(seconds)
+    # under libfaketime time.sleep fails
+    select.select([], [], [], seconds)
     write("end")
 
 
@@ -64,11 +68,26 @@ def wait_for_cancel() -> None:
 @paced.task()
 def step() -> None:
     write("start")
+    write("end")
+
+
+@work.task(atomic=True)
+def count() -> None:
+    write("start")
+    Counter.objects.filter(pk=1).update(value=F("value") + 1)
+    write("end")
+
+
+@other.task()
+def blink() -> None:
+    write("start")
+    write("end")
 
 
 @other.periodic_task(crontab(minute="*"))
 def every_minute() -> None:
     write("start")
+    write("end")
 
 
 if os.environ.get("FAULTS_RELEASE") == "new":

@@ -1,0 +1,127 @@
+"""Holds what the history says against what really happened, as the tasks wrote it down themselves."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
+
+from .harness import Line, Site, wait_for
+
+ENDED = {"completed", "failed", "cancelled", "expired"}
+#: Nobody enqueues the ticks; and on their queue the retention is short.
+NOT_TICKS = "queue <> 'other'"
+LIVES = f"{NOT_TICKS} AND state IN ('pending', 'queued', 'active')"
+
+
+class JobRow(NamedTuple):
+    id: str
+    queue: str
+    state: str
+    token: int
+    attempts: int
+    starts: int
+    lost: int
+
+
+class AttemptRow(NamedTuple):
+    job: str
+    outcome: str
+    number: int | None
+    worker: str
+
+
+def wait_until_ended(site: Site, limit: float = 60.0) -> None:
+    """Wait until no job lives."""
+    wait_for(lambda: not has_live_jobs(site), limit, f"all jobs ended in {site.folder}")
+
+
+def has_live_jobs(site: Site) -> bool:
+    return bool(site.rows(f"SELECT 1 FROM jobs_job WHERE {LIVES} LIMIT 1"))
+
+
+def check_ledger(site: Site, accepted: Collection[str], *, maybe: Iterable[str] = (), limit: float = 60.0) -> None:
+    """Fail unless every accepted job ran to an end, none ran twice without a lost lease, and the history is true.
+
+    `accepted` are the ids that `enqueue` returned and that were committed; `maybe` those of which the caller cannot
+    know it. Says nothing of the queue `other`. Waits up to `limit` seconds for the last job to end.
+    """
+    wait_until_ended(site, limit)
+    found = site.rows(f"SELECT {', '.join(JobRow._fields)} FROM jobs_job WHERE {NOT_TICKS}")
+    jobs = {row.id: row for row in map(JobRow._make, found)}
+    timelines: dict[str, list[AttemptRow]] = defaultdict(list)
+    for attempt in map(
+        AttemptRow._make, site.rows("SELECT job_id, outcome, number, worker FROM jobs_attempt ORDER BY id")
+    ):
+        timelines[attempt.job].append(attempt)
+    started, ended = _by_job(site.ledger("start")), _by_job(site.ledger("end"))
+    others = {id for (id,) in site.rows("SELECT id FROM jobs_job WHERE queue = 'other'")}
+    started = defaultdict(list, {id: lines for id, lines in started.items() if id not in others})
+
+    wrong = [f"accepted and gone: {id}" for id in accepted if id not in jobs]
+    wrong += [f"never accepted, and ran: {id}" for id in started if id not in jobs]
+    wrong += [f"never accepted: {id}" for id in jobs.keys() - set(accepted) - set(maybe)]
+    for job in jobs.values():
+        wrong += [
+            f"{job.id}: {text} ({job}; {timelines[job.id]}; ran {started[job.id]})"
+            for text in _faults_of(job, timelines[job.id], started[job.id], ended[job.id])
+        ]
+    wrong += _wrong_counters(site, jobs.values(), timelines)
+    runs = sum(map(len, started.values()))
+    print(f"ledger: {len(jobs)} jobs, {runs} runs, {sum(job.lost for job in jobs.values())} leases lost")
+    assert not wrong, "\n".join([f"{len(wrong)} faults in {site.folder}", *wrong[:10]])
+
+
+def _by_job(lines: Iterable[Line]) -> defaultdict[str, list[Line]]:
+    found: defaultdict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        found[line.job].append(line)
+    return found
+
+
+def _faults_of(job: JobRow, timeline: list[AttemptRow], started: list[Line], ended: list[Line]) -> list[str]:
+    outcomes = Counter(attempt.outcome for attempt in timeline)
+    tokens = [int(line.token) for line in started]
+    numbers = [attempt.number for attempt in timeline if attempt.number is not None]
+    last = [line for line in ended if int(line.token) == job.token]
+    last_pids = {str(line.pid) for line in last}
+    checks = {
+        "did not end": job.state in ENDED,
+        "ran twice under one lease": len(set(tokens)) == len(tokens),
+        "ran under a token that no claim gave": max(tokens, default=0) <= job.token,
+        "ran more often than the history says": len(started) <= len(timeline),
+        "losses in row and history differ": outcomes["lost"] == job.lost,
+        "starts in row and history differ": job.starts == len(timeline),
+        "attempts in row and history differ": job.attempts == outcomes["completed"] + outcomes["failed"],
+        "attempts are misnumbered": numbers == list(range(1, job.attempts + 1)),
+    }
+    if job.state == "completed":
+        checks |= {
+            "completed not once": outcomes["completed"] == 1 and timeline[-1].outcome == "completed",
+            "completed by a run that did not end": len(last) == 1,
+            "completed by another process": not last or timeline[-1].worker.rpartition(":")[2] in last_pids,
+        }
+        if set(outcomes) <= {"completed", "lost"}:
+            checks["ran more often than 1 + lost"] = len(started) <= 1 + job.lost
+    return [text for text, holds in checks.items() if not holds]
+
+
+def _wrong_counters(site: Site, jobs: Collection[JobRow], timelines: dict[str, list[AttemptRow]]) -> list[str]:
+    expected: dict[str, Counter[str]] = defaultdict(Counter)
+    for job in jobs:
+        outcomes = Counter(attempt.outcome for attempt in timelines[job.id])
+        died_failing = job.state == "failed" and timelines[job.id][-1:] and timelines[job.id][-1].outcome == "failed"
+        expected[job.queue].update(
+            {job.state: 1, "lost": outcomes["lost"], "retried": outcomes["failed"] - int(bool(died_failing))}
+        )
+    names = ("completed", "failed", "retried", "lost", "cancelled", "expired")
+    sums = ", ".join(f"sum({name})" for name in names)
+    counted: dict[str, Any] = {
+        queue: dict(zip(names, map(int, numbers), strict=True))
+        for queue, *numbers in site.rows(f"SELECT queue, {sums} FROM jobs_queuestat GROUP BY queue")
+    }
+    return [
+        f"counters of {queue}: {counted.get(queue)}, the history says {dict(numbers)}"
+        for queue, numbers in expected.items()
+        if any(counted.get(queue, {}).get(name, 0) != numbers[name] for name in names)
+    ]

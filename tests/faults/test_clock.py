@@ -1,0 +1,101 @@
+"""Workers whose clock is wrong, and a machine whose clock jumps (G2, G6, G7); libfaketime lies to their processes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from .harness import Site, wait_for
+from .ledger import check_ledger
+
+MakeSite = Callable[..., Site]
+
+HOUR = 3600
+
+
+@pytest.fixture
+def faketime() -> dict[str, str]:
+    """The variables that put a process under libfaketime; the test is skipped, and under CI fails, without it."""
+    found = sorted(Path("/usr").glob("lib*/**/faketime/libfaketimeMT.so.1"))
+    if not found:
+        text = "no libfaketime: install the package faketime"
+        if os.environ.get("CI"):
+            pytest.fail(text)
+        pytest.skip(text)
+    return {"LD_PRELOAD": str(found[0]), "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make_site", ["postgresql"], indirect=True)
+def test_workers_an_hour_ahead_and_behind_are_never_early_lose_no_lease_and_keep_the_pace(
+    make_site: MakeSite, faketime: dict[str, str]
+) -> None:
+    site = make_site(FAULTS_LEASE="2")
+    words = ("--queue", "work", "--queue", "paced")
+    ahead, behind = (
+        site.run_huey(*words, FAKETIME=f"{error:+d}", FAULTS_CLOCK_ERROR=str(error), **faketime)
+        for error in (HOUR, -HOUR)
+    )
+    console = site.console()
+    paced = console.ask("step.enqueue_many([()] * 50)")
+    delayed = console.ask("[nap.using(delay=0.5 + i * 0.05).enqueue() for i in range(60)]")
+    long = console.ask("nap.enqueue_many([5] * 6)")
+    far = console.ask("nap.using(delay=1800).enqueue()")
+    wait_for(lambda: site.states("paced")["completed"] == 50, 30)
+    wait_for(lambda: site.states("work")["completed"] == 66, 30)
+
+    started = {line.job: line.at for line in site.ledger()}
+    late = [started[id] - _seconds(site.job(id)["ready_at"]) for id in delayed]
+    starts = sorted(started[id] for id in paced)
+    windows = [later - earlier for earlier, later in zip(starts, starts[10:], strict=False)]
+    pids = {pid for huey in (ahead, behind) for post in ("work/1", "paced/1") for pid in huey.started(post)}
+    print(f"late {min(late) * 1000:.0f} to {max(late) * 1000:.0f} ms; 11 starts in {min(windows):.3f} s or more")
+    assert {line.pid for line in site.ledger()} == pids
+    assert min(late) >= 0
+    assert max(late) < 2
+    assert min(windows) >= 1.0
+    assert site.job(far)["state"] == "queued"
+    assert site.rows("SELECT sum(lost) FROM jobs_job") == [(0,)]
+    assert "lost" not in ahead.log + behind.log
+    # the history is in the server's time
+    ended = [_seconds(at) for (at,) in site.rows("SELECT ended_at FROM jobs_attempt")]
+    assert abs(max(ended) - time.time()) < 60
+    console.ask(f"__import__('jobs').JobHandle(__import__('uuid').UUID('{far}')).cancel()")
+    check_ledger(site, [*paced, *delayed, *long, far])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["ahead", "back"])
+@pytest.mark.parametrize("make_site", ["sqlite"], indirect=True)
+def test_machine_clock_that_jumps_costs_no_lease_and_keeps_no_job_waiting(
+    make_site: MakeSite, faketime: dict[str, str], jump: int
+) -> None:
+    site = make_site(FAULTS_LEASE="2")
+    error = site.folder / "clock"
+    error.write_text("+0\n")
+    fake = {**faketime, "FAKETIME_TIMESTAMP_FILE": str(error)}
+    site.run_huey("--queue", "work", "--queue", "paced", **fake)
+    console = site.console(**fake)
+    accepted = console.ask("nap.enqueue_many([6] * 5) + step.enqueue_many([()] * 10)")
+    wait_for(lambda: len(site.ledger()) == 15)
+    written = site.folder / "clock.new"
+    written.write_text(f"{jump:+d}\n")
+    written.rename(error)
+    # libfaketime looks into the file once a second
+    wait_for(lambda: abs(console.ask("time.time()") - time.time() - jump) < 60)
+    began = time.monotonic()
+
+    soon = console.ask("nap.enqueue_many([0.01] * 20) + step.enqueue_many([()] * 10)")
+    wait_for(lambda: {line.job for line in site.ledger("end")} >= set(soon), 5, "new jobs run at once")
+    print(f"new jobs done {time.monotonic() - began:.2f} s after the jump")
+    check_ledger(site, [*accepted, *soon])
+    assert site.rows("SELECT sum(lost) FROM jobs_job") == [(0,)]
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
