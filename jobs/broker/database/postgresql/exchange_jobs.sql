@@ -4,8 +4,8 @@
 -- complete, retry, fail, give_up, hand_back. since: for each priority 1 to 10, where its due jobs begin (dead
 -- rows before that are not walked over), while nothing came back to its place since the queue's count of `returns`
 -- was read. wanted, wanted_alone: at most so many of the usual, or of the lone jobs.
--- States are written out, because a generic plan uses the partial indexes only then; `state || ''` keeps the planner from
--- one where it shall go by the primary key.
+-- States are written out, because a generic plan uses the partial indexes only then; a CASE hides the conditions of a
+-- settle from the planner, which shall go by the primary key and not look for the few rows that they fit.
 --
 -- Answers with three kinds of rows: 'settled' (job's id, state reached as task, ready_at), 'claimed' (the job), and one
 -- 'moment' (now as ready_at, end of a whole-queue wait as expires_at, next due time as unknown_since, whether a claim
@@ -59,7 +59,10 @@ settled AS (
         END,
         worker_id = NULL
     FROM given
-    WHERE job.id = given.id AND job.token = given.token AND job.worker_id = %(worker)s AND job.state || '' = 'active'
+    WHERE job.id = given.id AND CASE
+        WHEN job.state = 'active' AND job.worker_id = %(worker)s THEN job.token = given.token
+        ELSE false
+    END
     RETURNING job.id, job.run, job.queue, job.state, job.attempts, job.claimed_at, job.ready_at,
         act, burns, delay, whole_queue, given.started_at, given.ended_at, ran_ms, waited_ms, outcome, note, traceback
 ),
