@@ -1,5 +1,7 @@
 """Random operations on a broker and on a model in memory: they must agree on every answer, order and state."""
 
+import os
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -20,6 +22,8 @@ from tests.contract.model import Model
 #: Times are such that no two of them meet: the broker's clock really runs meanwhile.
 LEASE, STEP, DELAYS = 33, 10, st.sampled_from([0, 0, 0, 5, 15])
 PRIORITIES, KEYS = st.sampled_from([5, 5, 5, 1, 10]), st.sampled_from([None, None, None, "a", "b"])
+#: Lives of the machine; CI has the time for more.
+EXAMPLES = 100 if os.environ.get("CI") else 40
 #: Drawn more often than not, so that a machine's life is mostly work and only now and then trouble.
 SELDOM = st.sampled_from([False, False, False, False, True])
 #: outcome -> (state it asks for, attempts burnt, delay)
@@ -221,7 +225,7 @@ def test_broker_and_model_agree(bench):
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=100,
+            max_examples=EXAMPLES,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),

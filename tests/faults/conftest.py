@@ -10,7 +10,7 @@ from tests.databases import postgresql_server
 from .harness import PostgresqlSite, Site
 
 #: What `make test` plays on PostgreSQL too; all others it plays on SQLite, and CI and `make faults` on both.
-ALWAYS_ON_BOTH = ("leases_were", "reach_the_pace", "released_at_once", "tick_once")
+ALWAYS_ON_BOTH = ("reach_the_pace", "released_at_once", "tick_once")
 
 
 @pytest.hookimpl(tryfirst=True)

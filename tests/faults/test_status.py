@@ -24,6 +24,7 @@ def codes(site: Site, *words: str) -> set[str]:
     return {finding["code"] for finding in status(site, *words)[1]["findings"]}
 
 
+@pytest.mark.slow
 def test_a_stopped_keeper_is_found_until_it_goes_on(make_site: Callable[..., Site]) -> None:
     # longer than this test: the supervisor must not end the stopped keeper
     site = make_site(FAULTS_LEASE="60")

@@ -69,6 +69,7 @@ def _with_living(victim: str, hueys: list[Huey], site: Site) -> Huey | None:
     return None
 
 
+@pytest.mark.slow
 def test_poison_job_dies_alone(site: Site) -> None:
     huey = site.run_huey("--queue", "work")
     poison, *others = site.python(
@@ -87,7 +88,7 @@ def test_poison_job_dies_alone(site: Site) -> None:
     check_ledger(site, [poison, *others])
 
 
-def test_two_run_huey_on_one_file_run_no_job_twice_and_tick_once(site: Site) -> None:
+def test_two_run_huey_on_one_database_run_no_job_twice_and_tick_once(site: Site) -> None:
     site.write(
         "INSERT INTO jobs_schedule (task, last_tick) VALUES ('faults.every_minute', ?)",
         f"{datetime.now(UTC) - timedelta(minutes=5):%Y-%m-%d %H:%M:%S}",

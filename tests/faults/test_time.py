@@ -83,6 +83,7 @@ def test_old_worker_hands_a_new_task_back_until_a_new_worker_is_there(site: Site
     assert site.job(job)["attempts"] == 1
 
 
+@pytest.mark.slow
 def test_idle_run_huey_costs_little(site: Site) -> None:
     huey = site.run_huey()
     time.sleep(5.5)  # until the pools count as quiet

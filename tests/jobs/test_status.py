@@ -326,6 +326,7 @@ def dead_pile() -> Finding | None:
     return found(replace(LIMITS, dead_rows=1_000, unvacuumed=0)).get("dead_rows")
 
 
+@pytest.mark.slow
 def test_a_pile_of_dead_rows_is_found_until_it_is_vacuumed(neglected: None) -> None:
     assert dead_pile() is None
     with session(autocommit=True) as other:
