@@ -4,8 +4,11 @@
 
 Prints jobs/s of exchange loops (settle and claim in one trip) by batch size, the rate of pushes, the cost of an idle
 look, and what a claim costs while 100,000 delayed jobs of priority 1 wait. On a database file of its own that it
-removes again, or on an empty database that you name. With `--processes` as many processes work on one queue at once:
-the jobs/s are theirs together. Bare loops are a ceiling: no Huey, no signals, no logging.
+removes again, or on an empty database that you name. Bare loops are a ceiling: no Huey, no signals, no logging.
+
+With `--processes 2` it measures instead what as many processes reach together on one queue, beside one process, and
+beside as many that count in one row, as they did before each had a row of counters of its own: on PostgreSQL the second
+then waits for the first one's commit.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ def main() -> None:
     parser.add_argument("--database", default="", help="an empty database; default: a SQLite file of its own")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--drain", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--one-row", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     with tempfile.TemporaryDirectory() as folder:
@@ -40,6 +44,8 @@ def main() -> None:
 
         django.setup()
         if options.drain:
+            if options.one_row:
+                count_in_one_row()
             print(drain_one(options.drain), flush=True)
             return
         from django.core.management import call_command
@@ -70,9 +76,18 @@ def drain_one(batch: int) -> str:
     return f"{ended} {perf_counter() - begun}"
 
 
-def drain_together(processes: int, batch: int) -> float:
+def count_in_one_row() -> None:
+    """Let this process add to the same row of counters as all others that do."""
+    from jobs import rows
+    from jobs.broker.database import postgresql_exchange
+
+    rows.STAT_PART = postgresql_exchange.STAT_PART = 0
+
+
+def drain_together(processes: int, batch: int, one_row: bool = False) -> float:
     """Jobs per second of several processes that begin at one moment."""
     command = [sys.executable, __file__, "--drain", str(batch), "--database", os.environ["TEST_DATABASE_URL"]]
+    command += ["--one-row"] if one_row else []
     children = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(processes)
     ]
@@ -85,6 +100,17 @@ def drain_together(processes: int, batch: int) -> float:
             child.stdin.flush()
     answers = [child.communicate()[0].split() for child in children]
     return sum(int(number) for number, _ in answers) / max(float(seconds) for _, seconds in answers)
+
+
+def rows_of_processes(processes: int, push: Callable[[int, int], float]) -> list[tuple[str, Callable[[], float], str]]:
+    """What is measured with several processes."""
+    rows: list[tuple[str, Callable[[], float], str]] = []
+    for batch in (1, 10, 50):
+        for number, one_row in ((1, False), (processes, False), (processes, True)):
+            name = f"{number} at once, batches of {batch}{', one row of counters' if one_row else ''}"
+            rows.append(("   (push 10,000)", partial(push, 10_000, 1_000), "jobs/s"))
+            rows.append((name, partial(drain_together, number, batch, one_row), "jobs/s"))
+    return rows
 
 
 def measure(processes: int) -> None:
@@ -146,18 +172,7 @@ def measure(processes: int) -> None:
         ("settle and claim behind them, batches of 10", lambda: drain(10), "jobs/s"),
     ]
     if processes > 1:
-        rows = [
-            row
-            for batch in (1, 10, 50)
-            for row in (
-                ("   (push 10,000)", lambda: push(10_000, 1_000), "jobs/s"),
-                (
-                    f"{processes} processes, batches of {batch}",
-                    partial(drain_together, processes, batch),
-                    "jobs/s",
-                ),
-            )
-        ]
+        rows = rows_of_processes(processes, push)
     for name, run, unit in rows:
         print(f"{name:<48}{run():>12,.0f} {unit}", flush=True)
     broker.close()

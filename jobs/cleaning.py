@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import ngettext
 
-from . import clock, lookup
+from . import clock, lookup, reasons
 from .audit import note
 from .broker import get_broker
 from .faults import point
@@ -153,7 +153,7 @@ def _cancel(rows: QuerySet[Job], condition: Q, limit: int | None) -> int:
         ids = list(chosen[: CHUNK if limit is None else min(CHUNK, limit - cancelled)])
         if not ids:
             break
-        cancelled += len(get_broker().cancel_waiting(ids, "drained"))
+        cancelled += len(get_broker().cancel_waiting(ids, reasons.DRAINED))
         chosen = waiting.filter(pk__gt=ids[-1])
     return cancelled
 

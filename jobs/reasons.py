@@ -10,6 +10,8 @@ from django.utils.translation import gettext, gettext_noop
 DUPLICATE = gettext_noop("duplicate of %(holder)s")
 RETRY_REFUSED = gettext_noop("retry refused: job %(holder)s holds the key")
 BY_OPERATOR = gettext_noop("cancelled by an operator")
+DRAINED = gettext_noop("drained")
+ERASED = gettext_noop("erased")
 BEFORE_START = gettext_noop("cancelled before it started")
 REFUSED_BY_HOOK = gettext_noop("refused by a pre_execute hook: %(error)s")
 WORKER_STOPS = gettext_noop("the worker stops")
@@ -21,6 +23,8 @@ NOT_UNDERSTOOD = gettext_noop("no worker understood the job for %(seconds)s s: %
 STARTED_TOO_OFTEN = gettext_noop("started %(count)s times without an end: interrupted, lost or cut off each time")
 ASKS_TOO_OFTEN = gettext_noop("started %(count)s times and still asks for another start: %(error)s")
 NOT_STORED = gettext_noop("the outcome could not be stored: %(error)s")
+#: Said by `errors.RetryLater`.
+LATER = gettext_noop("asked to be started again in %(seconds)s s")
 #: Written by give_back_lost.sql.
 KILLED_WORKER = gettext_noop("killed its worker: lost %(count)s times")
 
@@ -28,6 +32,8 @@ ALL = (
     DUPLICATE,
     RETRY_REFUSED,
     BY_OPERATOR,
+    DRAINED,
+    ERASED,
     BEFORE_START,
     REFUSED_BY_HOOK,
     WORKER_STOPS,
@@ -39,6 +45,7 @@ ALL = (
     STARTED_TOO_OFTEN,
     ASKS_TOO_OFTEN,
     NOT_STORED,
+    LATER,
     KILLED_WORKER,
 )
 

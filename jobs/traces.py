@@ -19,11 +19,11 @@ from .broker import get_broker
 from .broker.records import CancelAnswer
 from .erasure import Erased, Subject
 from .models import Attempt, Job
+from .reasons import ERASED
 from .states import ENDED, State
 
 #: Rows that one statement looks through, and ids that one looks for.
 PIECE, IDS = 20_000, 200
-REASON = "erased"
 #: What stands in place of a job's arguments.
 NO_MESSAGE = '{"erased": true}'
 _TEXTS_OF_JOB = ("error", "reason", "result")
@@ -34,7 +34,7 @@ def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[s
     """Empty the subjects' jobs and take the texts out of others; see `jobs.erasure.erase_jobs`."""
     jobs = lookup.all_jobs().exclude(task__in=spare)
     own = sorted({*_jobs_of(jobs, subjects, texts), *known})
-    cancelled = sum(get_broker().cancel(job_id, REASON) is CancelAnswer.CANCELLED for job_id in _not_ended(jobs, own))
+    cancelled = sum(get_broker().cancel(job_id, ERASED) is CancelAnswer.CANCELLED for job_id in _not_ended(jobs, own))
     for piece in _pieces(own):
         _empty(jobs, piece)
     running = [
@@ -103,7 +103,7 @@ def _empty(jobs: QuerySet[Job], ids: Sequence[UUID]) -> None:
     with transaction.atomic(using=jobs.db):
         # one that runs is emptied when it has ended: by its arguments it is found again
         ended = jobs.filter(pk__in=ids, state__in=ENDED)
-        ended.update(message=NO_MESSAGE, key=None, result=None, error="", reason=REASON)
+        ended.update(message=NO_MESSAGE, key=None, result=None, error="", reason=ERASED)
         Attempt.objects.using(jobs.db).filter(job_id__in=ids).update(error="", traceback="")
 
 
@@ -114,7 +114,7 @@ def _take_out(rows: QuerySet[Any], columns: Sequence[str], texts: Sequence[str])
     for found in _walk(rows, _mentions(columns, texts)):
         for row in rows.filter(pk__in=found):
             values = {name: getattr(row, name) for name in columns if getattr(row, name)}
-            clean = {name: pattern.sub(REASON, value) for name, value in values.items()}
+            clean = {name: pattern.sub(ERASED, value) for name, value in values.items()}
             # a job that has changed meanwhile is found again when this is repeated
             changed += rows.filter(pk=row.pk, **values).update(**clean) if clean != values else 0
     return changed

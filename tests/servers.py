@@ -3,8 +3,8 @@
 The machine's own servers are never used. A test that needs a server which cannot be had is skipped, and says so;
 under CI=true it fails.
 
-    python -m tests.servers COMMAND…    runs a command with an empty database of a PostgreSQL server of its own;
-                                        {url} in its words, and TEST_DATABASE_URL, are the database's address
+    python -m tests.servers [--fsync=on …] COMMAND…    runs a command beside a PostgreSQL server of its own;
+                                                       {url} in its words, and TEST_DATABASE_URL, name a database
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
@@ -281,10 +282,11 @@ def main(words: list[str]) -> int:
     programs, tried = _find_programs()
     if programs is None:
         sys.exit(f"no PostgreSQL server found ({tried})")
-    server = PostgresqlServer.create(programs)
+    settings = dict(word[2:].split("=", 1) for word in takewhile(lambda word: word.startswith("--"), words))
+    server = PostgresqlServer.create(programs, **settings)
     server.start()
     url = server.create_database("esteira")
-    command = [word.replace("{url}", url) for word in words]
+    command = [word.replace("{url}", url) for word in words[len(settings) :]]
     return subprocess.run(command, env={**os.environ, "TEST_DATABASE_URL": url}, check=False).returncode
 
 

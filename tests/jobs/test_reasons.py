@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.utils import translation
 
-from jobs import reasons
+from jobs import RetryLater, reasons
 
 VALUES = {"holder": "01a20c33", "error": "ValueError: no", "task": "app.task", "seconds": "901", "count": "5"}
 
@@ -39,6 +39,10 @@ def test_a_reason_within_a_reason_is_translated_too():
 def test_a_hostile_text_is_answered_at_once():
     text = "no worker understood the job for " * 5_000
     assert reasons.translated(text) == text
+
+
+def test_retry_later_says_the_same_words():
+    assert str(RetryLater(2.5)) == reasons.LATER % {"seconds": 2.5}
 
 
 def test_sql_writes_the_same_words():
