@@ -43,6 +43,7 @@ def test_late_settle_of_a_worker_that_slept_through_its_lease_is_refused(make_si
     check_ledger(site, [job])
 
 
+@pytest.mark.slow
 def test_stopped_worker_is_killed_after_one_lease_and_its_job_runs_elsewhere(make_site: MakeSite) -> None:
     site = make_site(FAULTS_LEASE="1")
     huey = site.run_huey("--queue", "work")
@@ -56,6 +57,7 @@ def test_stopped_worker_is_killed_after_one_lease_and_its_job_runs_elsewhere(mak
     check_ledger(site, [job])
 
 
+@pytest.mark.slow
 def test_task_that_holds_the_interpreter_longer_than_a_lease_runs_once(make_site: MakeSite) -> None:
     site = make_site(FAULTS_LEASE="1")
     site.run_huey("--queue", "work")

@@ -71,6 +71,7 @@ def test_job_whose_process_died_between_commit_and_wake_up_is_relayed(site: Site
     assert "relayed jobs=1" in huey.log
 
 
+@pytest.mark.slow
 def test_old_worker_hands_a_new_task_back_until_a_new_worker_is_there(site: Site) -> None:
     old = site.run_huey("--queue", "work")
     job = site.enqueue("added_later.enqueue()", FAULTS_RELEASE="new")

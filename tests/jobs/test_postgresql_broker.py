@@ -426,6 +426,7 @@ def test_the_broker_works_on_after_a_restart_of_the_server(mortal_server, transa
         broker.close()
 
 
+@pytest.mark.slow
 def test_leases_get_one_more_term_when_the_server_was_away(mortal_server, transactional_db):
     with default_is(migrated_settings(mortal_server, "terms")):
         broker = DatabaseBroker("default")

@@ -24,6 +24,8 @@ from tests.faults.harness import wait_for
 
 from .deployment import collect_static, copy_release, exec_form
 
+pytestmark = pytest.mark.slow
+
 HOST = "leads.example.org"
 
 
@@ -129,7 +131,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def site(
     request: pytest.FixtureRequest, release: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Production]:
