@@ -17,6 +17,7 @@ pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indi
 MakeSite = Callable[..., Site]
 
 
+@pytest.mark.slow
 def test_late_settle_of_a_worker_that_slept_through_its_lease_is_refused(make_site: MakeSite) -> None:
     site = make_site(FAULTS_LEASE="1")
     sleeper = site.run_huey("--queue", "work")

@@ -65,6 +65,7 @@ def test_configuration_error_of_a_child_is_not_retried(site: Site) -> None:
     assert "Wrong configuration: the file 'broken' exists" in huey.log
 
 
+@pytest.mark.slow
 def test_changed_code_restarts_the_children_and_not_the_supervisor(make_site: MakeSite) -> None:
     site = make_site(FAULTS_DEBUG="1")
     (site.folder / "module.py").write_text("one = 1\n")
