@@ -9,6 +9,7 @@ from uuid import UUID
 from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext as _
 
 from .errors import InvalidOption, UnknownObject
 from .task import object_reference
@@ -95,14 +96,15 @@ def erase_jobs(
 
 def find_object(text: str) -> tuple[str, str]:
     """(model label, primary key) of `lead:ID` or `leads.lead:ID`; raises `InvalidOption` and `UnknownObject`."""
-    label, _, id = text.partition(":")
+    label, _colon, id = text.partition(":")
     label = label.lower()
     found = [model for model in apps.get_models() if label in (model._meta.label_lower, model._meta.model_name)]
     if not id or len(found) != 1:
         known = ", ".join(sorted(model._meta.label_lower for model in found)) or ", ".join(sorted(_erasers)) or "none"
-        raise InvalidOption(
-            f"object {text!r}: expected a model's label and an id, like leads.lead:ID; labels that fit: {known}"
+        refusal = _(
+            "object %(object)s: expected a model's label and an id, like leads.lead:ID; labels that fit: %(known)s"
         )
+        raise InvalidOption(refusal % {"object": repr(text), "known": known})
     return found[0]._meta.label_lower, _known_key(found[0], id, text)
 
 
@@ -112,8 +114,12 @@ def _known_key(model: type[models.Model], id: str, text: str) -> str:
     try:
         key = model._meta.pk.to_python(id)
     except ValidationError as error:
-        raise InvalidOption(f"object {text!r}: {id!r} is no id of a {model._meta.model_name}") from error
+        refusal = _("object %(object)s: %(id)s is no id of a %(model)s")
+        raise InvalidOption(
+            refusal % {"object": repr(text), "id": repr(id), "model": model._meta.model_name}
+        ) from error
     reference = (model._meta.label_lower, str(key))
     if not model._base_manager.filter(pk=key).exists() and not jobs_about(reference).exists():
-        raise UnknownObject(f"object {text!r}: there is no {model._meta.model_name} with this id, and no job about it")
+        refusal = _("object %(object)s: there is no %(model)s with this id, and no job about it")
+        raise UnknownObject(refusal % {"object": repr(text), "model": model._meta.model_name})
     return str(key)

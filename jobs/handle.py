@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import connections
 
-from . import message
+from . import message, reasons
 from .broker import get_broker
 from .conf import jobs_settings
 from .errors import JobFailed, Refused, ResultTimeout, UnknownJob
@@ -108,7 +108,7 @@ class JobHandle:
 
         Raises `UnknownJob` when the job is not known.
         """
-        answer = get_broker().cancel(self.id, "cancelled by its handle")
+        answer = get_broker().cancel(self.id, reasons.BY_HANDLE)
         if answer is None:
             raise UnknownJob(f"job {self.id} is not known: it was rolled back, or retention has removed it")
         return answer.value

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+from django.utils.translation import gettext as _
 from huey import Huey
 from huey.api import PeriodicTask
 from huey.registry import Registry
@@ -194,7 +195,8 @@ def find_queue(name: str) -> Queue:
     known = queues()
     queue = known.get(name) or _made.get(name)
     if queue is None:
-        raise UnknownQueue(f"queue {name!r} is not defined; queues are: {', '.join(sorted(known))}")
+        text = _("queue %(name)s is not defined; queues are: %(known)s")
+        raise UnknownQueue(text % {"name": repr(name), "known": ", ".join(sorted(known))})
     return queue
 
 
@@ -205,7 +207,8 @@ def find_task(name: str) -> Task:
         if task is not None:
             return task
     known = sorted(task for queue in queues().values() for task in queue.tasks)
-    raise UnknownTask(f"task {name!r} is not defined; tasks are: {', '.join(known)}")
+    text = _("task %(name)s is not defined; tasks are: %(known)s")
+    raise UnknownTask(text % {"name": repr(name), "known": ", ".join(known)})
 
 
 #: every queue that exists, so that one made in a test is found too

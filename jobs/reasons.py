@@ -10,6 +10,7 @@ from django.utils.translation import gettext, gettext_noop
 DUPLICATE = gettext_noop("duplicate of %(holder)s")
 RETRY_REFUSED = gettext_noop("retry refused: job %(holder)s holds the key")
 BY_OPERATOR = gettext_noop("cancelled by an operator")
+BY_HANDLE = gettext_noop("cancelled by its handle")
 DRAINED = gettext_noop("drained")
 ERASED = gettext_noop("erased")
 BEFORE_START = gettext_noop("cancelled before it started")
@@ -32,6 +33,7 @@ ALL = (
     DUPLICATE,
     RETRY_REFUSED,
     BY_OPERATOR,
+    BY_HANDLE,
     DRAINED,
     ERASED,
     BEFORE_START,

@@ -9,6 +9,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from jobs.erasure import SHORTEST_TEXT
 
 #: Characters of a wrong argument that its error repeats.
@@ -22,7 +24,7 @@ def uuid(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise ArgumentTypeError(f"{text!r} is not a job's id (a UUID)") from None
+        raise _wrong(_("%(value)s is not a job's id (a UUID)"), text) from None
 
 
 def seconds(text: str) -> float:
@@ -32,7 +34,7 @@ def seconds(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):
-        raise ArgumentTypeError(f"{text!r}: expected seconds, 0 or more")
+        raise _wrong(_("%(value)s: expected seconds, 0 or more"), text)
     return value
 
 
@@ -41,7 +43,8 @@ def whole(lowest: int, highest: int) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         if not text.isdigit() or not lowest <= int(text) <= highest:
-            raise ArgumentTypeError(f"{text!r}: expected a whole number from {lowest} to {highest:,}")
+            refusal = _("%(value)s: expected a whole number from %(lowest)s to %(highest)s")
+            raise _wrong(refusal, text, lowest=lowest, highest=f"{highest:,}")
         return int(text)
 
     return read
@@ -55,9 +58,10 @@ def json_of(kind: type) -> Callable[[str], Any]:
             value = json.loads(text)
         except (ValueError, RecursionError) as error:
             short = text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]}..."
-            raise ArgumentTypeError(f"{short!r} is no JSON: {error}") from None
+            raise _wrong(_("%(value)s is no JSON: %(error)s"), short, error=error) from None
         if not isinstance(value, kind):
-            raise ArgumentTypeError(f"{text!r}: expected a JSON {'list' if kind is list else 'object'}")
+            refusal = _("%(value)s: expected a JSON list") if kind is list else _("%(value)s: expected a JSON object")
+            raise _wrong(refusal, text)
         return value
 
     return read
@@ -67,12 +71,16 @@ def age(text: str) -> timedelta:
     """An age: a number with its unit (s, m, h, d), or seconds."""
     number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
     if not (number.isascii() and number.isdigit()) or int(number) * _UNITS[unit] > LONGEST_AGE:
-        raise ArgumentTypeError(f"{text!r}: expected an age like 45s, 30m, 12h or 7d, at most 36500d")
+        raise _wrong(_("%(value)s: expected an age like 45s, 30m, 12h or 7d, at most 36500d"), text)
     return timedelta(seconds=int(number) * _UNITS[unit])
 
 
 def long_text(text: str) -> str:
     """A text that can be looked for in other people's errors."""
     if len(text) < SHORTEST_TEXT:
-        raise ArgumentTypeError(f"{text!r}: expected at least {SHORTEST_TEXT} characters")
+        raise _wrong(_("%(value)s: expected at least %(number)d characters"), text, number=SHORTEST_TEXT)
     return text
+
+
+def _wrong(refusal: str, text: str, **values: object) -> ArgumentTypeError:
+    return ArgumentTypeError(refusal % {"value": repr(text), **values})
