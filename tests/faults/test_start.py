@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
-from .harness import Site, wait_for
+from .harness import ROOT, Site, wait_for
 
 MakeSite = Callable[..., Site]
 
@@ -94,3 +96,21 @@ def test_child_that_cannot_start_waits_for_the_next_change(make_site: MakeSite) 
 
     wait_for(lambda: huey.count("worker_started") == 2)
     assert len(huey.started("work/1")) == 3
+
+
+def test_reader_who_has_seen_enough_ends_a_listing_without_a_traceback(site: Site) -> None:
+    site.python("nap.using(delay=3600).enqueue_many([()] * 2000); print(1)")
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "jobs", "list", "--limit", "2000"],
+        cwd=ROOT,
+        env=site.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline().startswith("id")
+    process.stdout.close()
+    assert (process.wait(30), process.stderr.read()) == (0, "")
+    process.stderr.close()
