@@ -55,9 +55,9 @@ def retry(job_id: UUID, by: AbstractBaseUser | None = None) -> None:
     _push(job_id)
     job.refresh_from_db()
     if job.run == run and job.state == State.FAILED and not job.starts and job.reason:
-        note(by, job, _("Not retried: %(reason)s.") % {"reason": job.reason})
+        note(by, job, _("Not retried: %(reason)s.") % {"reason": job.shown_reason()})
         text = _("job %(id)s: %(reason)s '%(key)s'; retry it when that job has ended")
-        raise Refused(text % {"id": job_id, "reason": job.reason, "key": job.key})
+        raise Refused(text % {"id": job_id, "reason": job.shown_reason(), "key": job.key})
 
 
 def cancel(job_id: UUID, by: AbstractBaseUser | None = None) -> CancelAnswer:

@@ -1,11 +1,10 @@
 """What only PostgreSQL has: many writers, old snapshots, a network that breaks, notifications and poolers."""
 
 import signal
-import socket
 import statistics
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 
 import psycopg
@@ -20,6 +19,7 @@ from jobs.policy import QueuePolicy, RateLimit
 from jobs.states import State
 from tests.contract.hands import Hands
 from tests.databases import default_is, migrated_settings, postgresql_as_default
+from tests.faults.proxy import Proxy
 from tests.servers import PostgresqlServer, need_postgresql
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -444,45 +444,6 @@ def test_leases_get_one_more_term_when_the_server_was_away(mortal_server, transa
         broker.close()
 
 
-class Proxy:
-    """A network to the server: passes everything on, until it is told to swallow the replies."""
-
-    def __init__(self, port):
-        self.port_there = port
-        self.swallow = False
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.pairs = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                here, _ = self.listener.accept()
-            except OSError:
-                return
-            there = socket.create_connection(("127.0.0.1", self.port_there))
-            self.pairs += [here, there]
-            threading.Thread(target=self._pass, args=[here, there, False], daemon=True).start()
-            threading.Thread(target=self._pass, args=[there, here, True], daemon=True).start()
-
-    def _pass(self, source, target, reply):
-        try:
-            while data := source.recv(65_536):
-                if reply and self.swallow:
-                    break
-                target.sendall(data)
-        except OSError:
-            pass
-        for end in (source, target):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def close(self):
-        for end in (self.listener, *self.pairs):
-            end.close()
-
-
 @pytest.fixture
 def cut(database):
     """A broker behind a proxy."""
@@ -493,17 +454,15 @@ def cut(database):
         hands = Hands(broker)
         hands.push()
         yield proxy, broker, hands
-        proxy.swallow = False
         broker.close()
     proxy.close()
 
 
 def test_jobs_whose_claim_was_cut_in_the_reply_are_not_forgotten(cut):
     proxy, _broker, hands = cut
-    proxy.swallow = True
+    proxy.cut("hold")  # nothing of the next reply comes through
     with pytest.raises(OperationalError):
         hands.claim()
-    proxy.swallow = False
     connection.close()
     wait_until(lambda: Job.objects.get().state == "active", limit=5)
     claimed = hands.claim_one()
@@ -516,10 +475,9 @@ def test_a_settle_that_was_cut_in_the_reply_counts_once(cut):
     proxy, _broker, hands = cut
     claimed = hands.claim_one()
     settlement = hands.settlement(claimed, Completed("1"))
-    proxy.swallow = True
+    proxy.cut("hold")  # nothing of the next reply comes through
     with pytest.raises(OperationalError):
         hands.exchange(settlement)
-    proxy.swallow = False
     connection.close()
     wait_until(lambda: Job.objects.get().state == "completed", limit=5)
     assert hands.exchange(settlement).settled == (True,)
@@ -531,10 +489,9 @@ def test_a_job_that_runs_is_never_recovered_as_a_second_claim(cut):
     proxy, _broker, hands = cut
     running = hands.claim_one()
     hands.push()
-    proxy.swallow = True
+    proxy.cut("hold")  # nothing of the next reply comes through
     with pytest.raises(OperationalError):
         hands.claim()
-    proxy.swallow = False
     connection.close()
     wait_until(lambda: Job.objects.filter(state="active").count() == 2, limit=5)
     assert running.id not in hands.claim_ids()
