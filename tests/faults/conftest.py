@@ -1,14 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import random
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.databases import postgresql_server
 
 from .harness import PostgresqlSite, Site
+from .ledger import has_jobs
 
+_passed = pytest.StashKey[bool]()
 #: What `make test` plays on PostgreSQL too; all others it plays on SQLite, and CI and `make faults` on both.
 ALWAYS_ON_BOTH = ("reach_the_pace", "released_at_once", "tick_once")
 
@@ -22,6 +27,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         if not any(part in item.name for part in ALWAYS_ON_BOTH):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Let the fixtures know how the test ended."""
+    report = yield
+    if report.when == "call":
+        item.stash[_passed] = report.passed
+    return report
+
+
+@pytest.fixture(autouse=True)
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """What a test leaves to chance; FAULTS_SEED repeats what a printed seed did."""
+    seed = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(10**6))
+    print(f"{request.node.name}: seed {seed}")
+    return random.Random(seed)
 
 
 @pytest.fixture(scope="session")
@@ -61,8 +83,14 @@ def make_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
         return site
 
     yield make
+    forgotten = [site.folder for site in made if request.node.stash.get(_passed, False) and _is_unchecked(site)]
     for site in made:
         site.close()
+    assert not forgotten, f"this test made jobs and does not end with check_ledger: {forgotten}"
+
+
+def _is_unchecked(site: Site) -> bool:
+    return not site.is_checked and has_jobs(site)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import select
 import shutil
 import signal
@@ -39,11 +40,18 @@ def wait_for(condition: Callable[[], Answer], limit: float = 20.0, what: str = "
         time.sleep(0.02)
 
 
-def seeded() -> random.Random:
-    """The chance of one test; FAULTS_SEED repeats what a printed seed did."""
-    seed = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(10**6))
-    print(f"seed {seed}")
-    return random.Random(seed)
+def some_time(chance: random.Random, most: float = 0.3) -> None:
+    """Let a fault come at any moment, of at most so many seconds."""
+    time.sleep(chance.uniform(0, most))
+
+
+def ids_in(answer: Any) -> set[str]:
+    """The ids of the jobs that an answer names."""
+    if isinstance(answer, dict):
+        return ids_in(list(answer.values()))
+    if isinstance(answer, list):
+        return set().union(*map(ids_in, answer))
+    return {answer} if isinstance(answer, str) and re.fullmatch("[0-9a-f]{32}", answer) else set()
 
 
 class Line(NamedTuple):
@@ -72,6 +80,10 @@ class Site:
         }
         self.started: list[Huey] = []
         self.consoles: list[Console] = []
+        #: The ids of the jobs that a process of the site told of: they are accepted.
+        self.accepted: set[str] = set()
+        #: Whether the ledger was held against the history.
+        self.is_checked = False
         if template is not None:
             shutil.copy(template, self.database)
 
@@ -105,9 +117,19 @@ class Site:
         assert done.returncode == code_expected, done.stderr
         return json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else None
 
-    def enqueue(self, call: str, **variables: str) -> str:
-        """Enqueue one job, for example "nap.enqueue(1)"; returns its id without dashes."""
-        return self.python(f"print(json.dumps({call}.id.hex))", **variables)
+    def enqueue(self, call: str, **variables: str) -> Any:
+        """Enqueue, for example "nap.enqueue(1)" or "nap.enqueue_many([1, 2])".
+
+        Returns the job's id without dashes, or the ids.
+        """
+        answer = self.python(f"print(json.dumps({call}, default=lambda handle: handle.id.hex))", **variables)
+        self.accepted |= ids_in(answer)
+        return answer
+
+    def cancel(self, *ids: str) -> None:
+        """Cancel jobs that wait."""
+        done = self.manage("jobs", "cancel", *ids)
+        assert done.returncode == 0, done.stderr
 
     def run_huey(self, *words: str, wait: bool = True, through: Sequence[str] = (), **variables: str) -> Huey:
         """Start it; `through` is a command that runs another one, for example on another machine."""
@@ -221,6 +243,7 @@ class Console:
     )
 
     def __init__(self, site: Site, variables: dict[str, str]) -> None:
+        self.site = site
         self.log_path = site.folder / f"console-{len(site.consoles)}"
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
@@ -241,7 +264,9 @@ class Console:
         assert select.select([self.process.stdout], [], [], limit)[0], f"no answer within {limit:g} s: {expression}"
         answer = self.process.stdout.readline()
         assert answer, self.log_path.read_text()
-        return json.loads(answer)
+        found = json.loads(answer)
+        self.site.accepted |= ids_in(found)
+        return found
 
     def end(self) -> None:
         self.process.kill()

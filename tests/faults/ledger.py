@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
@@ -36,16 +37,29 @@ def wait_until_ended(site: Site, limit: float = 60.0) -> None:
     wait_for(lambda: not has_live_jobs(site), limit, f"all jobs ended in {site.folder}")
 
 
+def has_jobs(site: Site) -> bool:
+    """Whether there is anything that a ledger could tell of; where a test took the tables away there is not."""
+    try:
+        return bool(site.rows(f"SELECT 1 FROM jobs_job WHERE {NOT_TICKS} LIMIT 1"))
+    except sqlite3.OperationalError:
+        return False
+
+
 def has_live_jobs(site: Site) -> bool:
     return bool(site.rows(f"SELECT 1 FROM jobs_job WHERE {LIVES} LIMIT 1"))
 
 
-def check_ledger(site: Site, accepted: Collection[str], *, maybe: Iterable[str] = (), limit: float = 60.0) -> None:
+def check_ledger(
+    site: Site, accepted: Collection[str] | None = None, *, maybe: Iterable[str] = (), limit: float = 60.0
+) -> None:
     """Fail unless every accepted job ran to an end, none ran twice without a lost lease, and the history is true.
 
-    `accepted` are the ids that `enqueue` returned and that were committed; `maybe` those of which the caller cannot
-    know it. Says nothing of the queue `other`. Waits up to `limit` seconds for the last job to end.
+    `accepted` are the ids that `enqueue` returned and that were committed, without an argument all that the site's
+    processes told of; `maybe` those of which the caller cannot know it. Says nothing of the queue `other`. Waits up to
+    `limit` seconds for the last job to end.
     """
+    accepted = site.accepted if accepted is None else accepted
+    site.is_checked = True
     wait_until_ended(site, limit)
     found = site.rows(f"SELECT {', '.join(JobRow._fields)} FROM jobs_job WHERE {NOT_TICKS}")
     jobs = {row.id: row for row in map(JobRow._make, found)}

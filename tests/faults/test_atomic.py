@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
 import pytest
 
-from .harness import LONG, Site, seeded, wait_for
+from .harness import LONG, Site, wait_for
 from .ledger import check_ledger, has_live_jobs
 
 pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indirect=True)
@@ -25,8 +26,9 @@ POINTS = [
         pytest.param(200, id="200-rounds", marks=LONG),
     ],
 )
-def test_atomic_task_killed_in_every_round_counts_each_of_them_once(site: Site, rounds: int) -> None:
-    chance = seeded()
+def test_atomic_task_killed_in_every_round_counts_each_of_them_once(
+    site: Site, chance: random.Random, rounds: int
+) -> None:
     site.arm()
     console = site.console()
     # on PostgreSQL a claim from a queue without limits is one statement

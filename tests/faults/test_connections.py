@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import threading
 import time
@@ -14,7 +15,7 @@ import pytest
 from tests.databases import postgresql_server
 from tests.servers import PostgresqlServer, need_postgresql
 
-from .harness import Console, PostgresqlSite, Site, seeded, wait_for
+from .harness import Console, PostgresqlSite, Site, wait_for
 from .ledger import check_ledger, wait_until_ended
 from .proxy import Proxy
 
@@ -135,8 +136,9 @@ def test_worker_whose_connection_is_cut_in_the_middle_runs_each_job_once_and_los
 
 @pytest.mark.slow
 @on_postgresql
-def test_all_connections_cut_again_and_again_lose_no_job(make_site: MakeSite, proxy: Proxy) -> None:
-    chance = seeded()
+def test_all_connections_cut_again_and_again_lose_no_job(
+    make_site: MakeSite, chance: random.Random, proxy: Proxy
+) -> None:
     site = make_site(FAULTS_LEASE="5")
     console = site.console(**through(proxy, site))
     site.run_huey("--queue", "work", "--queue", "paced", "--processes", "work=2", **through(proxy, site))
@@ -158,10 +160,9 @@ def test_all_connections_cut_again_and_again_lose_no_job(make_site: MakeSite, pr
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast-shutdown", "crash"])
 def test_postgresql_restarted_under_load_costs_no_job_and_no_lease(
-    site_on_own_server: Site, own_server: PostgresqlServer, how: signal.Signals
+    site_on_own_server: Site, own_server: PostgresqlServer, chance: random.Random, how: signal.Signals
 ) -> None:
     site = site_on_own_server
-    chance = seeded()
     console = site.console()
     huey = site.run_huey("--queue", "work", "--queue", "paced", "--processes", "work=2")
     with _Customer(console) as customer:

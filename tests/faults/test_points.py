@@ -17,7 +17,7 @@ import pytest
 
 from jobs import faults
 
-from .harness import LONG, ROOT, Console, Huey, Site, is_stopped, seeded, wait_for
+from .harness import LONG, ROOT, Console, Huey, Site, is_stopped, wait_for
 from .ledger import check_ledger, has_live_jobs, wait_until_ended
 
 on_both = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indirect=True)
@@ -43,7 +43,7 @@ def test_every_point_is_named_once_and_has_its_place() -> None:
 @on_both
 def test_every_point_is_reached(site: Site) -> None:
     site.arm()
-    huey = _site_where_everything_happens(site)
+    huey, left, blinks = _site_where_everything_happens(site)
     expected = {f"worker {point}" for point in WORKER_POINTS} | {f"caller {point}" for point in ENQUEUE_POINTS}
     expected |= {f"keeper {point}" for point in KEEPER_POINTS} | {"keeper push.before_commit"}
     expected |= {"supervisor release.before_commit", "supervisor release.after_commit"}
@@ -53,26 +53,29 @@ def test_every_point_is_reached(site: Site) -> None:
     with contextlib.suppress(AssertionError):
         wait_for(lambda: expected <= site.seen(), 30)
     assert expected - site.seen() == set()
+    site.cancel(*left)
+    check_ledger(site, site.accepted - blinks)
     assert {name.split()[1] for name in expected} >= set(faults.POINTS) - {"upkeep.before", "upkeep.after"}
     assert huey.process.poll() is None
 
 
-def _site_where_everything_happens(site: Site) -> Huey:
+def _site_where_everything_happens(site: Site) -> tuple[Huey, tuple[str, str], set[str]]:
+    """The `run_huey`, the jobs left for the keeper, and the jobs that are pruned."""
     console = site.console()
     console.ask("attempt(nap.enqueue)")
     site.run_huey(*QUEUES, "--queue", "other", FAULTS_RESTART_PAUSE="0.05")
     huey = site.started[0]
     console.ask(BATCH)
     console.ask("[sell(), sell(key='one')]")
-    console.ask("blink.enqueue_many([()] * 9)")
+    blinks = set(console.ask("blink.enqueue_many([()] * 9)"))
     wait_until_ended(site)
-    _leave_work_for_the_keeper(site, console)
+    left = _leave_work_for_the_keeper(site, console)
     # the supervisor gives back what its dead worker held
     job = console.ask("nap.enqueue(0.5)")
     wait_for(lambda: site.starts(job))
     for pid in (huey.child("work/1"), huey.child("keeper")):
         os.kill(pid, signal.SIGKILL)
-    return huey
+    return huey, left, blinks
 
 
 def _leave_work_for_the_keeper(site: Site, console: Console) -> tuple[str, str]:
@@ -84,7 +87,7 @@ def _leave_work_for_the_keeper(site: Site, console: Console) -> tuple[str, str]:
     moments = [f"{datetime.now(UTC) - timedelta(seconds=ago):%Y-%m-%d %H:%M:%S.000000}" for ago in (301, 301, 300)]
     lost = console.ask("nap.using(delay=1000).enqueue()")
     site.write(
-        "UPDATE jobs_job SET state = 'active', worker_id = ?, claimed_at = ?, token = 1 WHERE id = ?",
+        "UPDATE jobs_job SET state = 'active', worker_id = ?, claimed_at = ?, token = 1, starts = 1 WHERE id = ?",
         *(dead, moments[0], lost),
     )
     site.write(
@@ -109,8 +112,7 @@ def _leave_work_for_the_keeper(site: Site, console: Console) -> tuple[str, str]:
     ],
 )
 @on_both
-def test_worker_killed_at_its_points_loses_no_job(site: Site, rounds: int) -> None:
-    chance = seeded()
+def test_worker_killed_at_its_points_loses_no_job(site: Site, chance: random.Random, rounds: int) -> None:
     site.arm()
     console = site.console()
     site.run_huey(*QUEUES, "--concurrency", "work=3", FAULTS_RESTART_PAUSE="0.05")
@@ -143,9 +145,8 @@ def _shuffled(names: list[str], chance: random.Random) -> list[str]:
 )
 @on_both
 def test_worker_stopped_beyond_its_lease_at_its_points_and_continued_runs_no_job_twice_under_one_lease(
-    make_site: MakeSite, most: int
+    make_site: MakeSite, chance: random.Random, most: int
 ) -> None:
-    chance = seeded()
     site = make_site(FAULTS_LEASE="1")
     site.arm()
     console = site.console()
@@ -210,8 +211,9 @@ def test_worker_stopped_with_sqlites_lock_holds_all_up_and_nobody_loses_a_lease_
     "most", [pytest.param(5, id="5-of-them", marks=pytest.mark.slow), pytest.param(99, id="all", marks=LONG)]
 )
 @on_both
-def test_keeper_killed_in_the_middle_of_each_duty_leaves_it_to_the_next(site: Site, most: int) -> None:
-    chance = seeded()
+def test_keeper_killed_in_the_middle_of_each_duty_leaves_it_to_the_next(
+    site: Site, chance: random.Random, most: int
+) -> None:
     site.arm()
     console = site.console()
     huey = site.run_huey("--queue", "other", FAULTS_RESTART_PAUSE="0.05")
@@ -219,12 +221,14 @@ def test_keeper_killed_in_the_middle_of_each_duty_leaves_it_to_the_next(site: Si
     if site.on_postgresql:
         points = [point for point in points if not point.startswith("upkeep")]
     points = _shuffled(points, chance)[:most]
+    left: list[str] = []
     for point in points:
         newest = site.rows("SELECT id FROM jobs_job ORDER BY id DESC LIMIT 1")
         began = datetime.now(UTC)
         blinks = console.ask("blink.enqueue_many([()] * 8)")
         wait_for(lambda blinks=blinks: len([line for line in site.ledger("end") if line.job in blinks]) == 8)
         lost, pending = _leave_work_for_the_keeper(site, console)
+        left += (lost, pending)
         site.set_trap("keeper", point)
         # a new one begins with every duty; perhaps the last one has died already and is not buried yet
         with contextlib.suppress(ProcessLookupError):
@@ -242,6 +246,8 @@ def test_keeper_killed_in_the_middle_of_each_duty_leaves_it_to_the_next(site: Si
     assert site.rows("SELECT sum(lost) FROM jobs_queuestat") == [(len(points),)]
     completed = len(site.ledger("end"))
     wait_for(lambda: site.rows("SELECT sum(completed) FROM jobs_queuestat WHERE queue = 'other'") == [(completed,)])
+    site.cancel(*left)
+    check_ledger(site, left)
 
 
 def _is_kept(site: Site, lost: str, pending: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
-from .harness import ROOT, Site, wait_for
+from .harness import ROOT, Site, some_time, wait_for
+from .ledger import check_ledger
 
 MakeSite = Callable[..., Site]
 
@@ -57,14 +59,20 @@ def test_database_that_cannot_be_opened_is_one_sentence(site: Site) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_configuration_error_of_a_child_is_not_retried(site: Site) -> None:
+def test_configuration_error_of_a_child_is_not_retried(site: Site, chance: random.Random) -> None:
     huey = site.run_huey("--queue", "work")
+    job = site.enqueue("nap.enqueue(2)")
+    wait_for(lambda: site.starts(job))
+    some_time(chance)
     (site.folder / "broken").touch()
     os.kill(huey.child("work/1"), signal.SIGKILL)
 
     assert huey.process.wait(20) == os.EX_CONFIG
     assert huey.count("child_started work/1") == 2
     assert "Wrong configuration: the file 'broken' exists" in huey.log
+    (site.folder / "broken").unlink()
+    site.run_huey("--queue", "work")
+    check_ledger(site)
 
 
 @pytest.mark.slow
@@ -80,6 +88,7 @@ def test_changed_code_restarts_the_children_and_not_the_supervisor(make_site: Ma
     assert "code_changed file=module.py" in huey.log
     assert site.job(job)["state"] == "completed"
     assert huey.process.poll() is None
+    check_ledger(site)
 
 
 @pytest.mark.slow
@@ -96,10 +105,12 @@ def test_child_that_cannot_start_waits_for_the_next_change(make_site: MakeSite) 
 
     wait_for(lambda: huey.count("worker_started") == 2)
     assert len(huey.started("work/1")) == 3
+    site.enqueue("nap.enqueue_many([0.0] * 3)")
+    check_ledger(site)
 
 
 def test_reader_who_has_seen_enough_ends_a_listing_without_a_traceback(site: Site) -> None:
-    site.python("nap.using(delay=3600).enqueue_many([()] * 2000); print(1)")
+    site.python("blink.using(delay=3600).enqueue_many([()] * 2000); print(1)")
     process = subprocess.Popen(
         [sys.executable, "manage.py", "jobs", "list", "--limit", "2000"],
         cwd=ROOT,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from .harness import Site, wait_for
+from .ledger import check_ledger
 
 pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indirect=True)
 
@@ -29,6 +30,7 @@ def test_a_stopped_keeper_is_found_until_it_goes_on(make_site: Callable[..., Sit
     # longer than this test: the supervisor must not end the stopped keeper
     site = make_site(FAULTS_LEASE="60")
     huey = site.run_huey()
+    site.enqueue("nap.enqueue_many([0.1] * 5)")
     signed = "SELECT count(*) FROM jobs_worker WHERE kind = 'keeper' AND duties_at IS NOT NULL"
     wait_for(lambda: site.rows(signed)[0][0] == 1, 20, "the keeper's first signature")
     code, document = status(site)
@@ -41,3 +43,4 @@ def test_a_stopped_keeper_is_found_until_it_goes_on(make_site: Callable[..., Sit
     assert status(site, "--keeper-silent", "8")[0] == 1
     os.kill(huey.child("keeper"), signal.SIGCONT)
     wait_for(lambda: codes(site, "--keeper-silent", "8") == set(), 30, "end of the finding")
+    check_ledger(site)

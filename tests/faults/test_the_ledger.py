@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import time
 from collections import Counter
@@ -10,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from .harness import Huey, Site, is_of_site, seeded, wait_for
+from .harness import Huey, Site, is_of_site, wait_for
 from .ledger import check_ledger
 
 JOBS = 500
@@ -25,12 +26,11 @@ pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indi
     ],
 )
 def test_no_job_is_lost_and_none_runs_more_often_than_its_leases_were(
-    site: Site, kills: int, processes: int, seconds: float
+    site: Site, chance: random.Random, kills: int, processes: int, seconds: float
 ) -> None:
-    chance = seeded()
     words = ["--queue", "work", "--processes", f"work={processes}"]
     hueys = [site.run_huey(*words), site.run_huey(*words)]
-    accepted = site.python(f"print(json.dumps([h.id.hex for h in nap.enqueue_many([{seconds}] * {JOBS})]))")
+    accepted = site.enqueue(f"nap.enqueue_many([{seconds}] * {JOBS})")
     assert len(set(accepted)) == JOBS
 
     killed = Counter[str]()
@@ -96,7 +96,7 @@ def test_two_run_huey_on_one_database_run_no_job_twice_and_tick_once(site: Site)
     first, second = site.run_huey(wait=False), site.run_huey(wait=False)
     first.wait_until_ready()
     second.wait_until_ready()
-    accepted = site.python("print(json.dumps([h.id.hex for h in nap.enqueue_many([0.005] * 300)]))")
+    accepted = site.enqueue("nap.enqueue_many([0.005] * 300)")
     wait_for(lambda: site.states("work")["completed"] == 300, 40)
 
     ticks = [

@@ -16,6 +16,7 @@ import pytest
 from tests.servers import PostgresqlServer, cannot_be_had, need_postgresql
 
 from .harness import PostgresqlSite, wait_for
+from .ledger import check_ledger
 
 pytestmark = pytest.mark.slow
 
@@ -113,7 +114,7 @@ def test_two_machines_share_the_jobs_keep_the_pace_and_tick_once(
         site.run_huey(through=machine.through, FAULTS_DATABASE=server.url("machines", host=machine.sees))
         for machine in machines
     ]
-    site.python("nap.enqueue_many([0.02] * 300); step.enqueue_many([()] * 40); print(1)")
+    site.enqueue("nap.enqueue_many([0.02] * 300) + step.enqueue_many([()] * 40)")
     wait_for(lambda: site.states("work")["completed"] == 300 and site.states("paced")["completed"] == 40, 60)
 
     runs = Counter(line.job for line in site.ledger())
@@ -127,6 +128,7 @@ def test_two_machines_share_the_jobs_keep_the_pace_and_tick_once(
     assert set(hosts) == {"machine-a", "machine-b"}
     assert min(later - earlier for earlier, later in zip(starts, starts[10:], strict=False)) >= 1.0
     assert len(ticks) == len(set(ticks)) >= 1
+    check_ledger(site)
     assert [huey.stop() for huey in hueys] == [0, 0]
 
 
@@ -139,14 +141,14 @@ def test_jobs_of_a_machine_without_network_run_on_the_other_one(
         )
         for machine in machines
     )
-    accepted = site.python("print(json.dumps([h.id.hex for h in nap.enqueue_many([0.5] * 100)]))")
+    accepted = site.enqueue("nap.enqueue_many([0.5] * 100)")
     wait_for(lambda: {second.child("work/1")} & {line.pid for line in site.ledger()}, 20)
     machines[1].connect(False)
     wait_for(lambda: site.states("work")["completed"] == 100, 60)
     machines[1].connect(True)
 
     # the cut-off machine comes back: what it still held is refused, and it works again
-    again = site.python("print(json.dumps([h.id.hex for h in nap.enqueue_many([0.5] * 100)]))")
+    again = site.enqueue("nap.enqueue_many([0.5] * 100)")
     wait_for(lambda: site.states("work")["completed"] == 200, 90)
     wait_for(lambda: "worker_started" in second.log.partition("no_hints")[2] or "settle_refused" in second.log, 60)
     runs = Counter(line.job for line in site.ledger())
@@ -157,3 +159,4 @@ def test_jobs_of_a_machine_without_network_run_on_the_other_one(
     assert {job: count for job, count in runs.items() if count > 1 + lost[job]} == {}
     assert first.process.poll() is None
     assert second.process.poll() is None
+    check_ledger(site)

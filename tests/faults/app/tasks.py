@@ -95,3 +95,4 @@ if os.environ.get("FAULTS_RELEASE") == "new":
     @work.task()
     def added_later() -> None:
         write("start")
+        write("end")
