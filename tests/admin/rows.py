@@ -10,6 +10,7 @@ from uuid import uuid4
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
+from django.db.models import UUIDField
 from django.utils import timezone
 
 from emails.models import Campaign, EmailMessage
@@ -17,6 +18,13 @@ from jobs import clock
 from jobs.models import Attempt, Job
 from leads.models import Activity, ApiKey, CrmDelivery, Lead, Membership, Note, Organization, Submission
 from notifications.models import ContactPreference, Notification, PushDevice, PushMessage, SmsMessage
+
+
+def create(model: Any, **values: Any) -> Any:
+    """A row whose key is higher than those before it: which rows are the newest is not left to chance."""
+    if isinstance(model._meta.pk, UUIDField):
+        values.setdefault("pk", clock.new_id())
+    return model.objects.create(**values)
 
 
 class Rows:
@@ -37,7 +45,8 @@ class Rows:
                 row = make(self)
                 self.first.setdefault(label, row)
                 first = self.first[label]
-                LogEntry.objects.create(
+                create(
+                    LogEntry,
                     user=self.first["auth.user"],
                     content_type=ContentType.objects.get_for_model(first),
                     object_id=str(first.pk),
@@ -58,12 +67,13 @@ class Rows:
 def _membership(rows: Rows) -> Membership:
     """A member of the first organisation, who is also the only one in an organisation of its own."""
     user = User.objects.create_user(f"with {rows.text()}")
-    return Membership.objects.create(organization=rows.first["leads.organization"], user=user)
+    return create(Membership, organization=rows.first["leads.organization"], user=user)
 
 
 def _lead(rows: Rows) -> Lead:
     email = f"{rows.text()}@mail.example"
-    return Lead.objects.create(
+    return create(
+        Lead,
         name=f"Ada {rows.round}",
         email=email,
         email_key=email,
@@ -72,25 +82,26 @@ def _lead(rows: Rows) -> Lead:
 
 
 def _submission(rows: Rows) -> Submission:
-    Note.objects.create(text="Called.", **rows.parents(lead="leads.lead", author="auth.user"))
-    Activity.objects.create(kind=Activity.Kind.CREATED, **rows.parents(lead="leads.lead", actor="auth.user"))
+    create(Note, text="Called.", **rows.parents(lead="leads.lead", author="auth.user"))
+    create(Activity, kind=Activity.Kind.CREATED, **rows.parents(lead="leads.lead", actor="auth.user"))
     parents = rows.parents(organization="leads.organization", lead="leads.lead", api_key="leads.apikey")
-    return Submission.objects.create(
-        channel="api", state="failed", body="{}", body_hash="x", idempotency_key=rows.text(), **parents
+    return create(
+        Submission, channel="api", state="failed", body="{}", body_hash="x", idempotency_key=rows.text(), **parents
     )
 
 
 def _mail(rows: Rows) -> EmailMessage:
     parents = rows.parents(organization="leads.organization", lead="leads.lead", campaign="emails.campaign")
-    return EmailMessage.objects.create(
-        kind="campaign", key=rows.text(), to="ada@mail.example", html="<p>", state="sent", **parents
+    return create(
+        EmailMessage, kind="campaign", key=rows.text(), to="ada@mail.example", html="<p>", state="sent", **parents
     )
 
 
 def _job(rows: Rows) -> Job:
     now, id = clock.now(), clock.new_id()
     lead = str(rows.first["leads.lead"].pk)
-    return Job.objects.create(
+    return create(
+        Job,
         id=id,
         queue="lead",
         task="leads.sync_to_crm",
@@ -109,47 +120,51 @@ def _job(rows: Rows) -> Job:
 
 Rows.makers = {
     "auth.user": lambda rows: User.objects.create_user(rows.text(), f"{rows.text()}@example.org"),
-    "auth.group": lambda rows: Group.objects.create(name=rows.text()),
-    "leads.organization": lambda rows: Organization.objects.create(
-        name=rows.text(), slug="company-0" if rows.round == 1 else rows.text()
+    "auth.group": lambda rows: create(Group, name=rows.text()),
+    "leads.organization": lambda rows: create(
+        Organization, name=rows.text(), slug="company-0" if rows.round == 1 else rows.text()
     ),
     "leads.membership": _membership,
-    "leads.apikey": lambda rows: ApiKey.objects.create(
-        name=rows.text(), prefix="esk_", key_hash=rows.text(), **rows.parents(organization="leads.organization")
+    "leads.apikey": lambda rows: create(
+        ApiKey, name=rows.text(), prefix="esk_", key_hash=rows.text(), **rows.parents(organization="leads.organization")
     ),
     "leads.lead": _lead,
     "leads.submission": _submission,
-    "leads.crmdelivery": lambda rows: CrmDelivery.objects.create(
+    "leads.crmdelivery": lambda rows: create(
+        CrmDelivery,
         lead_version=rows.round,
         custom_fields_hash="x",
         state="sent",
         **rows.parents(organization="leads.organization", lead="leads.lead"),
     ),
-    "emails.campaign": lambda rows: Campaign.objects.create(
-        name=rows.text(), subject="News", text="Hello", **rows.parents(organization="leads.organization")
+    "emails.campaign": lambda rows: create(
+        Campaign, name=rows.text(), subject="News", text="Hello", **rows.parents(organization="leads.organization")
     ),
     "emails.emailmessage": _mail,
-    "notifications.notification": lambda rows: Notification.objects.create(
-        title="New lead", event_id=uuid4(), **rows.parents(user="auth.user", organization="leads.organization")
+    "notifications.notification": lambda rows: create(
+        Notification,
+        title="New lead",
+        event_id=uuid4(),
+        **rows.parents(user="auth.user", organization="leads.organization"),
     ),
-    "notifications.smsmessage": lambda rows: SmsMessage.objects.create(
+    "notifications.smsmessage": lambda rows: create(
+        SmsMessage,
         key=rows.text(),
         to="+5511912345678",
         text="Call us",
         **rows.parents(organization="leads.organization", lead="leads.lead", notification="notifications.notification"),
     ),
-    "notifications.pushdevice": lambda rows: PushDevice.objects.create(
-        address=rows.text(), **rows.parents(user="auth.user")
-    ),
-    "notifications.pushmessage": lambda rows: PushMessage.objects.create(
+    "notifications.pushdevice": lambda rows: create(PushDevice, address=rows.text(), **rows.parents(user="auth.user")),
+    "notifications.pushmessage": lambda rows: create(
+        PushMessage,
         **rows.parents(organization="leads.organization", notification="notifications.notification"),
         device=PushDevice.objects.get(address=rows.text()),
     ),
-    "notifications.contactpreference": lambda rows: ContactPreference.objects.create(
-        user=User.objects.get(username=rows.text())
+    "notifications.contactpreference": lambda rows: create(
+        ContactPreference, user=User.objects.get(username=rows.text())
     ),
     "jobs.job": _job,
-    "jobs.attempt": lambda rows: Attempt.objects.create(
-        job=rows.first["jobs.job"], outcome="failed", ended_at=timezone.now(), error="503", traceback="File"
+    "jobs.attempt": lambda rows: create(
+        Attempt, job=rows.first["jobs.job"], outcome="failed", ended_at=timezone.now(), error="503", traceback="File"
     ),
 }

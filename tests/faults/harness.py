@@ -60,6 +60,7 @@ class Line(NamedTuple):
     token: str
     pid: int
     at: float
+    queue: str
 
 
 class Site:
@@ -200,7 +201,9 @@ class Site:
         lines = path.read_text().splitlines() if path.exists() else []
         read = [line.split() for line in lines]
         return [
-            Line(w, job.replace("-", ""), token, int(pid), float(at)) for w, job, token, pid, at in read if w == word
+            Line(w, job.replace("-", ""), token, int(pid), float(at), queue)
+            for w, job, token, pid, at, queue in read
+            if w == word
         ]
 
     def starts(self, job: str) -> list[Line]:

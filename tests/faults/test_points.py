@@ -87,7 +87,7 @@ def _leave_work_for_the_keeper(site: Site, console: Console) -> tuple[str, str]:
     moments = [f"{datetime.now(UTC) - timedelta(seconds=ago):%Y-%m-%d %H:%M:%S.000000}" for ago in (301, 301, 300)]
     lost = console.ask("nap.using(delay=1000).enqueue()")
     site.write(
-        "UPDATE jobs_job SET state = 'active', worker_id = ?, claimed_at = ?, token = 1, starts = 1 WHERE id = ?",
+        "UPDATE jobs_job SET state = 'active', worker_id = ?, claimed_at = ?, token = 1 WHERE id = ?",
         *(dead, moments[0], lost),
     )
     site.write(

@@ -19,7 +19,8 @@ from .queues import other, paced, work
 
 def write(word: str) -> None:
     claimed = current_job().claimed
-    line = f"{word} {claimed.id} {claimed.token} {os.getpid()} {time.time() - settings.CLOCK_ERROR:.6f}\n"
+    at = time.time() - settings.CLOCK_ERROR
+    line = f"{word} {claimed.id} {claimed.token} {os.getpid()} {at:.6f} {current_job().queue}\n"
     ledger = os.open(settings.FOLDER / "ledger", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(ledger, line.encode())
     os.close(ledger)
