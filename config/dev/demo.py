@@ -21,6 +21,7 @@ from typing import Any
 
 from .children import BASE_DIR, Children, manage
 from .client import Client, free_port, listens, wait_until
+from .language import gettext as _
 from .run import Interrupts
 from .webhook import PractiseCrm
 
@@ -97,15 +98,15 @@ def main() -> int:
         try:
             _play(site, children, crm, interrupts)
         except (Failed, subprocess.TimeoutExpired, OSError) as error:
-            print("\n".join(["", "The last lines of web and workers:", *log[-40:]]), file=sys.stderr)
-            print(f"\nThe demo failed: {error}", file=sys.stderr)
+            print("\n".join(["", _("The last lines of web and workers:"), *log[-40:]]), file=sys.stderr)
+            print("\n" + _("The demo failed: %(error)s") % {"error": error}, file=sys.stderr)
             return 1
         finally:
             clean = children.stop(hurry=interrupts.twice)
     if not clean:
-        print("The demo failed: web or workers did not stop when asked.", file=sys.stderr)
+        print(_("The demo failed: web or workers did not stop when asked."), file=sys.stderr)
         return 1
-    print("\nEvery job ended as it should.")
+    print("\n" + _("Every job ended as it should."))
     return 0
 
 
@@ -113,11 +114,11 @@ def _play(site: Site, children: Children, crm: PractiseCrm, interrupts: Interrup
     def gone() -> bool:
         return interrupts.first.is_set() or children.ended() is not None
 
-    _tell("A database of its own, and demo data")
+    _tell(_("A database of its own, and demo data"))
     site.command("migrate", "--no-input", "-v", "0")
     demo = site.command("demo_data", "--json")
 
-    _tell(f"Web on {site.address}, workers, and a CRM at {crm.url}")
+    _tell(_("Web on %(site)s, workers, and a CRM at %(crm)s") % {"site": site.address, "crm": crm.url})
     children.start("workers", manage("run_huey", "--no-reload"))
     children.start("web", manage("runserver", "--noreload", f"127.0.0.1:{site.port}"))
     if not wait_until(lambda: listens(site.port) or gone(), START_SECONDS) or gone():
@@ -129,7 +130,7 @@ def _play(site: Site, children: Children, crm: PractiseCrm, interrupts: Interrup
     def news() -> list[dict[str, Any]]:
         return [job for job in site.jobs() if job["id"] not in known]
 
-    _tell("Waiting until the jobs have ended (the enrichment starts after ten seconds)")
+    _tell(_("Waiting until the jobs have ended (the enrichment starts after ten seconds)"))
     if not wait_until(lambda: gone() or _all_ended(news()), JOBS_SECONDS, every=1.5):
         _print_history(news())
         raise Failed(f"there are jobs that did not end within {JOBS_SECONDS} seconds")
@@ -142,7 +143,7 @@ def _play(site: Site, children: Children, crm: PractiseCrm, interrupts: Interrup
 
 
 def _submit_all(client: Client, demo: dict[str, Any]) -> None:
-    _tell("Leads: two by the API, one by the web form, one of them again, and an invalid one")
+    _tell(_("Leads: two by the API, one by the web form, one of them again, and an invalid one"))
     headers = {"Authorization": f"Bearer {demo['api_key']}"}
     form = demo["form"]
     first, second, third = GOOD_LEADS
@@ -188,7 +189,7 @@ def _judge(history: list[dict[str, Any]], crm: PractiseCrm) -> None:
 
 
 def _retry_the_dead_letter(site: Site, job: dict[str, Any]) -> None:
-    _tell(f"The dead letter is retried: manage.py jobs retry {job['id']}")
+    _tell(_("The dead letter is retried: %(command)s") % {"command": f"manage.py jobs retry {job['id']}"})
     site.command("jobs", "retry", job["id"], "--json")
 
     def state() -> str:

@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 import threading
+from textwrap import wrap
 from types import FrameType
 from typing import Any
 
 from .children import BASE_DIR, Children, coloured, manage
 from .client import Client, free_port, listens, port_is_free, wait_until
+from .language import gettext as _
 from .terminal import own_foreground
 
 START_SECONDS = 30
@@ -63,10 +65,10 @@ def main() -> int:
     _write_first_env()
     env = _child_env(port)
     if subprocess.run(manage("migrate", "--no-input", "-v", "0"), cwd=BASE_DIR, env=env).returncode:
-        return _sorry("The database could not be brought up to date; the lines above say why.")
+        return _sorry(_("The database could not be brought up to date; the lines above say why."))
     demo = _demo_data(env)
     if demo is None:
-        return _sorry("The demo data could not be made; the lines above say why.")
+        return _sorry(_("The demo data could not be made; the lines above say why."))
 
     interrupts = Interrupts()
     with own_foreground():
@@ -82,7 +84,7 @@ def _run(port: int, env: dict[str, str], demo: dict[str, Any], interrupts: Inter
         return _watch(children, interrupts, port, demo)
     finally:
         if interrupts.count and any(child.process.poll() is None for child in children.children):
-            print("\nStopping: running jobs may finish. Ctrl-C again stops now.")
+            print("\n" + _("Stopping: running jobs may finish. Ctrl-C again stops now."))
         children.stop(hurry=interrupts.twice)
 
 
@@ -91,7 +93,7 @@ def _watch(children: Children, interrupts: Interrupts, port: int, demo: dict[str
         return listens(port) or children.ended() is not None or interrupts.first.is_set()
 
     if not wait_until(settled, START_SECONDS):
-        return _sorry(f"The web server did not answer within {START_SECONDS} seconds.")
+        return _sorry(_("The web server did not answer within %(seconds)d seconds.") % {"seconds": START_SECONDS})
     if children.ended() is None and not interrupts.first.is_set():
         site = f"http://127.0.0.1:{port}"
         if demo.get("created"):
@@ -100,7 +102,8 @@ def _watch(children: Children, interrupts: Interrupts, port: int, demo: dict[str
     while not interrupts.first.wait(0.3):
         if ended := children.ended():
             code = ended.process.returncode
-            return _sorry(f"{ended.name} ended by itself (exit code {code}); the lines above say why.")
+            text = _("%(name)s ended by itself (exit code %(code)s); the lines above say why.")
+            return _sorry(text % {"name": ended.name, "code": code})
     return 0
 
 
@@ -109,11 +112,13 @@ def _port() -> int | None:
     parser.add_argument("--port", default="8000")
     given = parser.parse_args().port
     if not given.isdecimal() or not 1024 <= int(given) <= 65535:
-        _sorry(f"PORT={given} is not a port; choose a number from 1024 to 65535: make run PORT=8001")
+        text = _("PORT=%(port)s is not a port; choose a number from 1024 to 65535: make run PORT=8001")
+        _sorry(text % {"port": given})
         return None
     if not port_is_free(int(given)):
         other = _next_free(int(given))
-        _sorry(f"Port {given} is in use, perhaps by another `make run`; choose another: make run PORT={other}")
+        text = _("Port %(port)s is in use, perhaps by another `make run`; choose another: make run PORT=%(other)d")
+        _sorry(text % {"port": given, "other": other})
         return None
     return int(given)
 
@@ -128,7 +133,7 @@ def _write_first_env() -> None:
         return
     path.write_text(FIRST_ENV.format(secret_key=secrets.token_urlsafe(48)), encoding="utf-8")
     path.chmod(0o600)
-    print("Wrote .env (DEBUG=true and a secret key of its own).")
+    print(_("Wrote .env (DEBUG=true and a secret key of its own)."))
 
 
 def _child_env(port: int) -> dict[str, str]:
@@ -165,32 +170,44 @@ def _submit_samples(client: Client, demo: dict[str, Any]) -> None:
         headers = {"Authorization": f"Bearer {demo['api_keys'][slug]}", "Idempotency-Key": secrets.token_hex(8)}
         answer = client.post_json("/api/leads/", lead, headers)
         if answer.status != 201:
-            print(f"The sample lead was not taken: {answer.status} {answer.body[:200]}", file=sys.stderr)
+            text = _("The sample lead was not taken: %(status)s %(body)s")
+            print(text % {"status": answer.status, "body": answer.body[:200]}, file=sys.stderr)
 
 
 def _welcome(site: str, demo: dict[str, Any]) -> str:
-    password = demo.get("password", "the one that the first start printed")
-    key = demo.get("api_key", "KEY")
-    new = "Two sample leads are on their way: see their jobs now, and the enrichment in ten seconds.\n"
-    return f"""
-  {new if demo.get("created") else ""}
-  Admin        {site}/admin/            user admin, password {password}
-  Jobs         {site}/admin/jobs/job/   every job, attempt by attempt
-  Leads        {site}/admin/leads/lead/
-  Inbox        {site}/notifications/    as ana (manager of Aurora), same password
-  Web form     {site}{demo["form"]}     send a lead yourself
-  Mail         {site}/admin/emails/emailmessage/  what was sent; no mail leaves this machine
-  API          {site}/api/docs/
-
-  One more lead:
-    curl -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -H 'Idempotency-Key: '$(date +%s) \\
-      -d '{{"name": "Joana", "email": "joana@example.com"}}' {site}/api/leads/
-
-  The lead of Northwind Solar goes to a CRM that does not answer: its sync_to_crm fails three times and becomes a dead
-  letter. Empty "CRM webhook" on {site}/admin/leads/organization/ and press Retry on the job's page.
-
-  Ctrl-C ends it.
-"""
+    signs_in = _("user admin, password %(password)s") % {
+        "password": demo.get("password") or _("the one that the first start printed")
+    }
+    places = [
+        (_("Admin"), "/admin/", signs_in),
+        (_("Jobs"), "/admin/jobs/job/", _("every job, attempt by attempt")),
+        (_("Leads"), "/admin/leads/lead/", ""),
+        (_("Inbox"), "/notifications/", _("as ana (manager of Aurora), same password")),
+        (_("Web form"), demo["form"], _("send a lead yourself")),
+        (_("Mail"), "/admin/emails/emailmessage/", _("what was sent; no mail leaves this machine")),
+        (_("API"), "/api/docs/", ""),
+    ]
+    width = max(len(name) for name, *_rest in places)
+    lines = [f"{name:<{width}}  {site + path:<50}  {what}".rstrip() for name, path, what in places]
+    if demo.get("created"):
+        new = _("Two sample leads are on their way: see their jobs now, and the enrichment in ten seconds.")
+        lines = [new, *lines]
+    unreachable = _(
+        "The lead of Northwind Solar goes to a CRM that does not answer: its sync_to_crm fails three times and becomes "
+        'a dead letter. Empty "CRM webhook" on %(address)s and press Retry on the job\'s page.'
+    )
+    lines += [
+        "",
+        _("One more lead:"),
+        f"  curl -H 'Authorization: Bearer {demo.get('api_key', 'KEY')}' -H 'Content-Type: application/json' "
+        "-H 'Idempotency-Key: '$(date +%s) \\",
+        f'    -d \'{{"name": "Joana", "email": "joana@example.com"}}\' {site}/api/leads/',
+        "",
+        *wrap(unreachable % {"address": f"{site}/admin/leads/organization/"}, 116, break_on_hyphens=False),
+        "",
+        _("Ctrl-C ends it."),
+    ]
+    return "\n".join(["", *(f"  {line}".rstrip() for line in lines), ""])
 
 
 def _sorry(sentence: str) -> int:

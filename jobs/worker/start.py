@@ -10,6 +10,8 @@ from django.db import Error as DatabaseFailure
 from django.db import connections
 from django.db.migrations.exceptions import MigrationSchemaMissing
 from django.db.migrations.executor import MigrationExecutor
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ..broker import get_broker
 from ..broker.records import WorkerRecord
@@ -61,21 +63,26 @@ def check_database(own: WorkerRecord) -> None:
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if missing:
             first = missing[0][0]
-            raise CannotStart(
-                f"{len(missing)} migration(s) are missing in database {alias!r}, first {first.app_label}.{first.name}: "
-                "run `manage.py migrate`"
+            text = ngettext(
+                "%(count)d migration is missing in database '%(database)s', %(first)s: run `manage.py migrate`",
+                "%(count)d migrations are missing in database '%(database)s', first %(first)s: run `manage.py migrate`",
+                len(missing),
             )
+            values = {"count": len(missing), "database": alias, "first": f"{first.app_label}.{first.name}"}
+            raise CannotStart(text % values)
         get_broker().register(own, jobs_settings().lease)
     except (DatabaseFailure, MigrationSchemaMissing) as error:
-        text = " ".join(str(error).split())
-        if "locked" in text or "busy" in text:
-            raise DatabaseAway(
-                f"database {alias!r} has been locked by another process for too long ({text}): end that process, or "
-                "wait until it is done"
-            ) from error
-        raise DatabaseAway(
-            f"database {alias!r} cannot be used ({text}): check DATABASE_URL and that the database runs"
-        ) from error
+        said = " ".join(str(error).split())
+        if "locked" in said or "busy" in said:
+            text = _(
+                "database '%(database)s' has been locked by another process for too long (%(error)s): end that "
+                "process, or wait until it is done"
+            )
+        else:
+            text = _(
+                "database '%(database)s' cannot be used (%(error)s): check DATABASE_URL and that the database runs"
+            )
+        raise DatabaseAway(text % {"database": alias, "error": said}) from error
     finally:
         connection.close()
 
@@ -97,15 +104,17 @@ def check_connections(posts: Sequence[Post]) -> None:
         )
         allowed, used = cursor.fetchone()
     connection.close()
-    advice = "raise max_connections, or give the queues less --concurrency and --processes"
     if needed > allowed:
-        raise CannotStart(
-            f"these workers can need {needed} connections, and PostgreSQL allows {allowed} (max_connections, without "
-            f"the reserved ones): {advice}"
+        text = _(
+            "these workers can need %(needed)d connections, and PostgreSQL allows %(allowed)d (max_connections, "
+            "without the reserved ones): raise max_connections, or give the queues less --concurrency and --processes"
         )
+        raise CannotStart(text % {"needed": needed, "allowed": allowed})
     if needed > allowed - used:
         logger.warning(
-            "few_connections needed=%d allowed=%d in_use=%d: %s before they run out", needed, allowed, used, advice
+            "few_connections needed=%d allowed=%d in_use=%d: raise max_connections, or give the queues less "
+            "--concurrency and --processes, before they run out",
+            *(needed, allowed, used),
         )
 
 
@@ -114,9 +123,11 @@ def _numbers(option: str, given: Sequence[str], known: Mapping[str, object], mos
     for text in given:
         name, sign, value = text.partition("=")
         if not sign or not (value.isascii() and value.isdigit()) or not 1 <= int(value) <= most:
-            raise CannotStart(f"{option} {text}: expected NAME=N with N from 1 to {most:,}, for example email=4")
+            refusal = _("%(option)s: expected NAME=N with N from 1 to %(most)s, for example email=4")
+            raise CannotStart(refusal % {"option": f"{option} {text}", "most": f"{most:,}"})
         find_queue(name)
         if name not in known:
-            raise CannotStart(f"{option} {text}: queue {name!r} is not worked on here; add --queue {name}")
+            refusal = _("%(option)s: queue '%(queue)s' is not worked on here; add --queue %(queue)s")
+            raise CannotStart(refusal % {"option": f"{option} {text}", "queue": name})
         numbers[name] = int(value)
     return numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import gettext
 import os
@@ -16,10 +17,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import call_command
+from django.core.management import ManagementUtility, call_command, get_commands, load_command_class
 from django.test import Client
 from django.utils import translation
+from django.utils.translation import gettext as gettext_of_django
 
+from config.dev import language as dev_language
 from emails.composing import compose
 from emails.models import EmailMessage
 from jobs import clock
@@ -234,6 +237,86 @@ def test_output_of_a_command_is_in_the_site_s_language(capsys: pytest.CaptureFix
     told = capsys.readouterr().out
     assert "Ninguém atende as filas" in told
     assert "espera mais longa" in told
+
+
+OUR_COMMANDS = [name for name, app in get_commands().items() if app in APPS]
+#: Words of English that no Portuguese help or refusal of a command has.
+ENGLISH = re.compile(r"\b(the|of|with|usage|options|arguments?|error|required|expected|invalid|choose|only|done)\b")
+
+
+def parsers(command: str) -> Iterator[argparse.ArgumentParser]:
+    """The command's parser and those of its sub-commands, in the current language."""
+    parser = load_command_class(get_commands()[command], command).create_parser("manage.py", command)
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action.choices.values()
+
+
+@pytest.mark.parametrize("command", OUR_COMMANDS)
+def test_help_of_a_command_is_in_the_site_s_language(command: str) -> None:
+    english = [parser.format_help() for parser in parsers(command)]
+    with translation.override("pt-br"):
+        portuguese = [parser.format_help() for parser in parsers(command)]
+    assert len(english) == len(portuguese) >= (13 if command == "jobs" else 1)
+    for theirs, ours in zip(english, portuguese, strict=True):
+        assert ENGLISH.search(theirs)
+        assert not ENGLISH.search(ours), ours
+
+
+@pytest.mark.parametrize("command", OUR_COMMANDS)
+def test_every_argument_of_a_command_has_a_help_that_is_translated(command: str) -> None:
+    helps = [action.help or action.dest for parser in parsers(command) for action in parser._actions]
+    with translation.override("pt-br"):
+        same = {help for help in helps if help not in (argparse.SUPPRESS, "action") and gettext_of_django(help) == help}
+    assert same == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("jobs", "faltam os seguintes argumentos: AÇÃO"),
+        ("jobs cancel", "faltam os seguintes argumentos: ID"),
+        ("jobs frobnicate", "argumento AÇÃO: escolha inválida: 'frobnicate'"),
+        ("jobs list --frobnicate", "argumentos desconhecidos: --frobnicate"),
+        ("jobs list --queue", "argumento --queue: falta um argumento"),
+        ("jobs list --json=1", "argumento --json: o argumento '1' não se aplica aqui"),
+        ("jobs status --oldest=x", "argumento --oldest: 'x': esperavam-se segundos"),
+        ("jobs status --old 1", "opção ambígua: --old pode ser --oldest, --oldest-transaction"),
+        ("run_huey --threads x", "valor inválido para int: 'x'"),
+    ],
+)
+def test_wrong_words_are_refused_in_the_site_s_language(
+    words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with translation.override("pt-br"), pytest.raises(SystemExit) as ended:
+        ManagementUtility(["manage.py", *words.split()]).execute()
+    refusal = capsys.readouterr().err.partition(": erro: ")[2]
+    assert ended.value.code == 2
+    assert said in refusal
+    assert not ENGLISH.search(refusal), refusal
+
+
+@pytest.mark.parametrize(
+    ("variables", "language"),
+    [
+        ({"LANGUAGE_CODE": "pt-br"}, "pt_BR"),
+        ({"LANGUAGE_CODE": "PT-BR", "ENV_FILE": "/dev/null"}, "pt_BR"),
+        ({"ENV_FILE": "FILE"}, "pt_BR"),
+        ({"LANGUAGE_CODE": "en", "ENV_FILE": "FILE"}, "en"),
+        ({"ENV_FILE": "/dev/null"}, ""),
+    ],
+)
+def test_make_run_and_make_demo_speak_the_site_s_language(
+    variables: dict[str, str], language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "env").write_text("DEBUG=true\nLANGUAGE_CODE = 'pt-br'\n")
+    monkeypatch.delenv("LANGUAGE_CODE", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(tmp_path / "env") if value == "FILE" else value)
+    assert dev_language.language() == language
+    expected = "Ctrl-C encerra." if language == "pt_BR" else "Ctrl-C ends it."
+    assert dev_language.gettext("Ctrl-C ends it.") == expected
 
 
 def test_site_s_language_is_a_variable_and_its_catalogue_is_found() -> None:

@@ -6,22 +6,26 @@ import json
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from emails.models import Campaign
 from emails.services import send_campaign
+from jobs.command_line import TranslatedCommand
 
 
-class Command(BaseCommand):
+class Command(TranslatedCommand):
     """Exit codes: 0 begun, 1 not found or begun before, 2 wrong usage."""
 
-    help = "Begin to send a campaign to all leads of its organization who agreed to get mail."
+    help = gettext_noop("Begin to send a campaign to all leads of its organization who agreed to get mail.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The campaign's id."""
-        parser.add_argument("campaign", type=UUID, help="the campaign's id, as the admin shows it")
-        parser.add_argument("--json", action="store_true", help="print one JSON document")
+        parser.add_argument(
+            "campaign", type=UUID, metavar=_("CAMPAIGN"), help=_("The campaign's id, as the admin shows it.")
+        )
+        parser.add_argument("--json", action="store_true", help=_("Print one JSON document."))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Begin, and name the job."""

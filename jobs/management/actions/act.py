@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext_lazy
+from django.utils.translation import gettext_noop, pgettext_lazy
 
 from jobs import operations
 from jobs.errors import JobsError
@@ -30,11 +30,11 @@ DONE = {
 
 
 def _enqueue_arguments(parser: CommandParser) -> None:
-    parser.add_argument("task")
-    parser.add_argument("--args", dest="positional", type=json_of(list), default=[], metavar="JSON", help="A list.")
-    parser.add_argument("--kwargs", dest="named", type=json_of(dict), default={}, metavar="JSON", help="An object.")
-    parser.add_argument("--priority", type=whole(1, 10), help="1 (highest) to 10.")
-    parser.add_argument("--delay", type=seconds, metavar="SECONDS")
+    parser.add_argument("task", metavar=_("TASK"), help=_("The task's name, for example leads.sync_to_crm."))
+    parser.add_argument("--args", dest="positional", type=json_of(list), default=[], metavar="JSON", help=_("A list."))
+    parser.add_argument("--kwargs", dest="named", type=json_of(dict), default={}, metavar="JSON", help=_("An object."))
+    parser.add_argument("--priority", type=whole(1, 10), metavar=_("NUMBER"), help=_("1 (highest) to 10."))
+    parser.add_argument("--delay", type=seconds, metavar=_("SECONDS"), help=_("Start it so much later."))
 
 
 def _enqueue(paper: Paper, options: Mapping[str, Any]) -> None:
@@ -49,10 +49,16 @@ def _enqueue(paper: Paper, options: Mapping[str, Any]) -> None:
 
 
 def _retry_arguments(parser: CommandParser) -> None:
-    parser.add_argument("ids", type=uuid, nargs="*", metavar="ID")
-    parser.add_argument("--queue", help="Retry this queue's dead letters.")
-    parser.add_argument("--task", help="With --queue: only this task's.")
-    parser.add_argument("--limit", type=whole(1, MOST_LISTED), default=1_000, help="With --queue: at most so many.")
+    parser.add_argument("ids", type=uuid, nargs="*", metavar="ID", help=_("The dead letters' ids."))
+    parser.add_argument("--queue", metavar=_("QUEUE"), help=_("Retry this queue's dead letters."))
+    parser.add_argument("--task", metavar=_("TASK"), help=_("With --queue: only this task's."))
+    parser.add_argument(
+        "--limit",
+        type=whole(1, MOST_LISTED),
+        metavar=_("NUMBER"),
+        default=1_000,
+        help=_("With --queue: at most so many."),
+    )
 
 
 def _retry(paper: Paper, options: Mapping[str, Any]) -> None:
@@ -68,7 +74,7 @@ def _retry(paper: Paper, options: Mapping[str, Any]) -> None:
 
 
 def _ids_arguments(parser: CommandParser) -> None:
-    parser.add_argument("ids", type=uuid, nargs="+", metavar="ID")
+    parser.add_argument("ids", type=uuid, nargs="+", metavar="ID", help=_("The jobs' ids."))
 
 
 def _cancel(paper: Paper, options: Mapping[str, Any]) -> None:
@@ -102,7 +108,7 @@ def _each(paper: Paper, ids: Sequence[UUID], act: Callable[[UUID], object], word
 
 
 def _queue_arguments(parser: CommandParser) -> None:
-    parser.add_argument("queue", metavar="QUEUE")
+    parser.add_argument("queue", metavar=_("QUEUE"), help=_("The queue's name."))
 
 
 def _pause(paper: Paper, options: Mapping[str, Any]) -> None:
@@ -122,9 +128,9 @@ def _say_queue(paper: Paper, queue: str, word: str) -> None:
         paper.say(f"{queue} {DONE[word]}")
 
 
-ENQUEUE = Action("enqueue", "Enqueue a task by its name.", _enqueue_arguments, _enqueue)
-RETRY = Action("retry", "Retry dead letters: by id, or the oldest of a queue.", _retry_arguments, _retry)
-CANCEL = Action("cancel", "Cancel jobs.", _ids_arguments, _cancel)
-PROMOTE = Action("promote", "Make scheduled or retrying jobs due now.", _ids_arguments, _promote)
-PAUSE = Action("pause", "Start nothing of a queue any more.", _queue_arguments, _pause)
-RESUME = Action("resume", "End a pause.", _queue_arguments, _resume)
+ENQUEUE = Action("enqueue", gettext_noop("Enqueue a task by its name."), _enqueue_arguments, _enqueue)
+RETRY = Action("retry", gettext_noop("Retry dead letters: by id, or the oldest of a queue."), _retry_arguments, _retry)
+CANCEL = Action("cancel", gettext_noop("Cancel jobs."), _ids_arguments, _cancel)
+PROMOTE = Action("promote", gettext_noop("Make scheduled or retrying jobs due now."), _ids_arguments, _promote)
+PAUSE = Action("pause", gettext_noop("Start nothing of a queue any more."), _queue_arguments, _pause)
+RESUME = Action("resume", gettext_noop("End a pause."), _queue_arguments, _resume)

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
+from django.utils.translation import gettext_noop, pgettext
 
 from jobs import lookup, operations, verdict
 from jobs.models import Attempt, AttemptOutcome, Job
@@ -25,27 +25,27 @@ MOST_LISTED = 10_000
 
 
 def _status_arguments(parser: CommandParser) -> None:
-    parser.add_argument("--check", action="store_true", help="End with 1 when something needs a person.")
+    parser.add_argument("--check", action="store_true", help=_("End with 1 when something needs a person."))
     parser.add_argument(
         "--oldest",
         type=seconds,
         default=LIMITS.oldest_waiting,
-        metavar="SECONDS",
-        help="How long a due job may wait (default: %(default)g).",
+        metavar=_("SECONDS"),
+        help=_("How long a due job may wait (default: %(default)g)."),
     )
     parser.add_argument(
         "--oldest-transaction",
         type=seconds,
         default=LIMITS.oldest_transaction,
-        metavar="SECONDS",
-        help="How long a transaction may be open, on PostgreSQL (default: %(default)g).",
+        metavar=_("SECONDS"),
+        help=_("How long a transaction may be open, on PostgreSQL (default: %(default)g)."),
     )
     parser.add_argument(
         "--keeper-silent",
         type=seconds,
         default=LIMITS.keeper_silent,
-        metavar="SECONDS",
-        help="How long a keeper may need for its duties, which it signs every 5 s (default: %(default)g).",
+        metavar=_("SECONDS"),
+        help=_("How long a keeper may need for its duties, which it signs every 5 s (default: %(default)g)."),
     )
 
 
@@ -66,10 +66,16 @@ def _status(paper: Paper, options: Mapping[str, Any]) -> None:
 
 
 def _list_arguments(parser: CommandParser) -> None:
-    parser.add_argument("--queue")
-    parser.add_argument("--state", choices=lookup.STATES)
-    parser.add_argument("--task")
-    parser.add_argument("--limit", type=whole(1, MOST_LISTED), default=20)
+    parser.add_argument("--queue", metavar=_("QUEUE"), help=_("Only this queue's jobs."))
+    parser.add_argument("--state", choices=lookup.STATES, help=_("Only jobs in this state."))
+    parser.add_argument("--task", metavar=_("TASK"), help=_("Only this task's jobs."))
+    parser.add_argument(
+        "--limit",
+        type=whole(1, MOST_LISTED),
+        metavar=_("NUMBER"),
+        default=20,
+        help=_("At most so many (default: %(default)s)."),
+    )
 
 
 def _list(paper: Paper, options: Mapping[str, Any]) -> None:
@@ -96,7 +102,7 @@ def _list(paper: Paper, options: Mapping[str, Any]) -> None:
 
 
 def _show_arguments(parser: CommandParser) -> None:
-    parser.add_argument("id", type=uuid)
+    parser.add_argument("id", type=uuid, metavar="ID", help=_("The job's id."))
 
 
 def _show(paper: Paper, options: Mapping[str, Any]) -> None:
@@ -245,6 +251,6 @@ def _plain(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
 
 
-STATUS = Action("status", "Say how the queues are.", _status_arguments, _status)
-LIST = Action("list", "List jobs, newest first.", _list_arguments, _list)
-SHOW = Action("show", "Show one job with its attempts.", _show_arguments, _show)
+STATUS = Action("status", gettext_noop("Say how the queues are."), _status_arguments, _status)
+LIST = Action("list", gettext_noop("List jobs, newest first."), _list_arguments, _list)
+SHOW = Action("show", gettext_noop("Show one job with its attempts."), _show_arguments, _show)

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from jobs import cleaning, erasure
 from jobs.queue import find_task
@@ -20,16 +20,18 @@ MOST = 1_000_000_000
 
 
 def _limits(parser: CommandParser) -> None:
-    parser.add_argument("--limit", type=whole(1, MOST), help="At most so many, the oldest first.")
-    parser.add_argument("--dry-run", action="store_true", help="Say how many, and change nothing.")
+    parser.add_argument(
+        "--limit", type=whole(1, MOST), metavar=_("NUMBER"), help=_("At most so many, the oldest first.")
+    )
+    parser.add_argument("--dry-run", action="store_true", help=_("Say how many, and change nothing."))
 
 
 def _drain_arguments(parser: CommandParser) -> None:
-    parser.add_argument("queue", metavar="QUEUE")
+    parser.add_argument("queue", metavar=_("QUEUE"), help=_("The queue's name."))
     parser.add_argument(
-        "--state", choices=cleaning.DRAINED, default=cleaning.DRAINED[0], help="Which jobs (default: %(default)s)."
+        "--state", choices=cleaning.DRAINED, default=cleaning.DRAINED[0], help=_("Which jobs (default: %(default)s).")
     )
-    parser.add_argument("--task", help="Only this task's jobs.")
+    parser.add_argument("--task", metavar=_("TASK"), help=_("Only this task's jobs."))
     _limits(parser)
 
 
@@ -48,10 +50,10 @@ def _drain(paper: Paper, options: Mapping[str, Any]) -> None:
 
 
 def _clean_arguments(parser: CommandParser) -> None:
-    parser.add_argument("--queue", required=True)
-    parser.add_argument("--state", choices=cleaning.CLEANED, required=True)
+    parser.add_argument("--queue", required=True, metavar=_("QUEUE"), help=_("Only this queue's jobs."))
+    parser.add_argument("--state", choices=cleaning.CLEANED, required=True, help=_("Only jobs in this state."))
     parser.add_argument(
-        "--older-than", type=age, required=True, metavar="AGE", help="How long ago they ended: 45s, 30m, 12h, 7d."
+        "--older-than", type=age, required=True, metavar=_("AGE"), help=_("How long ago they ended: 45s, 30m, 12h, 7d.")
     )
     _limits(parser)
 
@@ -71,7 +73,11 @@ def _clean(paper: Paper, options: Mapping[str, Any]) -> None:
 
 def _erase_arguments(parser: CommandParser) -> None:
     parser.add_argument(
-        "--object", required=True, dest="subject", metavar="LABEL:ID", help="For example lead:ID or leads.lead:ID."
+        "--object",
+        required=True,
+        dest="subject",
+        metavar=_("LABEL:ID"),
+        help=_("For example lead:ID or leads.lead:ID."),
     )
     parser.add_argument(
         "--mention",
@@ -79,8 +85,8 @@ def _erase_arguments(parser: CommandParser) -> None:
         default=[],
         dest="texts",
         type=long_text,
-        metavar="TEXT",
-        help="Take this text out of all jobs and attempts too; may be repeated.",
+        metavar=_("TEXT"),
+        help=_("Take this text out of all jobs and attempts too; may be repeated."),
     )
 
 
@@ -101,6 +107,6 @@ def _erase(paper: Paper, options: Mapping[str, Any]) -> None:
         raise CommandError(text % values, returncode=1)
 
 
-DRAIN = Action("drain", "Cancel what a queue holds and has not started.", _drain_arguments, _drain)
-ERASE = Action("erase", "Erase one person's data from jobs and rows.", _erase_arguments, _erase)
-CLEAN = Action("clean", "Remove jobs that have ended.", _clean_arguments, _clean)
+DRAIN = Action("drain", gettext_noop("Cancel what a queue holds and has not started."), _drain_arguments, _drain)
+ERASE = Action("erase", gettext_noop("Erase one person's data from jobs and rows."), _erase_arguments, _erase)
+CLEAN = Action("clean", gettext_noop("Remove jobs that have ended."), _clean_arguments, _clean)

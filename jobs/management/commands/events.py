@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
+from jobs.command_line import TranslatedCommand
 from jobs.events import EventRow, event_map
 
 
-class Command(BaseCommand):
+class Command(TranslatedCommand):
     """Prints the map event -> receiver -> task -> queue."""
 
-    help = "Print which event starts which tasks: event -> receiver -> task -> queue."
+    help = gettext_noop("Print which event starts which tasks: event -> receiver -> task -> queue.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Only the format."""
-        parser.add_argument("--json", action="store_true", dest="as_json", help="Print one JSON document.")
+        parser.add_argument("--json", action="store_true", dest="as_json", help=_("Print one JSON document."))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the map."""

@@ -9,26 +9,31 @@ import os
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import Error as DatabaseFailure
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
+from jobs.command_line import TranslatedCommand, TranslatedHelp
 from jobs.errors import JobsError
 from jobs.management.actions import ACTIONS
 from jobs.management.actions.action import Paper
 
 
-class Command(BaseCommand):
+class Command(TranslatedCommand):
     """Each sub-command stands in `jobs.management.actions`."""
 
-    help = "Look at jobs and queues; enqueue, retry, cancel and promote jobs, pause, drain and clean queues."
+    help = gettext_noop(
+        "Look at jobs and queues; enqueue, retry, cancel and promote jobs, pause, drain and clean queues."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """One sub-command for each thing to do."""
-        subparsers = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        subparsers = parser.add_subparsers(dest="action", required=True, metavar=_("ACTION"))
         for action in ACTIONS:
-            one = subparsers.add_parser(action.name, help=action.help, description=action.help)
-            one.add_argument("--json", action="store_true", dest="as_json", help="Print one JSON document.")
+            help = _(action.help)
+            one = subparsers.add_parser(action.name, help=help, description=help, formatter_class=TranslatedHelp)
+            one.add_argument("--json", action="store_true", dest="as_json", help=_("Print one JSON document."))
             action.add_arguments(one)
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -14,11 +14,14 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from jobs import clock
 from jobs.broker import get_broker
 from jobs.broker.records import WorkerRecord
+from jobs.command_line import TranslatedCommand
 from jobs.conf import jobs_settings
 from jobs.errors import JobsError
 from jobs.keeper.loop import keep
@@ -30,33 +33,35 @@ from jobs.worker.supervisor import Supervisor
 from jobs.worker.watch import CodeWatch
 
 
-class Command(BaseCommand):
+class Command(TranslatedCommand):
     """Starts a supervisor with workers for all queues, or those named, and one keeper."""
 
-    help = "Work on the job queues: all of them, or those given by --queue. Ctrl-C finishes what runs, twice ends now."
+    help = gettext_noop(
+        "Work on the job queues: all of them, or those given by --queue. Ctrl-C finishes what runs, twice ends now."
+    )
     requires_system_checks: list[str] = []  # those of the jobs are run below; the site's are no business of a worker
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The options; those of the child processes are for the supervisor only, and not shown."""
         parser.add_argument(
-            "--queue", action="append", default=[], metavar="NAME", help="work on this queue; may be repeated"
+            "--queue", action="append", default=[], metavar=_("NAME"), help=_("Work on this queue; may be repeated.")
         )
         parser.add_argument(
             "--concurrency",
             action="append",
             default=[],
-            metavar="NAME=N",
-            help="threads of each worker process of a queue, instead of the queue's own number; may be repeated",
+            metavar=_("NAME=N"),
+            help=_("Threads of each worker process of a queue, instead of the queue's own number; may be repeated."),
         )
         parser.add_argument(
             "--processes",
             action="append",
             default=[],
-            metavar="NAME=N",
-            help="worker processes of a queue (default 1); may be repeated",
+            metavar=_("NAME=N"),
+            help=_("Worker processes of a queue (default: 1); may be repeated."),
         )
         parser.add_argument(
-            "--no-reload", action="store_true", help="with DEBUG: do not restart the workers when code changes"
+            "--no-reload", action="store_true", help=_("With DEBUG: do not restart the workers when code changes.")
         )
         hidden = argparse.SUPPRESS
         parser.add_argument("--child", choices=["worker", "keeper"], help=hidden)

@@ -9,12 +9,14 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser, Group, Permission
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
+from jobs.command_line import TranslatedCommand
 from leads.models import Organization, Role
 from leads.services import add_member, create_api_key
 
@@ -42,14 +44,14 @@ SALES_MAY = (
 )
 
 
-class Command(BaseCommand):
+class Command(TranslatedCommand):
     """Makes the demo data on the first call; later calls only say what there is."""
 
-    help = "Make two organisations, staff users and API keys to try the product with (needs DEBUG)."
+    help = gettext_noop("Make two organisations, staff users and API keys to try the product with (needs DEBUG).")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The option of the dev commands."""
-        parser.add_argument("--json", action="store_true", help="print one JSON document")
+        parser.add_argument("--json", action="store_true", help=_("Print one JSON document."))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make the data unless it is there, and print how to get in."""
