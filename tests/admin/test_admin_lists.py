@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from django.utils import translation
 
 from admin_lists import changelist, deletion
 from leads.models import ApiKey, Lead, Membership, Organization
@@ -103,3 +104,21 @@ def test_look_ups_of_a_visitors_own_making_are_refused(admin_client: Client) -> 
 def test_a_wrong_edge_leads_to_the_plain_list(admin_client: Client) -> None:
     for edge in ("nonsense", "nonsense~7", "2026-01-01T00:00:00+00:00~7"):
         assert admin_client.get(LEADS, {"before": edge}).headers["Location"] == f"{LEADS}?e=1"
+
+
+@pytest.mark.parametrize(
+    ("address", "field"), [("auth_user_change", "user_permissions"), ("auth_group_add", "permissions")]
+)
+def test_permissions_are_offered_in_the_readers_language(admin_client: Client, address: str, field: str) -> None:
+    args = [User.objects.get().pk] if address.endswith("change") else []
+    form = (
+        admin_client.get(reverse(f"admin:{address}", args=args), headers={"Accept-Language": "pt-BR"})
+        .context["adminform"]
+        .form
+    )
+    with translation.override("pt-br"):
+        labels = [str(label) for _value, label in form.fields[field].choices]
+    assert "Tarefas | tarefa | Pode cancelar tarefas" in labels
+    assert "Leads | lead | Pode modificar: lead" in labels
+    assert len(labels) == Permission.objects.count()
+    assert [label for label in labels if " | Can " in label] == []

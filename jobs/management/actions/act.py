@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, pgettext_lazy
 
 from jobs import operations
-from jobs.errors import JobsError
+from jobs.errors import InvalidArguments, JobsError
 from jobs.queue import find_task
 
 from .action import Action, Paper
@@ -40,7 +40,12 @@ def _enqueue_arguments(parser: CommandParser) -> None:
 def _enqueue(paper: Paper, options: Mapping[str, Any]) -> None:
     task = find_task(options["task"])
     chosen = {name: options[name] for name in ("priority", "delay") if options[name] is not None}
-    handle = task.using(**chosen).enqueue(*options["positional"], **options["named"])
+    try:
+        handle = task.using(**chosen).enqueue(*options["positional"], **options["named"])
+    except InvalidArguments as error:
+        # the error speaks to who writes code; the sentence before it to who reads this
+        text = _("%(task)s cannot be enqueued with these arguments: %(error)s")
+        raise InvalidArguments(text % {"task": task.name, "error": error}) from error
     if paper.as_json:
         paper.document({"id": str(handle.id), "task": task.name, "queue": task.queue.name})
     else:
