@@ -4,6 +4,8 @@
 import os
 import sys
 
+from config.language import gettext as _
+
 WRONG_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: restarting does not mend it
 
 
@@ -22,7 +24,7 @@ def main() -> None:
             len(settings.INSTALLED_APPS)
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
-        print(f"Wrong configuration: {error}", file=sys.stderr)
+        print(_("Wrong configuration: %(error)s") % {"error": error}, file=sys.stderr)
         sys.exit(WRONG_CONFIGURATION)
 
 

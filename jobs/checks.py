@@ -12,6 +12,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.utils.translation import gettext as _
 
 from .broker import get_broker
 from .conf import jobs_settings
@@ -67,20 +68,17 @@ def _check_task_names() -> Iterable[CheckMessage]:
                 homes.setdefault(name, []).append(queue.name)
     for name, names in homes.items():
         if len(names) > 1:
-            yield Warning(
-                f"the task name {name!r} is taken on several queues ({', '.join(names)}): the command line finds only "
-                "the first, and schedules of one name tick only once; give one of them another name=",
-                id="jobs.W002",
+            text = _(
+                "the task name '%(name)s' is taken on several queues (%(queues)s): the command line finds only the "
+                "first, and schedules of one name tick only once; give one of them another name="
             )
+            yield Warning(text % {"name": name, "queues": ", ".join(names)}, id="jobs.W002")
 
 
 def _check_sqlite_version() -> Iterable[CheckMessage]:
     if sqlite3.sqlite_version_info < LOWEST_SQLITE:
-        yield Error(
-            f"SQLite {sqlite3.sqlite_version} is too old to hold the jobs: 3.37 or newer is needed; "
-            "use a newer Python build",
-            id="jobs.E002",
-        )
+        text = _("SQLite %(version)s is too old to hold the jobs: 3.37 or newer is needed; use a newer Python build")
+        yield Error(text % {"version": sqlite3.sqlite_version}, id="jobs.E002")
 
 
 def _check_file_system() -> Iterable[CheckMessage]:
@@ -93,19 +91,19 @@ def _check_file_system() -> Iterable[CheckMessage]:
     except OSError:
         return
     if kind := network_file_system(path, mounts):
-        yield Error(
-            f"the database {path} lies on a network file system ({kind}), where SQLite's locks do not hold: "
-            "move it to a local disk, or set JOBS_ALLOW_NETWORK_FILE_SYSTEM=true if only one machine uses it",
-            id="jobs.E003",
+        text = _(
+            "the database %(path)s lies on a network file system (%(kind)s), where SQLite's locks do not hold: move it "
+            "to a local disk, or set JOBS_ALLOW_NETWORK_FILE_SYSTEM=true if only one machine uses it"
         )
+        yield Error(text % {"path": path, "kind": kind}, id="jobs.E003")
 
 
 def _check_transaction_mode() -> Iterable[CheckMessage]:
     alias = jobs_settings().database
     options = connections[alias].settings_dict.get("OPTIONS", {})
     if str(options.get("transaction_mode", "")).upper() not in {"IMMEDIATE", "EXCLUSIVE"}:
-        yield Warning(
-            f"DATABASES[{alias!r}]['OPTIONS']['transaction_mode'] is not 'IMMEDIATE': a transaction that reads before "
-            "it writes fails at once ('database is locked') when another one wrote in between",
-            id="jobs.W001",
+        text = _(
+            "DATABASES['%(alias)s']['OPTIONS']['transaction_mode'] is not 'IMMEDIATE': a transaction that reads before "
+            "it writes fails at once ('database is locked') when another one wrote in between"
         )
+        yield Warning(text % {"alias": alias}, id="jobs.W001")

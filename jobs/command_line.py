@@ -1,10 +1,12 @@
 """Commands whose help and errors are in the language that Django has set.
 
-class Command(TranslatedCommand):
-help = gettext_noop("Say hello.")
+A command of one's own:
 
-def add_arguments(self, parser):
-parser.add_argument("name", help=gettext("Whom to greet."))
+    class Command(TranslatedCommand):
+        help = gettext_noop("Say hello.")
+
+        def add_arguments(self, parser):
+            parser.add_argument("name", help=gettext("Whom to greet."))
 """
 
 from __future__ import annotations

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+from django.utils.translation import gettext, gettext_noop
 
 NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
@@ -45,13 +47,12 @@ class JobsSettings:
         for name, lowest in (("lease", 1), ("grace", 0), ("unknown_grace", 0)):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not lowest <= value <= 86_400:
-                raise ImproperlyConfigured(
-                    f"JOBS_{name.upper()}={value!r}: expected seconds between {lowest} and 86400 (a day)"
-                )
+                text = gettext_noop("%(setting)s: expected seconds between %(lowest)d and 86400 (a day)")
+                setting = f"JOBS_{name.upper()}={value!r}"
+                raise ImproperlyConfigured(_said(text) % {"setting": setting, "lowest": lowest})
         if not NAMESPACE.match(self.namespace):
-            raise ImproperlyConfigured(
-                f"JOBS_NAMESPACE={self.namespace!r}: expected up to 64 letters, digits, '_', '.' or '-'"
-            )
+            text = gettext_noop("JOBS_NAMESPACE=%(value)s: expected up to 64 letters, digits, '_', '.' or '-'")
+            raise ImproperlyConfigured(_said(text) % {"value": repr(self.namespace)})
         if self.fault_points and not self.fault_points.startswith("tests."):
             raise ImproperlyConfigured(
                 f"JOBS['FAULT_POINTS']={self.fault_points!r}: only tests may set it, to a function below 'tests.'; "
@@ -74,6 +75,11 @@ def jobs_settings() -> JobsSettings:
         if name not in known:
             raise ImproperlyConfigured(f"JOBS[{name!r}] is not a setting; settings are: {', '.join(sorted(known))}")
     return JobsSettings(**{known[name]: value for name, value in given.items()})
+
+
+def _said(text: str) -> str:
+    """The text in the site's language; in English as long as the apps are being loaded."""
+    return gettext(text) if apps.apps_ready else text
 
 
 def _forget(*, setting: str, **kwargs: Any) -> None:

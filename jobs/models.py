@@ -191,7 +191,7 @@ class Attempt(models.Model):
         ordering = ["id"]
 
     def __str__(self) -> str:
-        return f"{self.job_id} {self.outcome}"
+        return f"{self.job_id} {self.get_outcome_display()}"
 
     def shown_error(self) -> str:
         """The error in the reader's language, where the engine itself wrote it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -47,7 +48,8 @@ def duration(seconds: float | None) -> str:
     if seconds < 1:
         return _("%(count)d ms") % {"count": round(seconds * 1000)}
     if seconds < 60:
-        return _("%(count).1f s") % {"count": seconds} if seconds < 10 else _("%(count)d s") % {"count": seconds}
+        shown = number_format(seconds, 1) if seconds < 10 else str(int(seconds))
+        return _("%(count)s s") % {"count": shown}
     minutes, hours, days = seconds / 60, seconds / 3600, seconds / 86400
     if minutes < 60:
         return ngettext("%(count)d minute", "%(count)d minutes", int(minutes)) % {"count": minutes}

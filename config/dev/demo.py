@@ -19,15 +19,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from config.language import gettext as _
+
 from .children import BASE_DIR, Children, manage
 from .client import Client, free_port, listens, wait_until
-from .language import gettext as _
 from .run import Interrupts
 from .webhook import PractiseCrm
 
 START_SECONDS, JOBS_SECONDS, RETRY_SECONDS = 60, 180, 60
 #: What a command may need of the shell; nothing else of it is passed on.
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LANGUAGE_CODE", "TERM", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
 UNLUCKY = "ana.lima@oficina-norte.com.br"
 GOOD_LEADS = (
     {"name": "Maria Souza", "email": "maria.souza@fazenda-boa-vista.com.br", "phone": "+55 11 96123-4567"},
@@ -122,7 +123,7 @@ def _play(site: Site, children: Children, crm: PractiseCrm, interrupts: Interrup
     children.start("workers", manage("run_huey", "--no-reload"))
     children.start("web", manage("runserver", "--noreload", f"127.0.0.1:{site.port}"))
     if not wait_until(lambda: listens(site.port) or gone(), START_SECONDS) or gone():
-        raise Failed("web and workers did not start")
+        raise Failed(_("web and workers did not start"))
 
     known = {job["id"] for job in site.jobs()}
     _submit_all(Client(site.address), demo)
@@ -133,9 +134,9 @@ def _play(site: Site, children: Children, crm: PractiseCrm, interrupts: Interrup
     _tell(_("Waiting until the jobs have ended (the enrichment starts after ten seconds)"))
     if not wait_until(lambda: gone() or _all_ended(news()), JOBS_SECONDS, every=1.5):
         _print_history(news())
-        raise Failed(f"there are jobs that did not end within {JOBS_SECONDS} seconds")
+        raise Failed(_("there are jobs that did not end within %(seconds)d seconds") % {"seconds": JOBS_SECONDS})
     if gone():
-        raise Failed("it was interrupted, or web or workers ended by themselves")
+        raise Failed(_("it was interrupted, or web or workers ended by themselves"))
     history = news()
     _print_history(history)
     _judge(history, crm)
@@ -148,14 +149,14 @@ def _submit_all(client: Client, demo: dict[str, Any]) -> None:
     form = demo["form"]
     first, second, third = GOOD_LEADS
     answers = [
-        ("API, new", 201, client.post_json("/api/leads/", first, headers)),
-        ("API, new", 201, client.post_json("/api/leads/", second, headers)),
-        ("form, new", 200, client.submit_form(form, third)),
-        ("API, known", 200, client.post_json("/api/leads/", DUPLICATE, headers)),
-        ("API, invalid", 400, client.post_json("/api/leads/", INVALID, headers)),
+        (_("API, new"), 201, client.post_json("/api/leads/", first, headers)),
+        (_("API, new"), 201, client.post_json("/api/leads/", second, headers)),
+        (_("form, new"), 200, client.submit_form(form, third)),
+        (_("API, known"), 200, client.post_json("/api/leads/", DUPLICATE, headers)),
+        (_("API, invalid"), 400, client.post_json("/api/leads/", INVALID, headers)),
     ]
     for what, expected, answer in answers:
-        print(f"   {what:<14} {answer.status}")
+        print(f"   {what:<18} {answer.status}")
         if answer.status != expected:
             raise Failed(f"{what}: expected {expected}, got {answer.status}: {answer.body[:500]}")
 
@@ -178,7 +179,7 @@ def _judge(history: list[dict[str, Any]], crm: PractiseCrm) -> None:
     if [(job["task"], job["attempts"]) for job in failed] != [(SYNC, SYNC_ATTEMPTS)]:
         raise Failed(f"expected one dead letter, sync_to_crm after {SYNC_ATTEMPTS} attempts; got {failed}")
     if sum(_is_waiting_follow_up(job) for job in history) != len(GOOD_LEADS):
-        raise Failed("not every new lead has its follow-up waiting")
+        raise Failed(_("not every new lead has its follow-up waiting"))
     wrong = [
         job for job in history if job["state"] != "completed" and job not in failed and not _is_waiting_follow_up(job)
     ]
@@ -197,11 +198,11 @@ def _retry_the_dead_letter(site: Site, job: dict[str, Any]) -> None:
 
     if not wait_until(lambda: state() not in LIVE, RETRY_SECONDS, every=0.5) or state() != "completed":
         raise Failed(f"the retried job is {state()}")
-    print("   completed")
+    print("   " + _("completed"))
 
 
 def _print_history(history: list[dict[str, Any]]) -> None:
-    heads = ("lead", "task", "queue", "state", "attempts", "seconds", "error")
+    heads = (_("lead"), _("task"), _("queue"), _("state"), _("attempts"), _("seconds"), _("error"))
     names: dict[str, str] = {}
     for job in history:
         if job["about"].startswith("leads.lead:"):

@@ -14,9 +14,10 @@ from textwrap import wrap
 from types import FrameType
 from typing import Any
 
+from config.language import gettext as _
+
 from .children import BASE_DIR, Children, coloured, manage
 from .client import Client, free_port, listens, port_is_free, wait_until
-from .language import gettext as _
 from .terminal import own_foreground
 
 START_SECONDS = 30

@@ -18,6 +18,8 @@ import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from ..language import gettext as _
+
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
 SQLITE = "django.db.backends.sqlite3"
@@ -43,7 +45,8 @@ def read_file(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         pass
     except (OSError, UnicodeDecodeError) as error:
-        raise ImproperlyConfigured(f"{path} cannot be read: {error}") from None
+        text = _("%(path)s cannot be read: %(error)s")
+        raise ImproperlyConfigured(text % {"path": path, "error": error}) from None
     return File.ENVIRON
 
 
@@ -72,7 +75,7 @@ class Environment:
             return default
         if value in TRUE | FALSE:
             return value in TRUE
-        raise ImproperlyConfigured(f"{name}={value!r} is neither true nor false; write one of these words")
+        raise _wrong(_("%(setting)s is neither true nor false; write one of these words"), name, value)
 
     def integer(self, name: str, default: int, *, lowest: int = 0, highest: int = 2**31) -> int:
         """A whole number within bounds."""
@@ -82,9 +85,10 @@ class Environment:
         try:
             number = int(value)
         except ValueError:
-            raise ImproperlyConfigured(f"{name}={value!r} is not a whole number") from None
+            raise _wrong(_("%(setting)s is not a whole number"), name, value) from None
         if not lowest <= number <= highest:
-            raise ImproperlyConfigured(f"{name}={value!r}: expected {lowest} to {highest}")
+            refusal = _("%(setting)s: expected %(lowest)d to %(highest)d")
+            raise _wrong(refusal, name, value, lowest=lowest, highest=highest)
         return number
 
     def seconds(self, name: str, default: float) -> float:
@@ -97,7 +101,7 @@ class Environment:
         except ValueError:
             number = math.nan
         if not math.isfinite(number) or number < 0:
-            raise ImproperlyConfigured(f"{name}={value!r} is not a number of seconds")
+            raise _wrong(_("%(setting)s is not a number of seconds"), name, value)
         return number
 
     def words(self, name: str, default: tuple[str, ...] = ()) -> list[str]:
@@ -108,7 +112,7 @@ class Environment:
         """One of a few words, in capitals."""
         value = self.text(name, default).upper()
         if value not in choices:
-            raise ImproperlyConfigured(f"{name}={value!r} is not one of: {', '.join(choices)}")
+            raise _wrong(_("%(setting)s is not one of: %(choices)s"), name, value, choices=", ".join(choices))
         return value
 
     def web_address(self, name: str, default: str = "") -> str:
@@ -122,35 +126,36 @@ class Environment:
         except ValueError:
             fits = False
         if not fits:
-            raise ImproperlyConfigured(f"{name}={value!r} is not an address like https://example.org")
+            raise _wrong(_("%(setting)s is not an address like https://example.org"), name, value)
         return value.rstrip("/")
 
     def database(self, name: str, default: str, folder: Path) -> dict[str, Any]:
         """One entry of DATABASES. A relative SQLite path starts at `folder`; SQLite runs in WAL mode."""
-        with _naming(name, "a database address like sqlite:///file.sqlite3 or postgres://user:password@host/name"):
+        like = _("a database address like sqlite:///file.sqlite3 or postgres://user:password@host/name")
+        with _naming(name, like):
             config: dict[str, Any] = environ.Env.db_url_config(self.text(name, default))
             options = config.get("OPTIONS", {})
             if config.get("ENGINE") == SQLITE:
                 if config["NAME"] == ":memory:":
-                    raise _Unfit("the workers are other processes and cannot see a database in memory")
+                    raise _Unfit(_("the workers are other processes and cannot see a database in memory"))
                 return {
                     "ENGINE": SQLITE,
                     "NAME": folder / config["NAME"],
                     "OPTIONS": {**SQLITE_OPTIONS, **options},
                 }
             if config.get("ENGINE") != POSTGRESQL or not config["NAME"]:
-                raise _Unfit("only SQLite and PostgreSQL can hold the jobs")
+                raise _Unfit(_("only SQLite and PostgreSQL can hold the jobs"))
             if options:
                 config["OPTIONS"] = {key: _plain(value) for key, value in options.items()}
             for name in _SWITCHES:
                 config |= {name: _plain(config[name])} if name in config else {}
                 if not isinstance(config.get(name, True), bool):
-                    raise _Unfit(f"{name.lower()} is true or false")
+                    raise _Unfit(_("%(name)s is true or false") % {"name": name.lower()})
         return {"CONN_HEALTH_CHECKS": True, **config}
 
     def mail(self, name: str, default: str, folder: Path) -> dict[str, Any]:
         """A mail backend as Django 6.1's `MAILERS` describes it: its class and its options."""
-        with _naming(name, "a mail address like smtp+tls://user:password@host:587 or filemail:///folder"):
+        with _naming(name, _("a mail address like smtp+tls://user:password@host:587 or filemail:///folder")):
             config: dict[str, Any] = environ.Env.email_url_config(self.text(name, default))
             backend: str = config["EMAIL_BACKEND"]
             kind = backend.split(".")[-2]
@@ -159,7 +164,7 @@ class Environment:
             if kind != "smtp":
                 return {"BACKEND": backend, "OPTIONS": {}}
             if not config["EMAIL_HOST"]:
-                raise _Unfit("it names no host")
+                raise _Unfit(_("it names no host"))
             tls, ssl = bool(config.get("EMAIL_USE_TLS")), bool(config.get("EMAIL_USE_SSL"))
             return {
                 "BACKEND": backend,
@@ -178,21 +183,21 @@ class Environment:
         """`REDIS_URL`, or an address made of `REDIS_HOST`, `REDIS_PORT` and `REDIS_PASSWORD`; nothing if unset."""
         if host := self.text("REDIS_HOST"):
             if self.text("REDIS_URL"):
-                raise ImproperlyConfigured("REDIS_URL and REDIS_HOST are both set; keep one of them")
+                raise ImproperlyConfigured(_("REDIS_URL and REDIS_HOST are both set; keep one of them"))
             password = self.text("REDIS_PASSWORD")
             signed = f":{quote(password, safe='')}@" if password else ""
             bracketed = f"[{host}]" if ":" in host else host
             return f"redis://{signed}{bracketed}:{self.integer('REDIS_PORT', 6379, lowest=1, highest=65535)}/0"
         url = self.text("REDIS_URL")
-        with _naming("REDIS_URL", "a Redis address like redis://:password@host:6379/0 (encode / and #)"):
+        with _naming("REDIS_URL", _("a Redis address like redis://:password@host:6379/0 (encode / and #)")):
             if url.startswith("valkey"):
                 url = "redis" + url.removeprefix("valkey")
             parts = urlsplit(url)
             database = parts.path.strip("/")
             if url and (parts.scheme not in {"redis", "rediss", "unix"} or parts.port == 0):
-                raise _Unfit("unknown scheme or port")
+                raise _Unfit(_("unknown scheme or port"))
             if url and parts.scheme != "unix" and (not parts.hostname or (database and not database.isdecimal())):
-                raise _Unfit("no host, or a database that is not a number")
+                raise _Unfit(_("no host, or a database that is not a number"))
         return url
 
 
@@ -209,6 +214,10 @@ def mail_settings(backend: dict[str, Any]) -> dict[str, Any]:
     return {"MAIL_FOLDER": folder, "EMAIL_BACKEND": backend["BACKEND"], **options}
 
 
+def _wrong(refusal: str, name: str, value: str, **values: object) -> ImproperlyConfigured:
+    return ImproperlyConfigured(refusal % {"setting": f"{name}={value!r}", **values})
+
+
 class _Unfit(ValueError):
     """A value that cannot be used; the message says why and holds no part of the value."""
 
@@ -221,9 +230,11 @@ def _naming(name: str, expected: str) -> Iterator[None]:
             warnings.simplefilter("error")
             yield
     except _Unfit as error:
-        raise ImproperlyConfigured(f"{name} cannot be used: {error}; expected {expected}") from None
+        text = _("%(name)s cannot be used: %(error)s; expected %(expected)s")
+        raise ImproperlyConfigured(text % {"name": name, "error": error, "expected": expected}) from None
     except (ValueError, LookupError, TypeError, Warning, ImproperlyConfigured):
-        raise ImproperlyConfigured(f"{name} cannot be used: expected {expected}") from None
+        text = _("%(name)s cannot be used: expected %(expected)s")
+        raise ImproperlyConfigured(text % {"name": name, "expected": expected}) from None
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ import os
 
 from django.core.exceptions import ImproperlyConfigured
 
+from ..language import gettext as _
 from .base import *  # noqa: F403
 from .base import BASE_DIR, LANGUAGES, MIDDLEWARE
 from .env import Environment, mail_settings
@@ -16,7 +17,7 @@ DEBUG = env.boolean("DEBUG")
 SECRET_KEY = env.text("SECRET_KEY", "development-only" if DEBUG else "")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
-        "SECRET_KEY is not set; give it 50 random characters, or set DEBUG=true for development (`make run` does)"
+        _("SECRET_KEY is not set; give it 50 random characters, or set DEBUG=true for development (`make run` does)")
     )
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]") if DEBUG else ())
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
@@ -58,7 +59,7 @@ JOBS = {
 }
 if JOBS["REDIS_URL"] and not DEBUG and not env.text("JOBS_NAMESPACE"):
     raise ImproperlyConfigured(
-        "JOBS_NAMESPACE is not set; with Redis in production it keeps this site's jobs apart from other sites' jobs"
+        _("JOBS_NAMESPACE is not set; with Redis in production it keeps this site's jobs apart from other sites' jobs")
     )
 
 # Mail and providers

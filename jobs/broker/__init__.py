@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
 
 from ..conf import jobs_settings
 from .contract import Broker
@@ -14,9 +15,10 @@ from .contract import Broker
 def get_broker() -> Broker:
     """The broker that the settings ask for; one object a process."""
     if jobs_settings().redis_url:
-        raise ImproperlyConfigured(
+        text = _(
             "REDIS_URL is set, but this version has only the database broker: unset REDIS_URL (and REDIS_HOST) to start"
         )
+        raise ImproperlyConfigured(text)
     from .database.broker import DatabaseBroker
 
     return DatabaseBroker(jobs_settings().database)

@@ -10,6 +10,7 @@ from django.db import Error as DatabaseFailure
 from django.db import connections
 from django.db.migrations.exceptions import MigrationSchemaMissing
 from django.db.migrations.executor import MigrationExecutor
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -124,7 +125,9 @@ def _numbers(option: str, given: Sequence[str], known: Mapping[str, object], mos
         name, sign, value = text.partition("=")
         if not sign or not (value.isascii() and value.isdigit()) or not 1 <= int(value) <= most:
             refusal = _("%(option)s: expected NAME=N with N from 1 to %(most)s, for example email=4")
-            raise CannotStart(refusal % {"option": f"{option} {text}", "most": f"{most:,}"})
+            raise CannotStart(
+                refusal % {"option": f"{option} {text}", "most": number_format(most, force_grouping=True)}
+            )
         find_queue(name)
         if name not in known:
             refusal = _("%(option)s: queue '%(queue)s' is not worked on here; add --queue %(queue)s")

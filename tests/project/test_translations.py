@@ -22,7 +22,7 @@ from django.test import Client
 from django.utils import translation
 from django.utils.translation import gettext as gettext_of_django
 
-from config.dev import language as dev_language
+from config import language as site_language
 from emails.composing import compose
 from emails.models import EmailMessage
 from jobs import clock
@@ -160,6 +160,7 @@ def test_every_text_of_the_source_is_in_the_catalogue(tmp_path: Path) -> None:
         pytest.skip("xgettext (GNU gettext) is not on PATH: that the catalogue knows every text is not checked")
     for app in APPS:
         shutil.copytree(ROOT / app, tmp_path / app, ignore=shutil.ignore_patterns("__pycache__", "migrations"))
+    shutil.copy(ROOT / "manage.py", tmp_path)
     (tmp_path / "locale").mkdir()
     make = [sys.executable, "-m", "django", "makemessages", "-l", "pt_BR", "--no-wrap", "--no-location"]
     clean = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
@@ -275,13 +276,13 @@ def test_every_argument_of_a_command_has_a_help_that_is_translated(command: str)
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("jobs", "faltam os seguintes argumentos: AÇÃO"),
-        ("jobs cancel", "faltam os seguintes argumentos: ID"),
+        ("jobs", "faltam argumentos obrigatórios: AÇÃO"),
+        ("jobs cancel", "faltam argumentos obrigatórios: ID"),
         ("jobs frobnicate", "argumento AÇÃO: escolha inválida: 'frobnicate'"),
-        ("jobs list --frobnicate", "argumentos desconhecidos: --frobnicate"),
+        ("jobs list --frobnicate", "argumentos não reconhecidos: --frobnicate"),
         ("jobs list --queue", "argumento --queue: falta um argumento"),
         ("jobs list --json=1", "argumento --json: o argumento '1' não se aplica aqui"),
-        ("jobs status --oldest=x", "argumento --oldest: 'x': esperavam-se segundos"),
+        ("jobs status --oldest=x", "argumento --oldest: 'x': o esperado é um número de segundos, de 0 a 31.536.000"),
         ("jobs status --old 1", "opção ambígua: --old pode ser --oldest, --oldest-transaction"),
         ("run_huey --threads x", "valor inválido para int: 'x'"),
     ],
@@ -298,6 +299,40 @@ def test_wrong_words_are_refused_in_the_site_s_language(
 
 
 @pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"SECRET_KEY": ""}, "SECRET_KEY não está definida"),
+        ({"DEBUG": "maybe"}, "DEBUG='maybe' não é true nem false"),
+        ({"JOBS_GRACE": "abc"}, "JOBS_GRACE='abc' não é um número de segundos"),
+        ({"JOBS_LEASE": "0"}, "JOBS_LEASE=0.0: o esperado é um número de segundos entre 1 e 86400"),
+        ({"SECURE_HSTS_SECONDS": "x"}, "SECURE_HSTS_SECONDS='x' não é um número inteiro"),
+        ({"SITE_URL": "x"}, "SITE_URL='x' não é um endereço"),
+        ({"DATABASE_URL": "sqlite://:memory:"}, "DATABASE_URL não pode ser usada: os workers são outros processos"),
+        ({"EMAIL_URL": "smtp://"}, "EMAIL_URL não pode ser usada"),
+        ({"REDIS_URL": "x"}, "REDIS_URL não pode ser usada: esquema ou porta"),
+        ({"REDIS_URL": "redis://127.0.0.1:1/0", "JOBS_NAMESPACE": "x"}, "REDIS_URL está definida, mas esta versão"),
+        ({"JOBS_NAMESPACE": "!"}, "JOBS_NAMESPACE='!': o esperado são até 64 letras"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_the_site_s_language(variables: dict[str, str], said: str, tmp_path: Path) -> None:
+    given = {
+        "PATH": os.environ["PATH"],
+        "ENV_FILE": os.devnull,
+        "LANGUAGE_CODE": "pt-br",
+        "SECRET_KEY": "x" * 50,
+        "ALLOWED_HOSTS": "leads.example.org",
+        "DATABASE_URL": f"sqlite:///{tmp_path}/jobs.sqlite3",
+        **variables,
+    }
+    done = subprocess.run(
+        [sys.executable, "manage.py", "run_huey"], cwd=ROOT, env=given, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == os.EX_CONFIG
+    assert said in done.stderr
+    assert not ENGLISH.search(done.stderr), done.stderr
+
+
+@pytest.mark.parametrize(
     ("variables", "language"),
     [
         ({"LANGUAGE_CODE": "pt-br"}, "pt_BR"),
@@ -307,16 +342,16 @@ def test_wrong_words_are_refused_in_the_site_s_language(
         ({"ENV_FILE": "/dev/null"}, ""),
     ],
 )
-def test_make_run_and_make_demo_speak_the_site_s_language(
+def test_what_is_said_without_django_is_in_the_site_s_language(
     variables: dict[str, str], language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "env").write_text("DEBUG=true\nLANGUAGE_CODE = 'pt-br'\n")
     monkeypatch.delenv("LANGUAGE_CODE", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, str(tmp_path / "env") if value == "FILE" else value)
-    assert dev_language.language() == language
+    assert site_language.language() == language
     expected = "Ctrl-C encerra." if language == "pt_BR" else "Ctrl-C ends it."
-    assert dev_language.gettext("Ctrl-C ends it.") == expected
+    assert site_language.gettext("Ctrl-C ends it.") == expected
 
 
 def test_site_s_language_is_a_variable_and_its_catalogue_is_found() -> None:

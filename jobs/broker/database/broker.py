@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connections, transaction
+from django.utils.translation import gettext as _
 
 from ... import clock
 from ...faults import point
@@ -52,10 +53,11 @@ class DatabaseBroker:
 
             return super().__new__(PostgresqlBroker)
         if vendor != "sqlite":
-            raise ImproperlyConfigured(
-                f"DATABASES[{alias!r}] is {vendor}; jobs are kept in SQLite or PostgreSQL: use a DATABASE_URL like "
-                "sqlite:///file.sqlite3 or postgres://user:password@host/name"
+            text = _(
+                "the database '%(alias)s' is %(vendor)s; jobs are kept in SQLite or PostgreSQL: use a DATABASE_URL "
+                "like sqlite:///file.sqlite3 or postgres://user:password@host/name"
             )
+            raise ImproperlyConfigured(text % {"alias": alias, "vendor": vendor})
         return super().__new__(cls)
 
     def __init__(self, alias: str) -> None:
@@ -265,7 +267,7 @@ def pass_exchange(where: str, settlements: Sequence[Settlement], claimed: object
 
 def take(trip: Trip, job: NewJob) -> Pushed:
     """Take one job in."""
-    for _ in range(KEY_PATIENCE):
+    for _round in range(KEY_PATIENCE):
         answer = _take(trip, job)
         if answer.status is not PushStatus.DUPLICATE or answer.holder is not None:
             return answer

@@ -69,12 +69,12 @@ def _retry_arguments(parser: CommandParser) -> None:
 def _retry(paper: Paper, options: Mapping[str, Any]) -> None:
     ids, queue = options["ids"], options["queue"]
     if bool(ids) == bool(queue):
-        raise CommandError(_("give either ids or --queue NAME"), returncode=2)
+        raise CommandError(_("give either ids or --queue QUEUE"), returncode=2)
     if queue:
         task = find_task(options["task"]).name if options["task"] else ""
         ids = operations.dead_letters(queue, task, options["limit"])
     elif options["task"]:
-        raise CommandError(_("--task goes with --queue NAME"), returncode=2)
+        raise CommandError(_("--task goes with --queue QUEUE"), returncode=2)
     _each(paper, ids, operations.retry, "retried")
 
 
@@ -130,7 +130,7 @@ def _say_queue(paper: Paper, queue: str, word: str) -> None:
     if paper.as_json:
         paper.document({"queue": queue, "done": word})
     else:
-        paper.say(f"{queue} {DONE[word]}")
+        paper.say(f"{queue}: {DONE[word]}")
 
 
 ENQUEUE = Action("enqueue", gettext_noop("Enqueue a task by its name."), _enqueue_arguments, _enqueue)

@@ -9,9 +9,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from jobs.erasure import SHORTEST_TEXT
+from jobs.policy import ONE_YEAR
 
 #: Characters of a wrong argument that its error repeats.
 MOST_QUOTED = 200
@@ -28,13 +30,14 @@ def uuid(text: str) -> UUID:
 
 
 def seconds(text: str) -> float:
-    """Seconds, 0 or more."""
+    """Seconds, from 0 to a year."""
     try:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value < float("inf"):
-        raise _wrong(_("%(value)s: expected seconds, 0 or more"), text)
+    if not 0 <= value <= ONE_YEAR:
+        refusal = _("%(value)s: expected seconds, from 0 to %(highest)s (a year)")
+        raise _wrong(refusal, text, highest=number_format(ONE_YEAR, force_grouping=True))
     return value
 
 
@@ -44,7 +47,7 @@ def whole(lowest: int, highest: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not text.isdigit() or not lowest <= int(text) <= highest:
             refusal = _("%(value)s: expected a whole number from %(lowest)s to %(highest)s")
-            raise _wrong(refusal, text, lowest=lowest, highest=f"{highest:,}")
+            raise _wrong(refusal, text, lowest=lowest, highest=number_format(highest, force_grouping=True))
         return int(text)
 
     return read
