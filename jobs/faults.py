@@ -43,6 +43,8 @@ POINTS = (
     "prune.after_commit",
     "upkeep.before",
     "upkeep.after",
+    "sign.before",
+    "sign.after",
 )
 
 

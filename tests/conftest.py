@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,9 @@ from jobs.broker import forget_broker
 from tests.databases import emptied, postgresql_as_default
 
 pytest_plugins = ["jobs.testing"]
+
+# what is said of wrong settings is compared in English, whatever a developer's .env says
+os.environ["LANGUAGE_CODE"] = "en"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

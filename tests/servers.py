@@ -108,7 +108,7 @@ class PostgresqlServer:
 
     def execute(self, statement: str) -> None:
         """Run a statement as the server's owner."""
-        with psycopg.connect(self.url(), autocommit=True) as connection:
+        with psycopg.connect(self.url(), autocommit=True, connect_timeout=20) as connection:
             connection.execute(statement)
 
     def remove(self) -> None:
@@ -118,7 +118,7 @@ class PostgresqlServer:
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self.programs / program), *arguments]
-        done = subprocess.run(command, env=self._environment(), capture_output=True, **_as_unprivileged())
+        done = subprocess.run(command, env=self._environment(), capture_output=True, timeout=60, **_as_unprivileged())
         if done.returncode:
             raise RuntimeError(f"{program} failed: {done.stderr.decode(errors='replace')[-2000:]}")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ import pytest
 from tests.databases import postgresql_server
 
 from .harness import PostgresqlSite, Site
-from .ledger import has_jobs
 
 _passed = pytest.StashKey[bool]()
 #: What `make test` plays on PostgreSQL too; all others it plays on SQLite, and CI and `make faults` on both.
@@ -40,10 +40,25 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture(autouse=True)
 def chance(request: pytest.FixtureRequest) -> random.Random:
-    """What a test leaves to chance; FAULTS_SEED repeats what a printed seed did."""
+    """What a test leaves to chance: which victim, which point, which moment. FAULTS_SEED repeats it."""
     seed = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(10**6))
-    print(f"{request.node.name}: seed {seed}")
+    print(f"{request.node.name}: FAULTS_SEED={seed}")
     return random.Random(seed)
+
+
+@pytest.fixture(autouse=True)
+def _limit(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No test goes on for ever, whatever it waits for."""
+    limit = 1_800 if request.node.get_closest_marker("long") else 300
+
+    def over(number: int, frame: object) -> None:
+        raise TimeoutError(f"this test took more than {limit} s")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.alarm(limit)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="session")
@@ -83,14 +98,17 @@ def make_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
         return site
 
     yield make
-    forgotten = [site.folder for site in made if request.node.stash.get(_passed, False) and _is_unchecked(site)]
     for site in made:
         site.close()
-    assert not forgotten, f"this test made jobs and does not end with check_ledger: {forgotten}"
 
 
-def _is_unchecked(site: Site) -> bool:
-    return not site.is_checked and has_jobs(site)
+@pytest.fixture(autouse=True)
+def _ends_with_the_ledger(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whoever makes jobs, on whatever site, holds the ledger against the history when all is over."""
+    Site.forgotten.clear()
+    yield
+    if request.node.stash.get(_passed, False):
+        assert Site.forgotten == [], "this test made jobs and does not end with check_ledger"
 
 
 @pytest.fixture

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from .harness import Line, Site, wait_for
+from .harness import NOT_TICKS, Line, Site, wait_for
 
 ENDED = {"completed", "failed", "cancelled", "expired"}
-#: Nobody enqueues the ticks; and on their queue the retention is short.
-NOT_TICKS = "queue <> 'other'"
 LIVES = f"{NOT_TICKS} AND state IN ('pending', 'queued', 'active')"
 
 
@@ -35,14 +32,6 @@ class AttemptRow(NamedTuple):
 def wait_until_ended(site: Site, limit: float = 60.0) -> None:
     """Wait until no job lives."""
     wait_for(lambda: not has_live_jobs(site), limit, f"all jobs ended in {site.folder}")
-
-
-def has_jobs(site: Site) -> bool:
-    """Whether there is anything that a ledger could tell of; where a test took the tables away there is not."""
-    try:
-        return bool(site.rows(f"SELECT 1 FROM jobs_job WHERE {NOT_TICKS} LIMIT 1"))
-    except sqlite3.OperationalError:
-        return False
 
 
 def has_live_jobs(site: Site) -> bool:

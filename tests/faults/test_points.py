@@ -26,7 +26,9 @@ MakeSite = Callable[..., Site]
 QUEUES = ("--queue", "work", "--queue", "paced")
 WORKER_POINTS = [name for name in faults.POINTS if name.split(".")[0] in ("claim", "execute", "atomic", "settle")]
 ENQUEUE_POINTS = [name for name in faults.POINTS if name.split(".")[0] in ("enqueue", "push")]
-KEEPER_POINTS = [name for name in faults.POINTS if name.split(".")[0] in ("reap", "relay", "tick", "prune", "upkeep")]
+KEEPER_POINTS = [
+    name for name in faults.POINTS if name.split(".")[0] in ("reap", "relay", "tick", "prune", "upkeep", "sign")
+]
 BATCH = "nap.enqueue_many([0.05] * 3) + [count.enqueue()] + step.enqueue_many([()] * 2)"
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import random
 import signal
-import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from .harness import Huey, Site, is_of_site, wait_for
+from .harness import Huey, Site, is_of_site, some_time, wait_for
 from .ledger import check_ledger
 
 JOBS = 500
@@ -37,8 +36,9 @@ def test_no_job_is_lost_and_none_runs_more_often_than_its_leases_were(
     victims = ["keeper", "supervisor", *(f"work/{1 + number % processes}" for number in range(kills - 2))]
     chance.shuffle(victims)
     for victim in victims:
-        time.sleep(chance.uniform(0.05, 0.7))
-        huey = wait_for(lambda victim=victim: _with_living(victim, chance.sample(hueys, 2), site), 45)
+        some_time(chance, 0.7)
+        order = chance.sample(hueys, 2)
+        huey = wait_for(lambda victim=victim, order=order: _with_living(victim, order, site), 45)
         if victim == "supervisor":
             huey.process.kill()
             huey.process.wait()
