@@ -370,3 +370,39 @@ def test_site_s_language_is_a_variable_and_its_catalogue_is_found() -> None:
 def test_api_is_explained_in_portuguese_to_people_and_in_english_to_programs(brazilian: Client) -> None:
     assert "Onde a pessoa trabalha." in brazilian.get("/api/docs/").content.decode()
     assert "Where the person works." in brazilian.get("/api/openapi.json").content.decode()
+
+
+#: What is raised or shown with a text for people: the text is translated where it is made.
+FOR_PEOPLE = {
+    "CommandError",
+    "ValidationError",
+    "CannotStart",
+    "DatabaseAway",
+    "Error",
+    "Warning",
+}
+
+
+def untranslated(tree: ast.AST) -> Iterator[int]:
+    """The lines where such a text stands as it is, without a letter of it being looked up."""
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and node.args):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        text = node.args[0]
+        if name in FOR_PEOPLE and any(
+            isinstance(part, ast.Constant) and isinstance(part.value, str) and re.search(r"[a-z]{2} [a-z]", part.value)
+            for part in (text, *(text.values if isinstance(text, ast.JoinedStr) else ()))
+        ):
+            yield node.lineno
+
+
+def test_texts_for_people_are_marked_for_translation() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for app in APPS
+        for path in sorted((ROOT / app).rglob("*.py"))
+        for line in untranslated(ast.parse(path.read_text("utf-8")))
+    ]
+    assert found == []
+    assert list(untranslated(ast.parse('raise CommandError(f"no such {thing}, try again")'))) == [1]
