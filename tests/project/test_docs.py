@@ -1,7 +1,12 @@
 """What the docs must name, they name."""
 
 import ast
+import os
 import re
+import shlex
+import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 
 from jobs.queue import queues
@@ -70,11 +75,44 @@ def test_every_task_is_in_the_docs_and_nothing_else_is():
     assert named == {(name.rpartition(".")[2], queue.name) for queue in queues().values() for name in queue.tasks}
 
 
-def test_every_test_that_the_guarantees_name_exists():
-    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")))
-    there = {
-        name
-        for path in (ROOT / "tests").rglob("test_*.py")
-        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-    }
-    assert named - there == set()
+def guarantees():
+    return (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+
+
+@cache
+def selected(*words):
+    """The tests that pytest would run with these words, with their parameters."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *words]
+    ours = {name: value for name, value in os.environ.items() if name not in {"PYTEST_ADDOPTS", "TEST_DATABASE_URL"}}
+    done = subprocess.run(command, cwd=ROOT, env=ours, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    return set(re.findall(r"::(test_.+)", done.stdout))
+
+
+def names(tests):
+    return {test.partition("[")[0] for test in tests}
+
+
+def run_by_the_command_of_the_guarantees(*named):
+    """What its words select for any of these names."""
+    ((python, words),) = re.findall(r"`(\S+python) -m pytest (.*)NAME` runs it in all", guarantees())
+    assert python == ".venv/bin/python"
+    return selected(*shlex.split(words), " or ".join(named))
+
+
+def named_in_the_guarantees():
+    return set(re.findall(r"`(test_\w+)`", guarantees()))
+
+
+def test_every_test_that_the_guarantees_name_is_run_by_their_command():
+    named = named_in_the_guarantees()
+    assert len(named) > 100
+    assert named - names(run_by_the_command_of_the_guarantees(*named)) == set()
+
+
+def test_every_form_that_ci_leaves_out_is_told_in_the_guarantees_and_run_by_their_command():
+    assert "make faults ARGS=\"-q -m 'slow and not long'\"" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    told = set(re.findall(r"^\* `(test_\w+)` \([^)]*`make faults`: ", guarantees(), re.MULTILINE))
+    left_out = {test for test in selected("-m", "long", "tests/faults") if names([test]) <= named_in_the_guarantees()}
+    assert names(left_out) == told
+    assert left_out - run_by_the_command_of_the_guarantees(*told) == set()
