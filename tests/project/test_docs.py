@@ -1,39 +1,16 @@
 """What the docs must name, they name."""
 
-import ast
 import os
 import re
 import shlex
 import subprocess
 import sys
 from functools import cache
-from pathlib import Path
 
 from jobs.queue import queues
 
-ROOT = Path(__file__).resolve().parents[2]
-READERS = {"text", "boolean", "integer", "seconds", "words", "choice", "web_address", "database", "mail"}
-
-
-def variables_read():
-    """The first argument of every `env.text("NAME")` and its like under config/settings."""
-    names = set()
-    for path in (ROOT / "config" / "settings").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr in READERS
-                and node.args
-                and isinstance(node.args[0], ast.Constant)
-            ):
-                names.add(node.args[0].value)
-    return names
-
-
-def variables_of_the_web_server():
-    """What gunicorn's parent process reads; it reads no .env file."""
-    return set(re.findall(r'"(WEB_[A-Z]+)"', (ROOT / "deploy" / "gunicorn.conf.py").read_text(encoding="utf-8")))
+from .deployment import ROOT
+from .variables import variables_of_the_web_server, variables_read
 
 
 def test_every_variable_is_explained_in_the_docs_and_nothing_else_is():
