@@ -1,7 +1,7 @@
 """Servers that tests start for themselves: in a folder of their own, on a free port, gone with the test run.
 
-The machine's own servers are never used. A test that needs a server which cannot be had is skipped, and says so;
-under CI=true it fails.
+The machine's own servers are never used. A test that needs a server or a program which cannot be had is skipped, and
+says so; under CI=true it fails.
 
     python -m tests.servers [--fsync=on …] COMMAND…    runs a command beside a PostgreSQL server of its own;
                                                        {url} in its words, and TEST_DATABASE_URL, name a database

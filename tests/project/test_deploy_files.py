@@ -16,6 +16,7 @@ import yaml
 from jobs.conf import JobsSettings
 from jobs.worker.children import KILL_LIMIT
 from jobs.worker.supervisor import CLOSE_LIMIT, EXIT_TIME, LOOK_EVERY
+from tests.servers import cannot_be_had
 
 from .deployment import ROOT, exec_form, instructions, stages
 from .variables import variables_of_the_web_server, variables_read
@@ -207,8 +208,9 @@ def test_a_unit_runs_without_privileges_and_writes_only_to_its_own_folder(name: 
     assert "ReadWritePaths" not in service
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze on this machine")
 def test_systemd_itself_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        cannot_be_had("no systemd-analyze: install the package systemd")
     for name in UNITS:
         text = (ROOT / "deploy" / "systemd" / f"esteira-{name}.service").read_text(encoding="utf-8")
         there = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE)
