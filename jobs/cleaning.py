@@ -37,21 +37,24 @@ def drain(
     state: str = Shown.WAITING.value,
     *,
     task: str = "",
+    older_than: timedelta | None = None,
     limit: int | None = None,
     dry_run: bool = False,
     by: AbstractBaseUser | None = None,
 ) -> int:
     """Cancel the queue's jobs that wait in `state`, one of `DRAINED`; returns how many. What runs, goes on.
 
-    Only jobs that are there now, oldest first, at most `limit`. `dry_run` counts and changes nothing. Raises
-    `UnknownQueue`.
+    Only jobs that are there now, and were created at least `older_than` ago; oldest first, at most `limit`. `dry_run`
+    counts and changes nothing. Raises `UnknownQueue`.
     """
     check_queue(queue)
-    condition = _waits_as(state, get_broker().now()) & (Q(task=task) if task else Q())
+    now = get_broker().now()
+    condition = _waits_as(state, now) & (Q(task=task) if task else Q())
     drained = 0
     # one stored state at a time: each is walked in the order of its index
     for stored in (State.PENDING, State.QUEUED):
         rows = lookup.all_jobs().filter(queue=queue, state=stored)
+        rows = rows if older_than is None else created_before(rows, now - older_than)
         left = None if limit is None else limit - drained
         drained += rows.filter(condition)[:left].count() if dry_run else _cancel(rows, condition, left)
     if drained and not dry_run:
@@ -86,6 +89,12 @@ def clean(
         )
         note(by, QueueState(queue=queue), text % {"count": removed, "state": state})
     return removed
+
+
+def created_before(jobs: QuerySet[Job], moment: datetime) -> QuerySet[Job]:
+    """Those of the jobs that were created before the moment."""
+    # the id, of the caller's clock, keeps the look short; created_at, of the database's, lets no younger job in
+    return jobs.filter(id__lt=lookup.first_id_at(moment), created_at__lt=moment)
 
 
 def ended_before(jobs: QuerySet[Job], moment: datetime) -> QuerySet[Job]:

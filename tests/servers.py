@@ -1,7 +1,7 @@
 """Servers that tests start for themselves: in a folder of their own, on a free port, gone with the test run.
 
-The machine's own servers are never used. A test that needs a server which cannot be had is skipped, and says so;
-under CI=true it fails.
+The machine's own servers are never used. A test that needs a server or a program which cannot be had is skipped, and
+says so; under CI=true it fails.
 
     python -m tests.servers [--fsync=on …] COMMAND…    runs a command beside a PostgreSQL server of its own;
                                                        {url} in its words, and TEST_DATABASE_URL, name a database
@@ -54,12 +54,27 @@ class PostgresqlServer:
     @classmethod
     def create(cls, programs: Path, **settings: str) -> PostgresqlServer:
         """A new server in a new folder; not started."""
-        folder = Path(tempfile.mkdtemp(prefix="esteira-pg-"))
-        server = cls(programs, folder, _free_port(), {**SETTINGS, **settings})
+        server = cls._in_new_folder(programs, {**SETTINGS, **settings})
+        data = str(server.folder / "data")
+        server._run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        return server
+
+    def create_standby(self, slot: str = "", **settings: str) -> PostgresqlServer:
+        """A copy of this server that follows it, by way of a slot if one is named; not started."""
+        if not (self.programs / "pg_basebackup").exists():
+            cannot_be_had(f"no pg_basebackup beside the PostgreSQL server in {self.programs}")
+        standby = self._in_new_folder(self.programs, {**self.settings, **settings})
+        by_slot = ["-C", "-S", slot] if slot else []
+        where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-D", str(standby.folder / "data")]
+        standby._run("pg_basebackup", *where, "-R", "-c", "fast", "--no-sync", *by_slot)
+        return standby
+
+    @classmethod
+    def _in_new_folder(cls, programs: Path, settings: dict[str, str]) -> PostgresqlServer:
+        server = cls(programs, Path(tempfile.mkdtemp(prefix="esteira-pg-")), _free_port(), settings)
         atexit.register(server.remove)
         if os.geteuid() == 0:
-            shutil.chown(folder, *_unprivileged())
-        server._run("initdb", "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+            shutil.chown(server.folder, *_unprivileged())
         return server
 
     def url(self, database: str = "postgres", port: int | None = None, host: str = "127.0.0.1") -> str:

@@ -23,8 +23,9 @@ class Limits:
     broker; `keeper_silent`: how long a keeper may need for its duties; `lease_lag`: how long an ended lease may wait
     for a reaper, on top of one lease; `clock_offset`: between a machine's clock and the database's;
     `oldest_transaction`: how long one may be open, and where its age cannot be seen, `oldest_snapshot`: how many
-    transactions it may lag behind; `dead_rows`, `dead_share`, `unvacuumed`: a table has more dead rows than this and
-    than this share of its live ones, and was not vacuumed for so long; `write_ahead_log`: bytes of SQLite's log.
+    transactions it may lag behind, as a standby's query and a replication slot may; `dead_rows`, `dead_share`,
+    `unvacuumed`: a table has more dead rows than this and than this share of its live ones, and was not vacuumed for so
+    long; `dead_rows_in_vain`: it has so many whenever it was vacuumed; `write_ahead_log`: bytes of SQLite's log.
     """
 
     oldest_waiting: float = 300.0
@@ -35,6 +36,7 @@ class Limits:
     oldest_transaction: float = 300.0
     oldest_snapshot: int = 1_000_000
     dead_rows: int = 100_000
+    dead_rows_in_vain: int = 1_000_000
     dead_share: float = 0.2
     unvacuumed: float = 600.0
     write_ahead_log: int = 64 * 1024 * 1024

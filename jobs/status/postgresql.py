@@ -32,6 +32,14 @@ _PREPARED = """
     WHERE database = current_database()
     ORDER BY seconds DESC
 """
+# standbys without a slot that say by hot_standby_feedback which rows their queries need; every role sees them
+_STANDBYS = """
+    SELECT pid, coalesce(nullif(application_name, ''), usename::text, ''), age(backend_xmin) AS behind
+    FROM pg_stat_replication
+    WHERE backend_xmin IS NOT NULL
+    ORDER BY behind DESC
+"""
+# a slot's catalog_xmin keeps rows of system tables only
 _SLOTS = """
     SELECT slot_name, age(xmin) AS behind
     FROM pg_replication_slots
@@ -63,6 +71,7 @@ def _transactions(cursor: Any, limits: Limits) -> list[Finding]:
     return [
         *_sessions(_rows(cursor, _SESSIONS), limits),
         *_prepared(_rows(cursor, _PREPARED), limits),
+        *_standbys(_rows(cursor, _STANDBYS), limits),
         *_slots(_rows(cursor, _SLOTS), limits),
     ]
 
@@ -95,6 +104,17 @@ def _prepared(rows: list[Any], limits: Limits) -> list[Finding]:
     return [Finding("prepared_transaction", "", text % {"name": rows[0][0], "time": duration(rows[0][1])})]
 
 
+def _standbys(rows: list[Any], limits: Limits) -> list[Finding]:
+    if not rows or rows[0][2] <= limits.oldest_snapshot:
+        return []
+    pid, who, behind = rows[0]
+    text = _(
+        "The standby %(who)s (process %(pid)d) reads as of %(behind)d transactions ago: dead rows pile up here and all "
+        "queues get slow. End its long queries, or turn hot_standby_feedback off there."
+    )
+    return [Finding("standby", "", text % {"who": who, "pid": pid, "behind": behind})]
+
+
 def _slots(rows: list[Any], limits: Limits) -> list[Finding]:
     if not rows or rows[0][1] <= limits.oldest_snapshot:
         return []
@@ -110,12 +130,21 @@ def _dead_rows(cursor: Any, limits: Limits) -> list[Finding]:
     rows = _rows(cursor, _TABLES, [tables])
     found = _autovacuum(cursor, [name for name, *_rest, is_off in rows if is_off])
     for name, live, dead, since, _off in rows:
-        if dead > limits.dead_rows and dead > live * limits.dead_share and since > limits.unvacuumed:
+        if dead <= limits.dead_rows or dead <= live * limits.dead_share:
+            continue
+        values = {"table": name, "dead": dead, "live": live, "time": duration(since)}
+        if since > limits.unvacuumed:
             text = _(
                 "%(table)s has %(dead)d dead rows beside %(live)d live ones, and was last vacuumed %(time)s ago: run "
-                "VACUUM (ANALYZE) %(table)s, and see what keeps autovacuum away: an old transaction, too few workers."
+                "VACUUM (ANALYZE) %(table)s, and see what keeps autovacuum away: a lock on the table, too few workers."
             )
-            values = {"table": name, "dead": dead, "live": live, "time": duration(since)}
+            found.append(Finding("dead_rows", "", text % values))
+        elif dead > limits.dead_rows_in_vain:
+            text = _(
+                "%(table)s has %(dead)d dead rows beside %(live)d live ones, although it was vacuumed %(time)s ago: "
+                "end what still needs them. Look for the oldest xmin in pg_stat_activity, pg_prepared_xacts, "
+                "pg_stat_replication and pg_replication_slots; if none is old, give autovacuum more workers."
+            )
             found.append(Finding("dead_rows", "", text % values))
     return found
 

@@ -29,7 +29,7 @@ LOOKED_AT = 100
 class Report:
     """The whole engine at one moment; lags and offsets are in seconds.
 
-    `history_lag`: how far the history is behind the jobs. On the database broker nothing lies between: claim and settle
+    `history_lag`: how far the history is behind the jobs; the constant 0 on the database broker, where claim and settle
     write it in their own transaction. `relay_lag`: how long the oldest accepted job has been on its way to the broker;
     `lease_lag`: how long the oldest ended lease has waited for a reaper; `clock_offsets`: by machine, how far its clock
     is ahead of the database's.

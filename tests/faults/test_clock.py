@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from tests.servers import cannot_be_had
 
 from .harness import Site, wait_for
 from .ledger import check_ledger
@@ -23,10 +24,7 @@ def faketime() -> dict[str, str]:
     """The variables that put a process under libfaketime; the test is skipped, and under CI fails, without it."""
     found = sorted(Path("/usr").glob("lib*/**/faketime/libfaketimeMT.so.1"))
     if not found:
-        text = "no libfaketime: install the package faketime"
-        if os.environ.get("CI"):
-            pytest.fail(text)
-        pytest.skip(text)
+        cannot_be_had("no libfaketime: install the package faketime")
     return {"LD_PRELOAD": str(found[0]), "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1"}
 
 

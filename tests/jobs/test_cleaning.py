@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
@@ -11,7 +12,8 @@ from uuid import UUID
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from jobs import Fixed, Queue, cleaning, clock
 from jobs.cleaning import clean, drain
@@ -47,7 +49,7 @@ def states() -> dict[UUID, str]:
 
 def make(state: str, count: int = 1, ended: timedelta | None = LONG_AGO, **fields: Any) -> list[UUID]:
     """Rows as the broker leaves them; ended jobs with an attempt."""
-    began = clock.now() - 2 * LONG_AGO
+    began = fields.get("created_at") or clock.now() - 2 * LONG_AGO
     made = []
     for _ in range(count):
         id = UUID(int=cleaning.lookup.first_id_at(began).int | (clock.new_id().int & ((1 << 64) - 1)))
@@ -103,6 +105,47 @@ def test_drain_takes_only_the_named_tasks_jobs_and_no_more_than_its_limit() -> N
     ids = [add.enqueue(number).id for number in range(3)]
     assert drain(lane.name, task=add.name, limit=2) == 2
     assert [states()[id] for id in (*ids, left)] == ["cancelled", "cancelled", "queued", "queued"]
+
+
+def test_drain_takes_only_what_was_created_long_enough_ago() -> None:
+    week = timedelta(days=7)
+    ids = make("queued", 3, ended=None, created_at=clock.now() - timedelta(days=8))
+    pending = make("pending", ended=None, created_at=clock.now() - timedelta(days=8))
+    left = [*make("queued", 2, ended=None, created_at=clock.now() - timedelta(days=6)), add.enqueue(1).id]
+    # of a machine whose clock is behind
+    left += make("queued", ended=None)
+    Job.objects.filter(pk=left[-1]).update(created_at=clock.now())
+    assert drain(lane.name, older_than=week, dry_run=True) == 4
+    assert drain(lane.name, older_than=week, limit=2) == 2
+    assert [states()[id] for id in (*pending, *ids)] == ["cancelled", "cancelled", "queued", "queued"]
+    assert drain(lane.name, older_than=week) == 2
+    assert {states()[id] for id in (*pending, *ids)} == {"cancelled"}
+    assert {states()[id] for id in left} == {"queued"}
+
+
+def looks_of(act: Callable[[], object]) -> list[str]:
+    """How the database finds the rows of each SELECT of an action; only by an index, if it has any."""
+    with CaptureQueriesContext(connection) as seen:
+        act()
+    asked = [query["sql"] for query in seen if query["sql"].startswith("SELECT") and "jobs_job" in query["sql"]]
+    with transaction.atomic(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        return [_plan(cursor, sql) for sql in asked]
+
+
+def _plan(cursor: Any, sql: str) -> str:
+    cursor.execute(f"EXPLAIN {sql}" if connection.vendor == "postgresql" else f"EXPLAIN QUERY PLAN {sql}")
+    return "\n".join(str(row[-1]) for row in cursor.fetchall())
+
+
+def test_drain_of_old_jobs_looks_at_no_younger_ones(each_database: str) -> None:
+    add.enqueue(1)
+    make("queued", 3, ended=None)
+    looks = looks_of(lambda: drain(lane.name, older_than=LONG_AGO, limit=2))
+    bound = r"Index Cond: .*\bid < " if each_database == "postgresql" else r"USING .*INDEX .*\bid<\?"
+    assert len(looks) >= 2
+    assert [plan for plan in looks if not re.search(bound, plan)] == []
 
 
 def commits_of(act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> int:
@@ -203,6 +246,10 @@ def test_the_command_says_how_many() -> None:
     add.enqueue(1)
     make("failed", 2)
     assert say("drain", lane.name, "--dry-run") == "cleaning_lane: 1 job would be cancelled"
+    make("queued", ended=None)
+    assert say("drain", lane.name, "--older-than", "19d", "--dry-run") == "cleaning_lane: 1 job would be cancelled"
+    assert say("drain", lane.name, "--older-than", "21d") == "cleaning_lane: 0 jobs cancelled"
+    assert say("drain", lane.name, "--older-than", "19d") == "cleaning_lane: 1 job cancelled"
     assert say("drain", lane.name) == "cleaning_lane: 1 job cancelled"
     cleaned = ("clean", "--queue", lane.name, "--state", "failed", "--older-than", "7d")
     assert say(*cleaned, "--dry-run") == "cleaning_lane: 2 jobs would be removed"

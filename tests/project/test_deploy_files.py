@@ -16,12 +16,25 @@ import yaml
 from jobs.conf import JobsSettings
 from jobs.worker.children import KILL_LIMIT
 from jobs.worker.supervisor import CLOSE_LIMIT, EXIT_TIME, LOOK_EVERY
+from tests.servers import cannot_be_had
 
 from .deployment import ROOT, exec_form, instructions, stages
+from .variables import variables_of_the_web_server, variables_read
 
 #: What a stop of run_huey may take at most with the default settings.
 STOP_TAKES = JobsSettings().grace + EXIT_TIME + KILL_LIMIT + CLOSE_LIMIT
 UNITS = ["web", "workers"]
+NOT_OUT_YET = "run_huey refuses to start with Redis, which needs a namespace"
+#: What compose.yaml does not pass on, and why; everything else that is read must reach the containers.
+NOT_PASSED_ON = {
+    "DEBUG": "the image has no use but production",
+    "ENV_FILE": "the image says it: there is no .env in it",
+    "WEB_BIND": "the image says it: all addresses of the container",
+    "JOBS_ALLOW_NETWORK_FILE_SYSTEM": "of SQLite; the jobs are in PostgreSQL here",
+    "TEST_DATABASE_URL": "the image holds no tests",
+    "TEST_DATABASE_NAME": "the image holds no tests",
+    **dict.fromkeys(("JOBS_NAMESPACE", "REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD"), NOT_OUT_YET),
+}
 
 
 def web_setting(name: str) -> int:
@@ -128,6 +141,21 @@ def test_every_variable_of_compose_has_a_line_in_its_example_file() -> None:
     assert set(re.findall(r"\$\{([A-Z_]+)", text)) == set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE))
 
 
+def test_every_variable_that_is_read_reaches_the_containers() -> None:
+    read = variables_read() | variables_of_the_web_server()
+    assert set(NOT_PASSED_ON) <= read
+    services = compose()["services"]
+    assert set(services["web"]["environment"]) == read - set(NOT_PASSED_ON)
+    for name in ("migrate", "workers"):
+        assert set(services[name]["environment"]) == variables_read() - set(NOT_PASSED_ON), name
+
+
+def test_a_variable_that_is_not_set_is_empty_in_the_containers_or_refused() -> None:
+    for name, value in compose()["services"]["web"]["environment"].items():
+        if name != "DATABASE_URL":
+            assert re.fullmatch(rf"\$\{{{name}:(-|\?).*\}}", str(value)), name
+
+
 def test_commands_of_compose_run_without_a_shell() -> None:
     for name, service in compose()["services"].items():
         command = service.get("command", [])
@@ -180,8 +208,9 @@ def test_a_unit_runs_without_privileges_and_writes_only_to_its_own_folder(name: 
     assert "ReadWritePaths" not in service
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze on this machine")
 def test_systemd_itself_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        cannot_be_had("no systemd-analyze: install the package systemd")
     for name in UNITS:
         text = (ROOT / "deploy" / "systemd" / f"esteira-{name}.service").read_text(encoding="utf-8")
         there = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE)

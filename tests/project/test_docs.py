@@ -1,34 +1,16 @@
 """What the docs must name, they name."""
 
-import ast
+import os
 import re
-from pathlib import Path
+import shlex
+import subprocess
+import sys
+from functools import cache
 
 from jobs.queue import queues
 
-ROOT = Path(__file__).resolve().parents[2]
-READERS = {"text", "boolean", "integer", "seconds", "words", "choice", "web_address", "database", "mail"}
-
-
-def variables_read():
-    """The first argument of every `env.text("NAME")` and its like under config/settings."""
-    names = set()
-    for path in (ROOT / "config" / "settings").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr in READERS
-                and node.args
-                and isinstance(node.args[0], ast.Constant)
-            ):
-                names.add(node.args[0].value)
-    return names
-
-
-def variables_of_the_web_server():
-    """What gunicorn's parent process reads; it reads no .env file."""
-    return set(re.findall(r'"(WEB_[A-Z]+)"', (ROOT / "deploy" / "gunicorn.conf.py").read_text(encoding="utf-8")))
+from .deployment import ROOT
+from .variables import variables_of_the_web_server, variables_read
 
 
 def test_every_variable_is_explained_in_the_docs_and_nothing_else_is():
@@ -70,11 +52,44 @@ def test_every_task_is_in_the_docs_and_nothing_else_is():
     assert named == {(name.rpartition(".")[2], queue.name) for queue in queues().values() for name in queue.tasks}
 
 
-def test_every_test_that_the_guarantees_name_exists():
-    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")))
-    there = {
-        name
-        for path in (ROOT / "tests").rglob("test_*.py")
-        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-    }
-    assert named - there == set()
+def guarantees():
+    return (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+
+
+@cache
+def selected(*words):
+    """The tests that pytest would run with these words, with their parameters."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *words]
+    ours = {name: value for name, value in os.environ.items() if name not in {"PYTEST_ADDOPTS", "TEST_DATABASE_URL"}}
+    done = subprocess.run(command, cwd=ROOT, env=ours, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    return set(re.findall(r"::(test_.+)", done.stdout))
+
+
+def names(tests):
+    return {test.partition("[")[0] for test in tests}
+
+
+def run_by_the_command_of_the_guarantees(*named):
+    """What its words select for any of these names."""
+    ((python, words),) = re.findall(r"`(\S+python) -m pytest (.*)NAME` runs it in all", guarantees())
+    assert python == ".venv/bin/python"
+    return selected(*shlex.split(words), " or ".join(named))
+
+
+def named_in_the_guarantees():
+    return set(re.findall(r"`(test_\w+)`", guarantees()))
+
+
+def test_every_test_that_the_guarantees_name_is_run_by_their_command():
+    named = named_in_the_guarantees()
+    assert len(named) > 100
+    assert named - names(run_by_the_command_of_the_guarantees(*named)) == set()
+
+
+def test_every_form_that_ci_leaves_out_is_told_in_the_guarantees_and_run_by_their_command():
+    assert "make faults ARGS=\"-q -m 'slow and not long'\"" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    told = set(re.findall(r"^\* `(test_\w+)` \([^)]*`make faults`: ", guarantees(), re.MULTILINE))
+    left_out = {test for test in selected("-m", "long", "tests/faults") if names([test]) <= named_in_the_guarantees()}
+    assert names(left_out) == told
+    assert left_out - run_by_the_command_of_the_guarantees(*told) == set()

@@ -32,13 +32,17 @@ def _drain_arguments(parser: CommandParser) -> None:
         "--state", choices=cleaning.DRAINED, default=cleaning.DRAINED[0], help=_("Which jobs (default: %(default)s).")
     )
     parser.add_argument("--task", metavar=_("TASK"), help=_("Only this task's jobs."))
+    parser.add_argument(
+        "--older-than", type=age, metavar=_("AGE"), help=_("Only jobs created at least so long ago: 45s, 30m, 12h, 7d.")
+    )
     _limits(parser)
 
 
 def _drain(paper: Paper, options: Mapping[str, Any]) -> None:
     queue, state, dry_run = options["queue"], options["state"], options["dry_run"]
     task = find_task(options["task"]).name if options["task"] else ""
-    count = cleaning.drain(queue, state, task=task, limit=options["limit"], dry_run=dry_run)
+    chosen = {"task": task, "older_than": options["older_than"], "limit": options["limit"]}
+    count = cleaning.drain(queue, state, **chosen, dry_run=dry_run)
     if paper.as_json:
         paper.document({"queue": queue, "state": state, "cancelled": count, "dry_run": dry_run})
         return
