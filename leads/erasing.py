@@ -93,12 +93,14 @@ def erase_marked(
     *,
     spare: Sequence[str],
     known: Sequence[UUID] = (),
+    mentions: Sequence[str] = (),
 ) -> Erased:
     """Erase a lead that was marked as erased: first from jobs, then from rows; harmless to repeat.
 
     The lead's own rows come last, because they tell what to look for: if the process dies in between, all of it is
     found again. `known` are jobs that were found before; where others still run, `finish` is to enqueue a job that
-    erases them later, since nothing tells any more that they are the lead's. `spare` names tasks whose jobs stay.
+    erases them later, since nothing tells any more that they are the lead's. `spare` names tasks whose jobs stay,
+    `mentions` further texts that jobs may hold.
     """
     lead = Lead.objects.get(pk=lead_id, erased_at__isnull=False)
     parts = list(registry.parts.values())
@@ -108,7 +110,7 @@ def erase_marked(
         subjects.extend(part.subjects(lead))
         texts.update(part.texts(lead))
     found = Found(lead, subjects, sorted(texts - {""}))
-    erased = erase_jobs(subjects, found.texts, spare=spare, known=known)
+    erased = erase_jobs(subjects, [*found.texts, *mentions], spare=spare, known=known)
     swept = {part.name: part.sweep(found) for part in parts}
     with transaction.atomic():
         Lead.objects.select_for_update().get(pk=lead_id)

@@ -349,7 +349,7 @@ def test_what_still_runs_is_erased_when_it_has_ended(world: World) -> None:
     assert set(erase_lead(world.lead.id).running) == ids
     assert set(running.values_list("cancel_requested", flat=True)) == {True}
     *_earlier, finish = world.jobs("leads.finish_erasure")
-    with pytest.raises(RetryLater, match="2 jobs still run"):
+    with pytest.raises(RetryLater, match="jobs that still run: 2"):
         finish_erasure.call(*finish.args, **finish.kwargs)
     # they fail, and tell what they know
     running.update(state="failed", worker_id=None, error=EMAIL, ended_at=clock.now())
@@ -510,6 +510,59 @@ def test_the_command_takes_out_a_text_that_it_is_told(jobs_runner: JobsRunner) -
     erase_lead(world.lead.id)
     Job.objects.filter(task="leads.finish_erasure").update(error=f"550 {EMAIL} is unknown")
     assert run("--object", f"lead:{world.lead.pk}", "--mention", EMAIL)["mentions"] == 1
+    assert grep(EMAIL) == set()
+
+
+@pytest.fixture
+def gone(each_database: str) -> World:
+    """The lead has been erased; what somebody else writes of it afterwards only the text tells."""
+    world = arrive(JobsRunner())
+    erase_lead(world.lead.id)
+    return world
+
+
+def erase_text(world: World) -> tuple[str, int]:
+    """What the command says of the text, and its exit code; the words of an error belong to it."""
+    out = StringIO()
+    try:
+        call_command("jobs", "erase", "--object", f"lead:{world.lead.pk}", "--mention", EMAIL, stdout=out)
+    except CommandError as error:
+        return f"{out.getvalue()}{error}", error.returncode
+    return out.getvalue(), 0
+
+
+def test_a_waiting_job_that_holds_the_text_is_cancelled_emptied_and_counted(gone: World) -> None:
+    own = run("--object", f"lead:{gone.lead.pk}")
+    waiting = create_notification.enqueue(gone.manager.pk, "Call", f"or write to {EMAIL}")
+    other = create_notification.enqueue(gone.manager.pk, "Call", "or write to somebody else")
+    Job.objects.filter(pk=other.id).update(error=f"550 {EMAIL} is unknown")
+    text, code = erase_text(gone)
+    assert (own["jobs"] > 0, own["cancelled"], own["mentions"]) == (True, 0, 0)
+    assert f"jobs emptied: {own['jobs'] + 1}, of them cancelled: 1; mentions taken out: 1" in text
+    assert (code, waiting.state, other.state) == (0, "cancelled", "queued")
+    assert grep(EMAIL) == set()
+
+
+def test_a_running_job_that_holds_the_text_is_named_and_emptied_when_it_has_ended(gone: World) -> None:
+    handle = create_notification.enqueue(gone.manager.pk, "Call", f"or write to {EMAIL}")
+    running = Job.objects.filter(pk=handle.id)
+    running.update(state="active", worker_id=clock.new_id(), claimed_at=clock.now())
+    text, code = erase_text(gone)
+    assert code == 1
+    assert f"still run and were asked to cancel: 1; run this again when they have ended: {handle.id}" in text
+    assert running.get().cancel_requested
+    # the job that finishes the erasure waits for it too: it may tell what it knows
+    *_earlier, finish = gone.jobs("leads.finish_erasure")
+    running.update(state="failed", worker_id=None, error=EMAIL, ended_at=clock.now())
+    assert finish_erasure.call(*finish.args, **finish.kwargs)["outcome"] == "erased"
+    assert grep(EMAIL) == set()
+    assert erase_text(gone)[1] == 0
+
+
+def test_of_an_object_without_an_eraser_the_jobs_with_the_text_are_erased_too(gone: World) -> None:
+    handle = create_notification.enqueue(gone.manager.pk, "Call", f"or write to {EMAIL}")
+    done = run("--object", f"auth.user:{gone.manager.pk}", "--mention", EMAIL)
+    assert (done["cancelled"], handle.state) == (1, "cancelled")
     assert grep(EMAIL) == set()
 
 
