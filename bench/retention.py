@@ -1,11 +1,11 @@
-"""Pruning 1,000,000 ended jobs while a worker goes on, on both databases.
+"""Pruning among 1,000,000 ended jobs while a worker goes on, on both databases.
 
     .venv/bin/python -m bench.retention [--rows 1000000] [--vendor sqlite|postgresql]
 
 Databases of its own, each with that many completed jobs and an attempt for each, of which retention keeps 1,000. One
 process claims, settles and pushes jobs of another queue, ten a trip, all the time; a second one prunes as the keeper
-does, with its pauses. Printed: the worker's jobs per second and trips
-before, meanwhile and after, and how long the pruning's transactions took, with their wait for the lock.
+does, with its pauses, for 100 seconds at most. Printed: the worker's jobs per second and trips before, meanwhile and
+after, and how long the pruning's transactions took, with their wait for the lock.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from django.db.models import CharField, F, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
 from jobs import Subject
-from leads.erasing import ErasurePart, Found, register_part
+from leads.erasing import ErasurePart, Found, change_in_pieces, register_part
 from leads.models import Lead
 
 from .models import EmailMessage
@@ -24,12 +24,23 @@ def mails_of(lead: Lead, texts: Sequence[str]) -> QuerySet[EmailMessage]:
 
 
 def empty_mails(found: Found) -> int:
+    """The mails about the lead."""
+    return _empty(EmailMessage.objects.filter(lead=found.lead))
+
+
+def empty_other_mails(found: Found) -> int:
+    """The mails that went to its addresses, and are about nothing or another lead."""
+    rows = mails_of(found.lead, found.texts).exclude(lead=found.lead)
+    return change_in_pieces(rows, rows.values_list("pk", flat=True), _empty)
+
+
+def _empty(mails: QuerySet[EmailMessage]) -> int:
     """Address, text and parameters; a member who was told about the lead stays its mail's addressee."""
-    rows = EmailMessage.objects.filter(pk__in=[mail.pk for mail in mails_of(found.lead, found.texts)])
-    rows.filter(recipient__isnull=True).update(to="")
-    return EmailMessage.withdraw(
-        rows, key=Concat(Value("erased:"), Cast(F("pk"), CharField())), params={}, subject="", text="", html=""
-    )
+    key = Concat(Value("erased:"), Cast(F("pk"), CharField()))
+    # last, since by the address it is that some of them are found
+    number = EmailMessage.withdraw(mails, key=key, params={}, subject="", text="", html="")
+    mails.filter(recipient__isnull=True).update(to="")
+    return number
 
 
 def subjects_of(lead: Lead) -> Iterable[Subject]:
@@ -46,4 +57,4 @@ def texts_of(lead: Lead) -> Iterable[str]:
 
 def register() -> None:
     """Register the part; called once, when the app is ready."""
-    register_part(ErasurePart("emails.emailmessage", empty_mails, subjects_of, texts_of))
+    register_part(ErasurePart("emails.emailmessage", empty_mails, empty_other_mails, subjects_of, texts_of))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -51,23 +51,24 @@ class Erased:
     rows: Mapping[str, int] = field(default_factory=dict)
 
 
-Eraser = Callable[[str], Erased]
+Eraser = Callable[[str, Sequence[str]], Erased]
 _erasers: dict[str, Eraser] = {}
 
 
 def register_eraser(label: str, erase: Eraser) -> None:
-    """Let `jobs erase --object` erase objects of this model by `erase`, which gets the primary key as text.
+    """Let `jobs erase --object` erase objects of this model by `erase`.
 
-    It erases the product's rows and calls `erase_jobs`. The object may be gone, while jobs are still about it.
+    It gets the primary key as text and the texts of `--mention`; it erases the product's rows, and calls `erase_jobs`
+    with the texts too. The object may be gone, while jobs are still about it.
     """
     if _erasers.setdefault(label, erase) is not erase:
         raise ValueError(f"an eraser for {label!r} is registered already")
 
 
-def erase_object(label: str, id: str) -> Erased:
-    """Erase an object by its registered eraser; without one, only the jobs about it."""
+def erase_object(label: str, id: str, mentions: Sequence[str] = ()) -> Erased:
+    """Erase an object by its registered eraser; without one, only the jobs about it, or with one of the texts."""
     eraser = _erasers.get(label)
-    return eraser(id) if eraser else erase_jobs([Subject(label, id)])
+    return eraser(id, mentions) if eraser else erase_jobs([Subject(label, id)], mentions)
 
 
 def erase_jobs(
@@ -83,7 +84,7 @@ def erase_jobs(
     `texts` in its arguments or key. Theirs are cancelled where they wait or are dead letters, asked to cancel where
     they run, and emptied: arguments, key, result, errors, tracebacks, reason. From other jobs' errors, reasons and
     results each of the `texts` is taken out; texts shorter than 6 characters are not looked for. `spare` names tasks
-    whose jobs stay as they are; `known` are jobs that are theirs, however little of that can be seen.
+    whose jobs are never theirs; `known` are jobs that are theirs, however little of that can be seen.
 
     Works in short transactions over the whole table. What runs is emptied only when it has ended: repeat it, with what
     was `running` as `known`, until none is.

@@ -42,7 +42,7 @@ def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[s
         for piece in _pieces(own)
         for job_id in jobs.filter(pk__in=piece).exclude(state__in=ENDED).values_list("pk", flat=True)
     ]
-    mentions = _take_out(jobs, _TEXTS_OF_JOB, texts) if texts else 0
+    mentions = _take_out(lookup.all_jobs(), _TEXTS_OF_JOB, texts) if texts else 0
     attempts = Attempt.objects.using(jobs.db)
     mentions += _take_out(attempts.all(), _TEXTS_OF_ATTEMPT, texts) if texts else 0
     return Erased(len(own), cancelled, mentions, tuple(running))

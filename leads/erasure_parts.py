@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from operator import or_
 from typing import Any
 from urllib.parse import quote_plus
+from uuid import UUID
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 
 from jobs import Subject
 
 from . import normalise
-from .erasing import ErasurePart, Found, register_part
+from .erasing import PIECE, ErasurePart, Found, change_in_pieces, register_part
 from .models import CrmDelivery, Lead, Note, Submission, SubmissionState
 from .validation import UTM_FIELDS
 
@@ -50,14 +51,8 @@ def empty_submissions(found: Found) -> int:
 
 def empty_stray_submissions(found: Found) -> int:
     """What the lead sent before, and never became a lead: invalid, failed, or of a lead that was deleted."""
-    strays = Submission.objects.filter(organization_id=found.lead.organization_id, lead__isnull=True)
-    country = found.lead.organization.country
-    ids = [
-        row.pk for row in strays.exclude(body="").only("body").iterator(chunk_size=500) if _is_of(row, found, country)
-    ]
-    rows = strays.filter(pk__in=ids)
-    rows.exclude(state=SubmissionState.PROCESSED).update(state=SubmissionState.INVALID, processed_at=timezone.now())
-    return rows.update(**_EMPTY_BODY)
+    strays = Submission.objects.filter(organization_id=found.lead.organization_id, lead__isnull=True).exclude(body="")
+    return change_in_pieces(strays, _keys_of(strays, found), _empty_strays)
 
 
 def empty_deliveries(found: Found) -> int:
@@ -78,7 +73,8 @@ def empty_admin_log(found: Found) -> int:
     for text in found.long_texts:
         conditions += [Q(object_repr__icontains=text), Q(change_message__icontains=text)]
     rows = LogEntry.objects.filter(reduce(or_, conditions)).exclude(object_repr=ERASED)
-    return rows.update(object_repr=ERASED, change_message="")
+    keys = rows.values_list("pk", flat=True)
+    return change_in_pieces(rows, keys, lambda piece: piece.update(object_repr=ERASED, change_message=""))
 
 
 def subjects_of(lead: Lead) -> Iterable[Subject]:
@@ -91,14 +87,28 @@ def subjects_of(lead: Lead) -> Iterable[Subject]:
 def register() -> None:
     """Register the parts; called once, when the app is ready."""
     for part in (
-        ErasurePart("leads.lead", empty_lead, subjects_of),
+        ErasurePart("leads.lead", empty_lead, subjects=subjects_of),
         ErasurePart("leads.note", delete_notes),
-        ErasurePart("leads.submission", empty_submissions),
-        ErasurePart("leads.submission of no lead", empty_stray_submissions),
+        ErasurePart("leads.submission", empty_submissions, empty_stray_submissions),
         ErasurePart("leads.crmdelivery", empty_deliveries),
-        ErasurePart("admin.logentry", empty_admin_log),
+        ErasurePart("admin.logentry", sweep=empty_admin_log),
     ):
         register_part(part)
+
+
+def _keys_of(strays: QuerySet[Submission], found: Found) -> Iterator[UUID]:
+    country = found.lead.organization.country
+    # not by a cursor of the server: a pooler gives it to somebody else
+    keys = list(strays.values_list("pk", flat=True))
+    for start in range(0, len(keys), PIECE):
+        for row in strays.filter(pk__in=keys[start : start + PIECE]).only("body"):
+            if _is_of(row, found, country):
+                yield row.pk
+
+
+def _empty_strays(strays: QuerySet[Submission]) -> int:
+    strays.exclude(state=SubmissionState.PROCESSED).update(state=SubmissionState.INVALID, processed_at=timezone.now())
+    return strays.update(**_EMPTY_BODY)
 
 
 def _is_of(submission: Submission, found: Found, country: str) -> bool:

@@ -115,7 +115,7 @@ def finish_erasure(
         return GONE
     erased = erase_marked(lead_id, partial(later, lead_id), spare=spare, known=running)
     if running and erased.running:
-        raise RetryLater(STILL_RUNNING_WAIT, reason=f"{len(erased.running)} jobs still run")
+        raise RetryLater(STILL_RUNNING_WAIT, reason=f"jobs that still run: {len(erased.running)}")
     return {"outcome": "erased", "jobs": erased.jobs}
 
 

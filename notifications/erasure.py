@@ -8,7 +8,7 @@ from django.db.models import CharField, F, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
 from jobs import Subject
-from leads.erasing import ErasurePart, Found, register_part
+from leads.erasing import ErasurePart, Found, change_in_pieces, register_part
 from leads.models import Lead
 
 from .models import Notification, SmsMessage
@@ -23,11 +23,11 @@ def empty_sms(found: Found) -> int:
 
 def empty_notifications(found: Found) -> int:
     """Title and message of each line about the lead, and of any other that names the person."""
-    naming = Q()
+    condition = Q(action_url=found.lead.get_absolute_url()) & ~Q(message="")
     for text in found.long_texts:
-        naming |= Q(title__icontains=text) | Q(message__icontains=text)
-    named = Notification.objects.filter(naming).update(title="", message="") if naming else 0
-    return named + notifications_of(found.lead).exclude(message="").update(title="", message="")
+        condition |= Q(title__icontains=text) | Q(message__icontains=text)
+    rows = Notification.objects.filter(condition)
+    return change_in_pieces(rows, rows.values_list("pk", flat=True), lambda piece: piece.update(title="", message=""))
 
 
 def notifications_of(lead: Lead) -> QuerySet[Notification]:
@@ -54,5 +54,7 @@ def texts_of_sms(lead: Lead) -> Iterable[str]:
 
 def register() -> None:
     """Register the parts; called once, when the app is ready."""
-    register_part(ErasurePart("notifications.smsmessage", empty_sms, subjects_of_sms, texts_of_sms))
-    register_part(ErasurePart("notifications.notification", empty_notifications, subjects_of_notifications))
+    register_part(ErasurePart("notifications.smsmessage", empty_sms, subjects=subjects_of_sms, texts=texts_of_sms))
+    register_part(
+        ErasurePart("notifications.notification", sweep=empty_notifications, subjects=subjects_of_notifications)
+    )

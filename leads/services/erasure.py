@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
@@ -18,8 +19,10 @@ from ..models import Activity, Lead
 from ..tasks import erase_later, finish_erasure
 
 
-def erase_lead(lead_id: UUID, *, actor: AbstractBaseUser | None = None) -> Erased:
+def erase_lead(lead_id: UUID, *, actor: AbstractBaseUser | None = None, mentions: Sequence[str] = ()) -> Erased:
     """Erase the lead's personal data from all rows and jobs; raises `Lead.DoesNotExist`. A repetition is harmless.
+
+    `mentions`: further texts that jobs may hold, see `jobs.erase_jobs`.
 
     First, in one transaction, the lead is marked, which makes every job and service treat it as gone, and a job is
     enqueued that finishes what is left: jobs that still run, or all of it if this process dies.
@@ -33,12 +36,12 @@ def erase_lead(lead_id: UUID, *, actor: AbstractBaseUser | None = None) -> Erase
             )
             record(lead, Activity.Kind.ERASED, actor=actor)
         erase_later(lead_id)
-    return erase_marked(lead_id, partial(erase_later, lead_id), spare=[finish_erasure.name])
+    return erase_marked(lead_id, partial(erase_later, lead_id), spare=[finish_erasure.name], mentions=mentions)
 
 
-def erase_lead_by_key(key: str) -> Erased:
+def erase_lead_by_key(key: str, mentions: Sequence[str]) -> Erased:
     """`erase_lead` for the command line; of a lead that was deleted, what its jobs still hold."""
     try:
-        return erase_lead(UUID(key))
+        return erase_lead(UUID(key), mentions=mentions)
     except Lead.DoesNotExist:
-        return erase_jobs([Subject(Lead._meta.label_lower, key)])
+        return erase_jobs([Subject(Lead._meta.label_lower, key)], mentions)

@@ -157,6 +157,8 @@ def leave_traces(world: World, crm: EchoingCrm, monkeypatch: pytest.MonkeyPatch)
     """What staff did with the lead, and what went wrong with it."""
     lead, organization = world.lead, world.organization
     add_note(lead, NOTE, actor=world.manager)
+    # about no lead: only its address tells whose it is
+    email_services.send_welcome_email(EMAIL, name=PERSON["name"])
     send_sms_to_lead(lead, f"Dear {PERSON['name']}", key=f"sms {EMAIL}")
     create_notification.enqueue(world.manager.pk, f"Call {PERSON['name']}", f"or write to {EMAIL}")
     admin = Client()
@@ -219,7 +221,7 @@ def test_nothing_of_an_erased_lead_is_found_in_any_column_of_any_table(world: Wo
     assert grep(*VALUES) == set()
     assert erased.running == ()
     assert Job.objects.count() == jobs + 1
-    assert (erased.rows["leads.lead"], erased.rows["leads.note"], erased.rows["leads.submission"]) == (1, 1, 2)
+    assert (erased.rows["leads.lead"], erased.rows["leads.note"], erased.rows["leads.submission"]) == (1, 1, 4)
     # and what runs afterwards does not bring it back
     world.runner.run(include_scheduled=True)
     assert [job.state for job in world.jobs("leads.finish_erasure")] == ["completed"]
@@ -266,16 +268,24 @@ def test_another_lead_of_the_same_name_and_company_is_left_alone(world: World) -
     assert SmsMessage.objects.get(lead=other).text == "Hello"
 
 
-@pytest.mark.parametrize("part", sorted(erasing.registry.parts))
+STEPS = [
+    (name, step)
+    for name, part in sorted(erasing.registry.parts.items())
+    for step in ("erase", "sweep")
+    if getattr(part, step) is not erasing.nothing
+]
+
+
+@pytest.mark.parametrize(("part", "step"), STEPS)
 def test_a_kind_of_rows_that_is_left_out_is_found(
-    part: str, jobs_runner: JobsRunner, crm: EchoingCrm, monkeypatch: pytest.MonkeyPatch
+    part: str, step: str, jobs_runner: JobsRunner, crm: EchoingCrm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = arrive(jobs_runner)
     leave_traces(world, crm, monkeypatch)
     parts = erasing.registry.parts
-    monkeypatch.setitem(parts, part, replace(parts[part], erase=lambda found: 0))
+    monkeypatch.setitem(parts, part, replace(parts[part], **{step: erasing.nothing}))
     erase_lead(world.lead.id)
-    table = part.partition(" ")[0].replace(".", "_").replace("admin_logentry", "django_admin_log")
+    table = part.replace(".", "_").replace("admin_logentry", "django_admin_log")
     assert {place.partition(".")[0] for place in grep(*VALUES)} == {table}
 
 
@@ -288,6 +298,27 @@ def test_a_trace_in_jobs_that_is_left_out_is_found(
     monkeypatch.setattr(traces, name, lambda *args: 0)
     erase_lead(world.lead.id)
     assert {place.partition(".")[0] for place in grep(*VALUES)} >= tables
+
+
+@pytest.mark.sqlite
+def test_nothing_is_looked_for_while_it_holds_the_write_lock(
+    jobs_runner: JobsRunner, crm: EchoingCrm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = arrive(jobs_runner)
+    leave_traces(world, crm, monkeypatch)
+    seen, walks = set(), set()
+
+    def watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        verb = sql.split()[0]
+        if verb in ("UPDATE", "DELETE") or (verb == "SELECT" and connection.in_atomic_block):
+            execute(f"EXPLAIN QUERY PLAN {sql}", params, many, context)
+            seen.add(verb)
+            walks.update((sql, row[3]) for row in context["cursor"].fetchall() if row[3].startswith("SCAN"))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(watch):
+        erase_lead(world.lead.id)
+    assert (seen, walks) == ({"SELECT", "UPDATE", "DELETE"}, set())
 
 
 def test_a_job_that_runs_meanwhile_does_not_bring_it_back(world: World, crm: EchoingCrm) -> None:
@@ -318,7 +349,7 @@ def test_what_still_runs_is_erased_when_it_has_ended(world: World) -> None:
     assert set(erase_lead(world.lead.id).running) == ids
     assert set(running.values_list("cancel_requested", flat=True)) == {True}
     *_earlier, finish = world.jobs("leads.finish_erasure")
-    with pytest.raises(RetryLater, match="2 jobs still run"):
+    with pytest.raises(RetryLater, match="jobs that still run: 2"):
         finish_erasure.call(*finish.args, **finish.kwargs)
     # they fail, and tell what they know
     running.update(state="failed", worker_id=None, error=EMAIL, ended_at=clock.now())
@@ -336,6 +367,22 @@ def test_an_erasure_that_died_after_its_mark_is_finished_by_its_job(
     assert grep(*VALUES)
     world.runner.run(queue="lead", until=timedelta(minutes=1))
     assert grep(*VALUES) == set()
+
+
+def test_an_erasure_that_died_among_the_rows_still_knows_an_earlier_address(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier, parts = "zephyrine@earlier.example", erasing.registry.parts
+    EmailMessage.objects.filter(kind=EmailMessage.Kind.SUBMISSION_CONFIRMATION).update(to=earlier)
+    Notification.objects.create(user=world.manager, title=f"Write to {earlier}")
+    with monkeypatch.context() as patch:
+        patch.setitem(parts, "leads.lead", replace(parts["leads.lead"], erase=_die))
+        with pytest.raises(KeyboardInterrupt):
+            erase_lead(world.lead.id)
+    # where it is known from, and by then nowhere else
+    assert grep(earlier) == {"emails_emailmessage.to"}
+    world.runner.run(queue="lead", until=timedelta(minutes=1))
+    assert grep(*VALUES, earlier) == set()
 
 
 def _die(*args: Any, **kwargs: Any) -> None:
@@ -454,7 +501,7 @@ def test_the_command_erases_the_lead(form: str, jobs_runner: JobsRunner) -> None
     done = run("--object", form.format(world.lead.pk))
     assert done["object"] == f"leads.lead:{world.lead.pk}"
     assert done["jobs"] >= 5
-    assert done["rows"]["leads.submission"] == 2
+    assert done["rows"]["leads.submission"] == 4
     assert grep(*VALUES) == set()
 
 
@@ -463,6 +510,59 @@ def test_the_command_takes_out_a_text_that_it_is_told(jobs_runner: JobsRunner) -
     erase_lead(world.lead.id)
     Job.objects.filter(task="leads.finish_erasure").update(error=f"550 {EMAIL} is unknown")
     assert run("--object", f"lead:{world.lead.pk}", "--mention", EMAIL)["mentions"] == 1
+    assert grep(EMAIL) == set()
+
+
+@pytest.fixture
+def gone(each_database: str) -> World:
+    """The lead has been erased; what somebody else writes of it afterwards only the text tells."""
+    world = arrive(JobsRunner())
+    erase_lead(world.lead.id)
+    return world
+
+
+def erase_text(world: World) -> tuple[str, int]:
+    """What the command says of the text, and its exit code; the words of an error belong to it."""
+    out = StringIO()
+    try:
+        call_command("jobs", "erase", "--object", f"lead:{world.lead.pk}", "--mention", EMAIL, stdout=out)
+    except CommandError as error:
+        return f"{out.getvalue()}{error}", error.returncode
+    return out.getvalue(), 0
+
+
+def test_a_waiting_job_that_holds_the_text_is_cancelled_emptied_and_counted(gone: World) -> None:
+    own = run("--object", f"lead:{gone.lead.pk}")
+    waiting = create_notification.enqueue(gone.manager.pk, "Call", f"or write to {EMAIL}")
+    other = create_notification.enqueue(gone.manager.pk, "Call", "or write to somebody else")
+    Job.objects.filter(pk=other.id).update(error=f"550 {EMAIL} is unknown")
+    text, code = erase_text(gone)
+    assert (own["jobs"] > 0, own["cancelled"], own["mentions"]) == (True, 0, 0)
+    assert f"jobs emptied: {own['jobs'] + 1}, of them cancelled: 1; mentions taken out: 1" in text
+    assert (code, waiting.state, other.state) == (0, "cancelled", "queued")
+    assert grep(EMAIL) == set()
+
+
+def test_a_running_job_that_holds_the_text_is_named_and_emptied_when_it_has_ended(gone: World) -> None:
+    handle = create_notification.enqueue(gone.manager.pk, "Call", f"or write to {EMAIL}")
+    running = Job.objects.filter(pk=handle.id)
+    running.update(state="active", worker_id=clock.new_id(), claimed_at=clock.now())
+    text, code = erase_text(gone)
+    assert code == 1
+    assert f"still run and were asked to cancel: 1; run this again when they have ended: {handle.id}" in text
+    assert running.get().cancel_requested
+    # the job that finishes the erasure waits for it too: it may tell what it knows
+    *_earlier, finish = gone.jobs("leads.finish_erasure")
+    running.update(state="failed", worker_id=None, error=EMAIL, ended_at=clock.now())
+    assert finish_erasure.call(*finish.args, **finish.kwargs)["outcome"] == "erased"
+    assert grep(EMAIL) == set()
+    assert erase_text(gone)[1] == 0
+
+
+def test_of_an_object_without_an_eraser_the_jobs_with_the_text_are_erased_too(gone: World) -> None:
+    handle = create_notification.enqueue(gone.manager.pk, "Call", f"or write to {EMAIL}")
+    done = run("--object", f"auth.user:{gone.manager.pk}", "--mention", EMAIL)
+    assert (done["cancelled"], handle.state) == (1, "cancelled")
     assert grep(EMAIL) == set()
 
 

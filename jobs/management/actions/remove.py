@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -90,23 +90,28 @@ def _erase_arguments(parser: CommandParser) -> None:
         dest="texts",
         type=long_text,
         metavar=_("TEXT"),
-        help=_("Take this text out of all jobs and attempts too; may be repeated."),
+        help=_(
+            "Cancel and empty the jobs whose arguments hold this text too, and take it out of all other jobs and "
+            "attempts; may be repeated."
+        ),
     )
 
 
 def _erase(paper: Paper, options: Mapping[str, Any]) -> None:
     label, id = erasure.find_object(options["subject"])
-    erased = erasure.erase_object(label, id)
-    if options["texts"]:
-        erased = replace(erased, mentions=erased.mentions + erasure.erase_jobs([], options["texts"]).mentions)
+    erased = erasure.erase_object(label, id, options["texts"])
     if paper.as_json:
         paper.document({"object": f"{label}:{id}", **asdict(erased)})
     else:
-        text = _("%(object)s: %(jobs)d jobs emptied, %(cancelled)d of them cancelled; %(mentions)d mentions taken out")
+        text = _(
+            "%(object)s: jobs emptied: %(jobs)d, of them cancelled: %(cancelled)d; mentions taken out: %(mentions)d"
+        )
         paper.say(text % {"object": f"{label}:{id}", **asdict(erased)})
         paper.table((), [(kind, str(count)) for kind, count in sorted(erased.rows.items())])
     if erased.running:
-        text = _("%(count)d jobs still run and were asked to cancel: run this again when they have ended: %(ids)s")
+        text = _(
+            "jobs that still run and were asked to cancel: %(count)d; run this again when they have ended: %(ids)s"
+        )
         values = {"count": len(erased.running), "ids": ", ".join(map(str, erased.running))}
         raise CommandError(text % values, returncode=1)
 
