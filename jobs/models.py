@@ -206,7 +206,7 @@ class QueueState(models.Model):
     paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)
     wait_until = models.DateTimeField(_("waits until"), null=True, blank=True)
     grants = models.TextField(_("recent grants"), default="[]")  # JSON: see broker.database.pace.Grant
-    # how often jobs came back to their old places; only PostgreSQL's claims ask: see postgresql_exchange.Lane
+    # how often jobs came back to their old places; only PostgreSQL's claims ask: see postgresql_lane
     returns = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:

@@ -1,7 +1,6 @@
-"""What only PostgreSQL has: many writers, old snapshots, a network that breaks, notifications and poolers."""
+"""What only PostgreSQL has: many writers, a network that breaks, notifications and poolers."""
 
 import signal
-import statistics
 import threading
 import time
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from django.db import OperationalError, connection, connections, transaction
 
 from jobs import clock, rows
 from jobs.broker.database.broker import DatabaseBroker
-from jobs.broker.records import CancelAnswer, Completed, HandedBack, NewJob, PushStatus
+from jobs.broker.records import CancelAnswer, Completed, NewJob, PushStatus
 from jobs.models import Attempt, Job, QueueStat
 from jobs.policy import QueuePolicy, RateLimit
 from jobs.states import State
@@ -80,63 +79,6 @@ def wait_until(condition, limit=20.0):
         time.sleep(0.01)
 
 
-# Old snapshots
-
-
-@pytest.mark.slow
-def test_claims_stay_quick_behind_an_old_snapshot(hands, broker):
-    load(100_600)
-    with session() as reader:
-        reader.autocommit = False
-        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        reader.execute("SELECT count(*) FROM jobs_job")
-        jobs = hands.claim(500)
-        for _ in range(200):
-            done = [hands.settlement(job, Completed()) for job in jobs]
-            jobs = hands.exchange(*done, wanted=500).jobs
-        assert Job.objects.filter(state="completed").count() == 100_000
-        took = []
-        for _ in range(60):
-            began = time.perf_counter()
-            assert len(hands.claim(1)) == 1
-            took.append(time.perf_counter() - began)
-        assert statistics.median(took) <= 0.005
-        # without the bounds a claim walks over what the snapshot keeps: that is what this test is about
-        broker._lanes["lane"].slow = False
-        began = time.perf_counter()
-        assert len(hands.claim(1)) == 1
-        assert time.perf_counter() - began > 2 * statistics.median(took)
-
-
-def test_a_job_below_the_bounds_is_claimed_soon(hands, broker):
-    load(3)
-    newest = hands.claim(3)[-1]
-    late = hands.push(ready_at=newest.ready_at.replace(year=newest.ready_at.year - 1))
-    lane = broker._lanes["lane"]
-    lane.slow, lane.full_at = True, clock.monotonic() + 0.3
-    assert hands.claim_ids() == []
-    wait_until(lambda: hands.claim_ids() == [late], limit=2)
-
-
-@pytest.mark.parametrize("how", ["handed back", "released", "lost"])
-def test_jobs_that_come_back_stand_at_their_old_places_although_claims_skip_dead_rows(hands, broker, how):
-    ages = [timedelta(minutes=age) for age in (9, 8, 7, 6, 5, 4)]
-    ids = [hands.push(ready_at=clock.now() - age) for age in ages]
-    other = hands.new_worker()
-    claimed = hands.claim(3, worker=other)
-    lane = broker._lanes["lane"]
-    lane.slow, lane.full_at = True, clock.monotonic() + 60
-    assert hands.claim_ids(1) == ids[3:4]
-    if how == "handed back":
-        for job in claimed:
-            hands.settle(job, HandedBack("stopping"), worker=other)
-    else:
-        # in truth another process does it
-        DatabaseBroker("default").release(other, lost=how == "lost")
-    assert [hands.claim_ids(1), hands.claim_ids(1)] == [ids[0:1], ids[1:2]]
-    assert hands.claim_ids() == [ids[2], *ids[4:]]
-
-
 # Plans
 
 
@@ -163,6 +105,29 @@ def test_a_claim_reads_few_pages_of_a_table_that_was_never_analyzed(hands, broke
         for _ in range(20):
             assert len(hands.claim(10)) == 10
         assert pages() - before < 20 * 1_000
+
+
+def test_the_exchange_is_a_prepared_statement(hands, broker):
+    for _ in range(5):
+        hands.settle(hands.push() and hands.claim_one())
+    prepared = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%settled AS (%'"
+    assert broker._database._own.execute(prepared).fetchone() == (1,)
+
+
+@pytest.mark.parametrize(
+    ("table", "settings"),
+    [
+        ("jobs_job", {"autovacuum_vacuum_scale_factor=0.01", "autovacuum_vacuum_threshold=1000"}),
+        ("jobs_attempt", {"autovacuum_vacuum_scale_factor=0.01", "autovacuum_vacuum_threshold=1000"}),
+        ("jobs_queuestat", {"fillfactor=50", "autovacuum_vacuum_threshold=500"}),
+        ("jobs_queuestate", {"fillfactor=50", "autovacuum_vacuum_threshold=500"}),
+        ("jobs_worker", {"fillfactor=50", "autovacuum_vacuum_threshold=500"}),
+    ],
+)
+def test_dead_rows_of_a_table_that_changes_all_the_time_are_cleared_early(database, table, settings):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reloptions FROM pg_class WHERE oid = %s::regclass", [table])
+        assert settings <= set(cursor.fetchone()[0])
 
 
 # Many writers

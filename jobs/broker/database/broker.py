@@ -131,7 +131,7 @@ class DatabaseBroker:
             if wanted <= 0:
                 return Exchange()
             with self._database.read() as trip:
-                possible, wait = claiming.look(trip, policy, alone)
+                possible, wait = claiming.look(trip, policy, claiming.read_heads(trip, policy.name, alone))
             if not possible:
                 return Exchange(wait=wait)
         pass_exchange("before", settlements, wanted > 0)

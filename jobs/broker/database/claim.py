@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,9 +38,9 @@ class Claim:
     grants: Sequence[Grant] | None = None
 
 
-def look(trip: Trip, policy: QueuePolicy, alone: bool) -> tuple[bool, float | None]:
+def look(trip: Trip, policy: QueuePolicy, heads: Iterable[Sequence[Any]]) -> tuple[bool, float | None]:
     """Whether a claim could bring something, and else for how long not; only reads."""
-    due, wait = _heads(trip, policy.name, alone)
+    due, wait = _due(trip, heads)
     if not due:
         return False, wait
     room = room_of(trip, policy)
@@ -55,7 +55,7 @@ def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: boo
         return Claim(wait=room.wait, grants=room.grants if room.clock_set_back else None)
     for (queue,) in trip.run("expire_jobs", now=text_of(trip.now)):
         trip.count(queue, expired=1)
-    due, wait = _heads(trip, policy.name, alone)
+    due, wait = _due(trip, read_heads(trip, policy.name, alone))
     jobs: list[ClaimedJob] = []
     for priority in due:
         jobs += _claim_priority(trip, worker, policy.name, priority, slots - len(jobs), alone)
@@ -63,7 +63,7 @@ def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: boo
             break
     if len(jobs) < slots:
         # the due ones hid what comes after them
-        wait = _heads(trip, policy.name, alone)[1] if due else wait
+        wait = _due(trip, read_heads(trip, policy.name, alone))[1] if due else wait
     else:
         wait = 0.0 if slots == wanted else wait_after(policy, room, slots, trip.now)
     return Claim(tuple(jobs), wait, room.grants if (policy.rate_limit and jobs) or room.clock_set_back else None)
@@ -74,11 +74,16 @@ def wait_after(policy: QueuePolicy, room: Room, taken: int, now: datetime) -> fl
     return wait_for_slot(policy.rate_limit, [*room.grants, Grant(seconds_of(now), taken)], now)
 
 
-def _heads(trip: Trip, queue: str, alone: bool) -> tuple[list[int], float | None]:
+def read_heads(trip: Trip, queue: str, alone: bool) -> list[Any]:
+    """The first queued job's priority and due time, for each priority."""
+    return trip.run("read_alone_heads" if alone else "read_heads", queue=queue)
+
+
+def _due(trip: Trip, heads: Iterable[Sequence[Any]]) -> tuple[list[int], float | None]:
     """The priorities that hold a due job, in order, and the seconds until the first job of the others is due."""
     due: list[int] = []
     to_come: list[datetime] = []
-    for priority, head in trip.run("read_alone_heads" if alone else "read_heads", queue=queue):
+    for priority, head in heads:
         if head is None:
             continue
         ready_at = moment_of(head)

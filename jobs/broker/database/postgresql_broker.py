@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial, wraps
-from typing import Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -24,7 +24,8 @@ from . import pace
 from .broker import DatabaseBroker, pass_exchange, take
 from .connection import Trip
 from .postgresql_connection import PostgresqlDatabase
-from .postgresql_exchange import Answer, Lane, exchange_jobs
+from .postgresql_exchange import Answer, exchange_jobs, look_for_due
+from .postgresql_lane import Bounds, Lane
 from .settle import ATTEMPT_OUTCOME
 
 logger = logging.getLogger("jobs.broker")
@@ -164,43 +165,84 @@ class PostgresqlBroker(DatabaseBroker):
             given.update(job.id for job in recovered)
         return Exchange(answer.settled, (*recovered, *answer.jobs), 0.0 if recovered else answer.wait)
 
-    @repeated
     def _exchange(
         self, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], wanted: int, alone: bool
     ) -> Exchange:
-        lane = self._lanes[policy.name]
+        # what is seen in the caller's transaction may be rolled back
+        lane = Lane() if self._database.in_callers_transaction else self._lanes[policy.name]
+        answer = self._exchange_once(worker, policy, settlements, wanted, alone, lane, overdue=lane.idle)
+        if wanted and not alone and not answer.jobs and lane.overdue:
+            # nothing to do: there is time for the walk without bounds
+            again = self._exchange_once(worker, policy, (), wanted, alone, lane, overdue=False)
+            answer = replace(again, settled=answer.settled)
+        return answer
+
+    @repeated
+    def _exchange_once(
+        self,
+        worker: UUID,
+        policy: QueuePolicy,
+        settlements: Sequence[Settlement],
+        wanted: int,
+        alone: bool,
+        lane: Lane,
+        *,
+        overdue: bool,
+    ) -> Exchange:
+        """Settle and claim; `overdue`: with bounds whose time is over, too."""
         if not wanted or (policy.rate_limit is None and policy.global_concurrency is None):
             late = any(isinstance(settlement.outcome, Expired) for settlement in settlements)
+            bounds = lane.bounds(overdue=overdue)
             with self._database.write() if late else self._database.read() as trip:
-                answer = exchange_jobs(trip, worker, policy.name, settlements, wanted, alone, lane)
+                answer = exchange_jobs(trip, worker, policy.name, settlements, wanted, alone, bounds)
+            lane.note_claim(answer.seen)
             return Exchange(answer.settled, answer.jobs, answer.wait if wanted else None)
         if not settlements:
             with self._database.read() as trip:
-                possible, wait = claiming.look(trip, policy, alone)
+                possible, wait = claiming.look(trip, policy, self._read_heads(trip, policy, alone, lane, overdue))
             if not possible:
                 return Exchange(wait=wait)
-        return self._exchange_limited(worker, policy, settlements, wanted, alone)
+        return self._exchange_limited(worker, policy, settlements, wanted, alone, lane, overdue)
+
+    def _read_heads(
+        self, trip: Trip, policy: QueuePolicy, alone: bool, lane: Lane, overdue: bool
+    ) -> Sequence[Sequence[Any]]:
+        if alone:
+            return claiming.read_heads(trip, policy.name, alone)
+        heads, seen = look_for_due(trip, policy.name, lane.bounds(overdue=overdue))
+        lane.note_look(seen)
+        return heads
 
     def _exchange_limited(
-        self, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], wanted: int, alone: bool
+        self,
+        worker: UUID,
+        policy: QueuePolicy,
+        settlements: Sequence[Settlement],
+        wanted: int,
+        alone: bool,
+        lane: Lane,
+        overdue: bool,
     ) -> Exchange:
-        lane, name, guard = self._lanes[policy.name], policy.name, self._guards[policy.name]
+        name, guard, bounds = policy.name, self._guards[policy.name], lane.bounds(overdue=overdue)
         stamped: float | None = None
         with self._database.write() as trip:
             trip.lock_queue(name)
             settled: tuple[bool, ...] = ()
             if settlements:
                 # first, and apart: the count of active jobs must see what became free
-                settled = exchange_jobs(trip, worker, name, settlements, 0, alone, lane).settled
+                settled = exchange_jobs(trip, worker, name, settlements, 0, alone, Bounds()).settled
             room = claiming.room_of(trip, policy)
             slots = min(wanted, room.slots)
-            answer = exchange_jobs(trip, worker, name, (), slots, alone, lane) if slots > 0 else Answer(wait=room.wait)
+            answer = (
+                exchange_jobs(trip, worker, name, (), slots, alone, bounds) if slots > 0 else Answer(wait=room.wait)
+            )
             jobs, wait = answer.jobs, answer.wait
             if len(jobs) == slots < wanted and slots:
                 wait = claiming.wait_after(policy, room, slots, trip.now)
             if (policy.rate_limit is not None and jobs) or room.clock_set_back:
                 stamped = pace.save_grants(trip, name, room.grants, jobs, guard)
             pass_exchange("before_commit", settlements, jobs)
+        lane.note_claim(answer.seen)
         return Exchange(settled, jobs if stamped is None else pace.committed(jobs, stamped, guard), wait)
 
     def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> bool:
@@ -210,7 +252,7 @@ class PostgresqlBroker(DatabaseBroker):
                 f"settle_in_transaction needs an open transaction.atomic(using={self._alias!r})"
             )
         with self._database.read_django() as trip:
-            answer = exchange_jobs(trip, worker, policy.name, [settlement], 0, False, self._lanes[policy.name])
+            answer = exchange_jobs(trip, worker, policy.name, [settlement], 0, False, Bounds())
         # only when it is true may the job be forgotten: what is not known is claimed anew after a lost reply
         transaction.on_commit(partial(self._given[worker].discard, settlement.job.id), using=self._alias, robust=True)
         return answer.settled[0]

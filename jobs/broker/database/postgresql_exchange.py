@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -26,15 +26,9 @@ from ..records import (
 )
 from .claim import claimed_job
 from .connection import Trip
+from .postgresql_lane import A_JOB, EXPIRY, MOST_EXPIRED, PRIORITIES, Bounds, Seen
 from .settle import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, milliseconds, token_number
 
-#: Seconds that a claim may take until the dead rows in front of the due ones are skipped.
-SLOW = 0.010
-#: What is skipped begins so many seconds before the last claimed job: others may commit a little later.
-SLACK = 1.0
-#: While rows are skipped, a claim that skips none comes after so many times its own length, at most after LONGEST.
-FULL_EVERY, LONGEST = 20.0, 5.0
-_NO_BOUNDS = "{" + ",".join(["-infinity"] * 10) + "}"
 _ACT: dict[type[Outcome], str] = {
     Completed: "complete",
     Retried: "retry",
@@ -46,69 +40,38 @@ _ACT: dict[type[Outcome], str] = {
 }
 
 
-@dataclass(slots=True)
-class Lane:
-    """Where a queue's due jobs begin, for each priority, as this process saw it.
-
-    An old snapshot anywhere in the server keeps rows alive that are settled long since, and a claim walks over all of
-    them. A bound holds only while `returns` does, which the queue's row counts up in every transaction that puts a job
-    back to its old place. What else a bound skips wrongly, a job of a transaction that committed more than SLACK
-    seconds late, is found by the next claim without bounds.
-    """
-
-    since: dict[int, datetime] = field(default_factory=dict)
-    returns: int = 0
-    slow: bool = False
-    full_at: float = 0.0
-
-    def bounds(self) -> str:
-        """The array of bounds for the next claim."""
-        if not self.slow or clock.monotonic() >= self.full_at:
-            return _NO_BOUNDS
-        slack = timedelta(seconds=SLACK)
-        known = {priority: (moment - slack).isoformat() for priority, moment in self.since.items()}
-        return "{" + ",".join(known.get(priority, "-infinity") for priority in range(1, 11)) + "}"
-
-    def learn(self, jobs: Sequence[ClaimedJob], bounds: str, returns: int, seconds: float) -> None:
-        """Note what a claim with these bounds brought, in their order, and how long it took."""
-        full = bounds == _NO_BOUNDS or returns != self.returns
-        if full:
-            self.since.clear()
-            self.returns = returns
-            self.slow = seconds > SLOW
-            self.full_at = clock.monotonic() + min(FULL_EVERY * seconds, LONGEST)
-        for job in jobs:
-            self.since[job.priority] = max(job.ready_at, self.since.get(job.priority, job.ready_at))
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one statement brought; `wait` as in `Exchange`, None also when no claim was wanted."""
+    """What one statement brought; `wait` as in `Exchange`, None also when no claim was wanted.
+
+    `seen`: what a usual claim learnt of the queue, None where it was not possible.
+    """
 
     settled: tuple[bool, ...] = ()
     jobs: tuple[ClaimedJob, ...] = ()
     wait: float | None = None
+    seen: Seen | None = None
 
 
 def exchange_jobs(
-    trip: Trip, worker: UUID, queue: str, settlements: Sequence[Settlement], wanted: int, alone: bool, lane: Lane
+    trip: Trip, worker: UUID, queue: str, settlements: Sequence[Settlement], wanted: int, alone: bool, bounds: Bounds
 ) -> Answer:
     """Settle and claim in one statement; jobs met too late end in a second one, so the trip is then a transaction."""
     given = _unique(settlements)
-    bounds = lane.bounds()
     began = clock.monotonic()
     found = trip.run(
         "exchange_jobs",
         worker=worker,
         queue=queue,
         settlements=json.dumps([_as_json(settlement) for settlement in given], ensure_ascii=False),
-        since=bounds,
-        returns=lane.returns,
+        since=bounds.as_array(),
+        expiring_since=bounds.expiring_since,
+        returns=bounds.returns,
         wanted=0 if alone else wanted,
         wanted_alone=wanted if alone else 0,
+        most_expired=MOST_EXPIRED if wanted else 0,
         part=STAT_PART,
     )
-    took = clock.monotonic() - began
     moment = next(row for row in found if row[0] == "moment")
     now = moment[10].astimezone(UTC)
     jobs = [claimed_job(row[1:], queue, now, began) for row in found if row[0] == "claimed"]
@@ -121,14 +84,35 @@ def exchange_jobs(
             trip.run("expire_job", id=settlement.job.id)
             trip.count(settlement.job.queue, expired=1)
     trip.write_counts()
-    if wanted and not alone and moment[2]:
-        lane.learn(jobs, bounds, moment[6], took)
     back = [row[10] for row in states.values() if row[3] == State.QUEUED]
     return Answer(
         settled=tuple(id(settlement) in counted for settlement in settlements),
         jobs=tuple(jobs),
         wait=_wait(moment, now, back, full=0 < wanted == len(jobs)),
+        seen=_seen(moment, now, jobs, wanted, bounds) if wanted and not alone and moment[2] else None,
     )
+
+
+def look_for_due(trip: Trip, queue: str, bounds: Bounds) -> tuple[list[tuple[int, datetime | None]], Seen]:
+    """The first queued job's priority and due time, for each priority; only reads."""
+    found = trip.run("look_for_due", queue=queue, since=bounds.as_array(), returns=bounds.returns)
+    *_, returns, now, microseconds = found[-1]
+    heads = [(row[0], row[1]) for row in found]
+    empty_before = {priority: now if head is None else min(head, now) for priority, head in heads}
+    due = sum(head is not None and head <= now for _, head in heads)
+    return heads, Seen(bounds, returns, empty_before, due, microseconds / 1e6)
+
+
+def _seen(moment: Sequence[Any], now: datetime, jobs: Sequence[ClaimedJob], wanted: int, bounds: Bounds) -> Seen:
+    """Which priorities were walked, in their order: all of them, or those up to where the last job was found."""
+    returns, microseconds, expired = moment[6:9]
+    empty_before = dict.fromkeys(PRIORITIES, now)
+    if len(jobs) == wanted:
+        last = jobs[-1]
+        empty_before = {**dict.fromkeys(range(1, last.priority), now), last.priority: last.ready_at}
+    if expired < MOST_EXPIRED:
+        empty_before[EXPIRY] = now
+    return Seen(bounds, returns, empty_before, len(jobs), microseconds / 1e6 - A_JOB * (len(jobs) + expired))
 
 
 def _wait(moment: Sequence[Any], now: datetime, back: Sequence[datetime], *, full: bool) -> float | None:

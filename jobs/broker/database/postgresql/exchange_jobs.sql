@@ -3,13 +3,15 @@
 -- settlements: JSON, one object each, ordered by job id so that row locks are taken in that order; `act` is one of
 -- complete, retry, fail, give_up, hand_back. since: for each priority 1 to 10, where its due jobs begin (dead
 -- rows before that are not walked over), while nothing came back to its place since the queue's count of `returns`
--- was read. wanted, wanted_alone: at most so many of the usual, or of the lone jobs.
+-- was read: see postgresql_lane; expiring_since: the same for the moments at which jobs expire. wanted, wanted_alone,
+-- most_expired: at most so many of the usual, of the lone, and of the expiring jobs.
 -- States are written out, because a generic plan uses the partial indexes only then; a CASE hides the conditions of a
 -- settle from the planner, which shall go by the primary key and not look for the few rows that they fit.
 --
 -- Answers with three kinds of rows: 'settled' (job's id, state reached as task, ready_at), 'claimed' (the job), and one
 -- 'moment' (now as ready_at, end of a whole-queue wait as expires_at, next due time as unknown_since, whether a claim
--- was possible as run, returns as token).
+-- was possible as run, returns as token, the microseconds of the walk to the jobs as attempts, how
+-- many of them had expired as starts).
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
 worker AS MATERIALIZED (
     SELECT host || ':' || pid AS label, lease_until > (SELECT now FROM clock) AS lasts
@@ -76,10 +78,10 @@ attempted AS (
 held AS (
     INSERT INTO jobs_queuestate AS held (queue, paused, wait_until, grants, returns)
     SELECT queue, false, (SELECT now FROM clock) + max(delay) FILTER (WHERE whole_queue) * interval '1 second', '[]',
-        count(*) FILTER (WHERE state = 'queued' AND ready_at < (SELECT now FROM clock) - interval '1 second')
+        count(*) FILTER (WHERE state = 'queued' AND ready_at < (SELECT now FROM clock) - interval '0.5 second')
     FROM settled
-    -- what became ready within the slack of the bounds, they do not skip
-    WHERE whole_queue OR (state = 'queued' AND ready_at < (SELECT now FROM clock) - interval '1 second')
+    -- what became ready within the slack of the bounds, a second, they do not skip: half of it is left for the commit
+    WHERE whole_queue OR (state = 'queued' AND ready_at < (SELECT now FROM clock) - interval '0.5 second')
     GROUP BY queue
     ON CONFLICT (queue) DO UPDATE SET
         wait_until = greatest(held.wait_until, excluded.wait_until), returns = held.returns + excluded.returns
@@ -95,21 +97,20 @@ hold AS MATERIALIZED (
 ),
 gate AS MATERIALIZED (
     SELECT coalesce((SELECT lasts FROM worker), false)
-        AND NOT paused AND coalesce(wait_until <= (SELECT now FROM clock), true) AS open
+        AND NOT paused AND coalesce(wait_until <= (SELECT now FROM clock), true) AS open,
+        clock_timestamp() AS passed_at
     FROM hold
 ),
-expired AS (
-    UPDATE jobs_job
-    SET state = 'expired', ended_at = (SELECT now FROM clock)
-    WHERE (SELECT open FROM gate) AND id IN (
-        SELECT id FROM jobs_job
-        WHERE expires_at IS NOT NULL AND state IN ('pending', 'queued')
-          AND expires_at <= (SELECT now FROM clock) AND state = 'queued'
-        ORDER BY expires_at
-        LIMIT CASE WHEN %(wanted)s + %(wanted_alone)s > 0 THEN 1000 ELSE 0 END
-        FOR UPDATE SKIP LOCKED
-    )
-    RETURNING queue
+too_late AS MATERIALIZED (
+    SELECT id FROM jobs_job
+    WHERE (SELECT open FROM gate) AND expires_at IS NOT NULL AND state IN ('pending', 'queued')
+      AND expires_at >= CASE
+          WHEN (SELECT returns FROM hold) = %(returns)s THEN %(expiring_since)s::timestamptz ELSE '-infinity'
+      END
+      AND expires_at <= (SELECT now FROM clock) AND state = 'queued'
+    ORDER BY expires_at
+    LIMIT %(most_expired)s
+    FOR UPDATE SKIP LOCKED
 ),
 pick AS MATERIALIZED (
     SELECT ready.id
@@ -127,6 +128,18 @@ pick AS MATERIALIZED (
     WHERE (SELECT open FROM gate)
     LIMIT %(wanted)s
 ),
+walk AS MATERIALIZED (
+    SELECT (extract(epoch FROM clock_timestamp() - (SELECT passed_at FROM gate)) * 1000000)::integer AS microseconds
+    FROM (SELECT count(*) FROM pick) AS the_whole_pick, (SELECT count(*) FROM too_late) AS and_these
+),
+expired AS (
+    UPDATE jobs_job
+    SET state = 'expired', ended_at = (SELECT now FROM clock)
+    FROM too_late
+    -- the walks end before the first update, or they would be measured with it
+    WHERE jobs_job.id = too_late.id AND (SELECT microseconds FROM walk) IS NOT NULL
+    RETURNING queue
+),
 pick_alone AS MATERIALIZED (
     SELECT id FROM jobs_job
     WHERE (SELECT open FROM gate) AND queue = %(queue)s AND state = 'queued' AND alone
@@ -139,7 +152,7 @@ claimed AS (
     UPDATE jobs_job AS job
     SET state = 'active', token = token + 1, worker_id = %(worker)s, claimed_at = (SELECT now FROM clock)
     FROM (SELECT id FROM pick UNION ALL SELECT id FROM pick_alone) AS chosen
-    WHERE job.id = chosen.id
+    WHERE job.id = chosen.id AND (SELECT microseconds FROM walk) IS NOT NULL
     RETURNING job.id, run, task, message, priority, token, attempts, starts, lost, ready_at, key, expires_at,
         unknown_since, event, event_id, about_type, about_id
 ),
@@ -176,7 +189,8 @@ UNION ALL
 SELECT 'settled', id, NULL, state, NULL, NULL, NULL, NULL, NULL, NULL, ready_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM settled
 UNION ALL
-SELECT 'moment', NULL, gate.open::integer, NULL, NULL, NULL, hold.returns, NULL, NULL, NULL, clock.now, NULL, hold.wait_until,
+SELECT 'moment', NULL, gate.open::integer, NULL, NULL, NULL, hold.returns,
+    (SELECT microseconds FROM walk), (SELECT count(*) FROM too_late), NULL, clock.now, NULL, hold.wait_until,
     CASE
         WHEN %(wanted)s > 0 AND gate.open AND (SELECT count(*) FROM claimed) < %(wanted)s THEN (
             SELECT min(next.ready_at)

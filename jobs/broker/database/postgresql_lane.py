@@ -1,0 +1,134 @@
+"""Where a queue's due jobs begin on PostgreSQL, so that a claim need not walk over dead rows in front of them.
+
+An old snapshot anywhere in the server keeps the index entries of jobs that are settled long since, and a claim walks
+over all of them. So a process remembers for each priority before which moment nothing was left to claim, and its next
+claims begin there. Nothing is skipped where walking is quick, as it is without an old snapshot.
+
+A bound would hide a job that turns up before it. One that comes back to its old place does not: that counts up
+`returns` in the queue's row, in the same transaction, and with another count than was read the bounds are void. What
+else can turn up there is what a claim could not see when it set the bound: a job whose transaction committed more than
+SLACK seconds after the job became due, or one whose row somebody held locked. A walk without a bound finds it, which
+comes after so many times the length of the last such walks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ... import clock
+
+PRIORITIES = range(1, 11)
+#: Stands among the priorities for the moments at which jobs expire: a claim ends those that are over. What it skips
+#: there, the keeper finds.
+EXPIRY = 0
+#: As many jobs a claim ends at most.
+MOST_EXPIRED = 1_000
+#: Seconds that a walk may take until dead rows are skipped, and for each job that it brings.
+SLOW, A_JOB = 0.002, 0.0001
+#: A bound lies so many seconds before the moment that it is known for: others may commit a little later.
+SLACK = timedelta(seconds=1)
+#: A walk without a bound comes after so many times the length of the last ones, in seconds at most after LONGEST.
+FULL_EVERY, LONGEST = 20.0, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where a statement begins for each priority (None: at the first row), and what `returns` was when that held."""
+
+    since: Mapping[int, datetime] = field(default_factory=dict)
+    returns: int = 0
+
+    def as_array(self) -> str:
+        """The ten moments for a statement."""
+        return "{" + ",".join(self._text(priority) for priority in PRIORITIES) + "}"
+
+    @property
+    def expiring_since(self) -> str:
+        """The moment for the expiring jobs."""
+        return self._text(EXPIRY)
+
+    def _text(self, priority: int) -> str:
+        moment = self.since.get(priority)
+        return "-infinity" if moment is None else moment.isoformat()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a statement with these bounds saw: before which moment it left nothing due, for each priority it walked.
+
+    `jobs`: how many it claimed, or found due; `seconds`: how long it walked by the server's clock, without what so many
+    jobs take anyway.
+    """
+
+    bounds: Bounds
+    returns: int
+    empty_before: Mapping[int, datetime]
+    jobs: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class Start:
+    """Where the due jobs of one priority begin; `until` when that may be relied on, None: it may not."""
+
+    at: datetime | None = None
+    until: float | None = None
+    walk: float = 0.0
+
+
+@dataclass(slots=True)
+class Lane:
+    """The starts of one queue as this process knows them."""
+
+    starts: dict[int, Start] = field(default_factory=lambda: {key: Start() for key in (EXPIRY, *PRIORITIES)})
+    returns: int = 0
+    # the last claim brought nothing: then the next one keeps to its bounds, overdue or not: a job that comes after a
+    # quiet while shall not wait for a long walk; that can be made when there is nothing to do
+    idle: bool = False
+
+    @property
+    def overdue(self) -> bool:
+        """Whether a walk without bounds is due."""
+        now = clock.monotonic()
+        untils = [self.starts[priority].until for priority in PRIORITIES]
+        return any(until is not None and until <= now for until in untils)
+
+    def bounds(self, *, overdue: bool = False) -> Bounds:
+        """The bounds for the next statement; with those that are overdue, or without them."""
+        earliest = -math.inf if overdue else clock.monotonic()
+        since = {
+            priority: start.at
+            for priority, start in self.starts.items()
+            if start.at is not None and start.until is not None and start.until > earliest
+        }
+        return Bounds(since, self.returns)
+
+    def note_claim(self, seen: Seen | None) -> None:
+        """Note what a claim saw, once its transaction has committed."""
+        if seen is not None:
+            self._learn(seen)
+            self.idle = not seen.jobs
+
+    def note_look(self, seen: Seen) -> None:
+        """Note what a look saw that comes before a claim."""
+        self._learn(seen)
+        self.idle = self.idle or not seen.jobs
+
+    def _learn(self, seen: Seen) -> None:
+        since = seen.bounds.since
+        if seen.returns != seen.bounds.returns:
+            since = {}  # the statement had noticed, too
+        if seen.returns != self.returns:
+            self.returns = seen.returns
+            for start in self.starts.values():
+                start.until = None
+        for priority, moment in seen.empty_before.items():
+            start = self.starts[priority]
+            start.at = moment - SLACK
+            if priority not in since:
+                # twice in a row: anything can take long once
+                shorter, start.walk = min(start.walk, seen.seconds), seen.seconds
+                start.until = clock.monotonic() + min(FULL_EVERY * shorter, LONGEST) if shorter > SLOW else None
