@@ -10,11 +10,15 @@ from django.contrib.admin import ShowFacets
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_noop
 
 from .changelist import KeysetChangeList
 from .counts import CappedPaginator
 from .deletion import Deleted, what_goes
 from .search import found, looks
+
+#: Said by Django 6.1 where nothing is chosen; its own Portuguese does not know it yet.
+NOTHING_CHOSEN = gettext_noop("- Select an option -")
 
 
 class KeysetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
