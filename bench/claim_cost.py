@@ -12,7 +12,6 @@ one. Ends with 1 if a median is above the limit.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import statistics
 import subprocess
@@ -21,6 +20,7 @@ from time import perf_counter
 from typing import Any
 
 from .bulk import insert_jobs, own_databases, set_up
+from .worker import registered
 
 FEW, LIMIT = 1_000, 1.3
 #: alias of a large database -> that of the small one it is compared with, and the number of priorities
@@ -109,15 +109,8 @@ class Claimer:
     """A worker on one database."""
 
     def __init__(self, alias: str) -> None:
-        from jobs import clock
-        from jobs.broker.database.broker import DatabaseBroker
-        from jobs.broker.records import WorkerRecord
-        from jobs.policy import QueuePolicy
-
         self.alias = alias
-        self.broker, self.policy = DatabaseBroker(alias), QueuePolicy("bench")
-        self.worker = clock.new_id()
-        self.broker.register(WorkerRecord(self.worker, "worker", "bench", "bench", os.getpid()), 86_400)
+        self.broker, self.policy, self.worker = registered("bench", alias)
 
     def claim(self, wanted: int) -> float:
         """Milliseconds of one claim; its jobs are completed afterwards."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from uuid import UUID
 
 from .bulk import own_databases
 from .million import fill, set_up
+from .worker import has_line, registered
 
 WINDOW, PAUSE = 10.0, 0.002
 #: How many rows of each kind name the person beside its own.
@@ -126,7 +126,7 @@ def measure(options: argparse.Namespace, url: str) -> None:
     _print("before", worker.work(lambda seconds: seconds < WINDOW))
     child.stdin.write("go\n")
     child.stdin.flush()
-    meanwhile = worker.work(lambda seconds: not _has_line(child.stdout))
+    meanwhile = worker.work(lambda seconds: not has_line(child.stdout))
     _print("meanwhile", meanwhile)
     told = json.loads(child.stdout.readline())
     child.wait(30)
@@ -163,12 +163,6 @@ def leave_traces() -> UUID:
     return lead.pk
 
 
-def _has_line(stream: Any) -> bool:
-    import select
-
-    return bool(select.select([stream], [], [], 0)[0])
-
-
 def _print(name: str, steps: dict[str, list[float]]) -> None:
     for step, taken in steps.items():
         worst = f"{statistics.quantiles(taken, n=100)[98]:>10.2f}{max(taken):>10.2f}"
@@ -179,14 +173,7 @@ class Worker:
     """Enqueues a job, claims it and settles the one before, with a short pause between."""
 
     def __init__(self) -> None:
-        from jobs import clock
-        from jobs.broker.database.broker import DatabaseBroker
-        from jobs.broker.records import WorkerRecord
-        from jobs.policy import QueuePolicy
-
-        self.broker, self.policy = DatabaseBroker("default"), QueuePolicy("work")
-        self.id = clock.new_id()
-        self.broker.register(WorkerRecord(self.id, "worker", "work", "bench", os.getpid()), 86_400)
+        self.broker, self.policy, self.id = registered("work")
         self.done: list[Any] = []
 
     def work(self, go_on: Callable[[float], bool]) -> dict[str, list[float]]:

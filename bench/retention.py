@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from time import perf_counter, sleep
 from typing import Any
 
 from .bulk import insert_jobs, own_databases, set_up
+from .worker import has_line, registered
 
 KEPT, BATCH, WINDOW = 1_000, 10, 10.0
 #: Pruning is looked at for so many seconds at most.
@@ -94,7 +94,7 @@ def measure(rows: int, url: str) -> None:
     _print("before", *worker.work(lambda seconds: seconds < WINDOW))
     child.stdin.write("go\n")
     child.stdin.flush()
-    meanwhile = worker.work(lambda seconds: not _has_line(child.stdout))
+    meanwhile = worker.work(lambda seconds: not has_line(child.stdout))
     _print("while it is pruned", *meanwhile)
     told = json.loads(child.stdout.readline())
     child.wait(30)
@@ -106,12 +106,6 @@ def measure(rows: int, url: str) -> None:
     connection.close()
 
 
-def _has_line(stream: Any) -> bool:
-    import select
-
-    return bool(select.select([stream], [], [], 0)[0])
-
-
 def _print(name: str, rate: float, trips: list[float]) -> None:
     worst = f"{statistics.quantiles(trips, n=100)[98]:>10.2f}{max(trips):>10.2f}"
     print(f"{name:<24}{rate:>10,.0f}{statistics.median(trips):>10.2f}{worst}", flush=True)
@@ -121,14 +115,7 @@ class Worker:
     """Claims, settles and pushes, ten jobs a trip."""
 
     def __init__(self) -> None:
-        from jobs import clock
-        from jobs.broker.database.broker import DatabaseBroker
-        from jobs.broker.records import WorkerRecord
-        from jobs.policy import QueuePolicy
-
-        self.broker, self.policy = DatabaseBroker("default"), QueuePolicy("work")
-        self.id = clock.new_id()
-        self.broker.register(WorkerRecord(self.id, "worker", "work", "bench", os.getpid()), 86_400)
+        self.broker, self.policy, self.id = registered("work")
         self.done: list[Any] = []
         self._push(100)
 

@@ -11,6 +11,7 @@ import os
 import sqlite3
 import threading
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -38,18 +39,20 @@ _all_of_this_process: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _inherited: list[object] = []
 
 
-class Forkable:
+class Forkable(ABC):
     """Has connections that a forked child must leave to its parent."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         _all_of_this_process.add(self)
 
+    @abstractmethod
     def _connections(self) -> Iterable[object]:
-        raise NotImplementedError
+        """The connections that are open."""
 
+    @abstractmethod
     def _forget_connections(self) -> None:
-        raise NotImplementedError
+        """Let go of them without closing them."""
 
     def leave_to_parent(self) -> None:
         """Forget the connections without closing them."""
