@@ -37,7 +37,7 @@ def seconds(text: str) -> float:
         value = -1.0
     if not 0 <= value <= ONE_YEAR:
         refusal = _("%(value)s: expected seconds, from 0 to %(highest)s (a year)")
-        raise _wrong(refusal, text, highest=number_format(ONE_YEAR, force_grouping=True))
+        raise _wrong(refusal, text, highest=number_format(int(ONE_YEAR), force_grouping=True))
     return value
 
 
