@@ -67,8 +67,9 @@ def wait_for_cancel() -> None:
 
 
 @paced.task()
-def step() -> None:
+def step(seconds: float = 0.0) -> None:
     write("start")
+    select.select([], [], [], seconds)
     write("end")
 
 
