@@ -40,12 +40,13 @@ def test_workers_an_hour_ahead_and_behind_are_never_early_lose_no_lease_and_keep
         for error in (HOUR, -HOUR)
     )
     console = site.console()
-    paced = console.ask("step.enqueue_many([()] * 50)")
+    # more long ones, on either queue, than one worker has threads: both workers must take part
+    paced = console.ask("step.enqueue_many([(0.8,)] * 20 + [()] * 30)")
     delayed = console.ask("[nap.using(delay=0.5 + i * 0.05).enqueue() for i in range(60)]")
-    long = console.ask("nap.enqueue_many([5] * 6)")
+    long = console.ask("nap.enqueue_many([5] * 12)")
     far = console.ask("nap.using(delay=1800).enqueue()")
     wait_for(lambda: site.states("paced")["completed"] == 50, 30)
-    wait_for(lambda: site.states("work")["completed"] == 66, 30)
+    wait_for(lambda: site.states("work")["completed"] == 72, 30)
 
     started = {line.job: line.at for line in site.ledger()}
     late = [started[id] - _seconds(site.job(id)["ready_at"]) for id in delayed]

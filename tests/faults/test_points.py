@@ -85,6 +85,7 @@ def _leave_work_for_the_keeper(site: Site, console: Console) -> tuple[str, str]:
 
     Returns the ids of both jobs.
     """
+    wait_for(lambda: site.rows("SELECT 1 FROM jobs_schedule"), 20, "the first look for ticks")
     dead = uuid4().hex
     moments = [f"{datetime.now(UTC) - timedelta(seconds=ago):%Y-%m-%d %H:%M:%S.000000}" for ago in (301, 301, 300)]
     lost = console.ask("nap.using(delay=1000).enqueue()")
@@ -227,11 +228,12 @@ def test_keeper_killed_in_the_middle_of_each_duty_leaves_it_to_the_next(
     for point in points:
         newest = site.rows("SELECT id FROM jobs_job ORDER BY id DESC LIMIT 1")
         began = datetime.now(UTC)
+        # first the trap: a keeper may begin with the work before all of it is there
+        site.set_trap("keeper", point)
         blinks = console.ask("blink.enqueue_many([()] * 8)")
         wait_for(lambda blinks=blinks: len([line for line in site.ledger("end") if line.job in blinks]) == 8)
         lost, pending = _leave_work_for_the_keeper(site, console)
         left += (lost, pending)
-        site.set_trap("keeper", point)
         # a new one begins with every duty; perhaps the last one has died already and is not buried yet
         with contextlib.suppress(ProcessLookupError):
             os.kill(huey.child("keeper"), signal.SIGKILL)

@@ -114,7 +114,7 @@ def test_two_machines_share_the_jobs_keep_the_pace_and_tick_once(
         site.run_huey(through=machine.through, FAULTS_DATABASE=server.url("machines", host=machine.sees))
         for machine in machines
     ]
-    site.enqueue("nap.enqueue_many([0.02] * 300) + step.enqueue_many([()] * 40)")
+    site.enqueue("nap.enqueue_many([0.05] * 300) + step.enqueue_many([()] * 40)")
     wait_for(lambda: site.states("work")["completed"] == 300 and site.states("paced")["completed"] == 40, 60)
 
     runs = Counter(line.job for line in site.ledger())
