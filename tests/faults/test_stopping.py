@@ -29,7 +29,7 @@ def test_stop_finishes_what_runs_and_exits_with_0(site: Site, chance: random.Ran
     assert site.job(job)["state"] == "completed"
     assert site.job(later)["state"] == "queued"
     assert site.rows("SELECT count(*) FROM jobs_worker") == [(0,)]
-    site.run_huey("--queue", "work")
+    site.cancel(later)
     check_ledger(site)
 
 
@@ -76,7 +76,7 @@ def test_second_ctrl_c_ends_it_now_and_gives_the_jobs_back(site: Site, chance: r
         "attempts": 0,
         "lost": 0,
     }
-    site.run_huey("--queue", "work")
+    site.cancel(job)
     check_ledger(site)
 
 
@@ -126,5 +126,7 @@ def test_children_of_a_killed_supervisor_never_outlive_the_grace_time(
 
     wait_for(lambda: not any(is_of_site(pid, site) for pid in children), 4)
     assert site.job(job)["state"] != "completed"
+    # not to wait for its second run
+    site.cancel(job)
     site.run_huey("--queue", "work")
     check_ledger(site)

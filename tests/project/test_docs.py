@@ -7,6 +7,8 @@ import subprocess
 import sys
 from functools import cache
 
+import pytest
+
 from jobs.queue import queues
 
 from .deployment import ROOT
@@ -81,12 +83,14 @@ def named_in_the_guarantees():
     return set(re.findall(r"`(test_\w+)`", guarantees()))
 
 
+@pytest.mark.slow
 def test_every_test_that_the_guarantees_name_is_run_by_their_command():
     named = named_in_the_guarantees()
     assert len(named) > 100
     assert named - names(run_by_the_command_of_the_guarantees(*named)) == set()
 
 
+@pytest.mark.slow
 def test_every_form_that_ci_leaves_out_is_told_in_the_guarantees_and_run_by_their_command():
     assert "make faults ARGS=\"-q -m 'slow and not long'\"" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     told = set(re.findall(r"^\* `(test_\w+)` \([^)]*`make faults`: ", guarantees(), re.MULTILINE))
