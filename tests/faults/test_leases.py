@@ -70,7 +70,7 @@ def test_task_that_holds_the_interpreter_longer_than_a_lease_runs_once(make_site
     site = make_site(FAULTS_LEASE="1")
     site.run_huey("--queue", "work")
     site.run_huey("--queue", "work")
-    job = site.enqueue("hold_interpreter.enqueue(2)")
+    job = site.enqueue("hold_interpreter.enqueue(4)")
     wait_for(lambda: site.job(job)["state"] == "completed", 40)
 
     (start,) = site.starts(job)
