@@ -132,7 +132,7 @@ class Site:
         return answer
 
     def cancel(self, *ids: str) -> None:
-        """Cancel jobs that wait, and ask the others to."""
+        """Cancel jobs that wait."""
         done = self.manage("jobs", "cancel", *ids)
         assert done.returncode == 0, done.stderr
 

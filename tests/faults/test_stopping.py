@@ -29,7 +29,7 @@ def test_stop_finishes_what_runs_and_exits_with_0(site: Site, chance: random.Ran
     assert site.job(job)["state"] == "completed"
     assert site.job(later)["state"] == "queued"
     assert site.rows("SELECT count(*) FROM jobs_worker") == [(0,)]
-    site.cancel(later)
+    site.run_huey("--queue", "work")
     check_ledger(site)
 
 
@@ -62,7 +62,7 @@ def test_jobs_longer_than_the_grace_time_start_again_within_2_s_with_their_attem
 
 def test_second_ctrl_c_ends_it_now_and_gives_the_jobs_back(site: Site, chance: random.Random) -> None:
     huey = site.run_huey("--queue", "work")
-    job = site.enqueue("nap.enqueue(5)")
+    job = site.enqueue("nap_at_first.enqueue(5)")
     wait_for(lambda: site.starts(job))
     some_time(chance)
     huey.process.send_signal(signal.SIGINT)
@@ -76,7 +76,7 @@ def test_second_ctrl_c_ends_it_now_and_gives_the_jobs_back(site: Site, chance: r
         "attempts": 0,
         "lost": 0,
     }
-    site.cancel(job)
+    site.run_huey("--queue", "work")
     check_ledger(site)
 
 
@@ -117,7 +117,7 @@ def test_children_of_a_killed_supervisor_never_outlive_the_grace_time(
 ) -> None:
     site = make_site(FAULTS_GRACE="1")
     huey = site.run_huey("--queue", "work")
-    job = site.enqueue("nap.enqueue(6)")
+    job = site.enqueue("nap_at_first.enqueue(6)")
     wait_for(lambda: site.starts(job))
     children = huey.children()
     some_time(chance)
@@ -126,7 +126,5 @@ def test_children_of_a_killed_supervisor_never_outlive_the_grace_time(
 
     wait_for(lambda: not any(is_of_site(pid, site) for pid in children), 4)
     assert site.job(job)["state"] != "completed"
-    # not to wait for its second run
-    site.cancel(job)
     site.run_huey("--queue", "work")
     check_ledger(site)

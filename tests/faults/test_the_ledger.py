@@ -106,7 +106,7 @@ def test_two_run_huey_on_one_database_run_no_job_twice_and_tick_once(site: Site)
     first, second = site.run_huey(wait=False), site.run_huey(wait=False)
     first.wait_until_ready()
     second.wait_until_ready()
-    accepted = site.enqueue("nap.enqueue_many([0.05] * 300)")
+    accepted = site.enqueue("nap.enqueue_many([0.05] * 100 + [0.005] * 200)")
     wait_for(lambda: site.states("work")["completed"] == 300, 40)
 
     ticks = [
