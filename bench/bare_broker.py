@@ -78,8 +78,8 @@ def drain_one(batch: int) -> str:
 
 def count_in_one_row() -> None:
     """Let this process add to the same row of counters as all others that do."""
-    from jobs import rows
-    from jobs.broker.database import postgresql_exchange
+    from jobs.broker.database import rows
+    from jobs.broker.database.postgresql import exchange as postgresql_exchange
 
     rows.STAT_PART = postgresql_exchange.STAT_PART = 0
 

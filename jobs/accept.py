@@ -12,8 +12,9 @@ from django.db import Error as DatabaseFailure
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from . import reasons, rows
+from . import reasons
 from .broker import get_broker
+from .broker.database import rows
 from .broker.records import NewJob, Pushed, PushStatus
 from .conf import jobs_settings
 from .context import event_here, job_here, receiver_here

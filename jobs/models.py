@@ -1,6 +1,6 @@
 """The jobs' tables. On the database broker `Job` is the queue; on every broker it is the history.
 
-Written by raw SQL in `jobs.rows` and `jobs.broker.database`; the models are for reading and for the admin.
+Written by raw SQL in `jobs.broker.database`; the models are for reading and for the admin.
 """
 
 from __future__ import annotations

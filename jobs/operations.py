@@ -16,10 +16,11 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connections, transaction
 from django.utils.translation import gettext as _
 
-from . import lookup, reasons, rows
+from . import lookup, reasons
 from .accept import in_transaction, push_pending
 from .audit import note
 from .broker import get_broker
+from .broker.database import rows
 from .broker.records import CancelAnswer
 from .conf import jobs_settings
 from .errors import Refused, UnknownJob, UnknownQueue

@@ -27,15 +27,7 @@ from ..errors import Refused, UnknownJob, UnknownQueue
 from ..models import STATE_WORDS, Job
 from ..states import State
 from . import page
-from .filters import (
-    AboutFilter,
-    CreatedFilter,
-    EventFilter,
-    ParentFilter,
-    QueueFilter,
-    StateFilter,
-    TaskFilter,
-)
+from .filters import AboutFilter, CreatedFilter, EventFilter, ParentFilter, QueueFilter, StateFilter, TaskFilter
 from .keyset import JobChangeList
 from .readonly import ReadOnlyAdmin
 from .search import places

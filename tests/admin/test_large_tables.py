@@ -15,7 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from admin_lists import changelist
-from jobs.broker.database import postgresql_broker
+from jobs.broker.database.postgresql import broker as postgresql_broker
 from leads.models import Membership, Organization
 
 from .pages import Page, every_page

@@ -15,8 +15,9 @@ from django.db.models import Sum
 
 from jobs import clock
 from jobs.broker.contract import Broker
-from jobs.broker.database import postgresql_exchange, postgresql_lane
 from jobs.broker.database.broker import DatabaseBroker
+from jobs.broker.database.postgresql import exchange as postgresql_exchange
+from jobs.broker.database.postgresql import lane as postgresql_lane
 from jobs.models import Attempt, Job, QueueStat
 from jobs.states import MOVES, State
 from tests.contract.hands import Hands

@@ -5,16 +5,7 @@ import dataclasses
 import pytest
 
 from jobs import clock
-from jobs.broker.records import (
-    CancelAnswer,
-    Completed,
-    Expired,
-    Failed,
-    GivenUp,
-    HandedBack,
-    Postponed,
-    Retried,
-)
+from jobs.broker.records import CancelAnswer, Completed, Expired, Failed, GivenUp, HandedBack, Postponed, Retried
 from jobs.states import State
 
 ALL = [

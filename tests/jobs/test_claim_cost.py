@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from jobs.broker.database import postgresql_connection
 from jobs.broker.database.broker import DatabaseBroker
+from jobs.broker.database.postgresql import connection as postgresql_connection
 from jobs.broker.database.statements import load_statements
 from tests.contract.hands import Hands
 from tests.databases import postgresql_as_default

@@ -10,8 +10,9 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection, connections, transaction
 
-from jobs import clock, rows
+from jobs import clock
 from jobs.broker.database import connection as connecting
+from jobs.broker.database import rows
 from jobs.broker.database.broker import DatabaseBroker
 from jobs.broker.records import CancelAnswer, Completed, Failed, PushStatus, Reaped
 from jobs.models import Attempt, Job, QueueStat, Worker

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 
-from jobs import clock, rows
+from jobs import clock
+from jobs.broker.database import rows
 from jobs.broker.database.broker import DatabaseBroker
 from jobs.broker.records import CancelAnswer, Completed, NewJob, PushStatus
 from jobs.models import Attempt, Job, QueueStat

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobs import clock
-from jobs.broker.database.postgresql_lane import EXPIRY, LONGEST, PRIORITIES, SLACK, Bounds, Lane, Seen
+from jobs.broker.database.postgresql.lane import EXPIRY, LONGEST, PRIORITIES, SLACK, Bounds, Lane, Seen
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LONG, SHORT = 0.010, 0.001

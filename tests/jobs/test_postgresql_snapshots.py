@@ -10,8 +10,8 @@ import pytest
 from django.db import connection, transaction
 
 from jobs import clock
-from jobs.broker.database import postgresql_lane
 from jobs.broker.database.broker import DatabaseBroker
+from jobs.broker.database.postgresql import lane as postgresql_lane
 from jobs.broker.records import Completed, HandedBack
 from jobs.models import Job
 from jobs.policy import QueuePolicy, RateLimit

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from django.db import connection, transaction
 
-from jobs import clock, rows
+from jobs import clock
+from jobs.broker.database import rows
 from jobs.broker.records import NewJob
 from jobs.errors import IllegalMove
 from jobs.models import Job, QueueStat

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs import rows
 from jobs.broker import database
+from jobs.broker.database import rows
 from jobs.errors import IllegalMove
 from jobs.states import ENDED, LIVE, MOVES, Shown, State, check_move, shown
 

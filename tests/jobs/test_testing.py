@@ -13,14 +13,7 @@ from django.test import TestCase, TransactionTestCase
 from jobs import Fixed, Queue, RateLimit, RetryLater
 from jobs.broker import get_broker
 from jobs.models import Attempt, Job
-from jobs.testing import (
-    JobsRunner,
-    assert_enqueued,
-    assert_nothing_enqueued,
-    enqueued,
-    inline,
-    run_jobs,
-)
+from jobs.testing import JobsRunner, assert_enqueued, assert_nothing_enqueued, enqueued, inline, run_jobs
 
 lane = Queue("testing_lane", attempts=3, backoff=Fixed(60), rate_limit=RateLimit(1, per=3_600))
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from jobs import cleaning, clock, rows
+from jobs import cleaning, clock
+from jobs.broker.database import rows
 from jobs.broker.records import NewJob
 from jobs.keeper import prune
 from jobs.models import Attempt, Job

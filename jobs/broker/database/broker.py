@@ -15,7 +15,6 @@ from django.utils.translation import gettext as _
 from ... import clock
 from ...faults import point
 from ...policy import QueuePolicy
-from ...rows import MAX_REASON, expires_at, id_of, moment_of, ready_at, text_of
 from ...states import State
 from ..records import (
     CancelAnswer,
@@ -32,6 +31,7 @@ from ..records import (
 from . import claim as claiming
 from . import giveback, pace
 from .connection import JobsDatabase, SqliteDatabase, Trip
+from .rows import MAX_REASON, expires_at, id_of, moment_of, ready_at, text_of
 from .settle import settle_all, token_number
 
 #: Where a number of `counts` stops.
@@ -49,7 +49,7 @@ class DatabaseBroker:
         """The broker for the alias's vendor."""
         vendor = connections[alias].vendor
         if vendor == "postgresql":
-            from .postgresql_broker import PostgresqlBroker
+            from .postgresql.broker import PostgresqlBroker
 
             return super().__new__(PostgresqlBroker)
         if vendor != "sqlite":

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from ... import clock
 from ...policy import QueuePolicy
-from ...rows import id_of, moment_of, text_of, uuid_of
 from ..records import ClaimedJob
 from .connection import Trip
 from .pace import Grant, read_grants, seconds_of, slots_left, wait_for_slot
+from .rows import id_of, moment_of, text_of, uuid_of
 
 
 @dataclass(frozen=True, slots=True)

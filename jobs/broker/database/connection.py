@@ -21,9 +21,10 @@ from uuid import UUID
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ... import clock, rows
+from ... import clock
 from ...states import State
 from ..records import NewJob
+from . import rows
 from .statements import load_statements
 
 #: How long to wait for SQLite's write lock, in seconds; the busy handler is unfair, so a short wait would fail in vain.

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from ...faults import point
 from ...models import AttemptOutcome
-from ...rows import moment_of, text_of
 from ...states import State
 from ..contract import LOSS_RULES
 from ..records import Reaped
 from .connection import Trip
+from .rows import moment_of, text_of
 
 #: A reaper that waited longer than this for the write lock, in seconds, cannot blame others for not renewing.
 LATE = 1.0

@@ -8,10 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from ...models import AttemptOutcome
-from ...rows import MAX_REASON, text_of
 from ...states import State
 from ..records import Completed, Expired, Failed, GivenUp, HandedBack, Outcome, Postponed, Retried, Settlement
 from .connection import Trip
+from .rows import MAX_REASON, text_of
 
 #: How the start that led to an outcome is called in the history.
 ATTEMPT_OUTCOME: dict[type[Outcome], str] = {

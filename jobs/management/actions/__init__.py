@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .act import CANCEL, ENQUEUE, PAUSE, PROMOTE, RESUME, RETRY
-from .action import Action
-from .look import LIST, SHOW, STATUS
-from .remove import CLEAN, DRAIN, ERASE
+from jobs.management.actions.act import CANCEL, ENQUEUE, PAUSE, PROMOTE, RESUME, RETRY
+from jobs.management.actions.action import Action
+from jobs.management.actions.look import LIST, SHOW, STATUS
+from jobs.management.actions.remove import CLEAN, DRAIN, ERASE
 
 __all__ = ["ACTIONS", "Action"]
 

@@ -12,11 +12,10 @@ from django.utils.translation import gettext_noop, pgettext_lazy
 
 from jobs import operations
 from jobs.errors import InvalidArguments, JobsError
+from jobs.management.actions.action import Action, Paper
+from jobs.management.actions.look import MOST_LISTED
+from jobs.management.actions.words import json_of, seconds, uuid, whole
 from jobs.queue import find_task
-
-from .action import Action, Paper
-from .look import MOST_LISTED
-from .words import json_of, seconds, uuid, whole
 
 #: What the text output says of what was done; the JSON has the keys.
 DONE = {

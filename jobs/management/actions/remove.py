@@ -11,10 +11,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
 from jobs import cleaning, erasure
+from jobs.management.actions.action import Action, Paper
+from jobs.management.actions.words import age, long_text, whole
 from jobs.queue import find_task
-
-from .action import Action, Paper
-from .words import age, long_text, whole
 
 MOST = 1_000_000_000
 

@@ -19,10 +19,11 @@ import psycopg
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ... import clock, rows
-from ...conf import jobs_settings
-from ..records import NewJob
-from .connection import Forkable, Trip
+from .... import clock
+from ....conf import jobs_settings
+from ...records import NewJob
+from .. import rows
+from ..connection import Forkable, Trip
 
 logger = logging.getLogger("jobs.broker")
 

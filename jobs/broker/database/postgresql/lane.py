@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ... import clock
+from .... import clock
 
 PRIORITIES = range(1, 11)
 #: Stands among the priorities for the moments at which jobs expire: a claim ends those that are over. What it skips

@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from ... import clock
-from ...rows import MAX_REASON, STAT_PART
-from ...states import State
-from ..records import (
+from .... import clock
+from ....states import State
+from ...records import (
     ClaimedJob,
     Completed,
     Expired,
@@ -24,10 +23,11 @@ from ..records import (
     Retried,
     Settlement,
 )
-from .claim import claimed_job
-from .connection import Trip
-from .postgresql_lane import A_JOB, EXPIRY, MOST_EXPIRED, PRIORITIES, Bounds, Seen
-from .settle import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, milliseconds, token_number
+from ..claim import claimed_job
+from ..connection import Trip
+from ..rows import MAX_REASON, STAT_PART
+from ..settle import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, milliseconds, token_number
+from .lane import A_JOB, EXPIRY, MOST_EXPIRED, PRIORITIES, Bounds, Seen
 
 _ACT: dict[type[Outcome], str] = {
     Completed: "complete",

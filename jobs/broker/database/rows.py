@@ -16,9 +16,9 @@ from uuid import UUID
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from . import clock
-from .broker.records import NewJob
-from .states import State, check_move
+from ... import clock
+from ...states import State, check_move
+from ..records import NewJob
 
 MAX_REASON = 250
 

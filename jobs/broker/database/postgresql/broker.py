@@ -14,19 +14,19 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
 
-from ... import clock
-from ...faults import point
-from ...policy import QueuePolicy
-from ..contract import PACE_GUARD
-from ..records import ClaimedJob, Exchange, Expired, NewJob, Pushed, PushStatus, Reaped, Settlement
-from . import claim as claiming
-from . import pace
-from .broker import DatabaseBroker, pass_exchange, take
-from .connection import Trip
-from .postgresql_connection import PostgresqlDatabase
-from .postgresql_exchange import Answer, exchange_jobs, look_for_due
-from .postgresql_lane import Bounds, Lane
-from .settle import ATTEMPT_OUTCOME
+from .... import clock
+from ....faults import point
+from ....policy import QueuePolicy
+from ...contract import PACE_GUARD
+from ...records import ClaimedJob, Exchange, Expired, NewJob, Pushed, PushStatus, Reaped, Settlement
+from .. import claim as claiming
+from .. import pace
+from ..broker import DatabaseBroker, pass_exchange, take
+from ..connection import Trip
+from ..settle import ATTEMPT_OUTCOME
+from .connection import PostgresqlDatabase
+from .exchange import Answer, exchange_jobs, look_for_due
+from .lane import Bounds, Lane
 
 logger = logging.getLogger("jobs.broker")
 
