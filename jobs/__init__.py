@@ -4,13 +4,13 @@ Beside these names, other apps import only `jobs.signals` and `jobs.testing`.
 """
 
 from .about import jobs_about
-from .context import current_job
+from .define.context import current_job
+from .define.events import Event, EventSignal, receives
+from .define.handle import JobHandle
+from .define.queue import Queue
 from .erasure import Erased, Subject, erase_jobs, register_eraser
 from .errors import Cancelled, JobFailed, JobsError, PermanentError, RetryLater
-from .events import Event, EventSignal, receives
-from .handle import JobHandle
 from .policy import Exponential, Fixed, RateLimit, Retention
-from .queue import Queue
 
 __all__ = [
     "Cancelled",

@@ -17,10 +17,10 @@ from .broker import get_broker
 from .broker.database import rows
 from .broker.records import NewJob, Pushed, PushStatus
 from .conf import jobs_settings
-from .context import event_here, job_here, receiver_here
+from .define.context import event_here, job_here, receiver_here
+from .define.handle import JobHandle
 from .errors import BrokerUnavailable, UndeclaredStart, WrongDatabase
 from .faults import point
-from .handle import JobHandle
 from .states import State
 
 logger = logging.getLogger("jobs.accept")

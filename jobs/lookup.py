@@ -18,11 +18,11 @@ from admin_lists.counts import capped_count as capped_count
 
 from . import clock
 from .conf import jobs_settings
+from .define.queue import find_queue, find_task
+from .define.task import Task
 from .errors import JobsError, UnknownJob, UnknownTask
 from .models import Job
-from .queue import find_queue, find_task
 from .states import Shown, State
-from .task import Task
 
 MASK = "***"
 #: What the list can be asked for: every shown state, and `queued` for those that wait in any way.

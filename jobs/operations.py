@@ -23,9 +23,9 @@ from .broker import get_broker
 from .broker.database import rows
 from .broker.records import CancelAnswer
 from .conf import jobs_settings
+from .define.queue import find_queue
 from .errors import Refused, UnknownJob, UnknownQueue
 from .models import Job, QueueState
-from .queue import find_queue
 from .states import ENDED, MOVES, State
 
 logger = logging.getLogger("jobs.operations")

@@ -31,17 +31,17 @@ from .accept import accept, push_pending
 from .broker import get_broker
 from .broker.records import ClaimedJob, NewJob, WorkerRecord
 from .conf import jobs_settings
+from .define.handle import JobHandle
+from .define.queue import Queue, find_queue
 from .errors import InvalidOption
-from .handle import JobHandle
-from .queue import Queue, find_queue
 from .states import State
 from .worker.execution import announce, execute
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
+    from .define.task import Task
     from .models import Job
-    from .task import Task
 
 __all__ = ["JobsRunner", "assert_enqueued", "assert_nothing_enqueued", "enqueued", "inline", "run_jobs"]
 
@@ -145,7 +145,7 @@ def inline() -> Iterator[None]:
             run()
         return handles
 
-    with mock.patch("jobs.task.accept", accept_and_run):
+    with mock.patch("jobs.define.task.accept", accept_and_run):
         yield
     run()
 

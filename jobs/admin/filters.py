@@ -16,8 +16,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from .. import clock, lookup
+from ..define.queue import queues
 from ..models import STATE_WORDS, AttemptOutcome
-from ..queue import queues
 from ..states import State
 
 WINDOWS = {

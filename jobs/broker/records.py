@@ -16,7 +16,7 @@ class NewJob:
 
     `delay` counts from the moment the accepting store takes the job, by that store's clock; so does `expires_in`.
     `ready_at` and `expires_at`, where given, are that clock's answer from an earlier acceptance and win over them.
-    `message` is the JSON text made by `jobs.message`; `about` names an object as (model label, primary key).
+    `message` is the JSON text made by `jobs.define.message`; `about` names an object as (model label, primary key).
     """
 
     id: UUID

@@ -14,10 +14,10 @@ from django.db.models import QuerySet
 from .. import clock
 from ..cleaning import ended_before, remove_chunk
 from ..conf import jobs_settings
+from ..define.queue import queues
 from ..faults import point
 from ..models import Job
 from ..policy import QueuePolicy, Retention
-from ..queue import queues
 from ..states import ENDED, State
 
 #: Seconds between two runs that found nothing, and after one that removed something.

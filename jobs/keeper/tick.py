@@ -15,10 +15,10 @@ from django.db import transaction
 from .. import clock
 from ..broker import get_broker
 from ..conf import jobs_settings
+from ..define.queue import queues
+from ..define.task import Task
 from ..faults import point
 from ..models import Schedule
-from ..queue import queues
-from ..task import Task
 
 logger = logging.getLogger("jobs.keeper")
 

@@ -14,7 +14,7 @@ from huey.consumer import Consumer, ConsumerStopped, Scheduler, Worker
 from .. import reasons, signals
 from ..broker.contract import Broker
 from ..broker.records import ClaimedJob, Exchange, Failed, Settlement
-from ..queue import Queue
+from ..define.queue import Queue
 from .execution import announce, execute
 from .pool import Pool
 

@@ -32,13 +32,13 @@ from ..broker.records import (
 )
 from ..conf import jobs_settings
 from ..connections import close_obsolete_connections
-from ..context import RunningJob, working_on
+from ..define.context import RunningJob, working_on
+from ..define.message import MessageError, encode_result
+from ..define.queue import Queue
+from ..define.task import Task
 from ..errors import Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater
 from ..faults import point
-from ..message import MessageError, encode_result
 from ..policy import ONE_YEAR
-from ..queue import Queue
-from ..task import Task
 from .error_text import line_of, secrets_of, trace_of
 
 logger = logging.getLogger("jobs.execution")

@@ -12,7 +12,7 @@ from django.db import connections
 from .. import clock
 from ..broker.contract import Broker
 from ..broker.records import WorkerRecord
-from ..context import request_cancel
+from ..define.context import request_cancel
 
 logger = logging.getLogger("jobs.worker")
 

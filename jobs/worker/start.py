@@ -18,8 +18,8 @@ from ..broker import get_broker
 from ..broker.records import WorkerRecord
 from ..checks import check_jobs
 from ..conf import jobs_settings
+from ..define.queue import find_queue, queues
 from ..errors import JobsError
-from ..queue import find_queue, queues
 from .children import Post
 
 logger = logging.getLogger("jobs.supervisor")

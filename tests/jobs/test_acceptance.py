@@ -12,9 +12,9 @@ from django.contrib.auth.models import Group
 from django.db import connection, transaction
 
 from jobs import JobHandle, Queue, accept, clock, operations
+from jobs.define.task import Task
 from jobs.errors import InvalidArguments, InvalidOption, ResultTimeout, UnknownJob, WrongDatabase
 from jobs.models import Job
-from jobs.task import Task
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,7 +12,7 @@ import pytest
 from django.core.management import call_command
 
 from jobs import Event, EventSignal, Queue, receives
-from jobs import events as jobs_events
+from jobs.define import events as jobs_events
 
 lane = Queue("events_lane")
 

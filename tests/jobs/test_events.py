@@ -9,10 +9,10 @@ import pytest
 from django.db import transaction
 
 from jobs import Event, EventSignal, Queue, receives
+from jobs.define.events import event_map
+from jobs.define.task import Task
 from jobs.errors import InvalidEvent, NotInTransaction, UndeclaredStart
-from jobs.events import event_map
 from jobs.models import Job
-from jobs.task import Task
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -11,9 +11,10 @@ import pytest
 from huey import Huey, crontab
 from huey.api import TaskWrapper
 
-from jobs import Queue, huey_interface
+from jobs import Queue
+from jobs.define import huey as huey_interface
+from jobs.define.task import Task
 from jobs.errors import NotSupported
-from jobs.task import Task
 
 
 def public_names(owner: type) -> set[str]:

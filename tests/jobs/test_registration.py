@@ -6,8 +6,8 @@ import pytest
 from huey import crontab
 
 from jobs import Queue
+from jobs.define.message import RESERVED_PARAMETERS
 from jobs.errors import InvalidPolicy, InvalidTask, NotSupported
-from jobs.message import RESERVED_PARAMETERS
 
 
 @pytest.mark.parametrize("parameter", sorted(RESERVED_PARAMETERS))
@@ -89,7 +89,7 @@ def test_a_periodic_task_takes_no_arguments(queue: Queue) -> None:
 
 
 def test_a_task_of_an_installed_app_is_named_after_the_app() -> None:
-    from jobs.task import task_name
+    from jobs.define.task import task_name
 
     def fake() -> None: ...
 

@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, pgettext
 
 from jobs import lookup, operations, verdict
+from jobs.define.queue import find_task
 from jobs.management.actions.action import Action, Paper
 from jobs.management.actions.words import seconds, uuid, whole
 from jobs.models import Attempt, AttemptOutcome, Job
-from jobs.queue import find_task
 from jobs.states import State
 from jobs.status.finding import LIMITS
 from jobs.status.report import Report, headline, report

@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
 from jobs import cleaning, erasure
+from jobs.define.queue import find_task
 from jobs.management.actions.action import Action, Paper
 from jobs.management.actions.words import age, long_text, whole
-from jobs.queue import find_task
 
 MOST = 1_000_000_000
 

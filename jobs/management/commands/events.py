@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from jobs.command_line import TranslatedCommand
-from jobs.events import EventRow, event_map
+from jobs.define.events import EventRow, event_map
 
 
 class Command(TranslatedCommand):

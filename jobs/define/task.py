@@ -13,15 +13,16 @@ from django.apps import apps
 from django.db import models, transaction
 from huey.api import TaskWrapper
 
-from . import clock, huey_interface
-from .accept import accept
-from .broker.records import ClaimedJob, NewJob
-from .conf import jobs_settings
+from .. import clock
+from ..accept import accept
+from ..broker.records import ClaimedJob, NewJob
+from ..conf import jobs_settings
+from ..errors import InvalidOption, InvalidTask
+from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR, Backoff
+from . import huey as huey_interface
 from .context import RunningJob, working_on
-from .errors import InvalidOption, InvalidTask
 from .handle import JobHandle
 from .message import Signature
-from .policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR, Backoff
 
 if TYPE_CHECKING:
     from .queue import Queue

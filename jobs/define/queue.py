@@ -1,6 +1,6 @@
 """A queue: a Huey with a policy, whose jobs are kept by the broker.
 
-Huey's registry, decorators, hooks, signals and consumer are kept; `jobs.huey_interface` lists every name.
+Huey's registry, decorators, hooks, signals and consumer are kept; `jobs.define.huey` lists every name.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from huey import Huey
 from huey.api import PeriodicTask
 from huey.registry import Registry
 
-from . import huey_interface
-from .broker import get_broker
-from .conf import jobs_settings
-from .errors import InvalidTask, NotSupported, UnknownQueue, UnknownTask
-from .policy import DEFAULT_PRIORITY, Backoff, Exponential, QueuePolicy, RateLimit, Retention
+from ..broker import get_broker
+from ..conf import jobs_settings
+from ..errors import InvalidTask, NotSupported, UnknownQueue, UnknownTask
+from ..policy import DEFAULT_PRIORITY, Backoff, Exponential, QueuePolicy, RateLimit, Retention
+from . import huey as huey_interface
 from .task import Task
 
 

@@ -14,7 +14,7 @@ import msgspec
 from django.db.models import Model, QuerySet
 from django.utils.functional import Promise
 
-from .errors import InvalidArguments, InvalidTask
+from ..errors import InvalidArguments, InvalidTask
 
 #: Limits of DESIGN §9, in bytes of JSON.
 MAX_ARGUMENTS = 64 * 1024

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from uuid import UUID
 
-from .broker.records import ClaimedJob
+from ..broker.records import ClaimedJob
 
 
 class RunningJob:

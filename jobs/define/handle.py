@@ -8,14 +8,15 @@ from uuid import UUID
 
 from django.db import connections
 
-from . import message, reasons
-from .broker import get_broker
-from .conf import jobs_settings
-from .errors import JobFailed, Refused, ResultTimeout, UnknownJob
-from .states import ENDED, State
+from .. import reasons
+from ..broker import get_broker
+from ..conf import jobs_settings
+from ..errors import JobFailed, Refused, ResultTimeout, UnknownJob
+from ..states import ENDED, State
+from . import message
 
 if TYPE_CHECKING:
-    from .models import Job
+    from ..models import Job
 
 
 class JobHandle:
@@ -43,7 +44,7 @@ class JobHandle:
     @property
     def job(self) -> Job:
         """The job's row; raises `UnknownJob` when retention has removed it."""
-        from .models import Job
+        from ..models import Job
 
         row = Job.objects.using(jobs_settings().database).filter(pk=self.id).first()
         if row is None:

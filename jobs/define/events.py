@@ -23,10 +23,10 @@ from uuid import UUID
 from django.db import connections
 from django.dispatch import Signal
 
-from . import clock
-from .conf import jobs_settings
+from .. import clock
+from ..conf import jobs_settings
+from ..errors import InvalidEvent, NotInTransaction
 from .context import EventMark, ReceiverMark, announcing, receiving
-from .errors import InvalidEvent, NotInTransaction
 
 
 @dataclass(frozen=True, kw_only=True)

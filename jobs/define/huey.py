@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from .errors import NotSupported
+from ..errors import NotSupported
 
 #: `huey.Huey`: inherited as it is
 QUEUE_KEPT = frozenset(
