@@ -17,13 +17,13 @@ from django.db import connections, transaction
 from django.utils.translation import gettext as _
 
 from . import lookup, reasons
-from .accept import in_transaction, push_pending
 from .audit import note
 from .broker import get_broker
 from .broker.database import rows
 from .broker.records import CancelAnswer
 from .conf import jobs_settings
 from .define.queue import find_queue
+from .enqueue.accept import in_transaction, push_pending
 from .errors import Refused, UnknownJob, UnknownQueue
 from .models import Job, QueueState
 from .states import ENDED, MOVES, State

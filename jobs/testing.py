@@ -27,12 +27,12 @@ from unittest import mock
 from django.db import connections, transaction
 
 from . import clock
-from .accept import accept, push_pending
 from .broker import get_broker
 from .broker.records import ClaimedJob, NewJob, WorkerRecord
 from .conf import jobs_settings
 from .define.handle import JobHandle
 from .define.queue import Queue, find_queue
+from .enqueue.accept import accept, push_pending
 from .errors import InvalidOption
 from .states import State
 from .worker.execution import announce, execute

@@ -14,9 +14,9 @@ from django.db import models, transaction
 from huey.api import TaskWrapper
 
 from .. import clock
-from ..accept import accept
 from ..broker.records import ClaimedJob, NewJob
 from ..conf import jobs_settings
+from ..enqueue.accept import accept
 from ..errors import InvalidOption, InvalidTask
 from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR, Backoff
 from . import huey as huey_interface

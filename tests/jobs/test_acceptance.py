@@ -11,8 +11,9 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
 
-from jobs import JobHandle, Queue, accept, clock, operations
+from jobs import JobHandle, Queue, clock, operations
 from jobs.define.task import Task
+from jobs.enqueue import accept
 from jobs.errors import InvalidArguments, InvalidOption, ResultTimeout, UnknownJob, WrongDatabase
 from jobs.models import Job
 

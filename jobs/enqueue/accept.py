@@ -12,16 +12,16 @@ from django.db import Error as DatabaseFailure
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from . import reasons
-from .broker import get_broker
-from .broker.database import rows
-from .broker.records import NewJob, Pushed, PushStatus
-from .conf import jobs_settings
-from .define.context import event_here, job_here, receiver_here
-from .define.handle import JobHandle
-from .errors import BrokerUnavailable, UndeclaredStart, WrongDatabase
-from .faults import point
-from .states import State
+from .. import reasons
+from ..broker import get_broker
+from ..broker.database import rows
+from ..broker.records import NewJob, Pushed, PushStatus
+from ..conf import jobs_settings
+from ..define.context import event_here, job_here, receiver_here
+from ..define.handle import JobHandle
+from ..errors import BrokerUnavailable, UndeclaredStart, WrongDatabase
+from ..faults import point
+from ..states import State
 
 logger = logging.getLogger("jobs.accept")
 
