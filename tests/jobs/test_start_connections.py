@@ -6,8 +6,8 @@ import psycopg
 import pytest
 from django.db import connection
 
-from jobs.worker.children import Post
-from jobs.worker.start import CannotStart, check_connections
+from jobs.supervise.children import Post
+from jobs.supervise.start import CannotStart, check_connections
 from tests.databases import postgresql_as_default
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from jobs.conf import JobsSettings
-from jobs.worker.children import KILL_LIMIT
-from jobs.worker.supervisor import CLOSE_LIMIT, EXIT_TIME, LOOK_EVERY
+from jobs.supervise.children import KILL_LIMIT
+from jobs.supervise.supervisor import CLOSE_LIMIT, EXIT_TIME, LOOK_EVERY
 from tests.servers import cannot_be_had
 
 from .deployment import ROOT, exec_form, instructions, stages

@@ -14,9 +14,9 @@ import pytest
 from jobs import clock
 from jobs.broker import get_broker
 from jobs.broker.records import WorkerRecord
-from jobs.worker.children import Post
-from jobs.worker.notify import ServiceManager
-from jobs.worker.supervisor import SILENCE, Supervisor
+from jobs.supervise.children import Post
+from jobs.supervise.supervisor import SILENCE, Supervisor
+from jobs.supervise.systemd import ServiceManager
 from tests.faults.harness import Huey, Site, wait_for
 
 

@@ -12,7 +12,7 @@ from jobs.broker import forget_broker
 from jobs.broker.database import connection as jobs_connection
 from jobs.broker.records import WorkerRecord
 from jobs.checks import check_jobs, network_file_system
-from jobs.worker.start import CannotStart, check_configuration, check_database
+from jobs.supervise.start import CannotStart, check_configuration, check_database
 
 MOUNTS = """\
 22 1 254:0 / / rw,noatime shared:1 - ext4 /dev/vda rw

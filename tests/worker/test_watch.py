@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from jobs.worker.watch import CodeWatch
+from jobs.supervise.watch import CodeWatch
 
 
 def settled_answer(watch: CodeWatch) -> str:

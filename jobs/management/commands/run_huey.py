@@ -25,12 +25,12 @@ from jobs.command_line import TranslatedCommand
 from jobs.conf import jobs_settings
 from jobs.errors import JobsError
 from jobs.keeper.loop import keep
+from jobs.supervise.children import own_command
+from jobs.supervise.start import DatabaseAway, check_configuration, check_connections, check_database, plan
+from jobs.supervise.supervisor import Supervisor
+from jobs.supervise.watch import CodeWatch
 from jobs.worker.child import run_worker
-from jobs.worker.children import own_command
 from jobs.worker.link import ParentLink
-from jobs.worker.start import DatabaseAway, check_configuration, check_connections, check_database, plan
-from jobs.worker.supervisor import Supervisor
-from jobs.worker.watch import CodeWatch
 
 
 class Command(TranslatedCommand):

@@ -7,7 +7,7 @@ class FaultsConfig(AppConfig):
     label = "faults"
 
     def ready(self) -> None:
-        from jobs.worker import supervisor
+        from jobs.supervise import supervisor
 
         # a test that kills hundreds of times cannot wait half a minute for each new process
         supervisor.LONGEST_BACKOFF = min(supervisor.LONGEST_BACKOFF, settings.RESTART_PAUSE)

@@ -17,9 +17,9 @@ from types import FrameType
 from .. import clock
 from ..broker.contract import Broker
 from ..broker.records import WorkerRecord
+from ..worker.leases import Leases
 from .children import KILL_LIMIT, Child, Post
-from .leases import Leases
-from .notify import ServiceManager
+from .systemd import ServiceManager
 from .watch import CodeWatch
 
 logger = logging.getLogger("jobs.supervisor")
