@@ -129,7 +129,7 @@ def _bare(number: int, threads: int) -> None:
 
 def _engine(number: int, threads: int) -> None:
     from jobs.broker import get_broker
-    from jobs.worker.consumer import QueueConsumer
+    from jobs.work.consumer import QueueConsumer
 
     queue = _queue()
     with _worker(threads) as worker:

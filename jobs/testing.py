@@ -35,7 +35,7 @@ from .define.queue import Queue, find_queue
 from .enqueue.accept import accept, push_pending
 from .errors import InvalidOption
 from .states import State
-from .worker.execution import announce, execute
+from .work.execution import announce, execute
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet

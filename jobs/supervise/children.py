@@ -14,7 +14,7 @@ from uuid import UUID
 
 from .. import clock
 from ..broker.records import WorkerRecord
-from ..worker.link import DRAINING, READY
+from ..work.link import DRAINING, READY
 
 #: Seconds to wait for a killed process to be gone.
 KILL_LIMIT = 5.0

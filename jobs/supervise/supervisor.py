@@ -17,7 +17,7 @@ from types import FrameType
 from .. import clock
 from ..broker.contract import Broker
 from ..broker.records import WorkerRecord
-from ..worker.leases import Leases
+from ..work.leases import Leases
 from .children import KILL_LIMIT, Child, Post
 from .systemd import ServiceManager
 from .watch import CodeWatch

@@ -15,7 +15,7 @@ from jobs import Cancelled, Exponential, JobFailed, PermanentError, Queue, Retry
 from jobs.broker import get_broker
 from jobs.broker.records import Completed, Failed, GivenUp, HandedBack, Retried, Settlement, WorkerRecord
 from jobs.models import Attempt, Job, QueueStat
-from jobs.worker import execution
+from jobs.work import execution
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Work = Callable[..., list[Settlement]]

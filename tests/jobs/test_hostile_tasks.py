@@ -13,7 +13,7 @@ from huey.exceptions import RetryTask
 from jobs import Queue, RetryLater, clock, signals
 from jobs.broker.records import Settlement
 from jobs.models import Attempt, Job
-from jobs.worker import execution
+from jobs.work import execution
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Work = Callable[..., list[Settlement]]

@@ -11,7 +11,7 @@ import pytest
 
 from jobs import clock
 from jobs.broker.records import ClaimedJob, Completed, Exchange, HandedBack, Settlement
-from jobs.worker.pool import Pool
+from jobs.work.pool import Pool
 
 
 def claimed_job() -> ClaimedJob:

@@ -29,8 +29,8 @@ from jobs.supervise.children import own_command
 from jobs.supervise.start import DatabaseAway, check_configuration, check_connections, check_database, plan
 from jobs.supervise.supervisor import Supervisor
 from jobs.supervise.watch import CodeWatch
-from jobs.worker.child import run_worker
-from jobs.worker.link import ParentLink
+from jobs.work.child import run_worker
+from jobs.work.link import ParentLink
 
 
 class Command(TranslatedCommand):

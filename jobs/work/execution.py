@@ -39,7 +39,7 @@ from ..define.task import Task
 from ..errors import Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater
 from ..faults import point
 from ..policy import ONE_YEAR
-from .error_text import line_of, secrets_of, trace_of
+from .error_texts import line_of, secrets_of, trace_of
 
 logger = logging.getLogger("jobs.execution")
 

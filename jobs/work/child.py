@@ -23,7 +23,7 @@ logger = logging.getLogger("jobs.worker")
 def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life: int, beat: int) -> int:
     """Work on one queue until told to stop; returns the exit code.
 
-    `life` and `beat` are the pipes of `jobs.worker.link`. When the grace time is over, what still runs is cut by the
+    `life` and `beat` are the pipes of `jobs.work.link`. When the grace time is over, what still runs is cut by the
     end of the process, which then does not return.
     """
     settings, queue, broker = jobs_settings(), find_queue(queue_name), get_broker()

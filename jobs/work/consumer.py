@@ -109,7 +109,7 @@ class QueueConsumer(Consumer):
         )
 
     def _set_signal_handlers(self) -> None:
-        """The process has one set of handlers, made before this object (see `jobs.worker.link`)."""
+        """The process has one set of handlers, made before this object (see `jobs.work.link`)."""
 
     def _execute(self, job: ClaimedJob) -> Settlement | None:
         return execute(job, self.queue, self.worker_id)
