@@ -48,7 +48,7 @@ def main() -> None:
 def prune_all(url: str) -> None:
     """The second process: say that it is ready, wait for a line, prune until nothing is too many; one JSON line."""
     set_up({"default": url})
-    from jobs.keeper import prune
+    from jobs.keep import prune
     from jobs.policy import QueuePolicy, Retention
 
     policy = QueuePolicy("old", retention=Retention(completed=KEPT, failed=KEPT))

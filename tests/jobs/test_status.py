@@ -23,7 +23,7 @@ from django.db import connection, transaction
 from jobs import Queue, clock, lookup
 from jobs.broker import forget_broker, get_broker
 from jobs.broker.records import WorkerRecord
-from jobs.keeper.loop import Duty, keep
+from jobs.keep.loop import Duty, keep
 from jobs.models import Job, Worker
 from jobs.status.finding import LIMITS, Finding, Limits
 from jobs.status.report import Report, report
@@ -119,7 +119,7 @@ def signed(record: WorkerRecord) -> bool:
 def test_a_keeper_that_hangs_in_a_duty_is_found_and_one_that_goes_on_is_not(
     each_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs.keeper.sign.INTERVAL", 0.05)
+    monkeypatch.setattr("jobs.keep.sign.INTERVAL", 0.05)
     register("worker", lane.name)
     hangs, hanging, goes_on = threading.Event(), threading.Event(), threading.Event()
 
@@ -146,7 +146,7 @@ def test_a_keeper_that_hangs_in_a_duty_is_found_and_one_that_goes_on_is_not(
 def test_a_keeper_whose_duty_fails_again_and_again_is_found(
     each_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs.keeper.sign.INTERVAL", 0.05)
+    monkeypatch.setattr("jobs.keep.sign.INTERVAL", 0.05)
     register("worker", lane.name)
 
     def fail() -> int:

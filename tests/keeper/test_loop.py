@@ -9,8 +9,8 @@ from django.db import OperationalError
 from jobs import clock
 from jobs.broker import get_broker
 from jobs.broker.records import WorkerRecord
-from jobs.keeper import sign
-from jobs.keeper.loop import Duty, duties, keep
+from jobs.keep import sign
+from jobs.keep.loop import Duty, duties, keep
 from jobs.models import Worker
 
 # the loop looks after the connections that other tests left open

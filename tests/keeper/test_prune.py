@@ -9,7 +9,7 @@ from django.db import connection
 from jobs import cleaning, clock
 from jobs.broker.database import rows
 from jobs.broker.records import NewJob
-from jobs.keeper import prune
+from jobs.keep import prune
 from jobs.models import Attempt, Job
 from jobs.policy import QueuePolicy, Retention
 from jobs.states import State

@@ -7,7 +7,7 @@ import pytest
 
 from jobs import clock
 from jobs.broker import get_broker
-from jobs.keeper import reap
+from jobs.keep import reap
 from tests.contract.hands import Hands
 
 pytestmark = pytest.mark.django_db

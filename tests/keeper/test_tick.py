@@ -9,7 +9,7 @@ from huey import crontab
 
 from jobs import Queue
 from jobs.broker import forget_broker, get_broker
-from jobs.keeper import tick
+from jobs.keep import tick
 from jobs.models import Job, Schedule
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 from django.db import connection
 
-from jobs.keeper import upkeep
+from jobs.keep import upkeep
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 

@@ -24,7 +24,7 @@ from jobs.broker.records import WorkerRecord
 from jobs.command_line import TranslatedCommand
 from jobs.conf import jobs_settings
 from jobs.errors import JobsError
-from jobs.keeper.loop import keep
+from jobs.keep.loop import keep
 from jobs.supervise.children import own_command
 from jobs.supervise.start import DatabaseAway, check_configuration, check_connections, check_database, plan
 from jobs.supervise.supervisor import Supervisor
