@@ -15,10 +15,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import ngettext
 
-from . import clock, lookup, reasons
+from . import clock, reasons
 from .audit import note
 from .broker import get_broker
 from .faults import point
+from .history import lookup
 from .models import Attempt, Job, QueueState
 from .operations import check_queue
 from .states import ENDED, Shown, State

@@ -110,7 +110,7 @@ def find_object(text: str) -> tuple[str, str]:
 
 
 def _known_key(model: type[models.Model], id: str, text: str) -> str:
-    from .about import jobs_about
+    from .history.about import jobs_about
 
     try:
         key = model._meta.pk.to_python(id)

@@ -16,7 +16,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connections, transaction
 from django.utils.translation import gettext as _
 
-from . import lookup, reasons
+from . import reasons
 from .audit import note
 from .broker import get_broker
 from .broker.database import rows
@@ -25,6 +25,7 @@ from .conf import jobs_settings
 from .define.queue import find_queue
 from .enqueue.accept import in_transaction, push_pending
 from .errors import Refused, UnknownJob, UnknownQueue
+from .history import lookup
 from .models import Job, QueueState
 from .states import ENDED, MOVES, State
 

@@ -14,10 +14,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from . import lookup
 from .broker import get_broker
 from .broker.records import CancelAnswer
 from .erasure import Erased, Subject
+from .history import lookup
 from .models import Attempt, Job
 from .reasons import ERASED
 from .states import ENDED, State

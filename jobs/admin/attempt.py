@@ -12,7 +12,8 @@ from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from .. import clock, verdict
+from .. import clock
+from ..history import verdict
 from ..models import Attempt
 from . import page
 from .filters import OutcomeFilter

@@ -15,8 +15,9 @@ from django.db.models.functions import Concat
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from .. import clock, lookup
+from .. import clock
 from ..define.queue import queues
+from ..history import lookup
 from ..models import STATE_WORDS, AttemptOutcome
 from ..states import State
 

@@ -22,8 +22,9 @@ from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from .. import clock, lookup, operations, verdict
+from .. import clock, operations
 from ..errors import Refused, UnknownJob, UnknownQueue
+from ..history import lookup, verdict
 from ..models import STATE_WORDS, Job
 from ..states import State
 from . import page

@@ -21,8 +21,9 @@ from django.utils.timesince import timesince
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from .. import clock, lookup, verdict
-from ..lookup import Argument
+from .. import clock
+from ..history import lookup, verdict
+from ..history.lookup import Argument
 from ..models import STATE_WORDS, Attempt, Job
 from ..states import State
 

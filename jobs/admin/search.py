@@ -12,7 +12,7 @@ from django.db.models.expressions import RawSQL
 
 from admin_lists.search import as_uuid
 
-from .. import lookup
+from ..history import lookup
 from ..models import Job
 from ..states import State
 

@@ -11,11 +11,11 @@ from django.template.context import Context
 from django.urls import reverse
 from django.utils.html import format_html
 
-from .. import lookup, verdict
 from ..admin import page
+from ..history import lookup, verdict
+from ..history.status.report import headline, report
 from ..models import STATE_WORDS
 from ..states import State
-from ..status.report import headline, report
 
 register = template.Library()
 

@@ -13,7 +13,7 @@ from django.test import Client
 from admin_lists import changelist
 from jobs import clock, jobs_about
 from jobs.admin import keyset
-from jobs.lookup import Capped, capped_count, first_id_at
+from jobs.history.lookup import Capped, capped_count, first_id_at
 from jobs.models import Job
 
 from .conftest import LIST, MakeClient, MakeJob, queries_on_jobs

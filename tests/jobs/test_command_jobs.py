@@ -15,9 +15,10 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from jobs import Fixed, PermanentError, Queue, clock, lookup
+from jobs import Fixed, PermanentError, Queue, clock
 from jobs.broker import get_broker
 from jobs.broker.records import WorkerRecord
+from jobs.history import lookup
 from jobs.models import Job
 from jobs.testing import run_jobs
 
@@ -339,7 +340,7 @@ def test_a_missing_table_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
     def missing(*args: Any) -> None:
         raise OperationalError("no such table: jobs_job")
 
-    monkeypatch.setattr("jobs.lookup.all_jobs", missing)
+    monkeypatch.setattr("jobs.history.lookup.all_jobs", missing)
     sentence, code, out = refusal("list", "--json")
     assert code == 1
     assert "run `manage.py migrate`" in sentence

@@ -20,13 +20,14 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from jobs import Queue, clock, lookup
+from jobs import Queue, clock
 from jobs.broker import forget_broker, get_broker
 from jobs.broker.records import WorkerRecord
+from jobs.history import lookup
+from jobs.history.status.finding import LIMITS, Finding, Limits
+from jobs.history.status.report import Report, report
 from jobs.keep.loop import Duty, keep
 from jobs.models import Job, Worker
-from jobs.status.finding import LIMITS, Finding, Limits
-from jobs.status.report import Report, report
 from tests.databases import default_is, emptied, migrated_settings, postgresql_as_default
 from tests.faults.harness import wait_for
 from tests.servers import PostgresqlServer, need_postgresql

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from emails.models import EmailMessage
 from jobs import jobs_about
-from jobs.lookup import find_task
+from jobs.history.lookup import find_task
 from jobs.testing import JobsRunner
 from leads.models import Channel, CrmDelivery, EffectState, Lead, Role, SubmissionState
 from leads.services import add_lead, assign_lead, change_lead_status, receive

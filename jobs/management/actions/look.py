@@ -11,14 +11,15 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, pgettext
 
-from jobs import lookup, operations, verdict
+from jobs import operations
 from jobs.define.queue import find_task
+from jobs.history import lookup, verdict
+from jobs.history.status.finding import LIMITS
+from jobs.history.status.report import Report, headline, report
 from jobs.management.actions.action import Action, Paper
 from jobs.management.actions.words import seconds, uuid, whole
 from jobs.models import Attempt, AttemptOutcome, Job
 from jobs.states import State
-from jobs.status.finding import LIMITS
-from jobs.status.report import Report, headline, report
 
 MOST_LISTED = 10_000
 

@@ -9,12 +9,12 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import npgettext
 
+from ...broker import get_broker
+from ...broker.records import QueueCounts
+from ...models import Worker
+from ...states import LIVE, State
 from .. import lookup
-from ..broker import get_broker
-from ..broker.records import QueueCounts
 from ..lookup import Capped
-from ..models import Worker
-from ..states import LIVE, State
 from ..verdict import duration, seconds_between
 from .finding import Finding, Limits
 

@@ -10,12 +10,12 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from ...broker import get_broker
+from ...conf import jobs_settings
+from ...define import queue
+from ...models import Worker
+from ...states import State
 from .. import lookup
-from ..broker import get_broker
-from ..conf import jobs_settings
-from ..define import queue
-from ..models import Worker
-from ..states import State
 from ..verdict import seconds_between
 from .database import findings_of_database
 from .finding import LIMITS, Finding, Limits

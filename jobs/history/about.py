@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 
-from .conf import jobs_settings
-from .define.task import object_reference
+from ..conf import jobs_settings
+from ..define.task import object_reference
 
 if TYPE_CHECKING:
-    from .models import Job
+    from ..models import Job
 
 
 def jobs_about(about: models.Model | tuple[str, str]) -> models.QuerySet[Job]:
@@ -18,7 +18,7 @@ def jobs_about(about: models.Model | tuple[str, str]) -> models.QuerySet[Job]:
 
     `about` is a saved model instance or (model label, primary key); raises `InvalidOption`.
     """
-    from .models import Job
+    from ..models import Job
 
     about_type, about_id = object_reference(about)
     rows = Job.objects.using(jobs_settings().database)

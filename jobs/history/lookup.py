@@ -16,13 +16,13 @@ from admin_lists.counts import CAP
 from admin_lists.counts import Capped as Capped
 from admin_lists.counts import capped_count as capped_count
 
-from . import clock
-from .conf import jobs_settings
-from .define.queue import find_queue, find_task
-from .define.task import Task
-from .errors import JobsError, UnknownJob, UnknownTask
-from .models import Job
-from .states import Shown, State
+from .. import clock
+from ..conf import jobs_settings
+from ..define.queue import find_queue, find_task
+from ..define.task import Task
+from ..errors import JobsError, UnknownJob, UnknownTask
+from ..models import Job
+from ..states import Shown, State
 
 MASK = "***"
 #: What the list can be asked for: every shown state, and `queued` for those that wait in any way.

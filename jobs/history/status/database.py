@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import connections
 
-from ..conf import jobs_settings
+from ...conf import jobs_settings
 from . import postgresql, sqlite
 from .finding import Finding, Limits
 

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from ..broker import get_broker
-from ..conf import jobs_settings
-from ..models import Worker
+from ...broker import get_broker
+from ...conf import jobs_settings
+from ...models import Worker
 from ..verdict import duration, seconds_between
 from .finding import Finding, Limits
 

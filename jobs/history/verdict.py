@@ -8,11 +8,12 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from . import clock, lookup
-from .broker import get_broker
-from .conf import jobs_settings
-from .models import Job, Worker
-from .states import Shown
+from .. import clock
+from ..broker import get_broker
+from ..conf import jobs_settings
+from ..models import Job, Worker
+from ..states import Shown
+from . import lookup
 
 
 def job_verdict(job: Job, now: datetime | None = None) -> str:
