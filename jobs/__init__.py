@@ -7,9 +7,9 @@ from .define.context import current_job
 from .define.events import Event, EventSignal, receives
 from .define.handle import JobHandle
 from .define.queue import Queue
-from .erasure import Erased, Subject, erase_jobs, register_eraser
 from .errors import Cancelled, JobFailed, JobsError, PermanentError, RetryLater
 from .history.about import jobs_about
+from .operate.erasure import Erased, Subject, erase_jobs, register_eraser
 from .policy import Exponential, Fixed, RateLimit, Retention
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Jobs in the admin: the list, a job's page, and the buttons and actions that go through `jobs.operations`."""
+"""Jobs in the admin: the list, a job's page, and the buttons and actions that go through `jobs.operate.operations`."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from .. import clock, operations
+from .. import clock
 from ..errors import Refused, UnknownJob, UnknownQueue
 from ..history import lookup, verdict
 from ..models import STATE_WORDS, Job
+from ..operate import operations
 from ..states import State
 from . import page
 from .filters import AboutFilter, CreatedFilter, EventFilter, ParentFilter, QueueFilter, StateFilter, TaskFilter

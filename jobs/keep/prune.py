@@ -12,11 +12,11 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from .. import clock
-from ..cleaning import ended_before, remove_chunk
 from ..conf import jobs_settings
 from ..define.queue import queues
 from ..faults import point
 from ..models import Job
+from ..operate.cleaning import ended_before, remove_chunk
 from ..policy import QueuePolicy, Retention
 from ..states import ENDED, State
 

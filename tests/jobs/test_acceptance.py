@@ -11,11 +11,12 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
 
-from jobs import JobHandle, Queue, clock, operations
+from jobs import JobHandle, Queue, clock
 from jobs.define.task import Task
 from jobs.enqueue import accept
 from jobs.errors import InvalidArguments, InvalidOption, ResultTimeout, UnknownJob, WrongDatabase
 from jobs.models import Job
+from jobs.operate import operations
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

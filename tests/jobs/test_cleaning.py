@@ -15,10 +15,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from jobs import Fixed, Queue, cleaning, clock
-from jobs.cleaning import clean, drain
+from jobs import Fixed, Queue, clock
 from jobs.errors import UnknownQueue
 from jobs.models import Attempt, Job, QueueStat
+from jobs.operate import cleaning
+from jobs.operate.cleaning import clean, drain
 
 from ..leads.people import make_user
 

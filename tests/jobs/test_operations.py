@@ -11,11 +11,12 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from jobs import Fixed, PermanentError, Queue, clock, operations
+from jobs import Fixed, PermanentError, Queue, clock
 from jobs.broker import get_broker
 from jobs.broker.records import CancelAnswer, WorkerRecord
 from jobs.errors import Refused, UnknownJob, UnknownQueue
 from jobs.models import Attempt, Job, QueueStat, QueueState
+from jobs.operate import operations
 from jobs.testing import run_jobs
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from jobs import cleaning, clock
+from jobs import clock
 from jobs.broker.database import rows
 from jobs.broker.records import NewJob
 from jobs.keep import prune
 from jobs.models import Attempt, Job
+from jobs.operate import cleaning
 from jobs.policy import QueuePolicy, Retention
 from jobs.states import State
 

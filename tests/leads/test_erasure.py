@@ -30,8 +30,9 @@ from emails import services as email_services
 from emails import work as email_work
 from emails.models import Campaign, EmailMessage
 from emails.tasks import send_bulk_email, send_follow_up
-from jobs import RetryLater, clock, traces
+from jobs import RetryLater, clock
 from jobs.models import Attempt, Job
+from jobs.operate import traces
 from jobs.testing import JobsRunner
 from leads import erasing
 from leads.models import CrmDelivery, Lead, Membership, Note, Organization, Role, Submission, SubmissionState

@@ -10,12 +10,12 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, pgettext_lazy
 
-from jobs import operations
 from jobs.define.queue import find_task
 from jobs.errors import InvalidArguments, JobsError
 from jobs.management.actions.action import Action, Paper
 from jobs.management.actions.look import MOST_LISTED
 from jobs.management.actions.words import json_of, seconds, uuid, whole
+from jobs.operate import operations
 
 #: What the text output says of what was done; the JSON has the keys.
 DONE = {

@@ -11,7 +11,6 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, pgettext
 
-from jobs import operations
 from jobs.define.queue import find_task
 from jobs.history import lookup, verdict
 from jobs.history.status.finding import LIMITS
@@ -19,6 +18,7 @@ from jobs.history.status.report import Report, headline, report
 from jobs.management.actions.action import Action, Paper
 from jobs.management.actions.words import seconds, uuid, whole
 from jobs.models import Attempt, AttemptOutcome, Job
+from jobs.operate import operations
 from jobs.states import State
 
 MOST_LISTED = 10_000

@@ -10,10 +10,10 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
-from jobs import cleaning, erasure
 from jobs.define.queue import find_task
 from jobs.management.actions.action import Action, Paper
 from jobs.management.actions.words import age, long_text, whole
+from jobs.operate import cleaning, erasure
 
 MOST = 1_000_000_000
 

@@ -11,8 +11,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext as _
 
-from .define.task import object_reference
-from .errors import InvalidOption, UnknownObject
+from ..define.task import object_reference
+from ..errors import InvalidOption, UnknownObject
 
 #: Shorter texts are not searched for: they would be found in other people's errors.
 SHORTEST_TEXT = 6
@@ -110,7 +110,7 @@ def find_object(text: str) -> tuple[str, str]:
 
 
 def _known_key(model: type[models.Model], id: str, text: str) -> str:
-    from .history.about import jobs_about
+    from ..history.about import jobs_about
 
     try:
         key = model._meta.pk.to_python(id)

@@ -15,14 +15,14 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import ngettext
 
-from . import clock, reasons
+from .. import clock, reasons
+from ..broker import get_broker
+from ..faults import point
+from ..history import lookup
+from ..models import Attempt, Job, QueueState
+from ..states import ENDED, Shown, State
 from .audit import note
-from .broker import get_broker
-from .faults import point
-from .history import lookup
-from .models import Attempt, Job, QueueState
 from .operations import check_queue
-from .states import ENDED, Shown, State
 
 #: Jobs of one transaction: on SQLite it keeps everybody else from writing, so it must be over in milliseconds.
 CHUNK = 1_000

@@ -16,18 +16,18 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connections, transaction
 from django.utils.translation import gettext as _
 
-from . import reasons
+from .. import reasons
+from ..broker import get_broker
+from ..broker.database import rows
+from ..broker.records import CancelAnswer
+from ..conf import jobs_settings
+from ..define.queue import find_queue
+from ..enqueue.accept import in_transaction, push_pending
+from ..errors import Refused, UnknownJob, UnknownQueue
+from ..history import lookup
+from ..models import Job, QueueState
+from ..states import ENDED, MOVES, State
 from .audit import note
-from .broker import get_broker
-from .broker.database import rows
-from .broker.records import CancelAnswer
-from .conf import jobs_settings
-from .define.queue import find_queue
-from .enqueue.accept import in_transaction, push_pending
-from .errors import Refused, UnknownJob, UnknownQueue
-from .history import lookup
-from .models import Job, QueueState
-from .states import ENDED, MOVES, State
 
 logger = logging.getLogger("jobs.operations")
 
