@@ -31,7 +31,7 @@ from ..states import State
 SHOWN = 200
 CHILDREN = 50
 _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<name>.+)$', re.MULTILINE)
-_FOREIGN = re.compile(r"site-packages|dist-packages|/lib/python3|/jobs/worker/|/jobs/task\.py|^<")
+_FOREIGN = re.compile(r"site-packages|dist-packages|/lib/python3|/jobs/work/|/jobs/define/task\.py|^<")
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def test_only_the_settings_read_the_environment():
         if re.search(r"\bos\.(environ|getenv)\b", path.read_text(encoding="utf-8"))
     ]
     # systemd's own variables are no settings: they name the socket on which it listens
-    assert elsewhere == ["jobs/worker/notify.py"]
+    assert elsewhere == ["jobs/supervise/systemd.py"]
 
 
 def test_every_task_is_in_the_docs_and_nothing_else_is():
