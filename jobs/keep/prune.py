@@ -16,7 +16,7 @@ from ..conf import jobs_settings
 from ..define.queue import queues
 from ..faults import point
 from ..models import Job
-from ..operate.cleaning import ended_before, remove_chunk
+from ..operate.clean import ended_before, remove_chunk
 from ..policy import QueuePolicy, Retention
 from ..states import ENDED, State
 
