@@ -31,8 +31,10 @@ from .broker import get_broker
 from .broker.records import ClaimedJob, NewJob, WorkerRecord
 from .conf import jobs_settings
 from .define.handle import JobHandle
-from .define.queue import Queue, find_queue
-from .enqueue.accept import accept, push_pending
+from .define.queue import Queue
+from .defined import find_queue
+from .enqueue.accept import accept
+from .enqueue.outbox import push_pending
 from .errors import InvalidOption
 from .states import State
 from .work.execution import announce, execute
