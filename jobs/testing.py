@@ -33,7 +33,7 @@ from .conf import jobs_settings
 from .define.handle import JobHandle
 from .define.queue import Queue
 from .defined import find_queue
-from .enqueue.accept import accept
+from .enqueue.accept import Accepted, accept
 from .enqueue.outbox import push_pending
 from .errors import InvalidOption
 from .states import State
@@ -139,13 +139,13 @@ def inline() -> Iterator[None]:
         finally:
             busy = False
 
-    def accept_and_run(jobs: list[NewJob]) -> list[JobHandle]:
-        handles = accept(jobs)
+    def accept_and_run(jobs: list[NewJob]) -> list[Accepted]:
+        accepted = accept(jobs)
         if _in_callers_transaction() and connections[_alias()].in_atomic_block:
             transaction.on_commit(run, using=_alias())
         else:
             run()
-        return handles
+        return accepted
 
     with mock.patch("jobs.define.task.accept", accept_and_run):
         yield
