@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 from uuid import UUID
 
-from ..define.queue import find_queue, find_task
+from ..defined import find_queue, find_task
 from ..errors import InvalidOption, UnknownQueue
 from . import lookup
 

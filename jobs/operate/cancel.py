@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from .. import reasons
 from ..broker import get_broker
-from ..broker.database import rows
+from ..broker.database import pending
 from ..broker.records import CancelAnswer
 from ..conf import jobs_settings
 from ..errors import Refused, UnknownJob
@@ -51,7 +51,7 @@ def _cancel(job_id: UUID) -> CancelAnswer:
         if job.state in ENDED and job.state != State.FAILED:
             return CancelAnswer.ENDED
         connection = connections[jobs_settings().database]
-        if rows.end_pending(connection, job_id, job.run, State.CANCELLED, reason):
+        if pending.end_pending(connection, job_id, job.run, State.CANCELLED, reason):
             return CancelAnswer.CANCELLED
     text = _("job %(id)s is %(state)s, but its broker does not know it; try again")
     raise UnknownJob(text % {"id": job_id, "state": lookup.find_job(job_id).state})

@@ -9,7 +9,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils.translation import gettext as _
 
 from ..broker import get_broker
-from ..enqueue.accept import push_pending
+from ..enqueue.outbox import push_pending
 from ..errors import Refused
 from ..history import lookup
 from ..history.targets import HasId, id_of

@@ -11,9 +11,10 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connections
 from django.utils.translation import gettext as _
 
-from ..broker.database import rows
+from ..broker.database import pending, rows
 from ..conf import jobs_settings
-from ..enqueue.accept import in_transaction, push_pending
+from ..enqueue.accept import in_transaction
+from ..enqueue.outbox import push_pending
 from ..errors import Refused
 from ..history import lookup
 from ..history.targets import HasId, HasName, id_of, name_of
@@ -32,7 +33,7 @@ def retry(job: HasId | UUID | str, by: AbstractBaseUser | None = None) -> None:
     """
     job_id, connection = id_of(job), connections[jobs_settings().database]
     with rows.block(connection):
-        run = rows.start_next_run(connection, job_id)
+        run = pending.start_next_run(connection, job_id)
         row = lookup.find_job(job_id)
         if run is None:
             text = _(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from ..define.task import object_reference
+from ..define.reference import object_reference
 
 #: Shorter texts are not searched for: they would be found in other people's errors.
 SHORTEST_TEXT = 6

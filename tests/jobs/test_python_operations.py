@@ -27,7 +27,7 @@ def work(fail: bool = False) -> None:
 
 @pytest.fixture(autouse=True)
 def _lane_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.define.queue.queues", lambda: {lane.name: lane})
+    monkeypatch.setattr("jobs.defined.queues", lambda: {lane.name: lane})
 
 
 def by_handle(handle: JobHandle) -> Any:

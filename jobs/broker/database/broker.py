@@ -32,8 +32,8 @@ from ..records import (
 from . import claim as claiming
 from . import giveback, pace
 from .connection import JobsDatabase, SqliteDatabase, Trip
-from .rows import MAX_REASON, expires_at, id_of, moment_of, ready_at, text_of
 from .settle import settle_all, token_number
+from .values import MAX_REASON, expires_at, id_of, moment_of, ready_at, text_of
 
 #: How often a job is offered while the holder of its key ends in between.
 KEY_PATIENCE = 20
