@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ..broker.records import ClaimedJob
+from ..errors import NotInTask
 
 
 class RunningJob:
@@ -103,10 +104,10 @@ running: dict[UUID, RunningJob] = {}
 
 
 def current_job() -> RunningJob:
-    """The running job; raises `LookupError` outside a task."""
+    """The running job; raises `NotInTask` (a LookupError) outside a task."""
     job = _job.get()
     if job is None:
-        raise LookupError("current_job() was called outside a task; there is no job here")
+        raise NotInTask("current_job() was called outside a task; there is no job here")
     return job
 
 

@@ -1,42 +1,43 @@
-"""The counters of past hours, added up when they are old: their rows have a bound, and the totals stay exact."""
+"""A queue in numbers: what lives now, and what has ended since ever, also where retention has removed the rows."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from datetime import UTC, datetime, timedelta
-
-from django.db import transaction
-from django.db.models import F
+from django.db.models import Sum
 
 from ..broker import get_broker
 from ..conf import jobs_settings
 from ..models import QueueStat
+from ..states import State
+from . import lookup
+from .counts import Counts
+from .targets import HasName, name_of
 
-#: For so long each hour has rows of its own.
-KEPT = timedelta(days=7)
-#: The hour of the row that holds everything older.
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-#: Rows of one transaction.
-CHUNK = 1_000
-_SUMS = ("completed", "failed", "retried", "lost", "cancelled", "expired", "ran_ms", "waited_ms")
+#: More jobs than any queue holds.
+ALL = 2**31 - 1
 
 
-def fold_old_hours() -> int:
-    """Add old hours to their queue's row of the beginning of time, a chunk of them; returns how many rows went."""
-    alias = jobs_settings().database
-    stats = QueueStat.objects.using(alias)
-    old = stats.filter(hour__gt=BEGINNING, hour__lt=get_broker().now() - KEPT)
-    if not old.exists():
-        return 0
-    sums: defaultdict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_SUMS, 0))
-    with transaction.atomic(using=alias):
-        # another keeper may be at the same rows
-        rows = list(old.select_for_update(skip_locked=True).order_by("pk")[:CHUNK])
-        for row in rows:
-            for name in _SUMS:
-                sums[row.queue][name] += getattr(row, name)
-        for queue, numbers in sorted(sums.items()):
-            total, _ = stats.get_or_create(queue=queue, hour=BEGINNING, part=0)
-            stats.filter(pk=total.pk).update(**{name: F(name) + number for name, number in numbers.items()})
-        stats.filter(pk__in=[row.pk for row in rows]).delete()
-    return len(rows)
+TOTALS = ("completed", "failed", "cancelled", "expired", "retried", "lost")
+
+
+def counts(queue: HasName | str) -> Counts:
+    """The queue in exact numbers, live and since ever; takes longer the more jobs live (about 0.1 s for a million).
+
+    Raises `UnknownQueue`, and `InvalidOption` for what is neither a queue nor a name.
+    """
+    name = name_of(queue)
+    live = get_broker().counts(name, most=ALL)
+    rows = lookup.all_jobs().filter(queue=name).order_by()
+    totals = (
+        QueueStat.objects.using(jobs_settings().database).filter(queue=name).aggregate(**{t: Sum(t) for t in TOTALS})
+    )
+    return Counts(
+        queue=name,
+        waiting=live.waiting,
+        scheduled=live.scheduled,
+        active=live.active,
+        pending=rows.filter(state=State.PENDING).count(),
+        dead_letters=rows.filter(state=State.FAILED).count(),
+        paused=live.paused,
+        oldest_ready_at=live.oldest_ready_at,
+        **{total: number or 0 for total, number in totals.items()},
+    )

@@ -15,12 +15,12 @@ from django.db.models import Q, QuerySet
 from .. import clock
 from ..broker import get_broker
 from ..conf import jobs_settings
-from ..define.queue import queues
+from ..defined import queues
 from ..faults import point
 from ..history import lookup
-from ..history.counters import fold_old_hours
+from ..history.old_hours import fold_old_hours
 from ..models import Job, Worker
-from ..operate.cleaning import ended_before, remove_chunk
+from ..operate.clean import ended_before, remove_chunk
 from ..policy import QueuePolicy, Retention
 from ..states import ENDED, State
 

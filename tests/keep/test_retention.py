@@ -10,7 +10,7 @@ from jobs.broker import get_broker
 from jobs.broker.records import WorkerRecord
 from jobs.keep import prune
 from jobs.models import Job
-from jobs.operate import cleaning
+from jobs.operate import clean
 from jobs.operate.operations import retry
 from jobs.policy import QueuePolicy, Retention
 from jobs.states import ENDED, State
@@ -42,7 +42,7 @@ def test_a_job_that_was_delayed_for_days_outlives_the_thousand_that_ended_before
 
 
 def test_of_jobs_that_ended_at_one_moment_exactly_so_many_stay(monkeypatch):
-    monkeypatch.setattr(cleaning, "CHUNK", 2)
+    monkeypatch.setattr(clean, "CHUNK", 2)
     ids = insert(State.COMPLETED, 9)
     Job.objects.update(ended_at=clock.now())
     assert kept(lane(completed=4)) == set(ids[5:])
@@ -111,7 +111,7 @@ def test_several_keepers_at_once_cut_what_one_would():
     prune.prune([lane(completed=10)])
     younger = ended(State.COMPLETED, [0] * 5)
     for too_many in boundary:
-        cleaning.remove_chunk(too_many)
+        clean.remove_chunk(too_many)
     assert set(Job.objects.values_list("id", flat=True)) == {*ids[:10], *younger}
 
 

@@ -8,8 +8,8 @@ import pytest
 from django.db.models import Sum
 
 from jobs import clock
-from jobs.history import counters
-from jobs.history.counters import BEGINNING, KEPT, fold_old_hours
+from jobs.history import old_hours
+from jobs.history.old_hours import BEGINNING, KEPT, fold_old_hours
 from jobs.keep import prune
 from jobs.models import QueueStat
 
@@ -53,7 +53,7 @@ def test_recent_hours_stay_what_they_are() -> None:
 
 
 def test_many_old_hours_go_a_chunk_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counters, "CHUNK", 20)
+    monkeypatch.setattr(old_hours, "CHUNK", 20)
     count(50)
     before = totals()
     assert [fold_old_hours() for _ in range(4)] == [20, 20, 10, 0]
