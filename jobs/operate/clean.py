@@ -42,8 +42,9 @@ def clean(
 ) -> int:
     """Remove the queue's jobs that ended in `state` at least `older_than` ago; returns how many.
 
-    `state` is `completed`, `failed`, `cancelled` or `expired`. With their attempts, those that ended first, at most `limit`; the
-    counters stay. `dry_run` counts and changes nothing. Raises `UnknownQueue`, and `InvalidOption` for a wrong value.
+    `state` is `completed`, `failed`, `cancelled` or `expired`. With their attempts, at most `limit`, those that ended
+    first; the counters stay. `dry_run` counts and changes nothing. Raises `UnknownQueue`, and `InvalidOption` for a
+    wrong value.
     """
     name = name_of(queue)
     check_bounds(older_than, limit)

@@ -11,7 +11,7 @@ from jobs.broker.records import WorkerRecord
 from jobs.keep import prune
 from jobs.models import Job
 from jobs.operate import clean
-from jobs.operate.operations import retry
+from jobs.operate.retry import retry
 from jobs.policy import QueuePolicy, Retention
 from jobs.states import ENDED, State
 from jobs.testing import run_jobs
