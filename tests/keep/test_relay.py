@@ -60,9 +60,9 @@ def test_refusals_end_when_the_time_is_over_too(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_other_duties_run_while_a_large_relay_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "LONGEST", 0.02)
-    monkeypatch.setattr(outbox, "TRIP", 50)
-    leave_pending(2_000)
+    monkeypatch.setattr(relay, "LONGEST", 0.01)
+    monkeypatch.setattr(outbox, "TRIP", 25)
+    leave_pending(500)
     stop, seen = threading.Event(), []
 
     def look() -> int:
