@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from django.apps import AppConfig
+import traceback
+from collections.abc import Collection, Iterator
+from importlib import import_module
+
+from django.apps import AppConfig, apps
 from django.core import checks
-from django.utils.module_loading import autodiscover_modules
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import module_has_submodule
 from django.utils.translation import gettext_lazy as _
+
+#: Where an app's tasks and receivers are looked for.
+MODULES = ("tasks", "receivers")
+#: How many errors, each the cause of the one before, are told of a module that cannot be imported.
+CAUSES_TOLD = 3
 
 
 class JobsConfig(AppConfig):
@@ -20,6 +30,55 @@ class JobsConfig(AppConfig):
         from .checks import check_jobs
         from .conf import jobs_settings
 
-        jobs_settings()
+        ignored = jobs_settings().ignore_apps
         checks.register(check_jobs, "jobs")
-        autodiscover_modules("tasks", "receivers")
+        import_tasks_and_receivers(ignored)
+
+
+def import_tasks_and_receivers(ignored: Collection[str] = ()) -> None:
+    """Import each app's `tasks` and `receivers`, but for the `ignored` apps, given by label or name.
+
+    Raises `ImproperlyConfigured`: one that cannot be imported stops the start, since its events would be lost unseen.
+    """
+    configs = list(apps.get_app_configs())
+    known = {name for config in configs for name in (config.label, config.name)}
+    for name in ignored:
+        if name not in known:
+            labels = ", ".join(sorted(config.label for config in configs))
+            raise ImproperlyConfigured(f"JOBS['IGNORE_APPS'] names {name!r}, which is no app; apps are: {labels}")
+    for config in configs:
+        if config.label in ignored or config.name in ignored:
+            continue
+        for name in MODULES:
+            if config.module is not None and module_has_submodule(config.module, name):
+                _import(config, f"{config.name}.{name}")
+
+
+def _import(config: AppConfig, module: str) -> None:
+    try:
+        import_module(module)
+    except (Exception, SystemExit) as error:
+        raise ImproperlyConfigured(
+            f"{module} of the app {config.label!r} cannot be imported: {', because of '.join(_told(error))}. "
+            f"Mend it; or, if it has no tasks or receivers of these jobs, leave the app out: "
+            f'JOBS = {{"IGNORE_APPS": [{config.label!r}]}}'
+        ) from error
+
+
+def _told(error: BaseException) -> Iterator[str]:
+    """The error and its causes, each with the line where it was raised."""
+    cause: BaseException | None = error
+    for _number in range(CAUSES_TOLD):
+        if cause is None:
+            return
+        said = f"SyntaxError: {cause.msg}" if isinstance(cause, SyntaxError) else _line_of(cause)
+        frames = [one for one in traceback.extract_tb(cause.__traceback__) if not one.filename.startswith("<frozen")]
+        place = (frames[-1].filename, frames[-1].lineno) if frames else None
+        if isinstance(cause, SyntaxError):
+            place = (cause.filename or "?", cause.lineno)
+        yield f"{said} ({place[0]}, line {place[1]})" if place else said
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+
+
+def _line_of(error: BaseException) -> str:
+    return " ".join("".join(traceback.format_exception_only(error)).split())

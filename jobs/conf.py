@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -23,6 +24,7 @@ class JobsSettings:
     `queues` is the module that defines the queues; `database` the alias that holds the jobs; `lease` how long a silent
     worker process keeps its jobs; `grace` how long running jobs may take to finish at a stop; `unknown_grace` how long
     a job waits for a worker that knows its task; `strict` makes an undeclared start of a receiver an error;
+    `ignore_apps` are apps, by label or name, whose `tasks` and `receivers` are another system's and not imported;
     `synchronous_commit=False` lets PostgreSQL acknowledge claims and settlements before they are on its disk;
     `fault_points` is a function of the tests that is called at each point of `jobs.faults`.
     """
@@ -38,12 +40,16 @@ class JobsSettings:
     allow_network_file_system: bool = False
     synchronous_commit: bool = True
     fault_points: str = ""
+    ignore_apps: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name, field in self.__dataclass_fields__.items():
             kind, value = type(field.default), getattr(self, name)
             if kind in (str, bool) and not isinstance(value, kind):
                 raise ImproperlyConfigured(f"JOBS[{name.upper()!r}]={value!r}: expected a {kind.__name__}")
+        apps_given: Any = self.ignore_apps
+        if not isinstance(apps_given, (list, tuple)) or not all(isinstance(one, str) for one in apps_given):
+            raise ImproperlyConfigured(f"JOBS['IGNORE_APPS']={apps_given!r}: expected a list of apps' labels")
         for name, lowest in (("lease", 1), ("grace", 0), ("unknown_grace", 0)):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not lowest <= value <= 86_400:

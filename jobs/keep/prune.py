@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 
 from .. import clock
 from ..conf import jobs_settings
-from ..define.queue import queues
+from ..defined import queues
 from ..faults import point
 from ..models import Job
 from ..operate.cleaning import ended_before, remove_chunk

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext as _
 
-from ..define.task import object_reference
+from ..define.reference import object_reference
 from ..errors import InvalidOption, UnknownObject
 
 #: Shorter texts are not searched for: they would be found in other people's errors.

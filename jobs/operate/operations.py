@@ -18,11 +18,12 @@ from django.utils.translation import gettext as _
 
 from .. import reasons
 from ..broker import get_broker
-from ..broker.database import rows
+from ..broker.database import pending, rows
 from ..broker.records import CancelAnswer
 from ..conf import jobs_settings
-from ..define.queue import find_queue
-from ..enqueue.accept import in_transaction, push_pending
+from ..defined import find_queue
+from ..enqueue.accept import in_transaction
+from ..enqueue.outbox import push_pending
 from ..errors import Refused, UnknownJob, UnknownQueue
 from ..history import lookup
 from ..models import Job, QueueState
@@ -40,7 +41,7 @@ def retry(job_id: UUID, by: AbstractBaseUser | None = None) -> None:
     """
     connection = connections[jobs_settings().database]
     with rows.block(connection):
-        run = rows.start_next_run(connection, job_id)
+        run = pending.start_next_run(connection, job_id)
         job = lookup.find_job(job_id)
         if run is None:
             text = _(
@@ -148,7 +149,7 @@ def _cancel(job_id: UUID) -> CancelAnswer:
         if job.state in ENDED and job.state != State.FAILED:
             return CancelAnswer.ENDED
         connection = connections[jobs_settings().database]
-        if rows.end_pending(connection, job_id, job.run, State.CANCELLED, reason):
+        if pending.end_pending(connection, job_id, job.run, State.CANCELLED, reason):
             return CancelAnswer.CANCELLED
     text = _("job %(id)s is %(state)s, but its broker does not know it; try again")
     raise UnknownJob(text % {"id": job_id, "state": lookup.find_job(job_id).state})

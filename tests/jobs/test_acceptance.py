@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from jobs import JobHandle, Queue, clock
 from jobs.define.task import Task
-from jobs.enqueue import accept
+from jobs.enqueue import accept, outbox
 from jobs.errors import InvalidArguments, InvalidOption, ResultTimeout, UnknownJob, WrongDatabase
 from jobs.models import Job
 from jobs.operate import operations
@@ -104,7 +104,7 @@ def test_with_autocommit_off_the_job_commits_with_the_caller(note: Task) -> None
     with pytest.raises(UnknownJob):
         _ = rolled_back.state
     assert (plain.state, keyed.state) == ("queued", "pending")
-    assert accept.push_pending([keyed.id]) == 1
+    assert outbox.push_pending([keyed.id]) == 1
     assert keyed.state == "queued"
 
 
@@ -213,8 +213,8 @@ def test_the_relay_pushes_what_a_dead_process_left_between_commit_and_wake_up(
     with pytest.raises(SystemExit), transaction.atomic():
         handle = note.using(key="k").enqueue("a")
     assert handle.state == "pending"
-    monkeypatch.setattr(accept, "RELAY_AFTER", 0.0)
-    assert accept.push_pending() == 1
+    monkeypatch.setattr(outbox, "RELAY_AFTER", 0.0)
+    assert outbox.push_pending() == 1
     assert handle.state == "queued"
 
 

@@ -41,7 +41,7 @@ def other() -> None: ...
 @pytest.fixture(autouse=True)
 def _lane_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {lane.name: lane, "email": Queue("email")}
-    monkeypatch.setattr("jobs.define.queue.queues", lambda: known)
+    monkeypatch.setattr("jobs.defined.queues", lambda: known)
 
 
 def states() -> dict[UUID, str]:

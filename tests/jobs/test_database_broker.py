@@ -12,6 +12,7 @@ from django.db import OperationalError, connection, connections, transaction
 
 from jobs import clock
 from jobs.broker.database import connection as connecting
+from jobs.broker.database import pending as outbox
 from jobs.broker.database import rows
 from jobs.broker.database.broker import DatabaseBroker
 from jobs.broker.records import CancelAnswer, Completed, Failed, PushStatus, Reaped
@@ -72,7 +73,7 @@ def test_another_vendor_is_refused_in_a_sentence(monkeypatch):
 def test_a_pushed_pending_row_is_queued_with_the_due_time_of_its_acceptance(hands, broker):
     job = pending(hands, delay=60)
     due = Job.objects.get(id=job.id).ready_at
-    assert broker.push(rows.read_pending(connection))[0].status is PushStatus.ACCEPTED
+    assert broker.push(outbox.read_pending(connection))[0].status is PushStatus.ACCEPTED
     assert (state_of(job.id), Job.objects.get(id=job.id).ready_at) == ("queued", due)
     assert broker.push([job])[0].status is PushStatus.KNOWN
 
@@ -102,8 +103,8 @@ def test_a_pending_row_that_comes_too_late_ends_as_expired(hands, broker, monkey
 
 def test_a_next_run_by_way_of_the_outbox(hands, broker):
     job_id = hands.fail_one()
-    assert rows.start_next_run(connection, job_id) == 2
-    assert broker.push(rows.read_pending(connection, [job_id]))[0].status is PushStatus.ACCEPTED
+    assert outbox.start_next_run(connection, job_id) == 2
+    assert broker.push(outbox.read_pending(connection, [job_id]))[0].status is PushStatus.ACCEPTED
     assert (hands.claim_one().run, state_of(job_id)) == (2, "active")
 
 

@@ -31,8 +31,8 @@ from ..records import (
 from . import claim as claiming
 from . import giveback, pace
 from .connection import JobsDatabase, SqliteDatabase, Trip
-from .rows import MAX_REASON, expires_at, id_of, moment_of, ready_at, text_of
 from .settle import settle_all, token_number
+from .values import MAX_REASON, expires_at, id_of, moment_of, ready_at, text_of
 
 #: Where a number of `counts` stops.
 COUNT_LIMIT = 10_000

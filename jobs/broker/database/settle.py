@@ -11,7 +11,7 @@ from ...models import AttemptOutcome
 from ...states import State
 from ..records import Completed, Expired, Failed, GivenUp, HandedBack, Outcome, Postponed, Retried, Settlement
 from .connection import Trip
-from .rows import MAX_REASON, text_of
+from .values import MAX_REASON, text_of
 
 #: How the start that led to an outcome is called in the history.
 ATTEMPT_OUTCOME: dict[type[Outcome], str] = {

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, pgettext_lazy
 
-from jobs.define.queue import find_task
+from jobs.defined import find_task
 from jobs.errors import InvalidArguments, JobsError
 from jobs.management.actions.action import Action, Paper
 from jobs.management.actions.look import MOST_LISTED

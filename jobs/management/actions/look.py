@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, pgettext
 
-from jobs.define.queue import find_task
+from jobs.defined import find_task
 from jobs.history import lookup, verdict
 from jobs.history.status.finding import LIMITS
 from jobs.history.status.report import Report, headline, report

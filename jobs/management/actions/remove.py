@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
-from jobs.define.queue import find_task
+from jobs.defined import find_task
 from jobs.management.actions.action import Action, Paper
 from jobs.management.actions.words import age, long_text, whole
 from jobs.operate import cleaning, erasure
