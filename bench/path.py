@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from .bulk import own_databases, set_up
@@ -31,7 +31,6 @@ from .bulk import own_databases, set_up
 THREADS = (1, 10, 50)
 #: What DESIGN §3 allows, in µs a job.
 BUDGET = {"execute": 20, "hand-over": 10, "log line": 10, "engine less bare loop": 30}
-_file = tempfile.TemporaryFile(buffering=0)
 
 
 def nothing(number: int) -> None:
@@ -40,7 +39,14 @@ def nothing(number: int) -> None:
 
 def write(number: int) -> None:
     """A task of one system call."""
-    os.pwrite(_file.fileno(), b"sixteen bytes---", 0)
+    os.pwrite(_scratch(), b"sixteen bytes---", 0)
+
+
+@cache
+def _scratch() -> int:
+    descriptor, path = tempfile.mkstemp()
+    os.unlink(path)
+    return descriptor
 
 
 TASKS: dict[str, Callable[[int], None]] = {"does nothing": nothing, "writes 16 bytes": write}
@@ -133,16 +139,13 @@ def _median(rounds: int, number: int, run: Callable[[], object]) -> float:
     return statistics.median(figures)
 
 
+@cache
 def _queue() -> Any:
     from jobs import Queue
-    from jobs.define.queue import _made
 
-    if "bench" in _made:
-        return _made["bench"]
     queue = Queue("bench", concurrency=10)
     for label, task in TASKS.items():
         queue.task(name=f"bench.{task.__name__}", aliases=(label,))(task)
-    _queue.kept = queue  # type: ignore[attr-defined]
     return queue
 
 
@@ -220,7 +223,7 @@ def _hand_over(jobs: list[Any], threads: int, task: Callable[[int], None]) -> No
 
 def _announce(queue: Any, jobs: list[Any]) -> None:
     from jobs.broker.records import Completed, Settlement
-    from jobs.work.execution import announce
+    from jobs.work.announce import announce
 
     for job in jobs:
         announce(queue, Settlement(job, Completed(), job.claimed_at, job.claimed_at))
