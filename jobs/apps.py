@@ -5,10 +5,15 @@ from __future__ import annotations
 import traceback
 from collections.abc import Collection, Iterator
 from importlib import import_module
+from typing import Any
 
 from django.apps import AppConfig, apps
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import request_started
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from django.utils.module_loading import module_has_submodule
 from django.utils.translation import gettext_lazy as _
 
@@ -29,10 +34,34 @@ class JobsConfig(AppConfig):
         """Read the settings, so that a wrong one stops every command, and import all `tasks` and `receivers`."""
         from .checks import check_jobs
         from .conf import jobs_settings
+        from .connections import close_replaced_connections
+        from .sqlite_files import note_opened
 
         ignored = jobs_settings().ignore_apps
+        connection_created.connect(note_opened, dispatch_uid="jobs.note_opened")
+        connection_created.connect(_make_way, dispatch_uid="jobs.make_way")
+        request_started.connect(close_replaced_connections, dispatch_uid="jobs.close_replaced")
         checks.register(check_jobs, "jobs")
         import_tasks_and_receivers(ignored)
+
+
+def close_own_connections() -> None:
+    """Close the connections to databases that the engine holds open itself in this process; it opens them again."""
+    from .broker import close_broker
+    from .history.endings import stop_looking
+
+    close_broker()
+    stop_looking()
+
+
+def _make_way(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    """Close them when somebody connects beside this thread's own connections.
+
+    So Django does to create, copy and drop a test database, which the server refuses while others are connected to it.
+    """
+    known = connection.alias in connections.settings and connections[connection.alias] is connection
+    if not known and apps.ready:
+        close_own_connections()
 
 
 def import_tasks_and_receivers(ignored: Collection[str] = ()) -> None:
