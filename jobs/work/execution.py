@@ -40,6 +40,7 @@ from ..errors import Cancelled, InvalidArguments, LeaseLost, PermanentError, Ret
 from ..faults import point
 from ..policy import ONE_YEAR
 from .error_texts import line_of, secrets_of, trace_of
+from .snapshot import snapshot
 
 logger = logging.getLogger("jobs.execution")
 
@@ -83,16 +84,16 @@ def announce(queue: Queue, settlement: Settlement) -> None:
     match outcome:
         case Completed():
             logger.info("job_completed %s seconds=%.3f", where, seconds)
-            _send(signals.job_completed, queue, job=job, result=outcome.result, seconds=seconds)
+            _send(signals.job_completed, queue, settlement, result=outcome.result, seconds=seconds)
         case Failed():
             logger.error("job_failed %s error=%s", where, outcome.error)
-            _send(signals.job_failed, queue, job=job, error=outcome.error)
+            _send(signals.job_failed, queue, settlement, error=outcome.error)
         case Retried():
             logger.warning("job_retrying %s delay=%.1f error=%s", where, outcome.delay, outcome.error)
-            _send(signals.job_retrying, queue, job=job, error=outcome.error, delay=outcome.delay)
+            _send(signals.job_retrying, queue, settlement, error=outcome.error, delay=outcome.delay)
         case Postponed():
             logger.info("job_postponed %s delay=%.1f whole_queue=%s", where, outcome.delay, outcome.whole_queue)
-            _send(signals.job_retrying, queue, job=job, error=outcome.reason, delay=outcome.delay)
+            _send(signals.job_retrying, queue, settlement, error=outcome.reason, delay=outcome.delay)
         case HandedBack():
             logger.info("job_handed_back %s reason=%s", where, outcome.reason)
         case GivenUp():
@@ -293,9 +294,10 @@ def _emit_huey_signal(queue: Queue, settlement: Settlement) -> None:
     queue._emit(signal, huey_task, *extra)
 
 
-def _send(signal: Any, queue: Queue, **values: Any) -> None:
+def _send(signal: Any, queue: Queue, settlement: Settlement, **values: Any) -> None:
     if not signal.receivers:
         return
+    values["job"] = snapshot(settlement)
     try:
         answers = signal.send_robust(sender=queue, **values)
     except BaseException:  # Django lets SystemExit pass; a receiver must not end the worker's thread
