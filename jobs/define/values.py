@@ -18,7 +18,9 @@ from django.utils.functional import Promise
 
 #: How deep lists and objects may stand in each other: every reader of JSON has such a limit, and some lie low.
 MAX_DEPTH = 100
-_SIMPLE = frozenset({str, int, bool, type(None)})
+#: The whole numbers that every reader of JSON reads as such.
+LOWEST, HIGHEST = -(2**63), 2**64 - 1
+_SIMPLE = frozenset({str, bool, type(None)})
 _LEAVES = (UUID, date, time, timedelta, Decimal, bytes, bytearray, memoryview)
 #: What a text may stand for where the annotation says so; bytes are not among them: base64 is no spelling of anyone's.
 _SPELLED_AS_TEXT = (UUID, date, time, timedelta, Decimal, Enum)
@@ -85,6 +87,8 @@ class _Writer:
             return value
         if depth > MAX_DEPTH:
             raise NotPlain(f"lists and objects stand over {MAX_DEPTH} deep in each other")
+        if kind is int and LOWEST <= value <= HIGHEST:
+            return value
         if issubclass(kind, dict):
             return self._object(dict.items(value), len(value), depth)
         if issubclass(kind, list):
@@ -109,6 +113,8 @@ class _Writer:
                 raise NotPlain(f"JSON has no number {float.__repr__(value)}")
             return float.__float__(value)
         if issubclass(kind, int):
+            if not LOWEST <= int.__index__(value) <= HIGHEST:
+                raise NotPlain("a whole number of over 64 bits")
             return int.__index__(value)
         if issubclass(kind, datetime):
             return msgspec.to_builtins(_whole_minutes(value))
@@ -138,7 +144,7 @@ class _Writer:
             return str(self._leaf(key, kind, 0))
         if issubclass(kind, float) and not math.isfinite(key):
             raise NotPlain(f"JSON has no number {key!r}")
-        if issubclass(kind, int) and not -(2**63) <= key < 2**64:
+        if issubclass(kind, int) and not LOWEST <= key <= HIGHEST:
             raise NotPlain("a whole number of over 64 bits")
         try:
             (name,) = msgspec.to_builtins({key: None}, str_keys=True)
@@ -210,7 +216,7 @@ def _difference_of_parts(parts: Iterable[tuple[str, Any, Any]]) -> tuple[str, st
 def _equal(value: Any, again: Any, found: type) -> bool:
     if found is Decimal:
         return bool(Decimal.as_tuple(value) == again.as_tuple())
-    return found.__eq__(again, value) is True
+    return getattr(found, "__eq__")(again, value) is True
 
 
 def _same_moment(value: Any, again: Any) -> bool:
@@ -245,11 +251,7 @@ def _covers(written: Any, value: Any) -> bool:
             key in written and _covers(written[key], item) for key, item in value.items()
         )
     if isinstance(value, list):
-        return (
-            isinstance(written, (list, tuple))
-            and len(written) == len(value)
-            and all(map(_covers, written, value))
-        )
+        return isinstance(written, (list, tuple)) and len(written) == len(value) and all(map(_covers, written, value))
     return True
 
 
