@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
-from django.db import Error as DatabaseFailure
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -19,7 +18,7 @@ from ..broker.records import NewJob, Pushed, PushStatus
 from ..conf import jobs_settings
 from ..define.context import event_here, job_here, receiver_here
 from ..define.handle import JobHandle
-from ..errors import BrokerUnavailable, UndeclaredStart, WrongDatabase
+from ..errors import BrokerAway, BrokerUnavailable, UndeclaredStart, WrongDatabase
 from ..faults import point
 from ..states import State
 
@@ -68,7 +67,7 @@ def push_pending(ids: Sequence[UUID] | None = None) -> int:
         if ids is None:
             point("relay.before")
         moved = 0
-        for job, answer in zip(waiting, get_broker().push(waiting), strict=True):
+        for job, answer in _push_each_queue(waiting):
             if answer.status is PushStatus.ACCEPTED:
                 taken += 1
                 moved += 1
@@ -76,6 +75,15 @@ def push_pending(ids: Sequence[UUID] | None = None) -> int:
                 moved += _refuse_pending(connection, job, answer)
         if len(waiting) < TRIP or not moved:
             return taken
+
+
+def _push_each_queue(jobs: Sequence[NewJob]) -> Iterator[tuple[NewJob, Pushed]]:
+    """Push the jobs, one call a queue; yields each with its answer."""
+    by_queue: dict[str, list[NewJob]] = {}
+    for job in jobs:
+        by_queue.setdefault(job.queue, []).append(job)
+    for queue, of_queue in by_queue.items():
+        yield from zip(of_queue, get_broker().push(queue, of_queue).answers, strict=True)
 
 
 def _refuse_pending(connection: BaseDatabaseWrapper, job: NewJob, answer: Pushed) -> int:
@@ -115,14 +123,15 @@ def _push(jobs: Sequence[NewJob]) -> list[JobHandle]:
     handles: list[JobHandle] = []
     for trip in _trips(jobs):
         try:
-            answers = get_broker().push(trip)
-        except DatabaseFailure as error:
+            answered = dict(_push_each_queue(trip))
+        except BrokerAway as error:
             raise BrokerUnavailable(
                 f"the job database did not take the job ({error}); nothing was enqueued"
                 if not handles
                 else f"the job database failed after {len(handles)} of {len(jobs)} jobs ({error})"
             ) from error
-        for job, answer in zip(trip, answers, strict=True):
+        for job in trip:
+            answer = answered[job]
             duplicate = answer.status is PushStatus.DUPLICATE and answer.holder is not None
             handles.append(JobHandle(answer.holder, False) if duplicate and answer.holder else JobHandle(job.id))
     return handles

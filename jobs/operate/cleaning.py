@@ -57,7 +57,7 @@ def drain(
         rows = lookup.all_jobs().filter(queue=queue, state=stored)
         rows = rows if older_than is None else created_before(rows, now - older_than)
         left = None if limit is None else limit - drained
-        drained += rows.filter(condition)[:left].count() if dry_run else _cancel(rows, condition, left)
+        drained += rows.filter(condition)[:left].count() if dry_run else _cancel(queue, rows, condition, left)
     if drained and not dry_run:
         text = ngettext("Drained: %(count)d job cancelled.", "Drained: %(count)d jobs cancelled.", drained)
         note(by, QueueState(queue=queue), text % {"count": drained})
@@ -152,7 +152,7 @@ def remove_chunk(jobs: QuerySet[Job], most: int | None = None) -> Chunk:
     return Chunk(ids, len(ids) == wanted, entered - began, clock.monotonic() - entered)
 
 
-def _cancel(rows: QuerySet[Job], condition: Q, limit: int | None) -> int:
+def _cancel(queue: str, rows: QuerySet[Job], condition: Q, limit: int | None) -> int:
     # up to the newest: a queue that is filled faster than it is drained must not keep this going
     newest = rows.order_by("-pk").values_list("pk", flat=True).first()
     if newest is None:
@@ -163,7 +163,7 @@ def _cancel(rows: QuerySet[Job], condition: Q, limit: int | None) -> int:
         ids = list(chosen[: CHUNK if limit is None else min(CHUNK, limit - cancelled)])
         if not ids:
             break
-        cancelled += len(get_broker().cancel_waiting(ids, reasons.DRAINED))
+        cancelled += len(get_broker().cancel_waiting(queue, ids, reasons.DRAINED))
         chosen = waiting.filter(pk__gt=ids[-1])
     return cancelled
 

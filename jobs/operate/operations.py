@@ -71,7 +71,7 @@ def cancel(job_id: UUID, by: AbstractBaseUser | None = None) -> CancelAnswer:
     job = lookup.find_job(job_id)
     if State.CANCELLED not in MOVES[State(job.state)]:
         raise Refused(_has_ended(job))
-    answer: CancelAnswer = _with_broker(partial(_cancel, job_id), CancelAnswer.ASKED)
+    answer: CancelAnswer = _with_broker(partial(_cancel, job.queue, job_id), CancelAnswer.ASKED)
     if answer is CancelAnswer.ENDED:
         raise Refused(_has_ended(lookup.find_job(job_id)))
     note(by, job, _("Cancelled.") if answer is CancelAnswer.CANCELLED else _("Asked to cancel."))
@@ -87,7 +87,7 @@ def promote(job_id: UUID, by: AbstractBaseUser | None = None) -> None:
     if job.state not in (State.PENDING, State.QUEUED):
         text = _("job %(id)s is %(state)s: only a job that waits for its time can be run now")
         raise Refused(text % {"id": job_id, "state": job.state})
-    if not _with_broker(partial(_promote, job_id), expected=True):
+    if not _with_broker(partial(_promote, job.queue, job_id), expected=True):
         text = _("job %(id)s is %(state)s and due already")
         raise Refused(text % {"id": job_id, "state": lookup.find_job(job_id).shown_state()})
     note(by, job, _("Made due now."))
@@ -137,11 +137,11 @@ def _push(job_id: UUID) -> None:
         logger.warning("push_after_retry_failed id=%s: the keeper relays it", job_id, exc_info=True)
 
 
-def _cancel(job_id: UUID) -> CancelAnswer:
+def _cancel(queue: str, job_id: UUID) -> CancelAnswer:
     reason = reasons.BY_OPERATOR
     # twice: a pending job may reach the broker, or a queued one come back from it, between two looks
     for _look in range(2):
-        answer = get_broker().cancel(job_id, reason)
+        answer = get_broker().cancel(queue, job_id, reason)
         if answer is not None:
             return answer
         job = lookup.find_job(job_id)
@@ -154,9 +154,9 @@ def _cancel(job_id: UUID) -> CancelAnswer:
     raise UnknownJob(text % {"id": job_id, "state": lookup.find_job(job_id).state})
 
 
-def _promote(job_id: UUID) -> bool:
+def _promote(queue: str, job_id: UUID) -> bool:
     push_pending([job_id])
-    return get_broker().promote(job_id)
+    return get_broker().promote(queue, job_id)
 
 
 def _with_broker(act: Callable[[], Any], expected: Any) -> Any:

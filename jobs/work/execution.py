@@ -36,7 +36,7 @@ from ..define.context import RunningJob, working_on
 from ..define.message import MessageError, encode_result
 from ..define.queue import Queue
 from ..define.task import Task
-from ..errors import Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater
+from ..errors import BrokerAway, Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater
 from ..faults import point
 from ..policy import ONE_YEAR
 from .error_texts import line_of, secrets_of, trace_of
@@ -173,17 +173,20 @@ class _Execution:
     def _run_atomic(self, task: Task, huey_task: Any) -> Settlement | None:
         """Processor, the jobs it enqueues and the settle in one transaction (G3)."""
         alias = jobs_settings().database
+        broker, policy = get_broker(), self.queue.policy
         began, committing = time.monotonic(), False
         try:
             with transaction.atomic(using=alias):
+                broker.begin_atomic(self.worker_id, policy, self.claimed)
                 value = huey_task.execute()
                 point("atomic.before_settle")
                 settlement = self._settlement(Completed(encode_result(task.name, value)))
-                if not get_broker().settle_in_transaction(self.worker_id, self.queue.policy, settlement):
+                if not broker.settle_in_transaction(self.worker_id, policy, settlement).counted:
                     raise LeaseLost(f"job {self.claimed.id} is no longer this worker's")
                 committing = True
                 point("atomic.before_commit")
             point("atomic.after_commit")
+            broker.after_atomic(self.worker_id, policy, settlement)
         except LeaseLost:
             if not self._has_ended():  # the task has deleted its own row, and that is rolled back now
                 raise
@@ -239,13 +242,13 @@ class _Execution:
         return start_by is not None and clock.monotonic() > start_by - START_MARGIN
 
     def _still_mine(self) -> bool:
-        return get_broker().holds(self.claimed.id, self.claimed.token)
+        return get_broker().holds(self.queue.name, self.claimed.id, self.claimed.token)
 
     def _has_ended(self) -> bool:
         """Whether the job is surely not this worker's any more."""
         try:
             return not self._still_mine()
-        except DatabaseFailure:
+        except BrokerAway:
             return False
 
     def _settlement(self, outcome: Outcome) -> Settlement:
