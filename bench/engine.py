@@ -82,7 +82,7 @@ def _print(label: str, figures: tuple[float, float], bare: tuple[float, float]) 
 
 def _queue() -> Any:
     from jobs import Queue
-    from jobs.define.queue import _made
+    from jobs.defined import _made
 
     if "bench" in _made:
         return _made["bench"]

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from .broker import get_broker
 from .conf import jobs_settings
-from .define.queue import queues
+from .defined import queues
 
 LOWEST_SQLITE = (3, 37, 0)
 #: File systems on which SQLite's shared memory and locks do not hold between machines.

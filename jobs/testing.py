@@ -32,11 +32,14 @@ from .broker import get_broker
 from .broker.records import ClaimedJob, NewJob, WorkerRecord
 from .conf import jobs_settings
 from .define.handle import JobHandle
-from .define.queue import Queue, find_queue
-from .enqueue.accept import accept, push_pending
+from .define.queue import Queue
+from .defined import find_queue
+from .enqueue.accept import Accepted, accept
+from .enqueue.outbox import push_pending
 from .errors import InvalidOption
 from .states import State
-from .work.execution import announce, execute
+from .work.announce import announce
+from .work.execution import execute
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -140,13 +143,13 @@ def inline() -> Iterator[None]:
         finally:
             busy = False
 
-    def accept_and_run(jobs: list[NewJob]) -> list[JobHandle]:
-        handles = accept(jobs)
+    def accept_and_run(jobs: list[NewJob]) -> list[Accepted]:
+        accepted = accept(jobs)
         if _in_callers_transaction() and connections[_alias()].in_atomic_block:
             transaction.on_commit(run, using=_alias())
         else:
             run()
-        return handles
+        return accepted
 
     with mock.patch("jobs.define.task.accept", accept_and_run):
         yield

@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from .. import clock
-from ..define.queue import queues
+from ..defined import queues
 from ..history import lookup
 from ..models import STATE_WORDS, AttemptOutcome
 from ..states import State

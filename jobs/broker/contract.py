@@ -35,6 +35,9 @@ from .records import (
 #: limited queue that did not start within that guard is handed back (and keeps its slot).
 PACE_GUARD = 0.020
 
+#: Where `counts` stops, unless it is told otherwise: people read "10,000+".
+COUNT_LIMIT = 10_000
+
 LOSS_RULES = LossRules()
 
 
@@ -160,8 +163,8 @@ class Broker(Protocol):
     def resume(self, queue: str) -> None:
         """End a pause and what a provider's "slow down" had asked for."""
 
-    def counts(self, queue: str) -> QueueCounts:
-        """The queue's live jobs in numbers; each number stops counting at 10,000."""
+    def counts(self, queue: str, most: int = COUNT_LIMIT) -> QueueCounts:
+        """The queue's live jobs in numbers; each number stops counting at `most`."""
 
     # What the history is told, by a store that is not the rows
 

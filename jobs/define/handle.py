@@ -57,6 +57,11 @@ class JobHandle:
         return self.job.state
 
     @property
+    def shown_state(self) -> str:
+        """What a person reads for the state now: a `queued` job is *scheduled*, *waiting* or *retrying*."""
+        return self.job.shown_state()
+
+    @property
     def args(self) -> list[Any]:
         """The positional arguments, as JSON values."""
         return self.job.args

@@ -5,24 +5,18 @@ Huey's registry, decorators, hooks, signals and consumer are kept; `jobs.define.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
-from importlib import import_module
 from typing import Any, NoReturn
 
-from django.core.exceptions import ImproperlyConfigured
-from django.core.signals import setting_changed
-from django.utils.translation import gettext as _
 from huey import Huey
 from huey.api import PeriodicTask
 from huey.registry import Registry
 
+from .. import defined
 from ..broker import get_broker
-from ..conf import jobs_settings
-from ..errors import InvalidTask, NotSupported, UnknownQueue, UnknownTask
+from ..errors import InvalidTask, NotSupported
 from ..policy import DEFAULT_PRIORITY, Backoff, Exponential, QueuePolicy, RateLimit, Retention
 from . import huey as huey_interface
 from .task import Task
@@ -32,9 +26,9 @@ class Queue(Huey):
     """A named lane with a policy. `name` is small letters, digits and _.
 
     `attempts` how often a job is tried in all; `backoff` how long it waits between; `concurrency` threads a worker
-    process; `rate_limit` starts in a rolling window over all workers; `keep_completed`, `keep_failed` and `keep_age`
-    what history keeps; `priority` the default, 1 (highest) to 10; `timeout` in seconds, cooperative;
-    `global_concurrency` a bound over all machines. Raises `InvalidPolicy`.
+    process; `rate_limit` starts in a rolling window over all workers; `keep_completed`, `keep_failed`, `keep_age` and
+    `keep_failed_age` what history keeps (`jobs.policy.Retention`); `priority` the default, 1 (highest) to 10; `timeout`
+    in seconds, cooperative; `global_concurrency` a bound over all machines. Raises `InvalidPolicy`.
     """
 
     def __init__(
@@ -48,6 +42,7 @@ class Queue(Huey):
         keep_completed: int = 1_000,
         keep_failed: int = 1_000,
         keep_age: timedelta | None = None,
+        keep_failed_age: timedelta | None = None,
         priority: int = DEFAULT_PRIORITY,
         timeout: float | None = None,
         global_concurrency: int | None = None,
@@ -60,7 +55,7 @@ class Queue(Huey):
             backoff=backoff,
             concurrency=concurrency,
             rate_limit=rate_limit,
-            retention=Retention(keep_completed, keep_failed, keep_age),
+            retention=Retention(keep_completed, keep_failed, keep_age, keep_failed_age),
             priority=priority,
             timeout=timeout,
             global_concurrency=global_concurrency,
@@ -69,7 +64,7 @@ class Queue(Huey):
         self._registry = _TaskRegistry()
         self.tasks: dict[str, Task] = {}
         self._aliases: dict[str, Task] = {}
-        _made[name] = self
+        defined.register(self)
 
     def __repr__(self) -> str:
         return f"<Queue {self.name}>"
@@ -183,61 +178,6 @@ class Queue(Huey):
 
 
 huey_interface.refuse(Queue, huey_interface.QUEUE_REFUSED)
-
-
-def queues() -> dict[str, Queue]:
-    """The queues of the module that `JOBS["QUEUES"]` names, by name; raises `ImproperlyConfigured`."""
-    return _queues_of(jobs_settings().queues)
-
-
-def find_queue(name: str) -> Queue:
-    """The queue of this name; raises `UnknownQueue` that names the known ones."""
-    known = queues()
-    queue = known.get(name) or _made.get(name)
-    if queue is None:
-        text = _("queue %(name)s is not defined; queues are: %(known)s")
-        raise UnknownQueue(text % {"name": repr(name), "known": ", ".join(sorted(known))})
-    return queue
-
-
-def find_task(name: str) -> Task:
-    """The task of this name on any queue; raises `UnknownTask` that names the known ones."""
-    for queue in queues().values():
-        task = queue.find_task(name)
-        if task is not None:
-            return task
-    known = sorted(task for queue in queues().values() for task in queue.tasks)
-    text = _("task %(name)s is not defined; tasks are: %(known)s")
-    raise UnknownTask(text % {"name": repr(name), "known": ", ".join(known)})
-
-
-#: every queue that exists, so that one made in a test is found too
-_made: weakref.WeakValueDictionary[str, Queue] = weakref.WeakValueDictionary()
-
-
-@cache
-def _queues_of(module_name: str) -> dict[str, Queue]:
-    try:
-        module = import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and module_name.startswith(error.name):
-            raise ImproperlyConfigured(f"JOBS['QUEUES']={module_name!r}: there is no such module") from error
-        raise
-    found: dict[str, Queue] = {}
-    for value in vars(module).values():
-        if isinstance(value, Queue) and found.setdefault(value.name, value) is not value:
-            raise ImproperlyConfigured(f"{module_name} defines two queues named {value.name!r}; rename one")
-    if not found:
-        raise ImproperlyConfigured(f"{module_name} defines no queue: write for example email = Queue('email')")
-    return found
-
-
-def _forget(*, setting: str, **kwargs: Any) -> None:
-    if setting == "JOBS":
-        _queues_of.cache_clear()
-
-
-setting_changed.connect(_forget, dispatch_uid="jobs.queue")
 
 
 def _check_takes_nothing(task: Task) -> None:

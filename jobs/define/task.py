@@ -23,13 +23,13 @@ from . import huey as huey_interface
 from .context import RunningJob, working_on
 from .handle import JobHandle
 from .message import Signature
+from .reference import is_storable, object_reference
 
 if TYPE_CHECKING:
     from .queue import Queue
 
 #: Lengths of the columns that hold them.
 MAX_NAME, MAX_KEY = 200, 200
-MAX_ABOUT = (100, 64)
 
 
 @dataclass(frozen=True)
@@ -216,11 +216,11 @@ class PreparedTask:
 
     def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
         """Enqueue a call with these options; see `Task.enqueue`."""
-        return accept([self._new_job(args, kwargs)])[0]
+        return JobHandle(*accept([self._new_job(args, kwargs)])[0])
 
     def enqueue_many(self, calls: Iterable[Any]) -> list[JobHandle]:
         """Enqueue many calls with these options; see `Task.enqueue_many`."""
-        return accept([self._new_job(*_call(one)) for one in calls])
+        return [JobHandle(*one) for one in accept([self._new_job(*_call(one)) for one in calls])]
 
     def _new_job(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
         task, options = self.task, self.options
@@ -253,21 +253,6 @@ def _check_name(queue: Queue, name: Any) -> None:
         raise InvalidTask(f"queue {queue.name}: the task name {name!r} is taken; give another name=")
 
 
-def object_reference(about: models.Model | tuple[str, str]) -> tuple[str, str]:
-    """(model label, primary key) of a saved object; raises `InvalidOption`."""
-    if isinstance(about, models.Model):
-        if about.pk is None:
-            raise InvalidOption(f"about={about!r}: save the object first, it has no primary key yet")
-        about = (about._meta.label_lower, str(about.pk))
-    if not (isinstance(about, tuple) and len(about) == 2 and all(isinstance(part, str) and part for part in about)):
-        raise InvalidOption(f"about={about!r}: expected a saved model instance, or (model label, primary key)")
-    if any(not _fits(part, most) for part, most in zip(about, MAX_ABOUT, strict=True)):
-        raise InvalidOption(
-            f"about={about!r}: expected at most {MAX_ABOUT[0]} characters of label and {MAX_ABOUT[1]} of primary key"
-        )
-    return about
-
-
 def _call(one: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
     if isinstance(one, tuple):
         return one, {}
@@ -287,14 +272,9 @@ def _checked_priority(priority: Any) -> int:
 
 
 def _checked_key(key: Any) -> str:
-    if not isinstance(key, str) or not key or not _fits(key, MAX_KEY):
+    if not isinstance(key, str) or not key or not is_storable(key, MAX_KEY):
         raise InvalidOption(f"key={key!r}: expected a text of 1 to {MAX_KEY} characters")
     return key
-
-
-def _fits(text: str, most: int) -> bool:
-    """Whether every database takes the text: none takes lone surrogates, PostgreSQL takes no NUL."""
-    return len(text) <= most and "\0" not in text and not any("\ud800" <= one <= "\udfff" for one in text)
 
 
 def _seconds(name: str, value: Any, *, allow_zero: bool) -> float:

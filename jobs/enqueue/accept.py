@@ -6,32 +6,37 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .. import reasons
 from ..broker import get_broker
 from ..broker.database import rows
-from ..broker.records import NewJob, Pushed, PushStatus
+from ..broker.records import NewJob, PushStatus
 from ..conf import jobs_settings
 from ..define.context import event_here, job_here, receiver_here
-from ..define.handle import JobHandle
 from ..errors import BrokerAway, BrokerUnavailable, UndeclaredStart, WrongDatabase
 from ..faults import point
 from ..states import State
+from .outbox import TRIP, push_each_queue, push_pending
 
 logger = logging.getLogger("jobs.accept")
 
-#: Jobs per trip to the broker (DESIGN §9).
-TRIP = 1_000
-#: The relay leaves rows of this age, in seconds, to the `on_commit` of their own transaction.
-RELAY_AFTER = 1.0
+
+class Accepted(NamedTuple):
+    """The id of an accepted job, or of the live job that holds its key.
+
+    `created` is False where the key was held, None while that is decided only after the commit.
+    """
+
+    id: UUID
+    created: bool | None = True
 
 
-def accept(jobs: Sequence[NewJob]) -> list[JobHandle]:
-    """Take jobs in and return their handles in order; nothing is taken if any is refused here.
+def accept(jobs: Sequence[NewJob]) -> list[Accepted]:
+    """Take jobs in and answer in order; nothing is taken if any is refused here.
 
     Raises `WrongDatabase` in a transaction on another database, `UndeclaredStart` in a receiver that did not declare
     the task, `BrokerUnavailable` when no store can take the jobs.
@@ -53,48 +58,7 @@ def in_transaction(connection: BaseDatabaseWrapper) -> bool:
     return connection.in_atomic_block or not connection.get_autocommit()
 
 
-def push_pending(ids: Sequence[UUID] | None = None) -> int:
-    """Give rows in state `pending` to the broker; returns how many it took.
-
-    With `ids`: those rows, where they are still pending. Without: the relay's work, all rows older than a second.
-    """
-    connection = connections[jobs_settings().database]
-    taken = 0
-    while True:
-        waiting = rows.read_pending(connection, ids, RELAY_AFTER if ids is None else 0.0, TRIP)
-        if not waiting:
-            return taken
-        if ids is None:
-            point("relay.before")
-        moved = 0
-        for job, answer in _push_each_queue(waiting):
-            if answer.status is PushStatus.ACCEPTED:
-                taken += 1
-                moved += 1
-            elif answer.status is PushStatus.DUPLICATE:
-                moved += _refuse_pending(connection, job, answer)
-        if len(waiting) < TRIP or not moved:
-            return taken
-
-
-def _push_each_queue(jobs: Sequence[NewJob]) -> Iterator[tuple[NewJob, Pushed]]:
-    """Push the jobs, one call a queue; yields each with its answer."""
-    by_queue: dict[str, list[NewJob]] = {}
-    for job in jobs:
-        by_queue.setdefault(job.queue, []).append(job)
-    for queue, of_queue in by_queue.items():
-        yield from zip(of_queue, get_broker().push(queue, of_queue).answers, strict=True)
-
-
-def _refuse_pending(connection: BaseDatabaseWrapper, job: NewJob, answer: Pushed) -> int:
-    if job.run > 1:
-        text = reasons.RETRY_REFUSED % {"holder": answer.holder}
-        return int(rows.end_pending(connection, job.id, job.run, State.FAILED, text))
-    text = reasons.DUPLICATE % {"holder": answer.holder}
-    return int(rows.end_pending(connection, job.id, job.run, State.CANCELLED, text))
-
-
-def _write(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[JobHandle]:
+def _write(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[Accepted]:
     straight = get_broker().rows_are_the_queue
     queued = [job for job in jobs if straight and job.key is None]
     pending = [job for job in jobs if not straight or job.key is not None]
@@ -108,7 +72,7 @@ def _write(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[JobH
             ids = [job.id for job in pending]
             transaction.on_commit(partial(_push_committed, ids), using=connection.alias, robust=True)
     point("enqueue.before_commit")
-    return [JobHandle(job.id, None if job.key is not None else True) for job in jobs]
+    return [Accepted(job.id, None if job.key is not None else True) for job in jobs]
 
 
 def _push_committed(ids: Sequence[UUID]) -> None:
@@ -119,22 +83,22 @@ def _push_committed(ids: Sequence[UUID]) -> None:
         logger.warning("push_after_commit_failed jobs=%d: the keeper relays them", len(ids), exc_info=True)
 
 
-def _push(jobs: Sequence[NewJob]) -> list[JobHandle]:
-    handles: list[JobHandle] = []
+def _push(jobs: Sequence[NewJob]) -> list[Accepted]:
+    accepted: list[Accepted] = []
     for trip in _trips(jobs):
         try:
-            answered = dict(_push_each_queue(trip))
+            answered = dict(push_each_queue(trip))
         except BrokerAway as error:
             raise BrokerUnavailable(
                 f"the job database did not take the job ({error}); nothing was enqueued"
-                if not handles
-                else f"the job database failed after {len(handles)} of {len(jobs)} jobs ({error})"
+                if not accepted
+                else f"the job database failed after {len(accepted)} of {len(jobs)} jobs ({error})"
             ) from error
         for job in trip:
             answer = answered[job]
             duplicate = answer.status is PushStatus.DUPLICATE and answer.holder is not None
-            handles.append(JobHandle(answer.holder, False) if duplicate and answer.holder else JobHandle(job.id))
-    return handles
+            accepted.append(Accepted(answer.holder, False) if duplicate and answer.holder else Accepted(job.id))
+    return accepted
 
 
 def _trips(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:

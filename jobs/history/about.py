@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 
 from ..conf import jobs_settings
-from ..define.task import object_reference
+from ..define.reference import object_reference
 
 if TYPE_CHECKING:
     from ..models import Job

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -18,11 +18,13 @@ from admin_lists.counts import capped_count as capped_count
 
 from .. import clock
 from ..conf import jobs_settings
-from ..define.queue import find_queue, find_task
-from ..define.task import Task
+from ..defined import find_queue, find_task
 from ..errors import JobsError, UnknownJob, UnknownTask
 from ..models import Job
 from ..states import Shown, State
+
+if TYPE_CHECKING:
+    from ..define.task import Task
 
 MASK = "***"
 #: What the list can be asked for: every shown state, and `queued` for those that wait in any way.

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from .. import clock
 from ..broker import get_broker
 from ..conf import jobs_settings
-from ..define.queue import queues
+from ..defined import queues
 from ..faults import point
 from ..history.lookup import queues_with_jobs
 

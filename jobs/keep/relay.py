@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ..enqueue.accept import push_pending
+from ..enqueue.outbox import push_pending
 from ..faults import point
 
 logger = logging.getLogger("jobs.keeper")

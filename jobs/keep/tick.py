@@ -15,8 +15,8 @@ from django.db import transaction
 from .. import clock
 from ..broker import get_broker
 from ..conf import jobs_settings
-from ..define.queue import queues
 from ..define.task import Task
+from ..defined import queues
 from ..faults import point
 from ..models import Schedule
 

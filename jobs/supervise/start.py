@@ -18,7 +18,7 @@ from ..broker import get_broker
 from ..broker.records import WorkerRecord
 from ..checks import check_jobs
 from ..conf import jobs_settings
-from ..define.queue import find_queue, queues
+from ..defined import find_queue, queues
 from ..errors import BrokerAway, JobsError
 from .children import Post
 

@@ -11,7 +11,7 @@ from django.db import connections
 
 from ..broker import forget_broker, get_broker
 from ..conf import jobs_settings
-from ..define.queue import find_queue
+from ..defined import find_queue
 from .consumer import QueueConsumer
 from .hints import HintEar
 from .leases import OwnLease

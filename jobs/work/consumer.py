@@ -16,7 +16,8 @@ from ..broker.contract import Broker
 from ..broker.records import ClaimedJob, Exchange, Failed, Settled, Settlement
 from ..define.queue import Queue
 from ..errors import BrokerAway
-from .execution import announce, execute
+from .announce import announce
+from .execution import execute
 from .pool import Pool
 
 logger = logging.getLogger("jobs.worker")

@@ -13,10 +13,10 @@ from django.db import connection, transaction
 
 from jobs import JobHandle, Queue, clock
 from jobs.define.task import Task
-from jobs.enqueue import accept
+from jobs.enqueue import accept, outbox
 from jobs.errors import InvalidArguments, InvalidOption, ResultTimeout, UnknownJob, WrongDatabase
 from jobs.models import Job
-from jobs.operate import operations
+from jobs.operate.retry import retry
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -104,7 +104,7 @@ def test_with_autocommit_off_the_job_commits_with_the_caller(note: Task) -> None
     with pytest.raises(UnknownJob):
         _ = rolled_back.state
     assert (plain.state, keyed.state) == ("queued", "pending")
-    assert accept.push_pending([keyed.id]) == 1
+    assert outbox.push_pending([keyed.id]) == 1
     assert keyed.state == "queued"
 
 
@@ -114,7 +114,7 @@ def test_with_autocommit_off_what_people_ask_for_rolls_back_with_the_caller(note
     connection.set_autocommit(False)
     try:
         assert waiting.cancel() == "cancelled"
-        operations.retry(dead.id)
+        retry(dead.id)
         assert (waiting.state, dead.state) == ("cancelled", "pending")
         connection.rollback()
     finally:
@@ -213,8 +213,8 @@ def test_the_relay_pushes_what_a_dead_process_left_between_commit_and_wake_up(
     with pytest.raises(SystemExit), transaction.atomic():
         handle = note.using(key="k").enqueue("a")
     assert handle.state == "pending"
-    monkeypatch.setattr(accept, "RELAY_AFTER", 0.0)
-    assert accept.push_pending() == 1
+    monkeypatch.setattr(outbox, "RELAY_AFTER", 0.0)
+    assert outbox.push_pending() == 1
     assert handle.state == "queued"
 
 

@@ -41,7 +41,7 @@ def fail() -> None:
 def _lane_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     """`find_task` and the overview look through the project's queues."""
     known = {"email": Queue("email"), lane.name: lane}
-    monkeypatch.setattr("jobs.define.queue.queues", lambda: known)
+    monkeypatch.setattr("jobs.defined.queues", lambda: known)
 
 
 def say(*words: str) -> str:

@@ -12,6 +12,7 @@ from django.db import connection, connections, transaction
 
 from jobs import clock
 from jobs.broker.database import connection as connecting
+from jobs.broker.database import pending as outbox
 from jobs.broker.database import rows
 from jobs.broker.database.broker import DatabaseBroker
 from jobs.broker.records import CancelAnswer, Completed, Failed, PushStatus, Reaped
@@ -73,7 +74,7 @@ def test_another_vendor_is_refused_in_a_sentence(monkeypatch):
 def test_a_pushed_pending_row_is_queued_with_the_due_time_of_its_acceptance(hands, broker):
     job = pending(hands, delay=60)
     due = Job.objects.get(id=job.id).ready_at
-    assert hands.push_all(rows.read_pending(connection))[0].status is PushStatus.ACCEPTED
+    assert hands.push_all(outbox.read_pending(connection))[0].status is PushStatus.ACCEPTED
     assert (state_of(job.id), Job.objects.get(id=job.id).ready_at) == ("queued", due)
     assert hands.push_all([job])[0].status is PushStatus.KNOWN
 
@@ -103,8 +104,8 @@ def test_a_pending_row_that_comes_too_late_ends_as_expired(hands, broker, monkey
 
 def test_a_next_run_by_way_of_the_outbox(hands, broker):
     job_id = hands.fail_one()
-    assert rows.start_next_run(connection, job_id) == 2
-    assert hands.push_all(rows.read_pending(connection, [job_id]))[0].status is PushStatus.ACCEPTED
+    assert outbox.start_next_run(connection, job_id) == 2
+    assert hands.push_all(outbox.read_pending(connection, [job_id]))[0].status is PushStatus.ACCEPTED
     assert (hands.claim_one().run, state_of(job_id)) == (2, "active")
 
 

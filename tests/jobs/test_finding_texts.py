@@ -35,7 +35,7 @@ REMEDIES = {
 def texts_of_findings() -> list[tuple[str, str]]:
     """Each code with each text that the source gives it: what was assigned to `text` since the last finding."""
     pairs = []
-    for path in sorted((ROOT / "jobs" / "status").glob("*.py")):
+    for path in sorted((ROOT / "jobs" / "history" / "status").glob("*.py")):
         texts: list[str] = []
         for node in sorted(_statements(path), key=lambda node: node.lineno):
             if isinstance(node, ast.Assign):
@@ -67,7 +67,7 @@ def test_the_text_of_every_finding_says_what_to_do() -> None:
 
 
 def test_every_finding_is_explained_in_the_docs() -> None:
-    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "jobs" / "status").glob("*.py"))
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "jobs" / "history" / "status").glob("*.py"))
     codes = set(re.findall(r'Finding\(\s*"(\w+)"', code))
     docs = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     assert codes == set(REMEDIES)

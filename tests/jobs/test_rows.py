@@ -6,7 +6,7 @@ import pytest
 from django.db import connection, transaction
 
 from jobs import clock
-from jobs.broker.database import rows
+from jobs.broker.database import pending, rows, values
 from jobs.broker.records import NewJob
 from jobs.errors import IllegalMove
 from jobs.models import Job, QueueStat
@@ -51,9 +51,9 @@ def test_the_orm_finds_rows_by_the_moment_that_was_written():
 
 def test_moments_sort_as_text_whatever_their_fraction_and_zone():
     moments = [WHOLE_SECOND + timedelta(microseconds=micro) for micro in (0, 1, 10, 999_999, 1_000_000)]
-    texts = [rows.text_of(moment.astimezone(timezone(timedelta(hours=-3)))) for moment in moments]
+    texts = [values.text_of(moment.astimezone(timezone(timedelta(hours=-3)))) for moment in moments]
     assert texts == sorted(texts)
-    assert [rows.moment_of(text) for text in texts] == moments
+    assert [values.moment_of(text) for text in texts] == moments
 
 
 def test_a_rolled_back_savepoint_leaves_no_row():
@@ -63,7 +63,7 @@ def test_a_rolled_back_savepoint_leaves_no_row():
         with pytest.raises(ZeroDivisionError), transaction.atomic():
             insert(gone)
             raise ZeroDivisionError
-    assert [job.id for job in rows.read_pending(connection)] == [kept.id]
+    assert [job.id for job in pending.read_pending(connection)] == [kept.id]
 
 
 def test_jobs_are_new_only_as_pending_or_queued():
@@ -75,7 +75,7 @@ def test_the_outbox_is_read_oldest_first_as_it_was_accepted():
     jobs = [new_job(delay=30, key="k", expires_in=60, about=("a.b", "1")), new_job()]
     ready = insert(*jobs)
     insert(new_job(), state=State.QUEUED)
-    first, second = rows.read_pending(connection)
+    first, second = pending.read_pending(connection)
     assert (first.id, second.id) == (jobs[0].id, jobs[1].id)
     assert (first.ready_at, first.run, first.key, first.about) == (ready[0], 1, "k", ("a.b", "1"))
     assert first.expires_at == ready[0] + timedelta(seconds=30)
@@ -84,19 +84,19 @@ def test_the_outbox_is_read_oldest_first_as_it_was_accepted():
 def test_the_outbox_can_be_read_by_id_age_and_number():
     jobs = [new_job() for _ in range(3)]
     insert(*jobs)
-    assert [job.id for job in rows.read_pending(connection, [jobs[1].id])] == [jobs[1].id]
-    assert rows.read_pending(connection, []) == []
-    assert rows.read_pending(connection, None, 60) == []
-    assert len(rows.read_pending(connection, None, 0.0, 2)) == 2
+    assert [job.id for job in pending.read_pending(connection, [jobs[1].id])] == [jobs[1].id]
+    assert pending.read_pending(connection, []) == []
+    assert pending.read_pending(connection, None, 60) == []
+    assert len(pending.read_pending(connection, None, 0.0, 2)) == 2
 
 
 @pytest.mark.parametrize("state", [State.CANCELLED, State.EXPIRED, State.FAILED])
 def test_a_pending_job_ends_once(state):
     job = new_job()
     insert(job)
-    assert rows.end_pending(connection, job.id, 2, state, "of another run") is False
-    assert rows.end_pending(connection, job.id, 1, state, "x" * 300) is True
-    assert rows.end_pending(connection, job.id, 1, state, "again") is False
+    assert pending.end_pending(connection, job.id, 2, state, "of another run") is False
+    assert pending.end_pending(connection, job.id, 1, state, "x" * 300) is True
+    assert pending.end_pending(connection, job.id, 1, state, "again") is False
     row = Job.objects.get(id=job.id)
     assert (row.state, row.reason) == (state, "x" * 250)
     assert row.ended_at is not None
@@ -105,14 +105,14 @@ def test_a_pending_job_ends_once(state):
 def test_a_pending_job_does_not_become_active_or_completed():
     for state in (State.ACTIVE, State.COMPLETED):
         with pytest.raises(IllegalMove):
-            rows.end_pending(connection, clock.new_id(), 1, state, "")
+            pending.end_pending(connection, clock.new_id(), 1, state, "")
 
 
 def test_an_ended_pending_job_is_counted_in_its_hour_but_a_refused_retry_is_not():
     cancelled, refused = new_job(), new_job()
     insert(cancelled, refused)
-    rows.end_pending(connection, cancelled.id, 1, State.CANCELLED, "")
-    rows.end_pending(connection, refused.id, 1, State.FAILED, "")
+    pending.end_pending(connection, cancelled.id, 1, State.CANCELLED, "")
+    pending.end_pending(connection, refused.id, 1, State.FAILED, "")
     stat = QueueStat.objects.get(queue="lane")
     assert (stat.cancelled, stat.failed) == (1, 0)
     assert QueueStat.objects.filter(hour=stat.hour).count() == 1
@@ -121,12 +121,12 @@ def test_an_ended_pending_job_is_counted_in_its_hour_but_a_refused_retry_is_not(
 def test_only_a_dead_letter_starts_a_next_run():
     job = new_job(expires_in=1)
     insert(job)
-    assert rows.start_next_run(connection, job.id) is None
+    assert pending.start_next_run(connection, job.id) is None
     Job.objects.filter(id=job.id).update(
         state="failed", attempts=3, starts=4, lost=5, alone=True, token=7, error="broken"
     )
-    assert rows.start_next_run(connection, job.id) == 2
+    assert pending.start_next_run(connection, job.id) == 2
     row = Job.objects.get(id=job.id)
     assert (row.state, row.run, row.attempts, row.starts, row.lost, row.alone) == ("pending", 2, 0, 0, 0, False)
     assert (row.token, row.error, row.expires_at, row.ended_at) == (7, "broken", None, None)
-    assert rows.start_next_run(connection, job.id) is None
+    assert pending.start_next_run(connection, job.id) is None

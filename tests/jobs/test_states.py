@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs.broker import database
-from jobs.broker.database import rows
+from jobs.broker.database.statements import load_statements
 from jobs.errors import IllegalMove
 from jobs.states import ENDED, LIVE, MOVES, Shown, State, check_move, shown
 
@@ -84,9 +84,9 @@ def test_a_statement_makes_only_legal_moves(file):
 
 def test_the_statements_make_the_moves_that_the_broker_needs():
     made = {move for file in SQL for move in moves_of(file.read_text("utf-8"))}
-    to_the_outbox = {(state, State.PENDING) for state in (State.QUEUED, State.ACTIVE, State.FAILED)}
+    to_the_outbox = {(state, State.PENDING) for state in (State.QUEUED, State.ACTIVE)}
     by_other_rooms = {
-        (State.PENDING, State.FAILED),  # rows.end_pending
+        (State.PENDING, State.FAILED),  # pending.end_pending
         (State.QUEUED, State.FAILED),  # made of a claim and a settle
     }
     assert made == {(old, new) for old in State for new in MOVES[old]} - to_the_outbox - by_other_rooms
@@ -109,6 +109,7 @@ def test_a_statement_opens_with_what_it_does(file):
 
 @pytest.mark.parametrize("vendor", ["sqlite", "postgresql"])
 def test_the_outbox_moves_only_pending_rows_and_dead_letters(vendor):
-    assert "AND state = 'pending'" in rows._END_PENDING[vendor]
-    assert "SET state = 'pending'" in rows._START_NEXT_RUN[vendor]
-    assert "AND state = 'failed'" in rows._START_NEXT_RUN[vendor]
+    statements = load_statements(vendor)
+    assert "AND state = 'pending'" in statements["end_pending"]
+    assert "SET state = 'pending'" in statements["start_next_run"]
+    assert "AND state = 'failed'" in statements["start_next_run"]

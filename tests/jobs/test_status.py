@@ -45,7 +45,7 @@ def add(left: int) -> int:
 
 @pytest.fixture(autouse=True)
 def _lane_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.define.queue.queues", lambda: {lane.name: lane})
+    monkeypatch.setattr("jobs.defined.queues", lambda: {lane.name: lane})
 
 
 @pytest.fixture

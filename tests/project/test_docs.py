@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from jobs.define.queue import queues
+from jobs.defined import queues
 
 from .deployment import ROOT
 from .variables import variables_of_the_web_server, variables_read

@@ -13,7 +13,7 @@ from ...policy import QueuePolicy
 from ..records import ClaimedJob
 from .connection import Trip
 from .pace import Grant, read_grants, seconds_of, slots_left, wait_for_slot
-from .rows import id_of, moment_of, text_of, uuid_of
+from .values import id_of, moment_of, text_of, uuid_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from ...states import State
 from ..records import NewJob
 from . import rows
 from .statements import load_statements
+from .values import text_of
 
 #: How long to wait for SQLite's write lock, in seconds; the busy handler is unfair, so a short wait would fail in vain.
 LOCK_TIMEOUT = 20.0
@@ -83,7 +84,7 @@ class Trip:
     @property
     def text_now(self) -> str:
         """`now` for a statement."""
-        return rows.text_of(self.now)
+        return text_of(self.now)
 
     def read_clock(self) -> datetime:
         """The database's time as it is now; for SQLite the machine's."""

@@ -12,7 +12,7 @@ from ...states import State
 from ..contract import LOSS_RULES
 from ..records import Reaped
 from .connection import Trip
-from .rows import moment_of, text_of
+from .values import moment_of, text_of
 
 #: A reaper that waited longer than this for the write lock, in seconds, cannot blame others for not renewing.
 LATE = 1.0

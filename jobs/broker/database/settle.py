@@ -23,7 +23,7 @@ from ..records import (
     Settlement,
 )
 from .connection import Trip
-from .rows import MAX_REASON, text_of
+from .values import MAX_REASON, text_of
 
 #: How the start that led to an outcome is called in the history.
 ATTEMPT_OUTCOME: dict[type[Outcome], str] = {

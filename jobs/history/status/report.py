@@ -10,9 +10,9 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from ... import defined
 from ...broker import get_broker
 from ...conf import jobs_settings
-from ...define import queue
 from ...models import Worker
 from ...states import State
 from .. import lookup
@@ -55,9 +55,9 @@ def report(limits: Limits = LIMITS) -> Report:
     """Look at everything; what needs a person stands first."""
     now = get_broker().now()
     alive = list(Worker.objects.using(jobs_settings().database).filter(lease_until__gt=now))
-    defined = queue.queues()
-    names = [*defined, *(name for name in lookup.queues_with_jobs() if name not in defined)]
-    rows = [queue_report(name, name in defined, alive, now) for name in names]
+    known = defined.queues()
+    names = [*known, *(name for name in lookup.queues_with_jobs() if name not in known)]
+    rows = [queue_report(name, name in known, alive, now) for name in names]
     offsets, unreaped = clock_offsets(alive), lease_lag(now)
     found = [
         *findings_of_keepers(alive, now, limits),

@@ -27,8 +27,9 @@ from ...records import (
 )
 from ..claim import claimed_job
 from ..connection import Trip
-from ..rows import MAX_REASON, STAT_PART
+from ..rows import STAT_PART
 from ..settle import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, REFUSED, milliseconds, token_number
+from ..values import MAX_REASON
 from .lane import A_JOB, EXPIRY, MOST_EXPIRED, PRIORITIES, Bounds, Seen
 
 _ACT: dict[type[Outcome], str] = {

@@ -1,0 +1,84 @@
+"""The rows of the outbox: accepted in SQL, not yet with the broker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ... import clock
+from ...states import State, check_move
+from ..records import NewJob
+from .rows import add_counts, block
+from .statements import load_statements
+from .values import MAX_REASON, id_of, moment_of, text_of, uuid_of
+
+
+def read_pending(
+    connection: BaseDatabaseWrapper,
+    ids: Iterable[UUID] | None = None,
+    older_than: float = 0.0,
+    limit: int = 1_000,
+) -> list[NewJob]:
+    """The outbox: rows still pending, of these ids or all, accepted at least `older_than` seconds ago, oldest first."""
+    params: dict[str, str | float | None] = {
+        "ids": None if ids is None else json.dumps([id.hex for id in ids]),
+        "created_before": text_of(clock.now() - timedelta(seconds=older_than)),
+        "older_than": older_than,
+        "limit": limit,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(load_statements(connection.vendor)["read_pending"], params)
+        return [_new_job(row) for row in cursor.fetchall()]
+
+
+def end_pending(connection: BaseDatabaseWrapper, job_id: UUID, run: int, state: State, reason: str) -> bool:
+    """Let a pending job end as cancelled, expired or failed; False: this run of it is not pending any more."""
+    check_move(State.PENDING, state)
+    now = clock.now()
+    params: dict[str, str | int] = {
+        "id": job_id.hex,
+        "run": run,
+        "state": str(state),
+        "now": text_of(now),
+        "reason": reason[:MAX_REASON],
+    }
+    with block(connection), connection.cursor() as cursor:
+        cursor.execute(load_statements(connection.vendor)["end_pending"], params)
+        ended = cursor.fetchall()
+        # a refused retry stays the dead letter that was counted when its last run failed
+        if ended and state != State.FAILED:
+            add_counts(cursor, connection.vendor, ended[0][0], now, {str(state): 1})
+    return bool(ended)
+
+
+def start_next_run(connection: BaseDatabaseWrapper, job_id: UUID) -> int | None:
+    """Make a dead letter pending again, as its next run with fresh counters; returns the run, None if it is none."""
+    with block(connection), connection.cursor() as cursor:
+        statement = load_statements(connection.vendor)["start_next_run"]
+        cursor.execute(statement, {"id": job_id.hex, "now": text_of(clock.now())})
+        moved = cursor.fetchall()
+    return moved[0][0] if moved else None
+
+
+def _new_job(row: Sequence[Any]) -> NewJob:
+    id, run, queue, task, priority, message, key, ready, expires, event, event_id, about_type, about_id, parent = row
+    return NewJob(
+        id=id_of(id),
+        run=run,
+        queue=queue,
+        task=task,
+        priority=priority,
+        message=message,
+        key=key,
+        ready_at=moment_of(ready),
+        expires_at=None if expires is None else moment_of(expires),
+        event=event,
+        event_id=uuid_of(event_id),
+        about=(about_type, about_id) if about_type else None,
+        parent_id=uuid_of(parent),
+    )

@@ -1,0 +1,9 @@
+-- The outbox: rows still pending, of these ids or all, oldest first.
+SELECT id, run, queue, task, priority, message, key, ready_at, expires_at,
+       event, event_id, about_type, about_id, parent_id
+FROM jobs_job
+WHERE state = 'pending'
+  AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
+  AND created_at <= :created_before
+ORDER BY id
+LIMIT :limit

@@ -1,0 +1,51 @@
+"""How ids and moments stand in the database, and when a new job is due.
+
+On SQLite moments are stored as Django's ORM reads and compares them, but always with six digits of microseconds: text
+sorts as time does only when all of it has one length.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from ..records import NewJob
+
+#: Characters of the column that holds it.
+MAX_REASON = 250
+
+
+def ready_at(job: NewJob, now: datetime) -> datetime:
+    """When a job that the store takes at `now` is due."""
+    return job.ready_at or now + timedelta(seconds=job.delay)
+
+
+def expires_at(job: NewJob, now: datetime) -> datetime | None:
+    """When a job that the store takes at `now` expires."""
+    if job.expires_at is not None or job.expires_in is None:
+        return job.expires_at
+    return now + timedelta(seconds=job.expires_in)
+
+
+def text_of(moment: datetime) -> str:
+    """An aware moment as SQLite holds it."""
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def moment_of(value: str | datetime) -> datetime:
+    """A stored moment, aware; for SQLite Django hands out a naive datetime where others hand out text."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def uuid_of(value: str | UUID | None) -> UUID | None:
+    """A stored id, or none."""
+    return None if value is None else id_of(value)
+
+
+def id_of(value: str | UUID) -> UUID:
+    """A stored id; SQLite holds the hexadecimal digits."""
+    return UUID(value) if isinstance(value, str) else value
