@@ -183,9 +183,7 @@ def test_every_text_of_the_source_is_in_the_catalogue(tmp_path: Path) -> None:
         cannot_be_had("no xgettext, which compares the catalogue with the source: install the package gettext")
     left_out = shutil.ignore_patterns("__pycache__", "migrations", "locale")
     for app in APPS:
-        shutil.copytree(
-            ROOT / app, tmp_path / app, ignore=shutil.ignore_patterns("__pycache__", "migrations", "locale")
-        )
+        shutil.copytree(ROOT / app, tmp_path / app, ignore=left_out)
     shutil.copy(ROOT / "manage.py", tmp_path)
     for home in HOMES:
         (tmp_path / home / "locale").mkdir()
