@@ -54,13 +54,15 @@ def measure(vendor: str, rounds: int) -> int:
         grants = [Grant(queue="bench", number=1, granted_at=moment, start_by=moment) for moment in moments]
         Grant.objects.using(alias).bulk_create(grants, batch_size=5_000)
         QueueState.objects.using(alias).update_or_create(queue="bench", defaults={"taken": number})
-        broker.push([NewJob(clock.new_id(), "bench", "bench.task", "{}", priority=5) for _ in range(rounds + 20)])
+        broker.push(
+            "bench", [NewJob(clock.new_id(), "bench", "bench.task", "{}", priority=5) for _ in range(rounds + 20)]
+        )
         claimers[alias] = (broker, replace(policy, rate_limit=RateLimit(number + rounds + 20, per=DAY)), worker)
     times: dict[str, list[float]] = {alias: [] for alias in GRANTS}
     for number in range(-20, rounds):
         for alias, (broker, policy, worker) in claimers.items():
             began = perf_counter()
-            jobs = broker.exchange(worker, policy, [], 1).jobs
+            jobs = broker.exchange(worker, policy, [], 1, number=number + 21).jobs
             taken = (perf_counter() - began) * 1_000
             if len(jobs) != 1:
                 raise RuntimeError(f"claimed {len(jobs)} jobs")

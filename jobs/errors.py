@@ -25,7 +25,7 @@ class InvalidArguments(JobsError, TypeError):
 
 
 class InvalidOption(JobsError, ValueError):
-    """An option of `using` (priority, delay, key, expires, about) holds a wrong value."""
+    """An option holds a wrong value, or a call got something that is no job, queue or object."""
 
 
 class InvalidEvent(JobsError, TypeError):
@@ -56,12 +56,20 @@ class UnknownObject(JobsError, LookupError):
     """No object of this model and id is there, and no job is about one."""
 
 
+class NotInTask(JobsError, LookupError):
+    """`current_job()` was called outside a task."""
+
+
 class WrongDatabase(JobsError):
     """`enqueue` was called in a transaction on a database that does not hold the jobs."""
 
 
 class NotInTransaction(JobsError):
     """An event was announced outside `transaction.atomic()`."""
+
+
+class BrokerAway(JobsError):
+    """The broker's store cannot be reached; what was asked of it may have happened, and may be asked again."""
 
 
 class BrokerUnavailable(JobsError):

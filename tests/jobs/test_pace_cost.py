@@ -35,7 +35,7 @@ def grant(number: int, *, ended: int = 0) -> QueuePolicy:
 @pytest.mark.parametrize("wanted", [1, 10])
 def test_a_claim_touches_as_many_rows_with_many_grants_as_with_few(each_database: str, wanted: int, ended: int) -> None:
     hands = Hands(get_broker())
-    hands.broker.push([hands.new_job() for _ in range(3 * wanted)])
+    hands.push_all([hands.new_job() for _ in range(3 * wanted)])
     costs = []
     for number in (FEW, MANY):
         policy = grant(number, ended=ended)
@@ -56,7 +56,7 @@ def test_a_look_at_a_full_window_reads_as_much_with_many_grants_as_with_few(each
 def test_a_table_of_grants_never_holds_more_rows_than_the_limit(each_database: str) -> None:
     hands = Hands(get_broker())
     policy = QueuePolicy("lane", rate_limit=RateLimit(3, per=0.001))
-    hands.broker.push([hands.new_job() for _ in range(40)])
+    hands.push_all([hands.new_job() for _ in range(40)])
     while hands.claim(2, policy=policy) or get_broker().counts("lane").waiting:
         assert Grant.objects.count() <= 3
 

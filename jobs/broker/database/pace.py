@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from ... import clock
 from ...policy import RateLimit
 from ..contract import PACE_GUARD
-from ..records import ClaimedJob, Settlement
+from ..records import ClaimedJob, Settled, Settlement
 from .connection import Trip
 from .values import moment_of, text_of
 
@@ -149,10 +149,12 @@ def unstarted(settlements: Sequence[Settlement]) -> list[Settlement]:
     return [one for one in settlements if one.job.grant is not None and one.started_at is None]
 
 
-def return_grants(trip: Trip, queue: str, settlements: Sequence[Settlement]) -> None:
-    """Free the slots of these settlements, which have just counted; under the queue's lock."""
+def return_grants(trip: Trip, queue: str, settlements: Sequence[Settlement], answers: Sequence[Settled]) -> None:
+    """Free the slots of those settlements that counted; under the queue's lock."""
+    counted = [one for one, answer in zip(settlements, answers, strict=True) if answer.counted]
+    grants = Counter(one.job.grant for one in unstarted(counted) if one.job.grant is not None)
     returned = 0
-    for grant, number in sorted(Counter(one.job.grant for one in unstarted(settlements)).items()):
+    for grant, number in sorted(grants.items()):
         left = trip.run("return_slots", grant=grant, queue=queue, number=number)
         if left:
             returned += number

@@ -30,7 +30,7 @@ def keep_grants(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0005_large_tables")]
+    dependencies = [("jobs", "0006_ended")]
 
     operations = [
         migrations.CreateModel(
