@@ -74,10 +74,13 @@ class Signature:
         self.personal: frozenset[str] = frozenset()
         self._parameters: dict[str, _Parameter] = {}
         given = list(signature.parameters.values())
-        self._variadic = any(one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in given)
         self._positional = [one.name for one in given if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
         self._keywords = {one.name for one in given if one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD)}
-        self._required = {one.name for one in given if one.default is one.empty}
+        self._required = {
+            one.name
+            for one in given
+            if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        }
         taken = sorted(RESERVED_PARAMETERS & set(signature.parameters))
         if taken:
             raise InvalidTask(
@@ -119,7 +122,7 @@ class Signature:
             raise self._misfit(str(error)) from None
         parameters = self._parameters or self._find_parameters()
         read = {name: self._read(parameters[name], value) for name, value in arguments.items()}
-        if not self._variadic and len(message.args) == len(read):
+        if not message.kwargs and len(message.args) <= len(self._positional):
             return tuple(read.values()), {}
         bound = inspect.BoundArguments(self.signature, read)
         return bound.args, bound.kwargs
@@ -129,12 +132,10 @@ class Signature:
         return self._bind(args, kwargs)
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-        if not self._variadic and len(args) <= len(self._positional):
+        # as `bind` would, in a fraction of its time
+        if len(args) <= len(self._positional):
             arguments = dict(zip(self._positional, args, strict=False))
-            if not kwargs:
-                if self._required <= arguments.keys():
-                    return arguments
-            elif kwargs.keys() <= self._keywords and not kwargs.keys() & arguments.keys():
+            if not kwargs or (kwargs.keys() <= self._keywords and not kwargs.keys() & arguments.keys()):
                 arguments.update(kwargs)
                 if self._required <= arguments.keys():
                     return arguments
