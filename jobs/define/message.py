@@ -25,8 +25,9 @@ VERSION = 1
 RESERVED_PARAMETERS = frozenset(
     {"id", "eta", "delay", "retries", "retry_delay", "retry_backoff", "priority", "expires", "timeout"}
 )
-#: Types whose every value, if it can be written at all, comes out of JSON equal where the annotation names them.
-_SURE = frozenset({str, int, bool, UUID, type(None)})
+#: Types whose every value, if it can be written at all, comes out of JSON equal; the second where an annotation names it.
+_PLAIN = frozenset({str, int, bool, type(None)})
+_SURE = _PLAIN | {UUID}
 #: Modules whose types travel where an annotation names them.
 _TRAVELLING = frozenset({"uuid", "datetime", "decimal", "enum", "builtins"})
 _encoder = msgspec.json.Encoder(decimal_format="string")
@@ -248,7 +249,7 @@ def encode_result(name: str, value: Any, masked: Callable[[str], str] = str) -> 
         return None
     try:
         text = _encoder.encode(plain(value, MAX_RESULT))
-        found = None if type(value) in _SURE else difference(value, msgspec.json.decode(text))
+        found = None if type(value) in _PLAIN else difference(value, msgspec.json.decode(text))
     except TooWide:
         raise InvalidArguments(_too_long(name, f"over {MAX_RESULT:,}")) from None
     except Exception as error:  # of the value itself too
@@ -278,7 +279,7 @@ def _too_long(name: str, size: str) -> str:
 def _sure_types(annotation: Any) -> frozenset[type]:
     """Types whose values need no look: they come out as they went in."""
     if annotation is Any:
-        return _SURE - {UUID}
+        return _PLAIN
     parts = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
     return frozenset(parts) if all(_is_sure(one) for one in parts) else frozenset()
 

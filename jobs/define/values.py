@@ -216,7 +216,8 @@ def _difference_of_parts(parts: Iterable[tuple[str, Any, Any]]) -> tuple[str, st
 def _equal(value: Any, again: Any, found: type) -> bool:
     if found is Decimal:
         return bool(Decimal.as_tuple(value) == again.as_tuple())
-    return found.__eq__(again, value) is True
+    same: Any = found.__eq__  # not the value's own, which a subclass may have overwritten
+    return same(again, value) is True
 
 
 def _same_moment(value: Any, again: Any) -> bool:

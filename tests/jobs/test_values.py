@@ -20,7 +20,7 @@ from django.contrib.auth import get_user_model
 from django.utils.functional import SimpleLazyObject, lazy
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jobs import Queue
@@ -311,6 +311,7 @@ def test_anything_at_all_comes_out_equal_or_is_refused_by_the_name_of_its_argume
 
 
 @settings(max_examples=150, deadline=None)
+@example(uuid.UUID(int=7))
 @given(ANYTHING)
 def test_a_result_comes_out_equal_or_is_refused_with_the_tasks_name(value: Any) -> None:
     try:
