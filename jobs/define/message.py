@@ -25,8 +25,8 @@ VERSION = 1
 RESERVED_PARAMETERS = frozenset(
     {"id", "eta", "delay", "retries", "retry_delay", "retry_backoff", "priority", "expires", "timeout"}
 )
-#: Types whose every value, if it can be written at all, comes out of JSON equal; the second where an annotation names it.
-_PLAIN = frozenset({str, int, bool, type(None)})
+#: Types whose every value, if it can be written at all, comes out of JSON equal; a UUID where an annotation names it.
+_PLAIN: frozenset[type] = frozenset({str, int, bool, type(None)})
 _SURE = _PLAIN | {UUID}
 #: Modules whose types travel where an annotation names them.
 _TRAVELLING = frozenset({"uuid", "datetime", "decimal", "enum", "builtins"})
