@@ -16,6 +16,7 @@ from .define.events import Event, EventSignal, receives
 from .define.handle import JobHandle
 from .define.queue import Queue
 from .errors import (
+    BrokerAway,
     BrokerUnavailable,
     Cancelled,
     InvalidArguments,
@@ -53,9 +54,10 @@ if TYPE_CHECKING:
     from .operate.erase import erase_jobs, register_eraser
     from .operate.pause import pause, resume
     from .operate.promote import promote
-    from .operate.retry import retry
+    from .operate.retry import dead_letters, retry
 
 __all__ = [
+    "BrokerAway",
     "BrokerUnavailable",
     "Cancelled",
     "Counts",
@@ -95,6 +97,7 @@ __all__ = [
     "clean",
     "counts",
     "current_job",
+    "dead_letters",
     "drain",
     "erase_jobs",
     "jobs_about",
@@ -111,6 +114,7 @@ _HOMES = {
     "cancel": "operate.cancel",
     "clean": "operate.clean",
     "counts": "history.counters",
+    "dead_letters": "operate.retry",
     "drain": "operate.drain",
     "erase_jobs": "operate.erase",
     "jobs_about": "history.about",
