@@ -266,7 +266,7 @@ class PostgresqlBroker(DatabaseBroker):
 
     def hint_after_commit(self, jobs: Sequence[NewJob]) -> None:
         """Wake the workers of these jobs' queues once they are committed: one notification a transaction and queue."""
-        self._hint({job.queue for job in jobs if job.ready_at is not None or job.delay < HINT_WITHIN})
+        self._hint({job.queue for job in jobs if job.ready_at or job.at or job.delay < HINT_WITHIN})
 
     def _hint(self, queues: set[str]) -> None:
         django = self._database.django
