@@ -29,7 +29,7 @@ from ..records import (
     WorkerRecord,
 )
 from . import claim as claiming
-from . import giveback, pace
+from . import giveback, hints, pace
 from .connection import JobsDatabase, SqliteDatabase, Trip
 from .settle import settle_all, token_number
 from .values import MAX_REASON, expires_at, id_of, moment_of, ready_at, text_of
@@ -82,6 +82,7 @@ class DatabaseBroker:
             return []
         with self._database.write_synced() as trip:
             answers = [take(trip, job) for job in jobs]
+            trip.told |= hints.queues_of(jobs)
             point("push.before_commit")
         point("push.after_commit")
         return answers
@@ -143,6 +144,8 @@ class DatabaseBroker:
             claimed = claiming.Claim()
             if may_claim and wanted > 0:
                 claimed = claiming.claim(trip, worker, policy, wanted, alone)
+            if hints.makes_due(policy, settlements, len(claimed.jobs)):
+                trip.told.add(policy.name)
             trip.write_counts()
             if claimed.grants is not None:
                 stamped = pace.save_grants(trip, policy.name, claimed.grants, claimed.jobs, guard)
@@ -158,6 +161,8 @@ class DatabaseBroker:
                 f"settle_in_transaction needs an open transaction.atomic(using={self._alias!r})"
             )
         with self._database.write_synced() as trip:
+            if hints.makes_due(policy, [settlement], 0):
+                trip.told.add(policy.name)
             return settle_all(trip, worker, giveback.read_label(trip, worker), [settlement])[0]
 
     def holds(self, job_id: UUID, token: str) -> bool:
@@ -214,7 +219,9 @@ class DatabaseBroker:
     def promote(self, job_id: UUID) -> bool:
         """Make a queued job due now; False: it is not queued, or is due already."""
         with self._database.write_synced() as trip:
-            return bool(trip.run("promote_job", id=job_id.hex, now=trip.text_now))
+            promoted = trip.run("promote_job", id=job_id.hex, now=trip.text_now)
+            trip.told.update(queue for (queue,) in promoted)
+        return bool(promoted)
 
     def pause(self, queue: str) -> None:
         """A claim begun after this returned takes nothing from the queue."""
@@ -225,6 +232,7 @@ class DatabaseBroker:
         """End a pause and what a provider's "slow down" had asked for."""
         with self._database.write_synced() as trip:
             trip.run("resume_queue", queue=queue)
+            trip.told.add(queue)
 
     def counts(self, queue: str) -> QueueCounts:
         """The queue's live jobs in numbers; each stops counting at 10,000."""
@@ -246,11 +254,12 @@ class DatabaseBroker:
         )
 
     def hint_after_commit(self, jobs: Sequence[NewJob]) -> None:
-        """Nothing: on SQLite workers look often enough."""
+        """Wake the workers of these jobs' queues once they are committed: one hint a transaction and queue."""
+        self._database.tell(hints.queues_of(jobs))
 
     def wait_for_hint(self, queue: str, seconds: float) -> bool | None:
-        """None: on SQLite nobody sends hints."""
-        return None
+        """Wait at most so long for a hint about the queue; None: none can be heard; see the contract."""
+        return self._database.listen(queue, seconds)
 
     def close(self) -> None:
         """Close the broker's own connections; the next call opens them again."""

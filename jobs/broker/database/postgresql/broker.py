@@ -20,7 +20,7 @@ from ....policy import QueuePolicy
 from ...contract import PACE_GUARD
 from ...records import ClaimedJob, Exchange, Expired, NewJob, Pushed, PushStatus, Reaped, Settlement
 from .. import claim as claiming
-from .. import pace
+from .. import hints, pace
 from ..broker import DatabaseBroker, pass_exchange, take
 from ..connection import Trip
 from ..settle import ATTEMPT_OUTCOME
@@ -37,8 +37,6 @@ _TIMES = 5
 _STILL_UNDER_WAY = 40.0
 #: Seconds between two comparisons of this machine's clock with the server's.
 MEASURE_EVERY = 10.0
-#: Workers look once a second by themselves: what is due later than that needs no hint.
-HINT_WITHIN = 1.0
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -104,6 +102,8 @@ class PostgresqlBroker(DatabaseBroker):
     cancel = repeated(DatabaseBroker.cancel)
     cancel_waiting = repeated(DatabaseBroker.cancel_waiting)
     pause = repeated(DatabaseBroker.pause)
+    resume = repeated(DatabaseBroker.resume)
+    promote = repeated(DatabaseBroker.promote)
 
     @repeated
     def push(self, jobs: Sequence[NewJob]) -> list[Pushed]:
@@ -114,8 +114,8 @@ class PostgresqlBroker(DatabaseBroker):
             # one statement needs no transaction around it
             with self._database.read_django() as trip:
                 if trip.insert_all(jobs):
+                    trip.told |= hints.queues_of(jobs)
                     point("push.after_commit")
-                    self.hint_after_commit(jobs)
                     return [Pushed(jobs[0].id, PushStatus.ACCEPTED)]
         with self._database.write_synced() as trip:
             trip.lock_keys(jobs)
@@ -127,9 +127,9 @@ class PostgresqlBroker(DatabaseBroker):
                     answers.append(Pushed(job.id, PushStatus.ACCEPTED))
                 else:
                     answers.append(take(trip, job))
+            trip.told |= hints.queues_of(jobs)
             point("push.before_commit")
         point("push.after_commit")
-        self.hint_after_commit(jobs)
         return answers
 
     def exchange(
@@ -195,6 +195,8 @@ class PostgresqlBroker(DatabaseBroker):
             bounds = lane.bounds(overdue=overdue)
             with self._database.write() if late else self._database.read() as trip:
                 answer = exchange_jobs(trip, worker, policy.name, settlements, wanted, alone, bounds)
+                if hints.makes_due(policy, settlements, len(answer.jobs)):
+                    trip.told.add(policy.name)
             lane.note_claim(answer.seen)
             return Exchange(answer.settled, answer.jobs, answer.wait if wanted else None)
         if not settlements:
@@ -239,6 +241,8 @@ class PostgresqlBroker(DatabaseBroker):
             jobs, wait = answer.jobs, answer.wait
             if len(jobs) == slots < wanted and slots:
                 wait = claiming.wait_after(policy, room, slots, trip.now)
+            if hints.makes_due(policy, settlements, len(jobs)):
+                trip.told.add(name)
             if (policy.rate_limit is not None and jobs) or room.clock_set_back:
                 stamped = pace.save_grants(trip, name, room.grants, jobs, guard)
             pass_exchange("before_commit", settlements, jobs)
@@ -253,6 +257,8 @@ class PostgresqlBroker(DatabaseBroker):
             )
         with self._database.read_django() as trip:
             answer = exchange_jobs(trip, worker, policy.name, [settlement], 0, False, Bounds())
+            if hints.makes_due(policy, [settlement], 0):
+                trip.told.add(policy.name)
         # only when it is true may the job be forgotten: what is not known is claimed anew after a lost reply
         transaction.on_commit(partial(self._given[worker].discard, settlement.job.id), using=self._alias, robust=True)
         return answer.settled[0]
@@ -268,49 +274,6 @@ class PostgresqlBroker(DatabaseBroker):
     def reap(self, grace: float = 0.0) -> Reaped:
         """Give back what the silent hold, and end what came too late; at most 1,000 expired jobs a call."""
         return super().reap(grace)
-
-    @repeated
-    def promote(self, job_id: UUID) -> bool:
-        """Make a queued job due now; False: it is not queued, or is due already."""
-        with self._database.write_synced() as trip:
-            promoted = trip.run("promote_job", id=job_id)
-        self._hint({queue for (queue,) in promoted})
-        return bool(promoted)
-
-    @repeated
-    def resume(self, queue: str) -> None:
-        """End a pause and what a provider's "slow down" had asked for."""
-        super().resume(queue)
-        self._hint({queue})
-
-    # Hints
-
-    def hint_after_commit(self, jobs: Sequence[NewJob]) -> None:
-        """Wake the workers of these jobs' queues once they are committed: one notification a transaction and queue."""
-        self._hint({job.queue for job in jobs if job.ready_at is not None or job.delay < HINT_WITHIN})
-
-    def _hint(self, queues: set[str]) -> None:
-        django = self._database.django
-        if not queues or (not django.in_atomic_block and not django.get_autocommit()):
-            return
-        if not django.in_atomic_block:
-            self._database.notify(queues)
-            return
-        # several enqueues of one transaction: the first that runs after the commit speaks for all
-        waiting: set[str] = django.__dict__.setdefault("_esteira_hints", set())
-        waiting.update(queues)
-        transaction.on_commit(partial(self._hint_all, waiting), using=self._alias, robust=True)
-
-    def _hint_all(self, waiting: set[str]) -> None:
-        if waiting:
-            point("enqueue.after_commit")
-            queues = set(waiting)
-            waiting.clear()
-            self._database.notify(queues)
-
-    def wait_for_hint(self, queue: str, seconds: float) -> bool | None:
-        """Wait for a notification that names the queue; None: none can be heard, for example behind a pooler."""
-        return self._database.listen(queue, seconds)
 
     # After a reply that was lost
 

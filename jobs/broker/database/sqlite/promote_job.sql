@@ -2,4 +2,4 @@
 UPDATE jobs_job
 SET ready_at = :now
 WHERE id = :id AND state = 'queued' AND ready_at > :now
-RETURNING id
+RETURNING queue
