@@ -1,36 +1,146 @@
 """Background jobs for Django, on Huey: the whole public surface.
 
-Beside these names, other apps import only `jobs.signals` and `jobs.testing`.
+Beside these names, other apps import only `jobs.signals`, `jobs.testing` and `jobs.command_line`.
 """
 
-from .define.context import current_job
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps as registry  # the name `apps` is that of the module beside this one
+
+from .define.context import RunningJob, current_job
 from .define.events import Event, EventSignal, receives
 from .define.handle import JobHandle
 from .define.queue import Queue
-from .errors import Cancelled, JobFailed, JobsError, PermanentError, RetryLater
-from .history.about import jobs_about
-from .operate.erasure import Erased, Subject, erase_jobs, register_eraser
+from .errors import (
+    BrokerUnavailable,
+    Cancelled,
+    InvalidArguments,
+    InvalidEvent,
+    InvalidOption,
+    InvalidPolicy,
+    InvalidTask,
+    JobFailed,
+    JobsError,
+    NotInTask,
+    NotInTransaction,
+    NotSupported,
+    PermanentError,
+    Refused,
+    ResultTimeout,
+    RetryLater,
+    TaskSignal,
+    UndeclaredStart,
+    UnknownJob,
+    UnknownObject,
+    UnknownQueue,
+    UnknownTask,
+    WrongDatabase,
+)
+from .history.counts import Counts
+from .operate.subjects import Erased, Subject
 from .policy import Exponential, Fixed, RateLimit, Retention
 
+if TYPE_CHECKING:
+    from .history.about import jobs_about
+    from .history.counters import counts
+    from .operate.cancel import cancel
+    from .operate.clean import clean
+    from .operate.drain import drain
+    from .operate.erase import erase_jobs, register_eraser
+    from .operate.pause import pause, resume
+    from .operate.promote import promote
+    from .operate.retry import retry
+
 __all__ = [
+    "BrokerUnavailable",
     "Cancelled",
+    "Counts",
     "Erased",
     "Event",
     "EventSignal",
     "Exponential",
     "Fixed",
+    "InvalidArguments",
+    "InvalidEvent",
+    "InvalidOption",
+    "InvalidPolicy",
+    "InvalidTask",
     "JobFailed",
     "JobHandle",
     "JobsError",
+    "NotInTask",
+    "NotInTransaction",
+    "NotSupported",
     "PermanentError",
     "Queue",
     "RateLimit",
+    "Refused",
+    "ResultTimeout",
     "Retention",
     "RetryLater",
+    "RunningJob",
     "Subject",
+    "TaskSignal",
+    "UndeclaredStart",
+    "UnknownJob",
+    "UnknownObject",
+    "UnknownQueue",
+    "UnknownTask",
+    "WrongDatabase",
+    "cancel",
+    "clean",
+    "counts",
     "current_job",
+    "drain",
     "erase_jobs",
     "jobs_about",
+    "pause",
+    "promote",
     "receives",
     "register_eraser",
+    "resume",
+    "retry",
 ]
+
+#: Where the functions live that read the jobs' tables.
+_HOMES = {
+    "cancel": "operate.cancel",
+    "clean": "operate.clean",
+    "counts": "history.counters",
+    "drain": "operate.drain",
+    "erase_jobs": "operate.erase",
+    "jobs_about": "history.about",
+    "pause": "operate.pause",
+    "promote": "operate.promote",
+    "register_eraser": "operate.erase",
+    "resume": "operate.pause",
+    "retry": "operate.retry",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if not registry.models_ready:
+        return _when_ready(name)
+    found = globals()[name] = _function(name)
+    return found
+
+
+def _function(name: str) -> Callable[..., Any]:
+    found: Callable[..., Any] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return found
+
+
+def _when_ready(name: str) -> Callable[..., Any]:
+    """The function for a module that Django imports before the tables' models are there: `config/queues.py`."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return _function(name)(*args, **kwargs)
+
+    call.__name__ = call.__qualname__ = name
+    return call

@@ -25,7 +25,7 @@ class InvalidArguments(JobsError, TypeError):
 
 
 class InvalidOption(JobsError, ValueError):
-    """An option of `using` (priority, delay, key, expires, about) holds a wrong value."""
+    """An option holds a wrong value, or a call got something that is no job, queue or object."""
 
 
 class InvalidEvent(JobsError, TypeError):
@@ -54,6 +54,10 @@ class UnknownJob(JobsError, LookupError):
 
 class UnknownObject(JobsError, LookupError):
     """No object of this model and id is there, and no job is about one."""
+
+
+class NotInTask(JobsError, LookupError):
+    """`current_job()` was called outside a task."""
 
 
 class WrongDatabase(JobsError):

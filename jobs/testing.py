@@ -37,7 +37,8 @@ from .enqueue.accept import Accepted, accept
 from .enqueue.outbox import push_pending
 from .errors import InvalidOption
 from .states import State
-from .work.execution import announce, execute
+from .work.announce import announce
+from .work.execution import execute
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet

@@ -1,4 +1,4 @@
-"""Jobs in the admin: the list, a job's page, and the buttons and actions that go through `jobs.operate.operations`."""
+"""Jobs in the admin: the list, a job's page, and the buttons and actions that go through `jobs.operate`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ from .. import clock
 from ..errors import Refused, UnknownJob, UnknownQueue
 from ..history import lookup, verdict
 from ..models import STATE_WORDS, Job
-from ..operate import operations
+from ..operate.cancel import cancel
+from ..operate.pause import pause, resume
+from ..operate.promote import promote
+from ..operate.retry import retry
 from ..states import State
 from . import page
 from .filters import AboutFilter, CreatedFilter, EventFilter, ParentFilter, QueueFilter, StateFilter, TaskFilter
@@ -57,7 +60,7 @@ OPERATIONS = {
             "retry",
             pgettext_lazy("button", "Retry"),
             _("Retry these dead letters?"),
-            operations.retry,
+            retry,
             "jobs.retry_job",
             frozenset({State.FAILED}),
         ),
@@ -65,7 +68,7 @@ OPERATIONS = {
             "promote",
             pgettext_lazy("button", "Run now"),
             _("Make these jobs due now?"),
-            operations.promote,
+            promote,
             "jobs.promote_job",
             frozenset({State.QUEUED}),
         ),
@@ -73,7 +76,7 @@ OPERATIONS = {
             "cancel",
             pgettext_lazy("button", "Cancel"),
             _("Cancel these jobs?"),
-            operations.cancel,
+            cancel,
             "jobs.cancel_job",
             frozenset({State.PENDING, State.QUEUED, State.ACTIVE, State.FAILED}),
         ),
@@ -263,7 +266,7 @@ class JobAdmin(ReadOnlyAdmin):
         if not request.user.has_perm("jobs.pause_queue"):
             raise PermissionDenied
         try:
-            (operations.pause if name == "pause" else operations.resume)(queue, by=_user(request))
+            (pause if name == "pause" else resume)(queue, by=_user(request))
         except UnknownQueue as refusal:
             self.message_user(request, capfirst(str(refusal)), messages.ERROR)
         else:

@@ -29,6 +29,9 @@ from .records import (
 #: limited queue that did not start within that guard is handed back (and keeps its slot).
 PACE_GUARD = 0.020
 
+#: Where `counts` stops, unless it is told otherwise: people read "10,000+".
+COUNT_LIMIT = 10_000
+
 LOSS_RULES = LossRules()
 
 
@@ -131,8 +134,8 @@ class Broker(Protocol):
     def wait_for_hint(self, queue: str, seconds: float) -> bool | None:
         """Wait at most so long for word that there may be something to claim; None, at once: no word ever comes."""
 
-    def counts(self, queue: str) -> QueueCounts:
-        """The queue's live jobs in numbers; each number stops counting at 10,000."""
+    def counts(self, queue: str, most: int = COUNT_LIMIT) -> QueueCounts:
+        """The queue's live jobs in numbers; each number stops counting at `most`."""
 
     def close(self) -> None:
         """Close the broker's own connections; the next call opens them again."""

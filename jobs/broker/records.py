@@ -119,12 +119,14 @@ class Postponed:
 class HandedBack:
     """The job was not finished here and goes back; burns no attempt and keeps its ready time, unless `delay` is given.
 
-    `unknown`: no code here understands it (the broker notes since when). `started` is on the settlement.
+    `unknown`: no code here understands it (the broker notes since when). `trouble`: what came in between is the
+    worker's own, which then slows down. `started` is on the settlement.
     """
 
     reason: str
     delay: float | None = None
     unknown: bool = False
+    trouble: bool = False
 
 
 @dataclass(frozen=True, slots=True)

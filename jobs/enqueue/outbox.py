@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from uuid import UUID
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .. import reasons
+from .. import clock, reasons
 from ..broker import get_broker
 from ..broker.database import pending
 from ..broker.records import NewJob, Pushed, PushStatus
@@ -22,12 +23,14 @@ TRIP = 1_000
 RELAY_AFTER = 1.0
 
 
-def push_pending(ids: Sequence[UUID] | None = None) -> int:
+def push_pending(ids: Sequence[UUID] | None = None, longest: float = math.inf) -> int:
     """Give rows in state `pending` to the broker; returns how many it took.
 
     With `ids`: those rows, where they are still pending. Without: the relay's work, all rows older than a second.
+    After `longest` seconds it begins nothing more, whatever is left.
     """
     connection = connections[jobs_settings().database]
+    until = clock.monotonic() + longest
     taken = 0
     while True:
         waiting = pending.read_pending(connection, ids, RELAY_AFTER if ids is None else 0.0, TRIP)
@@ -40,9 +43,9 @@ def push_pending(ids: Sequence[UUID] | None = None) -> int:
             if answer.status is PushStatus.ACCEPTED:
                 taken += 1
                 moved += 1
-            elif answer.status is PushStatus.DUPLICATE:
+            elif answer.status is PushStatus.DUPLICATE and clock.monotonic() < until:
                 moved += _refuse_pending(connection, job, answer)
-        if len(waiting) < TRIP or not moved:
+        if len(waiting) < TRIP or not moved or clock.monotonic() >= until:
             return taken
 
 

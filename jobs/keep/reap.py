@@ -12,8 +12,9 @@ from ..faults import point
 
 logger = logging.getLogger("jobs.keeper")
 
-#: Seconds between two runs: what an ended lease costs on top of itself.
-INTERVAL = 1.0
+#: Seconds between two runs (what an ended lease costs on top of itself), and after one that found something: a run ends
+#: a thousand expired jobs at most.
+INTERVAL, SOON = 1.0, 0.1
 #: Seconds since the last good run after which the silent may be without blame: nobody could renew, just as nobody
 #: could reap, because one transaction held SQLite's write lock or the machine slept.
 PAUSE = 5.0

@@ -1,4 +1,4 @@
-"""Where jobs and attempts hold traces of an object, and how they are emptied. See `jobs.operate.erasure`.
+"""Where jobs and attempts hold traces of an object, and how they are emptied. See `jobs.operate.erase`.
 
 Walks over whole tables in pieces by primary key, a short statement each; changes rows by short transactions. No state
 is written here: what must end is ended by the broker.
@@ -20,7 +20,7 @@ from ..history import lookup
 from ..models import Attempt, Job
 from ..reasons import ERASED
 from ..states import ENDED, State
-from .erasure import Erased, Subject
+from .subjects import Erased, Subject
 
 #: Rows that one statement looks through, and ids that one looks for.
 PIECE, IDS = 20_000, 200
@@ -31,7 +31,7 @@ _TEXTS_OF_ATTEMPT = ("error", "traceback")
 
 
 def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[str], known: Collection[UUID]) -> Erased:
-    """Empty the subjects' jobs and take the texts out of others; see `jobs.operate.erasure.erase_jobs`."""
+    """Empty the subjects' jobs and take the texts out of others; see `jobs.operate.erase.erase_jobs`."""
     jobs = lookup.all_jobs().exclude(task__in=spare)
     own = sorted({*_jobs_of(jobs, subjects, texts), *known})
     cancelled = sum(get_broker().cancel(job_id, ERASED) is CancelAnswer.CANCELLED for job_id in _not_ended(jobs, own))

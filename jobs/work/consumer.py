@@ -15,7 +15,8 @@ from .. import reasons, signals
 from ..broker.contract import Broker
 from ..broker.records import ClaimedJob, Exchange, Failed, Settlement
 from ..define.queue import Queue
-from .execution import announce, execute
+from .announce import announce
+from .execution import execute
 from .pool import Pool
 
 logger = logging.getLogger("jobs.worker")

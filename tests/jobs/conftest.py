@@ -10,7 +10,8 @@ import pytest
 from jobs import Fixed, Queue, clock
 from jobs.broker import forget_broker, get_broker
 from jobs.broker.records import Settlement, WorkerRecord
-from jobs.work.execution import announce, execute
+from jobs.work.announce import announce
+from jobs.work.execution import execute
 
 
 @pytest.fixture

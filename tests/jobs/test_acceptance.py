@@ -16,7 +16,7 @@ from jobs.define.task import Task
 from jobs.enqueue import accept, outbox
 from jobs.errors import InvalidArguments, InvalidOption, ResultTimeout, UnknownJob, WrongDatabase
 from jobs.models import Job
-from jobs.operate import operations
+from jobs.operate.retry import retry
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -114,7 +114,7 @@ def test_with_autocommit_off_what_people_ask_for_rolls_back_with_the_caller(note
     connection.set_autocommit(False)
     try:
         assert waiting.cancel() == "cancelled"
-        operations.retry(dead.id)
+        retry(dead.id)
         assert (waiting.state, dead.state) == ("cancelled", "pending")
         connection.rollback()
     finally:

@@ -16,10 +16,12 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from jobs import Fixed, Queue, clock
+from jobs.broker import get_broker
 from jobs.errors import UnknownQueue
+from jobs.history import lookup
 from jobs.models import Attempt, Job, QueueStat
-from jobs.operate import cleaning
-from jobs.operate.cleaning import clean, drain
+from jobs.operate.clean import clean
+from jobs.operate.drain import drain
 
 from ..leads.people import make_user
 
@@ -51,10 +53,11 @@ def states() -> dict[UUID, str]:
 def make(state: str, count: int = 1, ended: timedelta | None = LONG_AGO, **fields: Any) -> list[UUID]:
     """Rows as the broker leaves them; ended jobs with an attempt."""
     began = fields.get("created_at") or clock.now() - 2 * LONG_AGO
+    # all of a call end at once: the id tells which goes first
+    ended_at = None if ended is None else clock.now() - ended
     made = []
     for _ in range(count):
-        id = UUID(int=cleaning.lookup.first_id_at(began).int | (clock.new_id().int & ((1 << 64) - 1)))
-        ended_at = None if ended is None else clock.now() - ended
+        id = UUID(int=lookup.first_id_at(began).int | (clock.new_id().int & ((1 << 64) - 1)))
         values = {"queue": lane.name, "task": add.name, "message": "{}", "created_at": began, "ready_at": began}
         job = Job.objects.create(id=id, state=state, ended_at=ended_at, **{**values, **fields})
         if ended_at is not None:
@@ -166,7 +169,8 @@ def commits_of(act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> in
 
 
 def test_drain_and_clean_go_in_chunks_of_a_transaction_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cleaning, "CHUNK", 2)
+    monkeypatch.setattr("jobs.operate.clean.CHUNK", 2)
+    monkeypatch.setattr("jobs.operate.drain.CHUNK", 2)
     for number in range(5):
         add.enqueue(number)
     make("completed", 5)
@@ -176,8 +180,8 @@ def test_drain_and_clean_go_in_chunks_of_a_transaction_each(monkeypatch: pytest.
 
 
 def test_what_comes_while_a_queue_is_drained_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cleaning, "CHUNK", 1)
-    broker = cleaning.get_broker()
+    monkeypatch.setattr("jobs.operate.drain.CHUNK", 1)
+    broker = get_broker()
     later: list[UUID] = []
 
     class Busy:
@@ -191,7 +195,7 @@ def test_what_comes_while_a_queue_is_drained_stays(monkeypatch: pytest.MonkeyPat
             assert len(later) < 10, "it goes on and on"
             return broker.cancel_waiting(*args)
 
-    monkeypatch.setattr(cleaning, "get_broker", Busy)
+    monkeypatch.setattr("jobs.operate.drain.get_broker", Busy)
     add.enqueue(1)
     add.enqueue(2)
     assert drain(lane.name, "all-queued") == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,10 +12,22 @@ from django.contrib.auth.models import Group
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone, translation
 
-from jobs import Cancelled, Exponential, JobFailed, PermanentError, Queue, RetryLater, clock, current_job, signals
+from jobs import (
+    Cancelled,
+    Exponential,
+    Fixed,
+    JobFailed,
+    PermanentError,
+    Queue,
+    RetryLater,
+    clock,
+    current_job,
+    signals,
+)
 from jobs.broker import get_broker
 from jobs.broker.records import Completed, Failed, GivenUp, HandedBack, Retried, Settlement, WorkerRecord
 from jobs.models import Attempt, Job, QueueStat
+from jobs.signals import JobSnapshot
 from jobs.work import execution
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -238,6 +251,22 @@ def test_the_idempotency_key_is_the_same_for_every_attempt(queue: Queue, work: W
     assert len(set(keys)) == 1
 
 
+def test_the_running_job_tells_of_itself(queue: Queue, work: Work) -> None:
+    seen: list[tuple[object, ...]] = []
+
+    @queue.task(attempts=2, backoff=Fixed(0))
+    def tell() -> None:
+        job = current_job()
+        seen.append((job.id, job.queue, job.task, job.run, job.key, job.about, job.attempt, job.starts, job.lost))
+        raise RetryLater(0) if job.starts == 1 else ValueError
+
+    handle = tell.using(key="lead 7", about=("leads.lead", "7")).enqueue()
+    while handle.state == "queued":
+        work(queue)
+    one = (handle.id, queue.name, tell.name, 1, "lead 7", ("leads.lead", "7"))
+    assert seen == [(*one, 1, 1, 0), (*one, 1, 2, 0), (*one, 2, 3, 0)]
+
+
 def test_current_job_outside_a_task_is_a_clear_error() -> None:
     with pytest.raises(LookupError, match="outside a task"):
         current_job()
@@ -269,11 +298,12 @@ def test_personal_arguments_are_masked_in_errors(queue: Queue, work: Work) -> No
 
 
 def test_signals_tell_of_completion_retry_and_failure(queue: Queue, work: Work) -> None:
-    seen: list[str] = []
+    seen: list[tuple[str, JobSnapshot]] = []
 
     def heard(name: str) -> Callable[..., None]:
-        def receiver(**kwargs: object) -> None:
-            seen.append(name)
+        def receiver(sender: object, job: JobSnapshot, **kwargs: object) -> None:
+            assert sender is queue
+            seen.append((name, job))
 
         return receiver
 
@@ -289,13 +319,22 @@ def test_signals_tell_of_completion_retry_and_failure(queue: Queue, work: Work) 
         raise ValueError
 
     try:
-        fine.enqueue()
+        done = fine.using(about=("leads.lead", "7")).enqueue()
         broken.enqueue()
         work(queue)
     finally:
         for name, receiver in receivers.items():
             getattr(signals, name).disconnect(receiver)
-    assert sorted(seen) == ["job_completed", "job_failed", "job_retrying"]
+    assert sorted(name for name, _job in seen) == ["job_completed", "job_failed", "job_retrying"]
+    told = dict(seen)
+    assert (told["job_retrying"].attempt, told["job_failed"].attempt, told["job_failed"].starts) == (1, 2, 2)
+    job = told["job_completed"]
+    assert (job.id, job.queue, job.task, job.about) == (done.id, queue.name, fine.name, ("leads.lead", "7"))
+    assert job.started_at is not None
+    assert job.ended_at is not None
+    assert job.ready_at <= job.started_at <= job.ended_at
+    with pytest.raises(FrozenInstanceError):
+        job.task = "other"  # type: ignore[misc]
 
 
 def test_hueys_hooks_and_signals_still_work(queue: Queue, work: Work) -> None:

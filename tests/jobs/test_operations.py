@@ -11,12 +11,12 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from jobs import Fixed, PermanentError, Queue, clock
+from jobs import Fixed, PermanentError, Queue, cancel, clock, pause, promote, resume, retry
 from jobs.broker import get_broker
 from jobs.broker.records import CancelAnswer, WorkerRecord
 from jobs.errors import Refused, UnknownJob, UnknownQueue
 from jobs.models import Attempt, Job, QueueStat, QueueState
-from jobs.operate import operations
+from jobs.operate.retry import dead_letters
 from jobs.testing import run_jobs
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -58,7 +58,7 @@ def claim_one() -> UUID:
 def test_a_retried_dead_letter_begins_its_next_run_with_fresh_counters() -> None:
     job_id = dead_letter()
     Job.objects.filter(pk=job_id).update(lost=4, alone=True, starts=99)
-    operations.retry(job_id)
+    retry(job_id)
     job = Job.objects.get(pk=job_id)
     assert (job.state, job.run, job.attempts, job.starts, job.lost, job.alone) == ("queued", 2, 0, 0, 0, False)
     assert (job.ended_at, job.worker_id) == (None, None)
@@ -70,7 +70,7 @@ def test_a_retried_dead_letter_completes_and_keeps_its_earlier_attempts(monkeypa
     monkeypatch.setattr(f"{__name__}.broken", True)
     job_id = dead_letter()
     monkeypatch.setattr(f"{__name__}.broken", False)
-    operations.retry(job_id)
+    retry(job_id)
     run_jobs()
     assert Job.objects.get(pk=job_id).state == "completed"
     outcomes = Attempt.objects.filter(job_id=job_id).order_by("pk").values_list("run", "outcome")
@@ -81,25 +81,25 @@ def test_a_retry_is_refused_while_another_live_job_holds_the_key_and_leaves_a_de
     job_id = dead_letter(key="k")
     holder = flaky.using(key="k", delay=60).enqueue("b")
     with pytest.raises(Refused, match=f"job {holder.id} holds the key 'k'"):
-        operations.retry(job_id, by=user)
+        retry(job_id, by=user)
     assert Job.objects.get(pk=job_id).state == "failed"
     assert LogEntry.objects.filter(object_id=str(job_id)).count() == 2
-    operations.cancel(holder.id)
-    operations.retry(job_id)
+    cancel(holder.id)
+    retry(job_id)
     assert Job.objects.get(pk=job_id).state == "queued"
 
 
 def test_only_a_dead_letter_can_be_retried() -> None:
     handle = flaky.using(delay=60).enqueue()
     with pytest.raises(Refused, match="is scheduled: only a dead letter"):
-        operations.retry(handle.id)
+        retry(handle.id)
     assert handle.job.run == 1
 
 
 def test_a_retry_in_a_rolled_back_transaction_did_not_happen(user: User) -> None:
     job_id = dead_letter()
     with transaction.atomic():
-        operations.retry(job_id, by=user)
+        retry(job_id, by=user)
         transaction.set_rollback(True)
     job = Job.objects.get(pk=job_id)
     assert (job.state, job.run) == ("failed", 1)
@@ -109,7 +109,7 @@ def test_a_retry_in_a_rolled_back_transaction_did_not_happen(user: User) -> None
 def test_a_retry_in_a_transaction_is_queued_after_its_commit() -> None:
     job_id = dead_letter()
     with transaction.atomic():
-        operations.retry(job_id)
+        retry(job_id)
         assert Job.objects.get(pk=job_id).state == "pending"
     assert Job.objects.get(pk=job_id).state == "queued"
 
@@ -120,8 +120,8 @@ def test_a_retry_that_the_broker_cannot_take_is_left_to_the_keeper(monkeypatch: 
     def away(ids: list[UUID]) -> int:
         raise ConnectionError("broker is away")
 
-    monkeypatch.setattr(operations, "push_pending", away)
-    operations.retry(job_id)
+    monkeypatch.setattr("jobs.operate.retry.push_pending", away)
+    retry(job_id)
     assert Job.objects.get(pk=job_id).state == "pending"
 
 
@@ -130,9 +130,9 @@ def test_a_waiting_job_is_cancelled_and_counted(user: User, inside: bool) -> Non
     handle = flaky.enqueue()
     if inside:
         with transaction.atomic():
-            assert operations.cancel(handle.id, by=user) is CancelAnswer.CANCELLED
+            assert cancel(handle.id, by=user) is CancelAnswer.CANCELLED
     else:
-        assert operations.cancel(handle.id, by=user) is CancelAnswer.CANCELLED
+        assert cancel(handle.id, by=user) is CancelAnswer.CANCELLED
     assert (handle.state, handle.job.reason) == ("cancelled", "cancelled by an operator")
     assert QueueStat.objects.get(queue=lane.name).cancelled == 1
     assert LogEntry.objects.get().change_message == "Cancelled."
@@ -142,21 +142,21 @@ def test_a_pending_job_is_cancelled() -> None:
     with transaction.atomic():
         handle = flaky.using(key="k").enqueue()
         assert handle.state == "pending"
-        assert operations.cancel(handle.id) is CancelAnswer.CANCELLED
+        assert cancel(handle.id) is CancelAnswer.CANCELLED
     assert run_jobs() == []
     assert handle.state == "cancelled"
 
 
 def test_a_dead_letter_is_cancelled() -> None:
     job_id = dead_letter()
-    assert operations.cancel(job_id) is CancelAnswer.CANCELLED
+    assert cancel(job_id) is CancelAnswer.CANCELLED
     assert Job.objects.get(pk=job_id).state == "cancelled"
 
 
 def test_a_running_job_is_asked_to_cancel(user: User) -> None:
     flaky.enqueue()
     job_id = claim_one()
-    assert operations.cancel(job_id, by=user) is CancelAnswer.ASKED
+    assert cancel(job_id, by=user) is CancelAnswer.ASKED
     job = Job.objects.get(pk=job_id)
     assert (job.state, job.cancel_requested) == ("active", True)
     assert LogEntry.objects.get().change_message == "Asked to cancel."
@@ -167,13 +167,13 @@ def test_an_ended_job_cannot_be_cancelled() -> None:
     handle = flaky.enqueue()
     run_jobs()
     with pytest.raises(Refused, match="is completed: it has ended"):
-        operations.cancel(handle.id)
+        cancel(handle.id)
 
 
 @pytest.mark.usefixtures("mended")
 def test_a_promoted_job_runs_now(user: User) -> None:
     handle = flaky.using(delay=timedelta(days=1)).enqueue("x")
-    operations.promote(handle.id, by=user)
+    promote(handle.id, by=user)
     run_jobs()
     assert handle.state == "completed"
     assert LogEntry.objects.get().object_id == str(handle.id)
@@ -183,20 +183,20 @@ def test_a_promoted_job_runs_now(user: User) -> None:
 def test_a_pending_job_is_promoted() -> None:
     with transaction.atomic():
         handle = flaky.using(key="k", delay=3_600).enqueue("x")
-        operations.promote(handle.id)
+        promote(handle.id)
     assert run_jobs() == [handle]
 
 
 def test_a_job_that_is_due_or_runs_cannot_be_promoted() -> None:
     handle = flaky.enqueue()
     with pytest.raises(Refused, match="is waiting and due already"):
-        operations.promote(handle.id)
+        promote(handle.id)
     claim_one()
     with pytest.raises(Refused, match="is active: only"):
-        operations.promote(handle.id)
+        promote(handle.id)
 
 
-@pytest.mark.parametrize("operation", [operations.retry, operations.cancel, operations.promote])
+@pytest.mark.parametrize("operation", [retry, cancel, promote])
 def test_an_unknown_job_is_named(operation: object) -> None:
     missing = clock.new_id()
     with pytest.raises(UnknownJob, match=str(missing)):
@@ -206,40 +206,40 @@ def test_an_unknown_job_is_named(operation: object) -> None:
 @pytest.mark.usefixtures("mended")
 def test_a_paused_queue_starts_nothing_until_it_is_resumed(user: User) -> None:
     flaky.enqueue()
-    operations.pause(lane.name, by=user)
+    pause(lane.name, by=user)
     assert run_jobs() == []
     assert QueueState.objects.get(queue=lane.name).paused
-    operations.resume(lane.name, by=user)
+    resume(lane.name, by=user)
     assert len(run_jobs()) == 1
     assert [entry.change_message for entry in LogEntry.objects.order_by("pk")] == ["Paused.", "Resumed."]
 
 
 def test_an_unknown_queue_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UnknownQueue, match="queue 'emial' is not defined; queues are: email"):
-        operations.pause("emial")
+        pause("emial")
 
 
 def test_a_queue_that_only_old_rows_know_can_be_resumed() -> None:
     flaky.enqueue()
     Job.objects.update(queue="gone_lane")
-    operations.pause("gone_lane")
-    operations.resume("gone_lane")
+    pause("gone_lane")
+    resume("gone_lane")
 
 
 def test_dead_letters_are_listed_oldest_first_and_by_task() -> None:
     ids = [dead_letter() for _ in range(3)]
-    assert operations.dead_letters(lane.name) == ids
-    assert operations.dead_letters(lane.name, limit=2) == ids[:2]
-    assert operations.dead_letters(lane.name, "operations.other") == []
+    assert dead_letters(lane.name) == ids
+    assert dead_letters(lane.name, limit=2) == ids[:2]
+    assert dead_letters(lane.name, "operations.other") == []
 
 
 def test_an_operation_without_a_user_leaves_no_line_in_the_admins_log() -> None:
-    operations.cancel(flaky.enqueue().id)
+    cancel(flaky.enqueue().id)
     assert not LogEntry.objects.exists()
 
 
 def test_cancelling_takes_a_handful_of_queries() -> None:
     handle = flaky.enqueue()
     with transaction.atomic(), CaptureQueriesContext(connection) as queries:
-        operations.cancel(handle.id)
+        cancel(handle.id)
     assert len(queries) <= 6

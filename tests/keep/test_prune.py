@@ -1,4 +1,4 @@
-"""Retention: the newest stay, the rest goes with its attempts, and live jobs never."""
+"""Retention: what ended last stays, the rest goes with its attempts, and live jobs never."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +11,7 @@ from jobs.broker.database import rows
 from jobs.broker.records import NewJob
 from jobs.keep import prune
 from jobs.models import Attempt, Job
-from jobs.operate import cleaning
+from jobs.operate import clean
 from jobs.policy import QueuePolicy, Retention
 from jobs.states import State
 
@@ -84,20 +84,20 @@ def test_attempts_go_with_their_job_and_only_they():
 
 
 def test_more_than_one_chunk_goes(monkeypatch):
-    monkeypatch.setattr(cleaning, "CHUNK", 2)
+    monkeypatch.setattr(clean, "CHUNK", 2)
     ids = insert(State.COMPLETED, 9)
     assert kept(lane(completed=2)) == set(ids[7:])
 
 
 def test_a_run_has_an_end_and_the_next_goes_on(monkeypatch):
-    monkeypatch.setattr(cleaning, "CHUNK", 3)
+    monkeypatch.setattr(clean, "CHUNK", 3)
     monkeypatch.setattr(prune, "LONGEST", 0.0)
     insert(State.COMPLETED, 9)
     assert [prune.prune([lane(completed=1)]) for _ in range(4)] == [3, 3, 2, 0]
 
 
 def test_a_queue_with_much_to_prune_keeps_no_other_waiting(monkeypatch):
-    monkeypatch.setattr(cleaning, "CHUNK", 2)
+    monkeypatch.setattr(clean, "CHUNK", 2)
     insert(State.COMPLETED, 9)
     removed = []
     monkeypatch.setattr(prune, "remove_chunk", lambda jobs, original=prune.remove_chunk: seen(removed, original(jobs)))
@@ -108,14 +108,14 @@ def test_a_queue_with_much_to_prune_keeps_no_other_waiting(monkeypatch):
 
 
 def test_after_each_transaction_others_have_the_lock_for_as_long(monkeypatch):
-    monkeypatch.setattr(cleaning, "CHUNK", 2)
+    monkeypatch.setattr(clean, "CHUNK", 2)
     waits, slept = iter([0.0, 0.1, 0.5, 0.0]), []
     monkeypatch.setattr(
         prune,
         "remove_chunk",
         lambda jobs, original=prune.remove_chunk: replace(original(jobs), held=0.3, waited=next(waits)),
     )
-    monkeypatch.setattr(cleaning.time, "sleep", lambda seconds: slept.append(round(seconds, 3)))
+    monkeypatch.setattr(clean.time, "sleep", lambda seconds: slept.append(round(seconds, 3)))
     insert(State.COMPLETED, 9)
     prune.prune([lane(completed=3)])
     assert slept == [0.3, 0.2, 0.0, 0.3]

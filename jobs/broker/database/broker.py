@@ -16,6 +16,7 @@ from ... import clock
 from ...faults import point
 from ...policy import QueuePolicy
 from ...states import State
+from ..contract import COUNT_LIMIT
 from ..records import (
     CancelAnswer,
     Exchange,
@@ -34,8 +35,6 @@ from .connection import JobsDatabase, SqliteDatabase, Trip
 from .settle import settle_all, token_number
 from .values import MAX_REASON, expires_at, id_of, moment_of, ready_at, text_of
 
-#: Where a number of `counts` stops.
-COUNT_LIMIT = 10_000
 #: How often a job is offered while the holder of its key ends in between.
 KEY_PATIENCE = 20
 
@@ -234,19 +233,19 @@ class DatabaseBroker:
             trip.run("resume_queue", queue=queue)
             trip.told.add(queue)
 
-    def counts(self, queue: str) -> QueueCounts:
-        """The queue's live jobs in numbers; each stops counting at 10,000."""
+    def counts(self, queue: str, most: int = COUNT_LIMIT) -> QueueCounts:
+        """The queue's live jobs in numbers; each stops counting at `most`."""
         with self._database.read() as trip:
             now = trip.now
-            waiting, scheduled, active = trip.run("count_live_jobs", queue=queue, now=trip.text_now)[0]
+            waiting, scheduled, active = trip.run("count_live_jobs", queue=queue, now=trip.text_now, most=most)[0]
             heads = trip.run("read_heads", queue=queue) + trip.run("read_alone_heads", queue=queue)
             found = trip.run("read_queue", queue=queue)
         due = [moment for _, head in heads if head is not None and (moment := moment_of(head)) <= now]
         paused, wait_until, _ = found[0] if found else (False, None, "")
         blocked_until = None if wait_until is None else moment_of(wait_until)
         return QueueCounts(
-            waiting=min(waiting, COUNT_LIMIT),
-            scheduled=min(scheduled, COUNT_LIMIT),
+            waiting=min(waiting, most),
+            scheduled=min(scheduled, most),
             active=active,
             oldest_ready_at=min(due, default=None),
             paused=bool(paused),

@@ -15,7 +15,10 @@ from jobs.errors import InvalidArguments, JobsError
 from jobs.management.actions.action import Action, Paper
 from jobs.management.actions.look import MOST_LISTED
 from jobs.management.actions.words import json_of, seconds, uuid, whole
-from jobs.operate import operations
+from jobs.operate.cancel import cancel
+from jobs.operate.pause import pause, resume
+from jobs.operate.promote import promote
+from jobs.operate.retry import dead_letters, retry
 
 #: What the text output says of what was done; the JSON has the keys.
 DONE = {
@@ -71,10 +74,10 @@ def _retry(paper: Paper, options: Mapping[str, Any]) -> None:
         raise CommandError(_("give either ids or --queue QUEUE"), returncode=2)
     if queue:
         task = find_task(options["task"]).name if options["task"] else ""
-        ids = operations.dead_letters(queue, task, options["limit"])
+        ids = dead_letters(queue, task, options["limit"])
     elif options["task"]:
         raise CommandError(_("--task goes with --queue QUEUE"), returncode=2)
-    _each(paper, ids, operations.retry, "retried")
+    _each(paper, ids, retry, "retried")
 
 
 def _ids_arguments(parser: CommandParser) -> None:
@@ -82,11 +85,11 @@ def _ids_arguments(parser: CommandParser) -> None:
 
 
 def _cancel(paper: Paper, options: Mapping[str, Any]) -> None:
-    _each(paper, options["ids"], operations.cancel, "cancelled")
+    _each(paper, options["ids"], cancel, "cancelled")
 
 
 def _promote(paper: Paper, options: Mapping[str, Any]) -> None:
-    _each(paper, options["ids"], operations.promote, "promoted")
+    _each(paper, options["ids"], promote, "promoted")
 
 
 def _each(paper: Paper, ids: Sequence[UUID], act: Callable[[UUID], object], word: str) -> None:
@@ -116,12 +119,12 @@ def _queue_arguments(parser: CommandParser) -> None:
 
 
 def _pause(paper: Paper, options: Mapping[str, Any]) -> None:
-    operations.pause(options["queue"])
+    pause(options["queue"])
     _say_queue(paper, options["queue"], "paused")
 
 
 def _resume(paper: Paper, options: Mapping[str, Any]) -> None:
-    operations.resume(options["queue"])
+    resume(options["queue"])
     _say_queue(paper, options["queue"], "resumed")
 
 

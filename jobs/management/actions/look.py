@@ -15,10 +15,10 @@ from jobs.defined import find_task
 from jobs.history import lookup, verdict
 from jobs.history.status.finding import LIMITS
 from jobs.history.status.report import Report, headline, report
+from jobs.history.targets import name_of
 from jobs.management.actions.action import Action, Paper
 from jobs.management.actions.words import seconds, uuid, whole
 from jobs.models import Attempt, AttemptOutcome, Job
-from jobs.operate import operations
 from jobs.states import State
 
 MOST_LISTED = 10_000
@@ -81,8 +81,7 @@ def _list_arguments(parser: CommandParser) -> None:
 def _list(paper: Paper, options: Mapping[str, Any]) -> None:
     rows = lookup.all_jobs().order_by("-pk")
     if options["queue"]:
-        operations.check_queue(options["queue"])
-        rows = rows.filter(queue=options["queue"])
+        rows = rows.filter(queue=name_of(options["queue"]))
     if options["task"]:
         rows = rows.filter(task=find_task(options["task"]).name)
     if options["state"]:

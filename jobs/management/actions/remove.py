@@ -10,10 +10,11 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
-from jobs.defined import find_task
 from jobs.management.actions.action import Action, Paper
 from jobs.management.actions.words import age, long_text, whole
-from jobs.operate import cleaning, erasure
+from jobs.operate.clean import CLEANED, clean
+from jobs.operate.drain import DRAINED, drain
+from jobs.operate.erase import erase_object, find_object
 
 MOST = 1_000_000_000
 
@@ -27,9 +28,7 @@ def _limits(parser: CommandParser) -> None:
 
 def _drain_arguments(parser: CommandParser) -> None:
     parser.add_argument("queue", metavar=_("QUEUE"), help=_("The queue's name."))
-    parser.add_argument(
-        "--state", choices=cleaning.DRAINED, default=cleaning.DRAINED[0], help=_("Which jobs (default: %(default)s).")
-    )
+    parser.add_argument("--state", choices=DRAINED, default=DRAINED[0], help=_("Which jobs (default: %(default)s)."))
     parser.add_argument("--task", metavar=_("TASK"), help=_("Only this task's jobs."))
     parser.add_argument(
         "--older-than", type=age, metavar=_("AGE"), help=_("Only jobs created at least so long ago: 45s, 30m, 12h, 7d.")
@@ -39,9 +38,8 @@ def _drain_arguments(parser: CommandParser) -> None:
 
 def _drain(paper: Paper, options: Mapping[str, Any]) -> None:
     queue, state, dry_run = options["queue"], options["state"], options["dry_run"]
-    task = find_task(options["task"]).name if options["task"] else ""
-    chosen = {"task": task, "older_than": options["older_than"], "limit": options["limit"]}
-    count = cleaning.drain(queue, state, **chosen, dry_run=dry_run)
+    chosen = {"task": options["task"] or "", "older_than": options["older_than"], "limit": options["limit"]}
+    count = drain(queue, state, **chosen, dry_run=dry_run)
     if paper.as_json:
         paper.document({"queue": queue, "state": state, "cancelled": count, "dry_run": dry_run})
         return
@@ -54,7 +52,7 @@ def _drain(paper: Paper, options: Mapping[str, Any]) -> None:
 
 def _clean_arguments(parser: CommandParser) -> None:
     parser.add_argument("--queue", required=True, metavar=_("QUEUE"), help=_("Only this queue's jobs."))
-    parser.add_argument("--state", choices=cleaning.CLEANED, required=True, help=_("Only jobs in this state."))
+    parser.add_argument("--state", choices=CLEANED, required=True, help=_("Only jobs in this state."))
     parser.add_argument(
         "--older-than", type=age, required=True, metavar=_("AGE"), help=_("How long ago they ended: 45s, 30m, 12h, 7d.")
     )
@@ -63,7 +61,7 @@ def _clean_arguments(parser: CommandParser) -> None:
 
 def _clean(paper: Paper, options: Mapping[str, Any]) -> None:
     queue, state, dry_run = options["queue"], options["state"], options["dry_run"]
-    count = cleaning.clean(queue, state, options["older_than"], limit=options["limit"], dry_run=dry_run)
+    count = clean(queue, state, options["older_than"], limit=options["limit"], dry_run=dry_run)
     if paper.as_json:
         paper.document({"queue": queue, "state": state, "removed": count, "dry_run": dry_run})
         return
@@ -97,8 +95,8 @@ def _erase_arguments(parser: CommandParser) -> None:
 
 
 def _erase(paper: Paper, options: Mapping[str, Any]) -> None:
-    label, id = erasure.find_object(options["subject"])
-    erased = erasure.erase_object(label, id, options["texts"])
+    label, id = find_object(options["subject"])
+    erased = erase_object(label, id, options["texts"])
     if paper.as_json:
         paper.document({"object": f"{label}:{id}", **asdict(erased)})
     else:

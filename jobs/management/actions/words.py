@@ -12,7 +12,7 @@ from uuid import UUID
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from jobs.operate.erasure import SHORTEST_TEXT
+from jobs.operate.subjects import SHORTEST_TEXT
 from jobs.policy import ONE_YEAR
 
 #: Characters of a wrong argument that its error repeats.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
 from django.apps import apps
@@ -11,45 +10,10 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext as _
 
-from ..define.reference import object_reference
 from ..errors import InvalidOption, UnknownObject
-
-#: Shorter texts are not searched for: they would be found in other people's errors.
-SHORTEST_TEXT = 6
-
-
-@dataclass(frozen=True)
-class Subject:
-    """An object whose jobs are to be emptied: its model's label, its primary key as text.
-
-    `parameter` is what tasks call its id; without one, the model's name and `_id`.
-    """
-
-    label: str
-    id: str
-    parameter: str = ""
-
-    def __post_init__(self) -> None:
-        object_reference((self.label, self.id))
-        if not self.parameter:
-            object.__setattr__(self, "parameter", f"{self.label.rpartition('.')[2]}_id")
-
-
-@dataclass(frozen=True)
-class Erased:
-    """What an erasure did.
-
-    `jobs`: rows of jobs that were emptied; `cancelled`: those of them that had waited or were dead letters; `mentions`:
-    other jobs and attempts from whose errors a text was taken; `running`: jobs that were asked to cancel and have not
-    ended, so that the erasure must be repeated; `rows`: what the product erased, by kind.
-    """
-
-    jobs: int = 0
-    cancelled: int = 0
-    mentions: int = 0
-    running: tuple[UUID, ...] = ()
-    rows: Mapping[str, int] = field(default_factory=dict)
-
+from ..history.about import jobs_about
+from . import traces
+from .subjects import SHORTEST_TEXT, Erased, Subject
 
 Eraser = Callable[[str, Sequence[str]], Erased]
 _erasers: dict[str, Eraser] = {}
@@ -59,10 +23,11 @@ def register_eraser(label: str, erase: Eraser) -> None:
     """Let `jobs erase --object` erase objects of this model by `erase`.
 
     It gets the primary key as text and the texts of `--mention`; it erases the product's rows, and calls `erase_jobs`
-    with the texts too. The object may be gone, while jobs are still about it.
+    with the texts too. The object may be gone, while jobs are still about it. Raises `InvalidOption` if the model has
+    another eraser.
     """
     if _erasers.setdefault(label, erase) is not erase:
-        raise ValueError(f"an eraser for {label!r} is registered already")
+        raise InvalidOption(f"an eraser for {label!r} is registered already")
 
 
 def erase_object(label: str, id: str, mentions: Sequence[str] = ()) -> Erased:
@@ -89,8 +54,6 @@ def erase_jobs(
     Works in short transactions over the whole table. What runs is emptied only when it has ended: repeat it, with what
     was `running` as `known`, until none is.
     """
-    from . import traces
-
     wanted = sorted({text for text in texts if len(text) >= SHORTEST_TEXT}, key=len, reverse=True)
     return traces.erase(list(subjects), wanted, frozenset(spare), known)
 
@@ -110,8 +73,6 @@ def find_object(text: str) -> tuple[str, str]:
 
 
 def _known_key(model: type[models.Model], id: str, text: str) -> str:
-    from ..history.about import jobs_about
-
     try:
         key = model._meta.pk.to_python(id)
     except ValidationError as error:

@@ -1,0 +1,43 @@
+"""A queue in numbers: what lives now, and what has ended since ever, also where retention has removed the rows."""
+
+from __future__ import annotations
+
+from django.db.models import Sum
+
+from ..broker import get_broker
+from ..conf import jobs_settings
+from ..models import QueueStat
+from ..states import State
+from . import lookup
+from .counts import Counts
+from .targets import HasName, name_of
+
+#: More jobs than any queue holds.
+ALL = 2**31 - 1
+
+
+TOTALS = ("completed", "failed", "cancelled", "expired", "retried", "lost")
+
+
+def counts(queue: HasName | str) -> Counts:
+    """The queue in exact numbers, live and since ever; takes longer the more jobs live (about 0.1 s for a million).
+
+    Raises `UnknownQueue`, and `InvalidOption` for what is neither a queue nor a name.
+    """
+    name = name_of(queue)
+    live = get_broker().counts(name, most=ALL)
+    rows = lookup.all_jobs().filter(queue=name).order_by()
+    totals = (
+        QueueStat.objects.using(jobs_settings().database).filter(queue=name).aggregate(**{t: Sum(t) for t in TOTALS})
+    )
+    return Counts(
+        queue=name,
+        waiting=live.waiting,
+        scheduled=live.scheduled,
+        active=live.active,
+        pending=rows.filter(state=State.PENDING).count(),
+        dead_letters=rows.filter(state=State.FAILED).count(),
+        paused=live.paused,
+        oldest_ready_at=live.oldest_ready_at,
+        **{total: number or 0 for total, number in totals.items()},
+    )

@@ -1,0 +1,61 @@
+"""Cancel: a job that waits never starts; one that runs is asked to stop."""
+
+from __future__ import annotations
+
+from functools import partial
+from uuid import UUID
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import connections
+from django.utils.translation import gettext as _
+
+from .. import reasons
+from ..broker import get_broker
+from ..broker.database import pending
+from ..broker.records import CancelAnswer
+from ..conf import jobs_settings
+from ..errors import Refused, UnknownJob
+from ..history import lookup
+from ..history.targets import HasId, id_of
+from ..models import Job
+from ..states import ENDED, MOVES, State
+from .audit import note
+from .commit import with_broker
+
+
+def cancel(job: HasId | UUID | str, by: AbstractBaseUser | None = None) -> CancelAnswer:
+    """Cancel a job that waits or is a dead letter; ask one that runs, which may agree.
+
+    Raises `UnknownJob`, and `Refused` for a job that has ended. Inside a transaction a broker outside the database is
+    told after the commit; the answer then is `asked`.
+    """
+    job_id = id_of(job)
+    row = lookup.find_job(job_id)
+    if State.CANCELLED not in MOVES[State(row.state)]:
+        raise Refused(_has_ended(row))
+    answer: CancelAnswer = with_broker(partial(_cancel, job_id), CancelAnswer.ASKED)
+    if answer is CancelAnswer.ENDED:
+        raise Refused(_has_ended(lookup.find_job(job_id)))
+    note(by, row, _("Cancelled.") if answer is CancelAnswer.CANCELLED else _("Asked to cancel."))
+    return answer
+
+
+def _cancel(job_id: UUID) -> CancelAnswer:
+    reason = reasons.BY_OPERATOR
+    # twice: a pending job may reach the broker, or a queued one come back from it, between two looks
+    for _look in range(2):
+        answer = get_broker().cancel(job_id, reason)
+        if answer is not None:
+            return answer
+        job = lookup.find_job(job_id)
+        if job.state in ENDED and job.state != State.FAILED:
+            return CancelAnswer.ENDED
+        connection = connections[jobs_settings().database]
+        if pending.end_pending(connection, job_id, job.run, State.CANCELLED, reason):
+            return CancelAnswer.CANCELLED
+    text = _("job %(id)s is %(state)s, but its broker does not know it; try again")
+    raise UnknownJob(text % {"id": job_id, "state": lookup.find_job(job_id).state})
+
+
+def _has_ended(job: Job) -> str:
+    return _("job %(id)s is %(state)s: it has ended and cannot be cancelled") % {"id": job.pk, "state": job.state}

@@ -1,0 +1,70 @@
+"""Retry: a dead letter begins its next run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from uuid import UUID
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import connections
+from django.utils.translation import gettext as _
+
+from ..broker.database import pending, rows
+from ..conf import jobs_settings
+from ..enqueue.accept import in_transaction
+from ..enqueue.outbox import push_pending
+from ..errors import Refused
+from ..history import lookup
+from ..history.targets import HasId, HasName, id_of, name_of
+from ..states import State
+from .audit import note
+from .commit import after_commit
+
+logger = logging.getLogger("jobs.operate")
+
+
+def retry(job: HasId | UUID | str, by: AbstractBaseUser | None = None) -> None:
+    """Let a dead letter begin its next run, due now, with fresh counters.
+
+    Raises `UnknownJob`, and `Refused` if the job is no dead letter or another live job holds its key; it then is a dead
+    letter again. Inside a transaction the key is looked at after the commit.
+    """
+    job_id, connection = id_of(job), connections[jobs_settings().database]
+    with rows.block(connection):
+        run = pending.start_next_run(connection, job_id)
+        row = lookup.find_job(job_id)
+        if run is None:
+            text = _(
+                "job %(id)s is %(state)s: only a dead letter (failed) can be retried; "
+                "enqueue it again to have it run once more"
+            )
+            raise Refused(text % {"id": job_id, "state": row.shown_state()})
+        note(by, row, _("Retried: run %(run)d begins.") % {"run": run})
+    if in_transaction(connection):
+        # with autocommit off Django knows no commit to hook on to: the keeper's relay takes the job
+        if connection.in_atomic_block:
+            after_commit(partial(_push, job_id))
+        return
+    _push(job_id)
+    row.refresh_from_db()
+    if row.run == run and row.state == State.FAILED and not row.starts and row.reason:
+        note(by, row, _("Not retried: %(reason)s.") % {"reason": row.shown_reason()})
+        text = _("job %(id)s: %(reason)s '%(key)s'; retry it when that job has ended")
+        raise Refused(text % {"id": job_id, "reason": row.shown_reason(), "key": row.key})
+
+
+def dead_letters(queue: HasName | str, task: str = "", limit: int = 1_000) -> Sequence[UUID]:
+    """The ids of a queue's dead letters, oldest first. Raises `UnknownQueue`."""
+    found = lookup.all_jobs().filter(queue=name_of(queue), state=State.FAILED)
+    if task:
+        found = found.filter(task=task)
+    return list(found.order_by("pk").values_list("pk", flat=True)[:limit])
+
+
+def _push(job_id: UUID) -> None:
+    try:
+        push_pending([job_id])
+    except Exception:
+        logger.warning("push_after_retry_failed id=%s: the keeper relays it", job_id, exc_info=True)
