@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import Error as DatabaseFailure
 from django.db import InterfaceError, OperationalError, connections, transaction
 from huey import signals as huey_signals
 from huey.exceptions import CancelExecution, RetryTask
@@ -34,7 +33,7 @@ from ..define.context import RunningJob, begin_work, end_work
 from ..define.message import MessageError, encode_result
 from ..define.queue import Queue
 from ..define.task import Task
-from ..errors import Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater
+from ..errors import BrokerAway, Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater
 from ..faults import point
 from ..policy import ONE_YEAR
 from .announce import announce
@@ -153,9 +152,11 @@ class _Execution:
     def _run_atomic(self, task: Task, huey_task: Any) -> Settlement | None:
         """Processor, the jobs it enqueues and the settle in one transaction (G3)."""
         alias = jobs_settings().database
+        broker, policy = get_broker(), self.queue.policy
         began, step = time.monotonic(), "begin"
         try:
             with transaction.atomic(using=alias):
+                broker.begin_atomic(self.worker_id, policy, self.claimed)
                 # behind BEGIN, which waits for SQLite's write lock
                 if self._too_late_for_its_pace():
                     raise _TooLate
@@ -164,11 +165,12 @@ class _Execution:
                 point("atomic.before_settle")
                 settlement = self._settlement(Completed(encode_result(task.name, value)))
                 step = "settle"
-                if not get_broker().settle_in_transaction(self.worker_id, self.queue.policy, settlement):
+                if not broker.settle_in_transaction(self.worker_id, policy, settlement).counted:
                     raise LeaseLost(f"job {self.claimed.id} is no longer this worker's")
                 step = "commit"
                 point("atomic.before_commit")
             point("atomic.after_commit")
+            broker.after_atomic(self.worker_id, policy, settlement)
         except _TooLate:
             return self._settlement(HandedBack(reasons.PACE))
         except LeaseLost:
@@ -176,7 +178,7 @@ class _Execution:
                 raise
             logger.warning("lease_lost id=%s task=%s: rolled back", self.claimed.id, task.name)
             return None
-        except (OperationalError, InterfaceError) as error:
+        except (OperationalError, InterfaceError, BrokerAway) as error:
             if step == "begin":
                 return self._settlement(self._no_connection(error))
             if step == "task":
@@ -234,13 +236,13 @@ class _Execution:
         return start_by is not None and clock.monotonic() > start_by - START_MARGIN
 
     def _still_mine(self) -> bool:
-        return get_broker().holds(self.claimed.id, self.claimed.token)
+        return get_broker().holds(self.queue.name, self.claimed.id, self.claimed.token)
 
     def _has_ended(self) -> bool:
         """Whether the job is surely not this worker's any more."""
         try:
             return not self._still_mine()
-        except DatabaseFailure:
+        except BrokerAway:
             return False
 
     def _settlement(self, outcome: Outcome) -> Settlement:

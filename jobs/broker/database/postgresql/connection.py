@@ -132,6 +132,7 @@ class PostgresqlDatabase(Forkable):
         self._own_address: dict[str, Any] = {}
         self._ears: dict[str, psycopg.Connection[Any]] = {}  # by queue
         self._deaf_until = 0.0
+        self.broken = 0
 
     @property
     def django(self) -> BaseDatabaseWrapper:
@@ -160,7 +161,7 @@ class PostgresqlDatabase(Forkable):
     @contextmanager
     def write_synced(self) -> Iterator[PostgresqlTrip]:
         """A transaction of what people ask for, on Django's connection: part of the caller's, if there is one."""
-        with rows.block(self.django), self.django.cursor() as cursor:
+        with self._noticing_a_break(), rows.block(self.django), self.django.cursor() as cursor:
             trip = PostgresqlTrip(cursor)
             yield trip
             trip.write_counts()
@@ -181,10 +182,22 @@ class PostgresqlDatabase(Forkable):
     @contextmanager
     def read_django(self) -> Iterator[PostgresqlTrip]:
         """The same on Django's connection."""
-        with self.django.cursor() as cursor:
+        with self._noticing_a_break(), self.django.cursor() as cursor:
             trip = PostgresqlTrip(cursor)
             yield trip
         self.tell(trip.told)
+
+    @contextmanager
+    def _noticing_a_break(self) -> Iterator[None]:
+        """Close Django's connection when it turns out to be broken, as after a restart of the server."""
+        try:
+            yield
+        except Exception:
+            django = self.django
+            if not django.in_atomic_block and django.connection is not None and django.connection.closed:
+                django.close()
+                self.broken += 1
+            raise
 
     def close(self) -> None:
         """Close the broker's own connection and its ears."""
@@ -266,6 +279,7 @@ class PostgresqlDatabase(Forkable):
             finally:
                 if connection.closed or connection.broken:
                     self._own = None
+                    self.broken += 1
 
     def _open(self) -> psycopg.Connection[Any]:
         address = self._address()
