@@ -22,7 +22,7 @@ from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR, Backoff
 from . import huey as huey_interface
 from .context import RunningJob, working_on
 from .handle import JobHandle
-from .message import Signature
+from .message import Signature, decode_result, encode_result
 from .reference import is_storable, object_reference
 
 if TYPE_CHECKING:
@@ -124,7 +124,10 @@ class Task(TaskWrapper):
         return PreparedTask(self, Options()).enqueue_many(calls)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the task now, in this process, with its arguments as a worker would see them; no job is made."""
+        """Run the task now, in this process; no job is made.
+
+        Arguments and result are what they would be by way of a job, and refused (`InvalidArguments`) where a job would.
+        """
         args, kwargs = self.signature.decode(self.signature.encode(args, kwargs))
         now = clock.now()
         claimed = ClaimedJob(
@@ -145,8 +148,8 @@ class Task(TaskWrapper):
         with working_on(RunningJob(claimed, still_mine=lambda: True)):
             if self.atomic:
                 with transaction.atomic(using=jobs_settings().database):
-                    return task.execute()
-            return task.execute()
+                    return decode_result(encode_result(self.name, task.execute()))
+            return decode_result(encode_result(self.name, task.execute()))
 
     def __call__(self, *args: Any, **kwargs: Any) -> JobHandle:
         """Huey's own call: enqueue."""
