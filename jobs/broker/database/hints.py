@@ -23,7 +23,7 @@ Say = Callable[[Iterable[str]], None]
 
 def queues_of(jobs: Iterable[NewJob]) -> set[str]:
     """The queues in which these new jobs are due soon."""
-    return {job.queue for job in jobs if job.ready_at is not None or job.delay < HINT_WITHIN}
+    return {job.queue for job in jobs if job.ready_at or job.at or job.delay < HINT_WITHIN}
 
 
 def makes_due(policy: QueuePolicy, settlements: Sequence[Settlement], claimed: int) -> bool:
