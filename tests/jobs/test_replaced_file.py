@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from django.core.signals import request_started
-from django.db import OperationalError, connection
+from django.db import connection
 
 from config.settings.env import Environment
 from jobs.broker import get_broker
 from jobs.connections import close_obsolete_connections
+from jobs.errors import BrokerAway
 from jobs.history.endings import look
 from jobs.models import Job
 from jobs.sqlite_files import remove_orphans
@@ -117,7 +118,7 @@ def test_once_the_broker_has_noticed_a_threads_connection_is_obsolete(place: Pla
 def test_a_file_that_is_away_is_an_error_until_another_is_there(place: Place) -> None:
     hands = Hands(get_broker())
     place.path.unlink()
-    with pytest.raises(OperationalError, match="is gone"):
+    with pytest.raises(BrokerAway, match="is gone"):
         hands.new_worker()
     assert not place.path.exists()
     place.restore(job=RESTORED)
