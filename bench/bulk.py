@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 #: number, queue, state, priorities: one row a millisecond, the oldest first, each in turn of another priority; they end
-#: in another order.
+#: within a thousand of each other in another order.
 _JOBS = {
     "sqlite": """
         WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :number)
@@ -20,7 +20,7 @@ _JOBS = {
             strftime('%Y-%m-%d %H:%M:%f', 1700000000.0 + i / 1000.0, 'unixepoch'),
             strftime('%Y-%m-%d %H:%M:%f', 1700000000.0 + i / 1000.0, 'unixepoch'),
             CASE WHEN :state = 'completed'
-                THEN strftime('%Y-%m-%d %H:%M:%f', 1700000000.0 + i * 7919 % :number / 1000.0, 'unixepoch') END,
+                THEN strftime('%Y-%m-%d %H:%M:%f', 1700000000.0 + (i + i * 7919 % 1000) / 1000.0, 'unixepoch') END,
             0, 0, 0, 0, 0, 0, '', '', '', '', ''
         FROM n
     """,
@@ -32,7 +32,7 @@ _JOBS = {
             'bench.task', %(state)s, 1 + (4 + i %% %(priorities)s) %% 10, '{"v":1,"args":[],"kwargs":{}}',
             to_timestamp(1700000000.0 + i / 1000.0), to_timestamp(1700000000.0 + i / 1000.0),
             CASE WHEN %(state)s = 'completed'
-                THEN to_timestamp(1700000000.0 + i * 7919 %% %(number)s / 1000.0) END,
+                THEN to_timestamp(1700000000.0 + (i + i * 7919 %% 1000) / 1000.0) END,
             0, 0, 0, false, 0, false, '', '', '', '', ''
         FROM generate_series(0::bigint, %(number)s - 1) AS i
     """,

@@ -157,9 +157,22 @@ def request_cancel(ids: Iterable[UUID]) -> None:
             job.cancel_requested = True
 
 
+def begin_work(job: RunningJob) -> None:
+    """Make `job` the current one in a context of its own; events and receivers of the caller do not reach into it."""
+    _job.set(job)
+    _event.set(None)
+    _receiver.set(None)
+    running[job.id] = job
+
+
+def end_work(job_id: UUID) -> None:
+    """The job does not run any more; its context is left behind."""
+    running.pop(job_id, None)
+
+
 @contextmanager
 def working_on(job: RunningJob) -> Iterator[None]:
-    """Make `job` the current one; events and receivers of the caller do not reach into it."""
+    """Make `job` the current one until the end of the block, in the caller's own context."""
     tokens = (_job.set(job), _event.set(None), _receiver.set(None))
     running[job.id] = job
     try:
