@@ -10,6 +10,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from .. import clock, reasons
 from ..broker.records import Answer, ClaimedJob, Exchange, HandedBack, Settled, Settlement
@@ -252,4 +253,5 @@ class Pool:
             if isinstance(error, Exception):
                 self._broken(error)
             reason = reasons.ENGINE_ERROR % {"error": type(error).__name__}
-            return Settlement(job, HandedBack(reason, delay=5.0))
+            # without its grant: it may have started
+            return Settlement(replace(job, grant=None), HandedBack(reason, delay=5.0))

@@ -73,8 +73,7 @@ def _retry(paper: Paper, options: Mapping[str, Any]) -> None:
     if bool(ids) == bool(queue):
         raise CommandError(_("give either ids or --queue QUEUE"), returncode=2)
     if queue:
-        task = find_task(options["task"]).name if options["task"] else ""
-        ids = dead_letters(queue, task, options["limit"])
+        ids = dead_letters(queue, options["task"] or "", options["limit"])
     elif options["task"]:
         raise CommandError(_("--task goes with --queue QUEUE"), returncode=2)
     _each(paper, ids, retry, "retried")
