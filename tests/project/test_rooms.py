@@ -47,4 +47,6 @@ def test_every_room_of_the_engine_says_what_comes_before_and_after():
     for room in rooms:
         text = (ROOT / "jobs" / room / "__init__.py").read_text(encoding="utf-8")
         assert text.startswith('"""'), f"jobs/{room}/__init__.py has no docstring"
-        assert any(word in text for word in ("Before it:", "After it:", "Last of the stations", "Beside the way of a job:")), room
+        assert any(
+            word in text for word in ("Before it:", "After it:", "Last of the stations", "Beside the way of a job:")
+        ), room
