@@ -16,6 +16,7 @@ from ..broker.contract import Broker
 from ..broker.records import ClaimedJob, Exchange, Failed, Settlement
 from ..define.queue import Queue
 from .execution import announce, execute
+from .forks import call
 from .pool import Pool
 
 logger = logging.getLogger("jobs.worker")
@@ -112,7 +113,7 @@ class QueueConsumer(Consumer):
         """The process has one set of handlers, made before this object (see `jobs.work.link`)."""
 
     def _execute(self, job: ClaimedJob) -> Settlement | None:
-        return execute(job, self.queue, self.worker_id)
+        return call(execute, job, self.queue, self.worker_id)
 
     def _exchange(self, settlements: Sequence[Settlement], wanted: int) -> Exchange:
         try:
@@ -139,7 +140,7 @@ class QueueConsumer(Consumer):
 
     def _settled(self, settlement: Settlement, counted: bool) -> None:
         if counted:
-            announce(self.queue, settlement)
+            call(announce, self.queue, settlement)
         else:
             job = settlement.job
             logger.warning("settle_refused id=%s queue=%s: the lease was lost", job.id, job.queue)

@@ -40,6 +40,7 @@ from ..errors import Cancelled, InvalidArguments, LeaseLost, PermanentError, Ret
 from ..faults import point
 from ..policy import ONE_YEAR
 from .error_texts import line_of, secrets_of, trace_of
+from .forks import call
 
 logger = logging.getLogger("jobs.execution")
 
@@ -159,7 +160,7 @@ class _Execution:
                 point("execute.before")
                 if task.atomic:
                     return self._run_atomic(task, huey_task)
-                value = huey_task.execute()
+                value = call(huey_task.execute)
                 point("execute.after")
                 outcome: Outcome = Completed(encode_result(task.name, value))
         except BaseException as error:  # SystemExit of a task is its failure, not the worker's end
@@ -176,7 +177,7 @@ class _Execution:
         began, committing = time.monotonic(), False
         try:
             with transaction.atomic(using=alias):
-                value = huey_task.execute()
+                value = call(huey_task.execute)
                 point("atomic.before_settle")
                 settlement = self._settlement(Completed(encode_result(task.name, value)))
                 if not get_broker().settle_in_transaction(self.worker_id, self.queue.policy, settlement):
