@@ -8,7 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-#: number, queue, state, priorities: one row a millisecond, the oldest first, each in turn of another priority.
+#: number, queue, state, priorities: one row a millisecond, the oldest first, each in turn of another priority; they end
+#: within a thousand of each other in another order.
 _JOBS = {
     "sqlite": """
         WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :number)
@@ -18,7 +19,9 @@ _JOBS = {
             'bench.task', :state, 1 + (4 + i % :priorities) % 10, '{"v":1,"args":[],"kwargs":{}}',
             strftime('%Y-%m-%d %H:%M:%f', 1700000000.0 + i / 1000.0, 'unixepoch'),
             strftime('%Y-%m-%d %H:%M:%f', 1700000000.0 + i / 1000.0, 'unixepoch'),
-            CASE WHEN :state = 'completed' THEN '2023-11-14 22:13:20' END, 0, 0, 0, 0, 0, 0, '', '', '', '', ''
+            CASE WHEN :state = 'completed'
+                THEN strftime('%Y-%m-%d %H:%M:%f', 1700000000.0 + (i + i * 7919 % 1000) / 1000.0, 'unixepoch') END,
+            0, 0, 0, 0, 0, 0, '', '', '', '', ''
         FROM n
     """,
     "postgresql": """
@@ -28,7 +31,8 @@ _JOBS = {
                 || left(md5(i::text), 15))::uuid, 1, %(queue)s,
             'bench.task', %(state)s, 1 + (4 + i %% %(priorities)s) %% 10, '{"v":1,"args":[],"kwargs":{}}',
             to_timestamp(1700000000.0 + i / 1000.0), to_timestamp(1700000000.0 + i / 1000.0),
-            CASE WHEN %(state)s = 'completed' THEN to_timestamp(1700000000) END,
+            CASE WHEN %(state)s = 'completed'
+                THEN to_timestamp(1700000000.0 + (i + i * 7919 %% 1000) / 1000.0) END,
             0, 0, 0, false, 0, false, '', '', '', '', ''
         FROM generate_series(0::bigint, %(number)s - 1) AS i
     """,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Collection, Iterator
+import os
+import sys
+from collections.abc import Collection
 from importlib import import_module
 
 from django.apps import AppConfig, apps
@@ -12,10 +13,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import module_has_submodule
 from django.utils.translation import gettext_lazy as _
 
+from .causes import told
+
 #: Where an app's tasks and receivers are looked for.
 MODULES = ("tasks", "receivers")
-#: How many errors, each the cause of the one before, are told of a module that cannot be imported.
-CAUSES_TOLD = 3
 
 
 class JobsConfig(AppConfig):
@@ -27,12 +28,19 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         """Read the settings, so that a wrong one stops every command, and import all `tasks` and `receivers`."""
-        from .checks import check_jobs
+        from .checks import check_admin, check_jobs
         from .conf import jobs_settings
 
-        ignored = jobs_settings().ignore_apps
         checks.register(check_jobs, "jobs")
-        import_tasks_and_receivers(ignored)
+        checks.register(check_admin, "jobs")
+        try:
+            import_tasks_and_receivers(jobs_settings().ignore_apps)
+        except ImproperlyConfigured as error:
+            if sys.argv[1:2] != ["run_huey"]:
+                raise
+            # who watches over workers needs a sentence and the code that says "do not restart", under any manage.py
+            sys.stderr.write(f"{error}\n")
+            sys.exit(os.EX_CONFIG)
 
 
 def import_tasks_and_receivers(ignored: Collection[str] = ()) -> None:
@@ -59,26 +67,7 @@ def _import(config: AppConfig, module: str) -> None:
         import_module(module)
     except (Exception, SystemExit) as error:
         raise ImproperlyConfigured(
-            f"{module} of the app {config.label!r} cannot be imported: {', because of '.join(_told(error))}. "
+            f"{module} of the app {config.label!r} cannot be imported: {told(error)}. "
             f"Mend it; or, if it has no tasks or receivers of these jobs, leave the app out: "
             f'JOBS = {{"IGNORE_APPS": [{config.label!r}]}}'
         ) from error
-
-
-def _told(error: BaseException) -> Iterator[str]:
-    """The error and its causes, each with the line where it was raised."""
-    cause: BaseException | None = error
-    for _number in range(CAUSES_TOLD):
-        if cause is None:
-            return
-        said = f"SyntaxError: {cause.msg}" if isinstance(cause, SyntaxError) else _line_of(cause)
-        frames = [one for one in traceback.extract_tb(cause.__traceback__) if not one.filename.startswith("<frozen")]
-        place = (frames[-1].filename, frames[-1].lineno) if frames else None
-        if isinstance(cause, SyntaxError):
-            place = (cause.filename or "?", cause.lineno)
-        yield f"{said} ({place[0]}, line {place[1]})" if place else said
-        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
-
-
-def _line_of(error: BaseException) -> str:
-    return " ".join("".join(traceback.format_exception_only(error)).split())

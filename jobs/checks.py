@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
@@ -35,6 +36,14 @@ def check_jobs(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as error:
         return [Error(str(error), id="jobs.E001")]
     return [*_check_task_names(), *_check_database()]
+
+
+def check_admin(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """What the pages of jobs in the admin need beside what the admin itself asks for; no worker does."""
+    if not apps.is_installed("django.contrib.admin") or apps.is_installed("admin_lists"):
+        return []
+    text = _("the admin's pages of jobs use templates of 'admin_lists': add it to INSTALLED_APPS")
+    return [Error(text, id="jobs.E004")]
 
 
 def _check_database() -> list[CheckMessage]:

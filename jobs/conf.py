@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -79,7 +80,11 @@ def jobs_settings() -> JobsSettings:
     known = {name.upper(): name for name in JobsSettings.__dataclass_fields__}
     for name in given:
         if name not in known:
-            raise ImproperlyConfigured(f"JOBS[{name!r}] is not a setting; settings are: {', '.join(sorted(known))}")
+            near = get_close_matches(str(name).upper(), known, 1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise ImproperlyConfigured(
+                f"JOBS[{name!r}] is not a setting{meant}; settings are: {', '.join(sorted(known))}"
+            )
     return JobsSettings(**{known[name]: value for name, value in given.items()})
 
 

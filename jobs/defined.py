@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.translation import gettext as _
 
+from .causes import told
 from .conf import jobs_settings
 from .errors import UnknownQueue, UnknownTask
 from .policy import QueuePolicy
@@ -59,10 +60,11 @@ _made: weakref.WeakValueDictionary[str, Queue] = weakref.WeakValueDictionary()
 def _queues_of(module_name: str) -> dict[str, Queue]:
     try:
         module = import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and module_name.startswith(error.name):
-            raise ImproperlyConfigured(f"JOBS['QUEUES']={module_name!r}: there is no such module") from error
-        raise
+    except Exception as error:
+        why = f"cannot be imported: {told(error)}"
+        if isinstance(error, ModuleNotFoundError) and error.name and module_name.startswith(error.name):
+            why = "there is no such module; name the one that defines your queues"
+        raise ImproperlyConfigured(f"JOBS['QUEUES']={module_name!r}: {why}") from error
     found: dict[str, Queue] = {}
     for value in vars(module).values():
         if isinstance(getattr(value, "policy", None), QueuePolicy) and found.setdefault(value.name, value) is not value:

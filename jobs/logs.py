@@ -140,7 +140,8 @@ def protect() -> None:
 
 def finish(limit: float = 0.5) -> bool:
     """Write what waits, for at most `limit` seconds; False: a reader does not take it."""
-    return all([output.finish(limit) for output in _outputs])
+    done = [output.finish(limit) for output in _outputs]
+    return all(done)
 
 
 def _loggers() -> list[logging.Logger]:

@@ -101,6 +101,9 @@ class Job(models.Model):
             ),
             models.Index(fields=["queue", "state", "id"], name="jobs_queue_state"),
             models.Index(fields=["state", "id"], name="jobs_state"),
+            models.Index(
+                fields=["queue", "state", "ended_at", "id"], condition=Q(ended_at__isnull=False), name="jobs_ended"
+            ),
             models.Index(fields=["task", "id", "queue"], name="jobs_task"),
             models.Index(fields=["key", "id"], condition=Q(key__isnull=False), name="jobs_key"),
             models.Index(fields=["about_type", "about_id", "id"], condition=~Q(about_type=""), name="jobs_about"),

@@ -79,17 +79,24 @@ class RateLimit:
 
 @dataclass(frozen=True)
 class Retention:
-    """Which ended jobs history keeps: the newest `completed`, the newest `failed`, and none older than `age`."""
+    """Which ended jobs history keeps, of those that ended last (G9).
+
+    Of completed jobs the last `completed`, as many cancelled and as many expired ones, and none that ended longer ago
+    than `age`; of dead letters the last `failed`, and none that ended longer ago than `failed_age`.
+    """
 
     completed: int = 1_000
     failed: int = 1_000
     age: timedelta | None = None
+    failed_age: timedelta | None = None
 
     def __post_init__(self) -> None:
         _whole("Retention", "completed", self.completed, 0, 100_000_000)
         _whole("Retention", "failed", self.failed, 0, 100_000_000)
-        if self.age is not None and (not isinstance(self.age, timedelta) or self.age <= timedelta(0)):
-            raise InvalidPolicy(f"Retention(age={self.age!r}): expected a positive timedelta or None")
+        for name in ("age", "failed_age"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, timedelta) or value <= timedelta(0)):
+                raise InvalidPolicy(f"Retention({name}={value!r}): expected a positive timedelta or None")
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,48 @@
 """What other apps may listen to. Sent in the worker, after the broker accepted the settle.
 
 For logs and metrics: a kill can lose one, and what a receiver raises is logged and goes no further. What must follow a
-job is enqueued inside it.
+job is enqueued inside it. A receiver is a function `(sender, job, **kwargs)`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
 from django.dispatch import Signal
 
-#: sender: the Queue; job: ClaimedJob; result: the JSON text of what the task returned, or None; seconds: it ran
+
+@dataclass(frozen=True, slots=True)
+class JobSnapshot:
+    """A job as it was when this start of it ended. Times are aware UTC, by the broker's clock; no arguments, no key.
+
+    `attempt` is the attempt's number in its run (the first is 1), `starts` all starts of the run, this one included,
+    and `lost` those whose worker died. `ready_at` is when the job was due, `started_at` when its task's first line ran
+    (None if it was never called), `ended_at` when it ended. `event` and `event_id` name what caused the job (or are
+    empty and None), `about` the object that it is about, as (model label, primary key).
+    """
+
+    id: UUID
+    queue: str
+    task: str
+    run: int
+    attempt: int
+    starts: int
+    lost: int
+    ready_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    event: str = ""
+    event_id: UUID | None = None
+    about: tuple[str, str] | None = None
+
+
+#: sender: the Queue; job: JobSnapshot; result: the JSON text of what the task returned, or None; seconds: it ran
 job_completed = Signal()
-#: sender: the Queue; job: ClaimedJob; error: str
+#: sender: the Queue; job: JobSnapshot; error: str
 job_failed = Signal()
-#: sender: the Queue; job: ClaimedJob; error: str; delay: seconds until it is due again
+#: sender: the Queue; job: JobSnapshot; error: str; delay: seconds until it is due again
 job_retrying = Signal()
 #: sender: the Queue; error: the exception that a worker's own machinery met
 worker_error = Signal()

@@ -14,7 +14,10 @@ from ..errors import NotInTask
 
 
 class RunningJob:
-    """The job that the present code works on; what `current_job()` returns."""
+    """The job that the present code works on; what `current_job()` returns.
+
+    `cancel_requested` turns True when somebody asks the running job to stop; the task may then raise `Cancelled`.
+    """
 
     def __init__(
         self,
@@ -41,6 +44,26 @@ class RunningJob:
     def attempt(self) -> int:
         """Which attempt of the run this is; the first is 1. Losses and interruptions do not count."""
         return self.claimed.attempts + 1
+
+    @property
+    def starts(self) -> int:
+        """How often the run was started, this start included: also those that were lost or cut off."""
+        return self.claimed.starts + 1
+
+    @property
+    def lost(self) -> int:
+        """How many starts of the run ended with their worker."""
+        return self.claimed.lost
+
+    @property
+    def key(self) -> str | None:
+        """What `using(key=)` gave the job: no other live job of the queue has it."""
+        return self.claimed.key
+
+    @property
+    def about(self) -> tuple[str, str] | None:
+        """The object that `using(about=)` named, as (model label, primary key)."""
+        return self.claimed.about
 
     @property
     def queue(self) -> str:
@@ -134,9 +157,22 @@ def request_cancel(ids: Iterable[UUID]) -> None:
             job.cancel_requested = True
 
 
+def begin_work(job: RunningJob) -> None:
+    """Make `job` the current one in a context of its own; events and receivers of the caller do not reach into it."""
+    _job.set(job)
+    _event.set(None)
+    _receiver.set(None)
+    running[job.id] = job
+
+
+def end_work(job_id: UUID) -> None:
+    """The job does not run any more; its context is left behind."""
+    running.pop(job_id, None)
+
+
 @contextmanager
 def working_on(job: RunningJob) -> Iterator[None]:
-    """Make `job` the current one; events and receivers of the caller do not reach into it."""
+    """Make `job` the current one until the end of the block, in the caller's own context."""
     tokens = (_job.set(job), _event.set(None), _receiver.set(None))
     running[job.id] = job
     try:

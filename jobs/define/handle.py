@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from .. import reasons
 from ..broker import get_broker
 from ..conf import jobs_settings
 from ..errors import JobFailed, Refused, ResultTimeout, UnknownJob
-from ..states import ENDED, State
+from ..states import State
 from . import message
 
 if TYPE_CHECKING:
@@ -57,6 +56,11 @@ class JobHandle:
         return self.job.state
 
     @property
+    def shown_state(self) -> str:
+        """What a person reads for the state now: a `queued` job is *scheduled*, *waiting* or *retrying*."""
+        return self.job.shown_state()
+
+    @property
     def args(self) -> list[Any]:
         """The positional arguments, as JSON values."""
         return self.job.args
@@ -83,33 +87,37 @@ class JobHandle:
     def result(self, timeout: float = 10) -> Any:
         """What the task returned (JSON values); waits up to `timeout` seconds for the job to end.
 
-        Raises `JobFailed` when it ended without a result, `ResultTimeout` (a TimeoutError) when it has not ended, and
-        `Refused` inside a transaction, where the job cannot have started.
+        However many threads wait, one connection of the process asks for all of them; a database that is away for a
+        while only makes it later. Raises `JobFailed` when the job ended without a result, `UnknownJob` when it is gone,
+        `ResultTimeout` (a TimeoutError) when it has not ended, and `Refused` inside a transaction, where the job cannot
+        have started.
         """
-        deadline = time.monotonic() + timeout
-        pause = 0.005
-        while True:
-            row = self.job
-            if row.state == State.COMPLETED:
-                return message.decode_result(row.result)
-            if row.state in ENDED:
-                raise JobFailed(self.id, row.state, row.error or row.reason)
-            if timeout > 0 and _in_open_transaction():
-                raise Refused(
-                    f"job {self.id} cannot end while this transaction is open; ask for its result after commit"
-                )
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise ResultTimeout(f"job {self.id} is still {row.state} after {timeout:g} s")
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, 0.1)
+        from ..history import endings
+
+        alone, trouble = _in_open_transaction(), ""
+        if alone or timeout <= 0:
+            seen: endings.Ending | None = endings.look([self.id])[self.id]
+        else:
+            seen, trouble = endings.wait_for_end(self.id, timeout)
+        if seen is None:
+            raise ResultTimeout(f"job {self.id}: the job database did not answer within {timeout:g} s ({trouble})")
+        if not seen.state:
+            raise UnknownJob(f"job {self.id} is not known: it was rolled back, or retention has removed it")
+        if seen.state == State.COMPLETED:
+            return message.decode_result(seen.result)
+        if seen.final:
+            raise JobFailed(self.id, seen.state, seen.text)
+        if alone and timeout > 0:
+            raise Refused(f"job {self.id} cannot end while this transaction is open; ask for its result after commit")
+        since = f" (since then the job database does not answer: {trouble})" if trouble else ""
+        raise ResultTimeout(f"job {self.id} is still {seen.state} after {timeout:g} s{since}")
 
     def cancel(self) -> str:
         """Cancel the job: `cancelled`, `asked` (it runs and may agree) or `ended` (too late).
 
         Raises `UnknownJob` when the job is not known.
         """
-        answer = get_broker().cancel(self.id, reasons.BY_HANDLE)
+        answer = get_broker().cancel(self.job.queue, self.id, reasons.BY_HANDLE)
         if answer is None:
             raise UnknownJob(f"job {self.id} is not known: it was rolled back, or retention has removed it")
         return answer.value
@@ -117,4 +125,5 @@ class JobHandle:
 
 def _in_open_transaction() -> bool:
     connection = connections[jobs_settings().database]
-    return connection.in_atomic_block
+    # with autocommit off, the first statement has opened one
+    return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)

@@ -51,6 +51,7 @@ class Signature:
         self.signature = signature
         self.personal: frozenset[str] = frozenset()
         self._hints: dict[str, Any] | None = None
+        self._by_position, self._least = _positions(signature)
         taken = sorted(RESERVED_PARAMETERS & set(signature.parameters))
         if taken:
             raise InvalidTask(
@@ -89,6 +90,9 @@ class Signature:
         if version != VERSION:
             raise MessageError(f"message version {version!r}; this code reads version {VERSION}")
         try:
+            if not kwargs and self._least <= len(args) <= len(self._by_position):
+                # as `bind` would, in a tenth of its time
+                return tuple(map(self._read, self._by_position, args)), {}
             bound = self.signature.bind(*args, **kwargs)
             read = {name: self._read(name, value) for name, value in bound.arguments.items()}
         except (TypeError, msgspec.ValidationError) as error:
@@ -244,6 +248,18 @@ def encode_result(name: str, value: Any) -> str | None:
 def decode_result(text: str | None) -> Any:
     """What a task returned, as JSON values."""
     return None if text is None else msgspec.json.decode(text)
+
+
+def _positions(signature: inspect.Signature) -> tuple[tuple[str, ...], float]:
+    """The parameters that take a plain call's arguments in turn, and how many it must have at least."""
+    names, least = [], 0.0
+    for name, parameter in signature.parameters.items():
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            names.append(name)
+            least += parameter.default is parameter.empty
+        elif parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
+            least = math.inf
+    return tuple(names), least
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

@@ -26,9 +26,9 @@ class Queue(Huey):
     """A named lane with a policy. `name` is small letters, digits and _.
 
     `attempts` how often a job is tried in all; `backoff` how long it waits between; `concurrency` threads a worker
-    process; `rate_limit` starts in a rolling window over all workers; `keep_completed`, `keep_failed` and `keep_age`
-    what history keeps; `priority` the default, 1 (highest) to 10; `timeout` in seconds, cooperative;
-    `global_concurrency` a bound over all machines. Raises `InvalidPolicy`.
+    process; `rate_limit` starts in a rolling window over all workers; `keep_completed`, `keep_failed`, `keep_age` and
+    `keep_failed_age` what history keeps (`jobs.policy.Retention`); `priority` the default, 1 (highest) to 10; `timeout`
+    in seconds, cooperative; `global_concurrency` a bound over all machines. Raises `InvalidPolicy`.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Queue(Huey):
         keep_completed: int = 1_000,
         keep_failed: int = 1_000,
         keep_age: timedelta | None = None,
+        keep_failed_age: timedelta | None = None,
         priority: int = DEFAULT_PRIORITY,
         timeout: float | None = None,
         global_concurrency: int | None = None,
@@ -54,7 +55,7 @@ class Queue(Huey):
             backoff=backoff,
             concurrency=concurrency,
             rate_limit=rate_limit,
-            retention=Retention(keep_completed, keep_failed, keep_age),
+            retention=Retention(keep_completed, keep_failed, keep_age, keep_failed_age),
             priority=priority,
             timeout=timeout,
             global_concurrency=global_concurrency,

@@ -1,7 +1,8 @@
 """The keeper: runs each duty at its interval, and survives whatever the database does.
 
-A duty is a module with `INTERVAL` (seconds between two runs) and `run()`, which returns how many things it did. Any
-number of keepers may run at the same time.
+A duty is a module with `INTERVAL` (seconds between two runs) and `run()`, which returns how many things it did and
+works for about a second at most: what is left, it does when it comes again, after `SOON` seconds. Any number of keepers
+may run at the same time.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ class Duty:
 def duties() -> list[Duty]:
     """All duties, the urgent ones first."""
     return [
-        Duty("reap", reap.INTERVAL, reap.run),
-        Duty("relay", relay.INTERVAL, relay.run),
+        Duty("reap", reap.INTERVAL, reap.run, reap.SOON),
+        Duty("relay", relay.INTERVAL, relay.run, relay.SOON),
         Duty("tick", tick.INTERVAL, tick.run),
         Duty("prune", prune.INTERVAL, prune.run, prune.SOON),
         Duty("upkeep", upkeep.INTERVAL, upkeep.run),

@@ -1,21 +1,25 @@
-"""Duty: cut the history to what each queue's retention keeps.
+"""Duty: cut the history to what each queue's retention keeps (G9).
 
-By boundary: the id of the newest job that is too many. Ids rise with time, so everything up to it goes, in chunks of
-one short transaction each, the queues in turn, with pauses in which others work.
+By boundary: the end of the last job that is too many. Everything that ended until then goes, in chunks of one short
+transaction each, the queues in turn, with pauses in which others work. A boundary stays right while others prune too,
+and whatever ends meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from uuid import UUID
+from datetime import timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from .. import clock
+from ..broker import get_broker
 from ..conf import jobs_settings
 from ..defined import queues
 from ..faults import point
-from ..models import Job
+from ..history import lookup
+from ..history.old_hours import fold_old_hours
+from ..models import Job, Worker
 from ..operate.clean import ended_before, remove_chunk
 from ..policy import QueuePolicy, Retention
 from ..states import ENDED, State
@@ -27,8 +31,9 @@ LONGEST = 1.0
 
 
 def run() -> int:
-    """Prune every queue once; returns how many jobs went."""
-    return prune(queue.policy for queue in queues().values())
+    """Prune every queue once, and the counters; returns how many rows went."""
+    policies = [queue.policy for queue in queues().values()]
+    return prune([*policies, *_undefined()]) + fold_old_hours()
 
 
 def prune(policies: Iterable[QueuePolicy]) -> int:
@@ -52,18 +57,33 @@ def prune(policies: Iterable[QueuePolicy]) -> int:
     return removed
 
 
+def _undefined() -> list[QueuePolicy]:
+    """The default policy for each queue that no code here defines, and that nobody works.
+
+    Where a process works it, other code defines it (a rolling deploy), and knows what it keeps.
+    """
+    names = set(lookup.queues_with_jobs()) - queues().keys()
+    if not names:
+        return []
+    alive = Worker.objects.using(jobs_settings().database).filter(lease_until__gt=get_broker().now())
+    return [QueuePolicy(name) for name in sorted(names - set(alive.values_list("queue", flat=True)))]
+
+
 def _too_many(policy: QueuePolicy, state: State) -> Iterator[QuerySet[Job]]:
     jobs = Job.objects.using(jobs_settings().database).filter(queue=policy.name, state=state)
-    boundary = _boundary(jobs, _kept(policy.retention, state))
+    kept, age = _kept(policy.retention, state)
+    # without the condition, PostgreSQL would count a row without an end among the last
+    ended = jobs.filter(ended_at__isnull=False).order_by("-ended_at", "-id").values_list("ended_at", "id")
+    boundary = ended[kept : kept + 1].first()
     if boundary is not None:
-        yield jobs.filter(id__lte=boundary)
-    if policy.retention.age is not None:
-        yield ended_before(jobs, clock.now() - policy.retention.age)
+        ended_at, id = boundary
+        # in words that begin with the index's column alone
+        yield jobs.filter(Q(ended_at__lt=ended_at) | Q(id__lte=id), ended_at__lte=ended_at)
+    if age is not None:
+        yield ended_before(jobs, get_broker().now() - age)
 
 
-def _kept(retention: Retention, state: State) -> int:
-    return retention.failed if state == State.FAILED else retention.completed
-
-
-def _boundary(jobs: QuerySet[Job], kept: int) -> UUID | None:
-    return jobs.order_by("-id").values_list("id", flat=True)[kept : kept + 1].first()
+def _kept(retention: Retention, state: State) -> tuple[int, timedelta | None]:
+    if state == State.FAILED:
+        return retention.failed, retention.failed_age
+    return retention.completed, retention.age

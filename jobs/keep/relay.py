@@ -9,13 +9,15 @@ from ..faults import point
 
 logger = logging.getLogger("jobs.keeper")
 
-#: Seconds between two runs.
-INTERVAL = 1.0
+#: Seconds between two runs, and after one that took something: more may be left.
+INTERVAL, SOON = 1.0, 0.05
+#: Seconds after which a run ends, whatever is left: the keeper's other duties wait for it.
+LONGEST = 0.5
 
 
 def run() -> int:
     """Relay once; returns how many jobs the broker took."""
-    taken = push_pending()
+    taken = push_pending(longest=LONGEST)
     if taken:
         point("relay.after")
         logger.info("relayed jobs=%d", taken)

@@ -42,8 +42,9 @@ def clean(
 ) -> int:
     """Remove the queue's jobs that ended in `state` at least `older_than` ago; returns how many.
 
-    `state` is `completed`, `failed`, `cancelled` or `expired`. With their attempts, oldest first, at most `limit`; the
-    counters stay. `dry_run` counts and changes nothing. Raises `UnknownQueue`, and `InvalidOption` for a wrong value.
+    `state` is `completed`, `failed`, `cancelled` or `expired`. With their attempts, at most `limit`, those that ended
+    first; the counters stay. `dry_run` counts and changes nothing. Raises `UnknownQueue`, and `InvalidOption` for a
+    wrong value.
     """
     name = name_of(queue)
     check_bounds(older_than, limit)
@@ -63,12 +64,11 @@ def clean(
 
 def ended_before(jobs: QuerySet[Job], moment: datetime) -> QuerySet[Job]:
     """Those of the ended jobs that ended before the moment."""
-    # what was accepted later cannot have ended before: the id keeps the look short
-    return jobs.filter(id__lt=lookup.first_id_at(moment), ended_at__lt=moment)
+    return jobs.filter(ended_at__lt=moment)
 
 
 def remove(jobs: QuerySet[Job], limit: int | None = None) -> int:
-    """Delete ended jobs with their attempts, oldest first, at most `limit`; returns how many."""
+    """Delete ended jobs with their attempts, those that ended first, at most `limit`; returns how many."""
     removed = 0
     while limit is None or removed < limit:
         chunk = remove_chunk(jobs, CHUNK if limit is None else min(CHUNK, limit - removed))
@@ -82,16 +82,20 @@ def remove(jobs: QuerySet[Job], limit: int | None = None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What one transaction removed, oldest first, and the seconds for which it waited for the lock and then held it."""
+    """What one transaction removed, and the seconds for which it waited for the lock and then held it.
+
+    `until`: when the last of them ended, None if it removed nothing.
+    """
 
     ids: list[UUID]
+    until: datetime | None
     full: bool
     waited: float
     held: float
 
     def rest(self, jobs: QuerySet[Job]) -> QuerySet[Job]:
         """The jobs without these: what is gone is not walked over again."""
-        return jobs.filter(id__gt=self.ids[-1])
+        return jobs if self.until is None else jobs.filter(ended_at__gte=self.until)
 
     def let_others_work(self) -> None:
         """Leave the lock to whoever waits for it, unless others have had it just now for as long."""
@@ -99,20 +103,25 @@ class Chunk:
 
 
 def remove_chunk(jobs: QuerySet[Job], most: int | None = None) -> Chunk:
-    """Remove the oldest of these ended jobs, at most CHUNK of them, in a transaction of its own."""
+    """Remove those of these ended jobs that ended first, at most CHUNK of them, in a transaction of its own.
+
+    `jobs` are chosen by when they ended: the order is that of an index.
+    """
     wanted = CHUNK if most is None else most
     began = clock.monotonic()
     with transaction.atomic(using=jobs.db):
         entered = clock.monotonic()
         # a retry may hold a dead letter: skip it, it is about to live again
-        chosen = jobs.select_for_update(skip_locked=True).order_by("id").values_list("id", flat=True)
-        ids = list(chosen[:wanted])
+        chosen = jobs.select_for_update(skip_locked=True).order_by("ended_at", "id").values_list("id", "ended_at")
+        found = list(chosen[:wanted])
+        ids = [id for id, _ in found]
         if ids:
             Attempt.objects.using(jobs.db).filter(job_id__in=ids).delete()
             # the attempts are gone already, so Django need not collect what cascades
             jobs.filter(id__in=ids)._raw_delete(jobs.db)
             point("prune.before_commit")
-    return Chunk(ids, len(ids) == wanted, entered - began, clock.monotonic() - entered)
+    until = found[-1][1] if found else None
+    return Chunk(ids, until, len(ids) == wanted, entered - began, clock.monotonic() - entered)
 
 
 def check_bounds(older_than: timedelta | None, limit: int | None) -> None:

@@ -133,6 +133,8 @@ def own_command(python_path: str | None = None) -> list[str]:
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     main = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
-    start = ["-m", spec.parent] if spec is not None and spec.parent else [os.path.abspath(sys.argv[0])]
+    start = [os.path.abspath(sys.argv[0])]
+    if spec is not None and spec.parent:
+        start = ["-m", spec.name.removesuffix(".__main__")]
     more = ["--pythonpath", python_path] if python_path else []
     return [sys.executable, *flags, *start, "run_huey", *more]

@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import connections
 from huey.consumer import Consumer, ConsumerStopped, Scheduler, Worker
 
 from .. import reasons, signals
 from ..broker.contract import Broker
-from ..broker.records import ClaimedJob, Exchange, Failed, Settlement
+from ..broker.records import ClaimedJob, Exchange, Failed, Settled, Settlement
 from ..define.queue import Queue
-from .execution import announce, execute
+from ..errors import BrokerAway
+from .announce import announce
+from .execution import execute
 from .forks import call
 from .pool import Pool
 
@@ -67,6 +69,7 @@ class QueueConsumer(Consumer):
         self.broker = broker
         self.worker_id = worker_id
         self.alone = alone
+        self._number = 0  # of the last exchange that the broker answered
         self.pool = Pool(
             self._exchange,
             self._execute,
@@ -117,8 +120,8 @@ class QueueConsumer(Consumer):
 
     def _exchange(self, settlements: Sequence[Settlement], wanted: int) -> Exchange:
         try:
-            return self.broker.exchange(self.worker_id, self.queue.policy, settlements, wanted, alone=self.alone)
-        except (OperationalError, InterfaceError):
+            return self._numbered(settlements, wanted)
+        except BrokerAway:
             raise
         except Exception:
             if not settlements:
@@ -126,20 +129,26 @@ class QueueConsumer(Consumer):
             logger.exception("settle_failed queue=%s jobs=%d: one by one now", self.queue.name, len(settlements))
             return Exchange(settled=tuple(self._settle_one(settlement) for settlement in settlements), wait=0.0)
 
-    def _settle_one(self, settlement: Settlement) -> bool:
+    def _numbered(self, settlements: Sequence[Settlement], wanted: int) -> Exchange:
+        """Make an exchange under the next number; the same one again, if the last answer never came."""
+        number, policy = self._number + 1, self.queue.policy
+        answer = self.broker.exchange(self.worker_id, policy, settlements, wanted, number=number, alone=self.alone)
+        self._number = number
+        return answer
+
+    def _settle_one(self, settlement: Settlement) -> Settled:
         """Settle one job; an outcome that the broker cannot write becomes a dead letter that says so."""
-        exchange = self.broker.exchange
         try:
-            return exchange(self.worker_id, self.queue.policy, [settlement], 0).settled[0]
-        except (OperationalError, InterfaceError):
+            return self._numbered([settlement], 0).settled[0]
+        except BrokerAway:
             raise
         except Exception as error:
             text = reasons.NOT_STORED % {"error": f"{type(error).__name__}: {ascii(str(error))}"}
             failed = Settlement(settlement.job, Failed(text), settlement.started_at, settlement.ended_at)
-            return exchange(self.worker_id, self.queue.policy, [failed], 0).settled[0]
+            return self._numbered([failed], 0).settled[0]
 
-    def _settled(self, settlement: Settlement, counted: bool) -> None:
-        if counted:
+    def _settled(self, settlement: Settlement, settled: Settled) -> None:
+        if settled.counted:
             call(announce, self.queue, settlement)
         else:
             job = settlement.job

@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from .. import clock, reasons
-from ..broker.records import ClaimedJob, Exchange, HandedBack, Settlement
+from ..broker.records import Answer, ClaimedJob, Exchange, HandedBack, Settled, Settlement
+from ..errors import BrokerAway
 
 logger = logging.getLogger("jobs.worker")
 
@@ -23,6 +24,8 @@ LONGEST_WAIT, QUIET_WAIT, QUIET_AFTER = 0.050, 0.075, 5.0
 HINTED_WAIT = 1.0
 SHORTEST_WAIT = 0.001
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0
+#: Seconds until a settlement is said again whose job somebody holds locked.
+BUSY_PAUSE = 0.1
 
 Trip = Callable[[Sequence[Settlement], int], Exchange]
 
@@ -30,9 +33,10 @@ Trip = Callable[[Sequence[Settlement], int], Exchange]
 class Pool:
     """What the threads share: jobs claimed and not begun, settlements not yet sent, and who is under way.
 
-    `trip` settles and claims; `run` runs one job; `settled` hears of each settlement whether the broker took it;
-    `broken` hears of the error when a trip fails for the first time in a row. With `budget`, at most so many jobs are
-    claimed in all, and then the pool closes by itself.
+    `trip` settles and claims, and is made again with the same settlements and wish when it raised `BrokerAway`; `run`
+    runs one job; `settled` hears of each settlement what the broker answered, unless it is to be said again; `broken`
+    hears of the error when a trip fails for the first time in a row. With `budget`, at most so many jobs are claimed in
+    all, and then the pool closes by itself.
     """
 
     def __init__(
@@ -40,7 +44,7 @@ class Pool:
         trip: Trip,
         run: Callable[[ClaimedJob], Settlement | None],
         *,
-        settled: Callable[[Settlement, bool], None],
+        settled: Callable[[Settlement, Settled], None],
         broken: Callable[[Exception], None],
         budget: int | None = None,
     ) -> None:
@@ -52,6 +56,9 @@ class Pool:
         self._changed = threading.Condition(threading.Lock())
         self._ready: deque[ClaimedJob] = deque()
         self._finished: list[Settlement] = []
+        self._unanswered: tuple[list[Settlement], int] | None = None  # a trip whose answer never came
+        self._busy: list[Settlement] = []  # to be said again, from `_busy_until` on
+        self._busy_until = 0.0
         self._free = 0  # threads that could begin a job now
         self._held = 0  # jobs claimed and not settled yet
         self._under_way = False  # a thread is on its way to the broker
@@ -117,11 +124,15 @@ class Pool:
                         self._pass_on()
                         return job
                     now = clock.monotonic()
+                    if self._busy and now >= self._busy_until:
+                        self._finished, self._busy = self._finished + self._busy, []
                     if self._under_way:
                         changed.wait()
-                    elif now >= self._retry_at and (self._finished or (now >= self._look_at and not self._done)):
+                    elif now >= self._retry_at and (
+                        self._finished or self._unanswered or (now >= self._look_at and not self._done)
+                    ):
                         self._lead()
-                    elif self._done and not self._finished:
+                    elif self._done and not self._finished and not self._unanswered and not self._busy:
                         changed.notify_all()
                         return None
                     elif self._watching:
@@ -141,7 +152,12 @@ class Pool:
 
     @property
     def _wake_at(self) -> float:
-        return self._retry_at if self._finished else max(self._look_at, self._retry_at)
+        if self._finished or self._unanswered:
+            return self._retry_at
+        wake_at = max(self._look_at, self._retry_at)
+        if self._done:
+            return self._busy_until
+        return min(wake_at, self._busy_until) if self._busy else wake_at
 
     def _pass_on(self) -> None:
         """Wake one more thread if something is left for it: a job, a settlement, or the watch."""
@@ -154,10 +170,14 @@ class Pool:
 
     def _lead(self) -> None:
         """Make one trip. Called, and returns, with the lock held; the lock is free during the trip."""
-        batch, self._finished = self._finished, []
-        wanted = 0 if self._done else self._free
-        if self._budget is not None:
-            wanted = min(wanted, self._budget)
+        if self._unanswered is not None:
+            batch, wanted = self._unanswered
+        else:
+            batch, self._finished = self._finished, []
+            wanted = 0 if self._done else self._free
+            if self._budget is not None:
+                wanted = min(wanted, self._budget)
+        self._unanswered = batch, wanted
         self._under_way = True
         began = clock.monotonic()
         answer: Exchange | None = None
@@ -166,12 +186,15 @@ class Pool:
             answer = self._trip(batch, wanted)
         except Exception as error:
             self._note_failure(error)
+            if not isinstance(error, BrokerAway):
+                self._unanswered = None
         finally:
             self._changed.acquire()
             self._under_way = False
-            if answer is None:
+            if answer is None and self._unanswered is None:
                 self._finished[:0] = batch
         if answer is not None:
+            self._unanswered = None
             self._take(answer, batch, wanted, began)
 
     def _take(self, answer: Exchange, batch: list[Settlement], wanted: int, began: float) -> None:
@@ -179,7 +202,12 @@ class Pool:
         if self._failures:
             logger.info("broker_answers_again outage=%.1fs", now - self._broken_since)
             self._failures = 0
-        self._held += len(answer.jobs) - len(batch)
+        answers = list(zip(batch, answer.settled, strict=True))
+        said = [(settlement, settled) for settlement, settled in answers if settled.answer is not Answer.BUSY]
+        if len(said) < len(batch):
+            self._busy += [settlement for settlement, settled in answers if settled.answer is Answer.BUSY]
+            self._busy_until = now + BUSY_PAUSE
+        self._held += len(answer.jobs) - len(said)
         self._ready.extend(answer.jobs)
         if answer.jobs or batch:
             self._worked_at = now
@@ -192,14 +220,14 @@ class Pool:
             self._look_at = now + max(wait, SHORTEST_WAIT)
         else:
             self._look_at = now
-        if batch:
+        if said:
             # Receivers may be slow: this thread counts as busy, and another one may lead meanwhile.
             self._pass_on()
             self._free -= 1
             self._changed.release()
             try:
-                for settlement, counted in zip(batch, answer.settled, strict=True):
-                    self._settled(settlement, counted)
+                for settlement, settled in said:
+                    self._settled(settlement, settled)
             except Exception:
                 logger.exception("after_settle_failed")
             finally:

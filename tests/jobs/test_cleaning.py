@@ -53,10 +53,11 @@ def states() -> dict[UUID, str]:
 def make(state: str, count: int = 1, ended: timedelta | None = LONG_AGO, **fields: Any) -> list[UUID]:
     """Rows as the broker leaves them; ended jobs with an attempt."""
     began = fields.get("created_at") or clock.now() - 2 * LONG_AGO
+    # all of a call end at once: the id tells which goes first
+    ended_at = None if ended is None else clock.now() - ended
     made = []
     for _ in range(count):
         id = UUID(int=lookup.first_id_at(began).int | (clock.new_id().int & ((1 << 64) - 1)))
-        ended_at = None if ended is None else clock.now() - ended
         values = {"queue": lane.name, "task": add.name, "message": "{}", "created_at": began, "ready_at": began}
         job = Job.objects.create(id=id, state=state, ended_at=ended_at, **{**values, **fields})
         if ended_at is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,11 +12,24 @@ from django.contrib.auth.models import Group
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone, translation
 
-from jobs import Cancelled, Exponential, JobFailed, PermanentError, Queue, RetryLater, clock, current_job, signals
+from jobs import (
+    Cancelled,
+    Exponential,
+    Fixed,
+    JobFailed,
+    PermanentError,
+    Queue,
+    RetryLater,
+    clock,
+    current_job,
+    signals,
+)
 from jobs.broker import get_broker
 from jobs.broker.records import Completed, Failed, GivenUp, HandedBack, Retried, Settlement, WorkerRecord
 from jobs.models import Attempt, Job, QueueStat
+from jobs.signals import JobSnapshot
 from jobs.work import execution
+from tests.contract.hands import QUEUES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Work = Callable[..., list[Settlement]]
@@ -193,7 +207,7 @@ def test_a_job_whose_time_has_passed_expires_without_a_start(queue: Queue, work:
     handle = late.using(expires=60).enqueue()
     Job.objects.update(expires_at=clock.now() - timedelta(seconds=1))
     work(queue)
-    get_broker().reap()
+    get_broker().reap(QUEUES)
     assert (handle.state, started) == ("expired", [])
 
 
@@ -238,6 +252,22 @@ def test_the_idempotency_key_is_the_same_for_every_attempt(queue: Queue, work: W
     assert len(set(keys)) == 1
 
 
+def test_the_running_job_tells_of_itself(queue: Queue, work: Work) -> None:
+    seen: list[tuple[object, ...]] = []
+
+    @queue.task(attempts=2, backoff=Fixed(0))
+    def tell() -> None:
+        job = current_job()
+        seen.append((job.id, job.queue, job.task, job.run, job.key, job.about, job.attempt, job.starts, job.lost))
+        raise RetryLater(0) if job.starts == 1 else ValueError
+
+    handle = tell.using(key="lead 7", about=("leads.lead", "7")).enqueue()
+    while handle.state == "queued":
+        work(queue)
+    one = (handle.id, queue.name, tell.name, 1, "lead 7", ("leads.lead", "7"))
+    assert seen == [(*one, 1, 1, 0), (*one, 1, 2, 0), (*one, 2, 3, 0)]
+
+
 def test_current_job_outside_a_task_is_a_clear_error() -> None:
     with pytest.raises(LookupError, match="outside a task"):
         current_job()
@@ -269,11 +299,12 @@ def test_personal_arguments_are_masked_in_errors(queue: Queue, work: Work) -> No
 
 
 def test_signals_tell_of_completion_retry_and_failure(queue: Queue, work: Work) -> None:
-    seen: list[str] = []
+    seen: list[tuple[str, JobSnapshot]] = []
 
     def heard(name: str) -> Callable[..., None]:
-        def receiver(**kwargs: object) -> None:
-            seen.append(name)
+        def receiver(sender: object, job: JobSnapshot, **kwargs: object) -> None:
+            assert sender is queue
+            seen.append((name, job))
 
         return receiver
 
@@ -289,13 +320,22 @@ def test_signals_tell_of_completion_retry_and_failure(queue: Queue, work: Work) 
         raise ValueError
 
     try:
-        fine.enqueue()
+        done = fine.using(about=("leads.lead", "7")).enqueue()
         broken.enqueue()
         work(queue)
     finally:
         for name, receiver in receivers.items():
             getattr(signals, name).disconnect(receiver)
-    assert sorted(seen) == ["job_completed", "job_failed", "job_retrying"]
+    assert sorted(name for name, _job in seen) == ["job_completed", "job_failed", "job_retrying"]
+    told = dict(seen)
+    assert (told["job_retrying"].attempt, told["job_failed"].attempt, told["job_failed"].starts) == (1, 2, 2)
+    job = told["job_completed"]
+    assert (job.id, job.queue, job.task, job.about) == (done.id, queue.name, fine.name, ("leads.lead", "7"))
+    assert job.started_at is not None
+    assert job.ended_at is not None
+    assert job.ready_at <= job.started_at <= job.ended_at
+    with pytest.raises(FrozenInstanceError):
+        job.task = "other"  # type: ignore[misc]
 
 
 def test_hueys_hooks_and_signals_still_work(queue: Queue, work: Work) -> None:
@@ -369,8 +409,8 @@ def test_an_atomic_task_whose_lease_was_lost_rolls_back(queue: Queue) -> None:
     broker = get_broker()
     worker = WorkerRecord(clock.new_id(), "worker", "test_lane", "host", 1, 1)
     broker.register(worker, 30)
-    [claimed] = broker.exchange(worker.id, queue.policy, [], 1).jobs
-    broker.release(worker.id, lost=True)
+    [claimed] = broker.exchange(worker.id, queue.policy, [], 1, number=1).jobs
+    broker.release(worker, lost=True)
     assert execution.execute(claimed, queue, worker.id) is None
     assert not Group.objects.exists()
     assert handle.state == "queued"
@@ -427,7 +467,7 @@ def test_a_job_of_a_limited_queue_that_could_not_start_in_time_is_handed_back(wo
     broker = get_broker()
     worker = WorkerRecord(clock.new_id(), "worker", "test_lane", "host", 1, 1)
     broker.register(worker, 30)
-    [claimed] = broker.exchange(worker.id, queue.policy, [], 1).jobs
+    [claimed] = broker.exchange(worker.id, queue.policy, [], 1, number=1).jobs
     from dataclasses import replace
 
     assert claimed.start_by is not None
@@ -436,7 +476,7 @@ def test_a_job_of_a_limited_queue_that_could_not_start_in_time_is_handed_back(wo
     assert settlement is not None
     assert isinstance(settlement.outcome, HandedBack)
     assert not started
-    assert broker.exchange(worker.id, queue.policy, [settlement], 0).settled == (True,)
+    assert broker.exchange(worker.id, queue.policy, [settlement], 0, number=2).settled[0].counted
     assert handle.state == "queued"
 
 

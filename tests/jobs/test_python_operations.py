@@ -49,8 +49,9 @@ def by_row(handle: JobHandle) -> Any:
 @pytest.mark.parametrize("told", [by_handle, by_id, by_text, by_row])
 def test_a_job_is_named_by_its_handle_its_id_or_its_row(told: Callable[[JobHandle], Any]) -> None:
     later = work.using(delay=timedelta(hours=1)).enqueue()
+    assert (later.state, later.shown_state) == ("queued", "scheduled")
     jobs.promote(told(later))
-    assert later.job.shown_state() == "waiting"
+    assert later.shown_state == "waiting"
     assert jobs.cancel(told(later)) == "cancelled"
     dead = work.enqueue(fail=True)
     run_jobs()

@@ -19,7 +19,10 @@ from jobs.conf import jobs_settings
     [
         (None, "JOBS=None"),
         ("config.queues", "expected a dict"),
-        ({"QUEUE": "x"}, "'QUEUE'"),
+        ({"QUEUE": "x"}, "'QUEUE'.*did you mean 'QUEUES'"),
+        ({"lease": 30}, "'lease'.*did you mean 'LEASE'"),
+        ({"GRASE": 30}, "'GRASE'.*did you mean 'GRACE'"),
+        ({5: 30}, r"JOBS\[5\] is not a setting; settings are"),
         ({"QUEUES": 5}, "'QUEUES'"),
         ({"NAMESPACE": 5}, "'NAMESPACE'"),
         ({"NAMESPACE": "a b"}, "JOBS_NAMESPACE"),

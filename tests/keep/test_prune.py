@@ -1,4 +1,4 @@
-"""Retention: the newest stay, the rest goes with its attempts, and live jobs never."""
+"""Retention: what ended last stays, the rest goes with its attempts, and live jobs never."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Brazilian Portuguese is complete: in the catalogue, in its compiled form, and on the pages."""
+"""Brazilian Portuguese is complete: in the catalogues, in their compiled form, and on the pages."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ from tests.servers import cannot_be_had
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path("locale/pt_BR/LC_MESSAGES")
+#: Whose texts have a catalogue of their own: the product, and what a stranger's project installs.
+HOMES = (".", "jobs", "admin_lists")
 APPS = ("admin_lists", "config", "emails", "jobs", "leads", "notifications")
 #: %(name)s, %d, %.1f, %%, {name}
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[-+ #0]*\d*(?:\.\d+)?[diouxXeEfFgGcrs%]|\{\w*\}")
@@ -81,39 +83,58 @@ def read_catalogue(text: str) -> list[Entry]:
     return entries
 
 
-def messages(folder: Path = ROOT) -> list[Entry]:
-    """What the catalogue under `folder` translates, without its head."""
+def messages(home: str, root: Path = ROOT) -> list[Entry]:
+    """What the catalogue of this home translates, without its head."""
+    folder = root / home
     entries = read_catalogue((folder / FOLDER / "django.po").read_text(encoding="utf-8"))
     return [entry for entry in entries if entry.strings["msgid"]]
 
 
-def test_every_message_is_translated() -> None:
-    assert len(messages()) > 400
-    untranslated = [entry.key for entry in messages() if not entry.translations or not all(entry.translations)]
+each_home = pytest.mark.parametrize("home", HOMES)
+
+
+def test_the_catalogues_hold_what_they_should() -> None:
+    product, engine, lists = (len(messages(home)) for home in HOMES)
+    assert (product > 400, engine > 300, 30 > lists > 5) == (True, True, True)
+
+
+def test_a_text_of_several_catalogues_has_one_translation() -> None:
+    said: dict[tuple[str | None, str], list[str]] = {}
+    for entry in (entry for home in HOMES for entry in messages(home)):
+        assert said.setdefault(entry.key, entry.translations) == entry.translations
+
+
+@each_home
+def test_every_message_is_translated(home: str) -> None:
+    untranslated = [entry.key for entry in messages(home) if not entry.translations or not all(entry.translations)]
     assert untranslated == []
 
 
-def test_every_plural_has_both_forms() -> None:
-    forms = {name for entry in messages() for name in entry.strings if name.startswith("msgstr[")}
-    plurals = [entry for entry in messages() if "msgid_plural" in entry.strings]
-    assert forms == {"msgstr[0]", "msgstr[1]"}
+@each_home
+def test_every_plural_has_both_forms(home: str) -> None:
+    forms = {name for entry in messages(home) for name in entry.strings if name.startswith("msgstr[")}
+    plurals = [entry for entry in messages(home) if "msgid_plural" in entry.strings]
+    assert not plurals or forms == {"msgstr[0]", "msgstr[1]"}
     assert [entry.key for entry in plurals if len(entry.translations) != 2] == []
 
 
-def test_no_message_is_fuzzy_or_obsolete() -> None:
-    assert [entry.key for entry in messages() if "fuzzy" in entry.flags] == []
-    text = (ROOT / FOLDER / "django.po").read_text(encoding="utf-8")
+@each_home
+def test_no_message_is_fuzzy_or_obsolete(home: str) -> None:
+    assert [entry.key for entry in messages(home) if "fuzzy" in entry.flags] == []
+    text = (ROOT / home / FOLDER / "django.po").read_text(encoding="utf-8")
     assert [line for line in text.splitlines() if line.startswith("#~")] == []
 
 
-def test_no_message_stands_twice() -> None:
-    keys = [entry.key for entry in messages()]
+@each_home
+def test_no_message_stands_twice(home: str) -> None:
+    keys = [entry.key for entry in messages(home)]
     assert sorted({key for key in keys if keys.count(key) > 1}, key=str) == []
 
 
-def test_translations_keep_placeholders_and_markup() -> None:
+@each_home
+def test_translations_keep_placeholders_and_markup(home: str) -> None:
     different = []
-    for entry in messages():
+    for entry in messages(home):
         for pattern in (PLACEHOLDER, TAG):
             wanted = [sorted(pattern.findall(source)) for source in entry.sources]
             found = [sorted(pattern.findall(text)) for text in entry.translations]
@@ -122,29 +143,32 @@ def test_translations_keep_placeholders_and_markup() -> None:
     assert different == []
 
 
-def test_translations_begin_and_end_with_the_same_line_breaks() -> None:
+@each_home
+def test_translations_begin_and_end_with_the_same_line_breaks(home: str) -> None:
     def edges(text: str) -> tuple[bool, bool]:
         return text.startswith("\n"), text.endswith("\n")
 
     broken = [
         entry.key
-        for entry in messages()
+        for entry in messages(home)
         if {edges(one) for one in entry.sources} != {edges(one) for one in entry.translations}
     ]
     assert broken == []
 
 
-def test_the_head_holds_nothing_of_a_machine_or_a_moment() -> None:
-    head = read_catalogue((ROOT / FOLDER / "django.po").read_text(encoding="utf-8"))[0]
+@each_home
+def test_the_head_holds_nothing_of_a_machine_or_a_moment(home: str) -> None:
+    head = read_catalogue((ROOT / home / FOLDER / "django.po").read_text(encoding="utf-8"))[0]
     assert not head.strings["msgid"]
     assert not re.search(r"-Date:|Last-Translator:|Report-Msgid|\d{4}-\d\d", head.strings["msgstr"])
 
 
-def test_the_compiled_catalogue_says_what_the_catalogue_says() -> None:
-    with (ROOT / FOLDER / "django.mo").open("rb") as file:
+@each_home
+def test_the_compiled_catalogue_says_what_the_catalogue_says(home: str) -> None:
+    with (ROOT / home / FOLDER / "django.mo").open("rb") as file:
         compiled = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
     expected: dict[Any, str] = {}
-    for entry in messages():
+    for entry in messages(home):
         context, msgid = entry.key
         key = msgid if context is None else f"{context}\x04{msgid}"
         if "msgid_plural" in entry.strings:
@@ -157,17 +181,19 @@ def test_the_compiled_catalogue_says_what_the_catalogue_says() -> None:
 def test_every_text_of_the_source_is_in_the_catalogue(tmp_path: Path) -> None:
     if shutil.which("xgettext") is None:
         cannot_be_had("no xgettext, which compares the catalogue with the source: install the package gettext")
+    left_out = shutil.ignore_patterns("__pycache__", "migrations", "locale")
     for app in APPS:
-        shutil.copytree(ROOT / app, tmp_path / app, ignore=shutil.ignore_patterns("__pycache__", "migrations"))
+        shutil.copytree(ROOT / app, tmp_path / app, ignore=left_out)
     shutil.copy(ROOT / "manage.py", tmp_path)
-    (tmp_path / "locale").mkdir()
+    for home in HOMES:
+        (tmp_path / home / "locale").mkdir()
     make = [sys.executable, "-m", "django", "makemessages", "-l", "pt_BR", "--no-wrap", "--no-location"]
     clean = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     done = subprocess.run(make, cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    in_source = {entry.key for entry in messages(tmp_path)}
-    in_catalogue = {entry.key for entry in messages()}
-    assert len(in_source) > 400
+    in_source = {(home, *entry.key) for home in HOMES for entry in messages(home, tmp_path)}
+    in_catalogue = {(home, *entry.key) for home in HOMES for entry in messages(home)}
+    assert len(in_source) > 700
     assert sorted(in_source - in_catalogue, key=str) == [], "renew the catalogue: its head says how"
     assert sorted(in_catalogue - in_source, key=str) == [], "no text of the source uses these any more"
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from jobs import clock
-from jobs.broker.records import ClaimedJob, Completed, Exchange, HandedBack, Settlement
+from jobs.broker.records import Answer, ClaimedJob, Completed, Exchange, HandedBack, Settled, Settlement
+from jobs.errors import BrokerAway
+from jobs.states import State
 from jobs.work.pool import Pool
 
 
@@ -38,11 +40,11 @@ class Queue:
             time.sleep(self.trip_time)
             if self.failures:
                 self.failures -= 1
-                raise ConnectionError("away")
+                raise BrokerAway("away")
             self.trips.append((len(settlements), wanted))
             self.settled += settlements
             jobs = tuple(self.waiting.popleft() for _ in range(min(wanted, len(self.waiting))))
-            return Exchange((True,) * len(settlements), jobs, None)
+            return Exchange((Settled(Answer.COUNTED, State.COMPLETED),) * len(settlements), jobs, None)
         finally:
             self.together -= 1
 
@@ -55,7 +57,7 @@ class Crew:
     """A pool with its threads."""
 
     def __init__(self, queue: Queue, run: Callable[[ClaimedJob], Settlement | None], size: int, **options: int) -> None:
-        self.heard: list[tuple[Settlement, bool]] = []
+        self.heard: list[tuple[Settlement, Settled]] = []
         self.errors: list[Exception] = []
         self.pool = Pool(
             queue.trip,

@@ -52,18 +52,28 @@ def queue_report(name: str, defined: bool, alive: Sequence[Worker], now: datetim
 
 def findings_of_queue(row: QueueReport, limits: Limits, *, anyone: bool) -> list[Finding]:
     """What is wrong with one queue; `anyone`: some process of `run_huey` is alive."""
-    if not row.defined:
+    # where a process works it, other code than ours defines it
+    if not row.defined and not row.workers:
         return _undefined(row)
     return [*_standstill(row, limits, anyone=anyone), *_dead_letters(row)]
 
 
 def _undefined(row: QueueReport) -> list[Finding]:
-    if not row.live:
+    dead = row.states[State.FAILED]
+    values = {"queue": row.name, "count": row.live, "dead": dead}
+    if not row.live and not dead.number:
         return []
-    text = _(
-        "%(queue)s: no code defines this queue, and %(count)d of its jobs have not ended: define it, or cancel them."
-    )
-    return [Finding("unknown_queue", row.name, text % {"queue": row.name, "count": row.live})]
+    if row.live:
+        text = _(
+            "%(queue)s: no code defines this queue, and %(count)d of its jobs have not ended: define it, or cancel "
+            "them. Nobody will work them. Dead letters there: %(dead)s."
+        )
+    else:
+        text = _(
+            "%(queue)s: no code defines this queue, and %(dead)s of its jobs are dead letters: define it, or cancel "
+            "them."
+        )
+    return [Finding("unknown_queue", row.name, text % values, needs_person=bool(row.live))]
 
 
 def _standstill(row: QueueReport, limits: Limits, *, anyone: bool) -> list[Finding]:

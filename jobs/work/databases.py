@@ -1,0 +1,119 @@
+"""Django's database connections around a job: old ones closed, transactions that it left open rolled back.
+
+Also tells whether a job failed because its thread could not connect at all, which is the worker's trouble and not the
+job's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from typing import Any
+
+from django.db import DatabaseError, connections
+from django.db import Error as DatabaseFailure
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+from ..broker.records import ClaimedJob
+from ..conf import jobs_settings
+
+logger = logging.getLogger("jobs.execution")
+
+_CONNECT = BaseDatabaseWrapper.connect.__wrapped__.__code__  # type: ignore[attr-defined]
+
+
+class _OfThread(threading.local):
+    """The connections of one thread; to ask Django for them twice a job takes a quarter of the engine's time."""
+
+    def __init__(self) -> None:
+        self.opened: list[BaseDatabaseWrapper] = list(connections.all(initialized_only=True))
+
+
+_of_thread = _OfThread()
+#: That the project's database could not be reached once: from then on a thread connects before its job starts.
+_connect_first = threading.Event()
+
+
+def look_before() -> dict[str, int]:
+    """Close this thread's connections that broke or grew too old.
+
+    Returns how many atomic blocks the caller has open, by alias: those connections are left alone.
+    """
+    callers: dict[str, int] = {}
+    for connection in _of_thread.opened:
+        if connection.in_atomic_block:
+            callers[connection.alias] = len(connection.atomic_blocks)
+        else:
+            connection.close_if_unusable_or_obsolete()
+    return callers
+
+
+def look_after(job: ClaimedJob, callers: dict[str, int]) -> None:
+    """Roll back what the task left open beside the caller's blocks, and close as before."""
+    gone = False
+    for connection in _of_thread.opened:
+        if len(connection.atomic_blocks) > callers.get(connection.alias, 0) == 0:
+            logger.error("transaction_left_open id=%s task=%s: rolled back", job.id, job.task)
+            connection.close()
+            with contextlib.suppress(DatabaseFailure):  # the next job tries again
+                connection.connect()
+        elif connection.in_atomic_block:
+            continue
+        elif connection.connection is None:
+            gone = True
+        elif not connection.autocommit:
+            logger.error("transaction_left_open id=%s task=%s: rolled back", job.id, job.task)
+            connection.rollback()
+            connection.set_autocommit(True)
+        connection.close_if_unusable_or_obsolete()
+    if gone:
+        _of_thread.opened = [connection for connection in _of_thread.opened if connection.connection is not None]
+
+
+def connect_first() -> DatabaseFailure | None:
+    """Connect this thread, if threads of this process once could not; the error if it still cannot."""
+    if not _connect_first.is_set():
+        return None
+    connection = connections[jobs_settings().database]
+    if connection.connection is None:
+        try:
+            connection.connect()
+        except DatabaseFailure as error:
+            return error
+    return None
+
+
+def could_not_connect(error: BaseException) -> bool:
+    """Whether the error comes of a connection to the project's database that could not be made.
+
+    Decided by where it was raised: its own text, and that of what it was raised in place of, say nothing for sure.
+    """
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        if isinstance(cause, DatabaseError | DatabaseFailure) and _was_raised_connecting(cause):
+            _connect_first.set()
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+def _was_raised_connecting(error: BaseException) -> bool:
+    step = error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code is _CONNECT:
+            connection = step.tb_frame.f_locals.get("self")
+            return isinstance(connection, BaseDatabaseWrapper) and connection.alias == jobs_settings().database
+        step = step.tb_next
+    return False
+
+
+def _note(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    if not any(known is connection for known in _of_thread.opened):
+        _of_thread.opened.append(connection)
+
+
+connection_created.connect(_note, dispatch_uid="jobs.work.databases")
