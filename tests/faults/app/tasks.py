@@ -1,10 +1,12 @@
 """Tasks that write a ledger: one line for each start, appended in one write, before anything else happens."""
 
+import logging
 import math
 import os
 import re
 import select
 import signal
+import sys
 import time
 from typing import Any
 
@@ -110,6 +112,17 @@ def play(case: str) -> Any:
     answer = forks.CASES[case]()
     write("end")
     return answer
+
+
+@work.task()
+def say(lines: int, size: int) -> None:
+    """Log and print so many lines."""
+    write("start")
+    for number in range(lines):
+        logging.getLogger("faults").error("said %d %s", number, "." * size)
+        print("printed", number, "." * size, file=sys.stderr)
+        print("printed", number, "." * size)
+    write("end")
 
 
 @work.task(atomic=True)
