@@ -39,6 +39,7 @@ from ..policy import ONE_YEAR
 from .announce import announce
 from .databases import connect_first, could_not_connect, look_after, look_before
 from .error_texts import line_of, secrets_of, trace_of
+from .forks import call
 
 logger = logging.getLogger("jobs.execution")
 
@@ -137,7 +138,7 @@ class _Execution:
             if self._too_late_for_its_pace():
                 return self._settlement(HandedBack(reasons.PACE))
             self.started_at = self._now()
-            value = huey_task.execute()
+            value = call(huey_task.execute)
             point("execute.after")
             outcome: Outcome = Completed(encode_result(task.name, value))
         except BaseException as error:  # SystemExit of a task is its failure, not the worker's end
@@ -161,7 +162,7 @@ class _Execution:
                 if self._too_late_for_its_pace():
                     raise _TooLate
                 self.started_at, step = self._now(), "task"
-                value = huey_task.execute()
+                value = call(huey_task.execute)
                 point("atomic.before_settle")
                 settlement = self._settlement(Completed(encode_result(task.name, value)))
                 step = "settle"
