@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from pathlib import Path
 from time import perf_counter
 
@@ -64,12 +65,13 @@ def drain_one(batch: int) -> str:
     broker, policy = DatabaseBroker("default"), QueuePolicy("bare")
     worker = WorkerRecord(clock.new_id(), "worker", "bare", "bench", os.getpid())
     broker.register(worker, 86_400)
-    broker.exchange(worker.id, QueuePolicy("none"), [], batch)
+    numbers = count(1)
+    broker.exchange(worker.id, QueuePolicy("none"), [], batch, number=next(numbers))
     print("ready", flush=True)
     sys.stdin.readline()
     done: list[Settlement] = []
     ended, begun = 0, perf_counter()
-    while jobs := broker.exchange(worker.id, policy, done, batch).jobs:
+    while jobs := broker.exchange(worker.id, policy, done, batch, number=next(numbers)).jobs:
         ended += len(jobs)
         now = clock.now()
         done = [Settlement(job, Completed("1"), now, now) for job in jobs]
@@ -126,6 +128,7 @@ def measure(processes: int) -> None:
     worker = WorkerRecord(clock.new_id(), "worker", "bare", "bench", os.getpid())
     policy = QueuePolicy("bare")
     broker.register(worker, 86_400)
+    numbers = count(1)
 
     def new_jobs(count: int, priority: int = 5, delay: float = 0) -> list[NewJob]:
         return [
@@ -137,14 +140,14 @@ def measure(processes: int) -> None:
         jobs = new_jobs(count, **options)
         begun = perf_counter()
         for start in range(0, count, trip):
-            broker.push(jobs[start : start + trip])
+            broker.push("bare", jobs[start : start + trip])
         return count / (perf_counter() - begun)
 
     def drain(batch: int) -> float:
         done: list[Settlement] = []
         ended, begun = 0, perf_counter()
         while True:
-            exchange = broker.exchange(worker.id, policy, done, batch)
+            exchange = broker.exchange(worker.id, policy, done, batch, number=next(numbers))
             if not all(exchange.settled):
                 raise RuntimeError("a settlement was refused")
             if not exchange.jobs:
@@ -156,7 +159,7 @@ def measure(processes: int) -> None:
     def idle() -> float:
         begun = perf_counter()
         for _ in range(2_000):
-            broker.exchange(worker.id, policy, [], 10)
+            broker.exchange(worker.id, policy, [], 10, number=next(numbers))
         return (perf_counter() - begun) / 2_000 * 1_000_000
 
     rows: list[tuple[str, Callable[[], float], str]] = [

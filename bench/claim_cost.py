@@ -16,6 +16,7 @@ import random
 import statistics
 import subprocess
 import sys
+from itertools import count
 from time import perf_counter
 from typing import Any
 
@@ -111,6 +112,7 @@ class Claimer:
     def __init__(self, alias: str) -> None:
         self.alias = alias
         self.broker, self.policy, self.worker = registered("bench", alias)
+        self.numbers = count(1)
 
     def claim(self, wanted: int) -> float:
         """Milliseconds of one claim; its jobs are completed afterwards."""
@@ -118,12 +120,18 @@ class Claimer:
         from jobs.broker.records import Completed, Settlement
 
         began = perf_counter()
-        jobs = self.broker.exchange(self.worker, self.policy, [], wanted).jobs
+        jobs = self.broker.exchange(self.worker, self.policy, [], wanted, number=next(self.numbers)).jobs
         taken = (perf_counter() - began) * 1_000
         if len(jobs) != wanted:
             raise RuntimeError(f"claimed {len(jobs)} jobs and wanted {wanted}")
         now = clock.now()
-        self.broker.exchange(self.worker, self.policy, [Settlement(job, Completed("1"), now, now) for job in jobs], 0)
+        self.broker.exchange(
+            self.worker,
+            self.policy,
+            [Settlement(job, Completed("1"), now, now) for job in jobs],
+            0,
+            number=next(self.numbers),
+        )
         self.claimed = jobs
         return taken
 
@@ -133,7 +141,8 @@ class Claimer:
         from jobs.broker.records import NewJob
 
         self.broker.push(
-            [NewJob(clock.new_id(), "bench", "bench.task", "{}", priority=job.priority) for job in self.claimed]
+            "bench",
+            [NewJob(clock.new_id(), "bench", "bench.task", "{}", priority=job.priority) for job in self.claimed],
         )
 
     def fill_anew(self) -> None:

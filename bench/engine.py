@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def _worker(threads: int) -> Iterator[Any]:
     record = WorkerRecord(clock.new_id(), "worker", "bench", "bench", os.getpid(), threads)
     get_broker().register(record, 3600)
     yield record.id
-    get_broker().release(record.id, lost=False)
+    get_broker().release(record, lost=False)
 
 
 def _bare(number: int, threads: int) -> None:
@@ -119,8 +120,8 @@ def _bare(number: int, threads: int) -> None:
     broker, policy = get_broker(), _queue().policy
     with _worker(threads) as worker:
         settlements: list[Settlement] = []
-        while True:
-            answer = broker.exchange(worker, policy, settlements, threads)
+        for exchange_number in count(1):
+            answer = broker.exchange(worker, policy, settlements, threads, number=exchange_number)
             if not answer.jobs:
                 break
             now = clock.now()

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import count
 from time import perf_counter, sleep
 from typing import Any
 from uuid import UUID
@@ -174,6 +175,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.broker, self.policy, self.id = registered("work")
+        self.numbers = count(1)
         self.done: list[Any] = []
 
     def work(self, go_on: Callable[[float], bool]) -> dict[str, list[float]]:
@@ -186,9 +188,9 @@ class Worker:
         while go_on(perf_counter() - began):
             job = NewJob(id=clock.new_id(), queue="work", task="bench.task", message="{}", priority=5)
             at = perf_counter()
-            self.broker.push([job])
+            self.broker.push("work", [job])
             pushed = perf_counter()
-            jobs = self.broker.exchange(self.id, self.policy, self.done, 1).jobs
+            jobs = self.broker.exchange(self.id, self.policy, self.done, 1, number=next(self.numbers)).jobs
             steps["claim"].append((perf_counter() - pushed) * 1_000)
             steps["enqueue"].append((pushed - at) * 1_000)
             now = clock.now()

@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import count
 from time import perf_counter, sleep
 from typing import Any
 
@@ -116,6 +117,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.broker, self.policy, self.id = registered("work")
+        self.numbers = count(1)
         self.done: list[Any] = []
         self._push(100)
 
@@ -128,7 +130,7 @@ class Worker:
         ended, began = 0, perf_counter()
         while go_on(perf_counter() - began):
             at = perf_counter()
-            jobs = self.broker.exchange(self.id, self.policy, self.done, BATCH).jobs
+            jobs = self.broker.exchange(self.id, self.policy, self.done, BATCH, number=next(self.numbers)).jobs
             trips.append((perf_counter() - at) * 1_000)
             ended += len(self.done)
             now = clock.now()
@@ -141,10 +143,11 @@ class Worker:
         from jobs.broker.records import NewJob
 
         self.broker.push(
+            "work",
             [
                 NewJob(id=clock.new_id(), queue="work", task="bench.task", message="{}", priority=5)
                 for _ in range(number)
-            ]
+            ],
         )
 
 

@@ -16,6 +16,7 @@ from .define.events import Event, EventSignal, receives
 from .define.handle import JobHandle
 from .define.queue import Queue
 from .errors import (
+    BrokerAway,
     BrokerUnavailable,
     Cancelled,
     InvalidArguments,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from .operate.retry import retry
 
 __all__ = [
+    "BrokerAway",
     "BrokerUnavailable",
     "Cancelled",
     "Counts",

@@ -68,6 +68,10 @@ class NotInTransaction(JobsError):
     """An event was announced outside `transaction.atomic()`."""
 
 
+class BrokerAway(JobsError):
+    """The broker's store cannot be reached; what was asked of it may have happened, and may be asked again."""
+
+
 class BrokerUnavailable(JobsError):
     """Neither the broker nor the outbox could take the job."""
 

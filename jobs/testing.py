@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import count
 from os import getpid
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 __all__ = ["JobsRunner", "assert_enqueued", "assert_nothing_enqueued", "enqueued", "inline", "run_jobs"]
 
 _LEASE = 3_600.0
+#: Of the exchanges; each worker of this module lives for one call, and a number is never used twice.
+_numbers = count(1)
 
 
 def run_jobs(
@@ -83,7 +86,7 @@ def run_jobs(
                 started.append(JobHandle(found[0].id))
         raise AssertionError(f"{len(started)} jobs were started and more are due; do they enqueue each other for ever?")
     finally:
-        broker.release(worker.id, lost=False)
+        broker.release(worker, lost=False)
 
 
 def enqueued(task: Task | None = None) -> list[JobHandle]:
@@ -181,8 +184,10 @@ def _run(worker: WorkerRecord, claimed: ClaimedJob, queue: Queue) -> bool:
         settlement = execute(claimed, queue, worker.id)
     if settlement is None:
         return True
-    if get_broker().exchange(worker.id, queue.policy, [settlement], 0).settled == (True,):
-        announce(queue, settlement)
+    number = next(_numbers)
+    settled = get_broker().exchange(worker.id, queue.policy, [settlement], 0, number=number).settled[0]
+    if settled.counted:
+        announce(queue, settlement, settled.state)
     return settlement.started_at is not None
 
 
@@ -207,7 +212,7 @@ def _claim(worker: WorkerRecord, queues: list[Queue]) -> tuple[ClaimedJob, Queue
     for queue in queues:
         policy = replace(queue.policy, rate_limit=None, global_concurrency=None)
         for alone in (False, True):
-            jobs = get_broker().exchange(worker.id, policy, [], 1, alone=alone).jobs
+            jobs = get_broker().exchange(worker.id, policy, [], 1, number=next(_numbers), alone=alone).jobs
             if jobs:
                 return jobs[0], queue
     return None
@@ -232,7 +237,7 @@ def _make_due(queue: str | None, latest: datetime | None) -> bool:
             continue
         if counts.blocked_until is not None:
             get_broker().resume(job.queue)
-        if get_broker().promote(job.pk):
+        if get_broker().promote(job.queue, job.pk):
             return True
     return False
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from .. import clock
+from ..states import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,8 @@ class NewJob:
 
     `delay` counts from the moment the accepting store takes the job, by that store's clock; so does `expires_in`.
     `ready_at` and `expires_at`, where given, are that clock's answer from an earlier acceptance and win over them.
-    `message` is the JSON text made by `jobs.define.message`; `about` names an object as (model label, primary key).
+    `message` is the JSON text made by `jobs.define.message`; `about` names an object as (model label, primary key);
+    `priority` is the stored one, -100 to 100, larger first (`jobs.policy.stored_priority`); `scope` says whose it is.
     """
 
     id: UUID
@@ -34,6 +36,9 @@ class NewJob:
     event_id: UUID | None = None
     about: tuple[str, str] | None = None
     parent_id: UUID | None = None
+    scope: str = ""
+    group: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class PushStatus(StrEnum):
@@ -51,6 +56,19 @@ class Pushed:
     id: UUID
     status: PushStatus
     holder: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PushReply:
+    """What became of one push, in the order of its jobs.
+
+    `generation` names the store's life (another one: it was wiped since), `sequence` counts its pushes; a store whose
+    rows are the queue has neither.
+    """
+
+    answers: tuple[Pushed, ...] = ()
+    generation: str = ""
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +100,9 @@ class ClaimedJob:
     event: str = ""
     event_id: UUID | None = None
     about: tuple[str, str] | None = None
+    scope: str = ""
+    group: str = ""
+    tags: tuple[str, ...] = ()
     claimed_monotonic: float = field(default_factory=clock.monotonic, compare=False)
     start_by: float | None = field(default=None, compare=False)
 
@@ -180,15 +201,36 @@ class WorkerRecord:
         return f"{self.host}:{self.pid}"
 
 
+class Answer(StrEnum):
+    """What became of one settlement."""
+
+    COUNTED = "counted"
+    REFUSED = "refused"  # the job is not this worker's any more under that token
+    BUSY = "busy"  # somebody holds the job locked: say it again, under the next number
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The answer to one settlement; `state` is what the job became, where it counted."""
+
+    answer: Answer
+    state: State | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Whether the settlement made its move."""
+        return self.answer is Answer.COUNTED
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """What one trip brought.
 
-    `settled`: which settlements counted, in order; `jobs`: what was claimed, in start order; `wait`: for how many
+    `settled`: the answers to the settlements, in order; `jobs`: what was claimed, in start order; `wait`: for how many
     seconds at most there is nothing to claim (None: nothing is known to become due).
     """
 
-    settled: tuple[bool, ...] = ()
+    settled: tuple[Settled, ...] = ()
     jobs: tuple[ClaimedJob, ...] = ()
     wait: float | None = None
 
@@ -199,6 +241,51 @@ class CancelAnswer(StrEnum):
     CANCELLED = "cancelled"
     ASKED = "asked"  # it runs: the task was asked and may agree
     ENDED = "ended"  # too late
+
+
+@dataclass(frozen=True, slots=True)
+class FoundJob:
+    """A live job as its broker knows it; what has ended is the history's."""
+
+    id: UUID
+    run: int
+    queue: str
+    task: str
+    state: State
+    message: str
+    priority: int
+    ready_at: datetime
+    attempts: int
+    starts: int
+    lost: int
+    key: str | None = None
+    expires_at: datetime | None = None
+    cancel_requested: bool = False
+    scope: str = ""
+    group: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that happened to a job, told to the history by a store that is not the rows."""
+
+    id: str
+    job: UUID
+    run: int
+    state: State
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """How many jobs of a dead process went back, and which remain, because somebody holds them locked.
+
+    While any remain, the same call is to be made again.
+    """
+
+    jobs: int = 0
+    remaining: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ class JobHandle:
 
         Raises `UnknownJob` when the job is not known.
         """
-        answer = get_broker().cancel(self.id, reasons.BY_HANDLE)
+        answer = get_broker().cancel(self.job.queue, self.id, reasons.BY_HANDLE)
         if answer is None:
             raise UnknownJob(f"job {self.id} is not known: it was rolled back, or retention has removed it")
         return answer.value

@@ -9,7 +9,6 @@ from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import Error as DatabaseFailure
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -18,10 +17,10 @@ from ..broker.database import rows
 from ..broker.records import NewJob, PushStatus
 from ..conf import jobs_settings
 from ..define.context import event_here, job_here, receiver_here
-from ..errors import BrokerUnavailable, UndeclaredStart, WrongDatabase
+from ..errors import BrokerAway, BrokerUnavailable, UndeclaredStart, WrongDatabase
 from ..faults import point
 from ..states import State
-from .outbox import TRIP, push_pending
+from .outbox import TRIP, push_each_queue, push_pending
 
 logger = logging.getLogger("jobs.accept")
 
@@ -88,14 +87,15 @@ def _push(jobs: Sequence[NewJob]) -> list[Accepted]:
     accepted: list[Accepted] = []
     for trip in _trips(jobs):
         try:
-            answers = get_broker().push(trip)
-        except DatabaseFailure as error:
+            answered = dict(push_each_queue(trip))
+        except BrokerAway as error:
             raise BrokerUnavailable(
                 f"the job database did not take the job ({error}); nothing was enqueued"
                 if not accepted
                 else f"the job database failed after {len(accepted)} of {len(jobs)} jobs ({error})"
             ) from error
-        for job, answer in zip(trip, answers, strict=True):
+        for job in trip:
+            answer = answered[job]
             duplicate = answer.status is PushStatus.DUPLICATE and answer.holder is not None
             accepted.append(Accepted(answer.holder, False) if duplicate and answer.holder else Accepted(job.id))
     return accepted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from django.db import connections
@@ -39,7 +39,7 @@ def push_pending(ids: Sequence[UUID] | None = None, longest: float = math.inf) -
         if ids is None:
             point("relay.before")
         moved = 0
-        for job, answer in zip(waiting, get_broker().push(waiting), strict=True):
+        for job, answer in push_each_queue(waiting):
             if answer.status is PushStatus.ACCEPTED:
                 taken += 1
                 moved += 1
@@ -47,6 +47,15 @@ def push_pending(ids: Sequence[UUID] | None = None, longest: float = math.inf) -
                 moved += _refuse_pending(connection, job, answer)
         if len(waiting) < TRIP or not moved or clock.monotonic() >= until:
             return taken
+
+
+def push_each_queue(jobs: Sequence[NewJob]) -> Iterator[tuple[NewJob, Pushed]]:
+    """Push the jobs, one call a queue; yields each with its answer."""
+    by_queue: dict[str, list[NewJob]] = {}
+    for job in jobs:
+        by_queue.setdefault(job.queue, []).append(job)
+    for queue, of_queue in by_queue.items():
+        yield from zip(of_queue, get_broker().push(queue, of_queue).answers, strict=True)
 
 
 def _refuse_pending(connection: BaseDatabaseWrapper, job: NewJob, answer: Pushed) -> int:

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from .. import clock
 from ..broker import get_broker
 from ..conf import jobs_settings
+from ..defined import queues
 from ..faults import point
+from ..history.lookup import queues_with_jobs
 
 logger = logging.getLogger("jobs.keeper")
 
@@ -37,10 +39,15 @@ def run() -> int:
         if passed > PAUSE or jumped > lease / 2:
             _patient_until, _jumped = now + lease, max(jumped, 0.0)
             logger.warning("reaper_paused seconds=%.1f jumped=%.1f: leases get one more term", passed, jumped)
-    reaped = get_broker().reap(grace=lease + _jumped if now < _patient_until else 0.0)
+    reaped = get_broker().reap(_all_queues(), grace=lease + _jumped if now < _patient_until else 0.0)
     ended = clock.monotonic()
     _reaped_at = ended, broker_now + timedelta(seconds=ended - now)
     if reaped.lost:
         point("reap.after_commit")
         logger.warning("reaped lost=%d failed=%d", reaped.lost, reaped.failed)
     return reaped.lost + reaped.expired
+
+
+def _all_queues() -> list[str]:
+    """Every queue that may hold a job, also those that no code defines any more."""
+    return sorted({*queues(), *queues_with_jobs()})

@@ -33,18 +33,18 @@ def cancel(job: HasId | UUID | str, by: AbstractBaseUser | None = None) -> Cance
     row = lookup.find_job(job_id)
     if State.CANCELLED not in MOVES[State(row.state)]:
         raise Refused(_has_ended(row))
-    answer: CancelAnswer = with_broker(partial(_cancel, job_id), CancelAnswer.ASKED)
+    answer: CancelAnswer = with_broker(partial(_cancel, row.queue, job_id), CancelAnswer.ASKED)
     if answer is CancelAnswer.ENDED:
         raise Refused(_has_ended(lookup.find_job(job_id)))
     note(by, row, _("Cancelled.") if answer is CancelAnswer.CANCELLED else _("Asked to cancel."))
     return answer
 
 
-def _cancel(job_id: UUID) -> CancelAnswer:
+def _cancel(queue: str, job_id: UUID) -> CancelAnswer:
     reason = reasons.BY_OPERATOR
     # twice: a pending job may reach the broker, or a queued one come back from it, between two looks
     for _look in range(2):
-        answer = get_broker().cancel(job_id, reason)
+        answer = get_broker().cancel(queue, job_id, reason)
         if answer is not None:
             return answer
         job = lookup.find_job(job_id)

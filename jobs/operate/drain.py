@@ -51,7 +51,7 @@ def drain(
         rows = lookup.all_jobs().filter(queue=name, state=stored)
         rows = rows if older_than is None else created_before(rows, now - older_than)
         left = None if limit is None else limit - drained
-        drained += rows.filter(condition)[:left].count() if dry_run else _cancel(rows, condition, left)
+        drained += rows.filter(condition)[:left].count() if dry_run else _cancel(name, rows, condition, left)
     if drained and not dry_run:
         text = ngettext("Drained: %(count)d job cancelled.", "Drained: %(count)d jobs cancelled.", drained)
         note(by, QueueState(queue=name), text % {"count": drained})
@@ -64,7 +64,7 @@ def created_before(jobs: QuerySet[Job], moment: datetime) -> QuerySet[Job]:
     return jobs.filter(id__lt=lookup.first_id_at(moment), created_at__lt=moment)
 
 
-def _cancel(rows: QuerySet[Job], condition: Q, limit: int | None) -> int:
+def _cancel(queue: str, rows: QuerySet[Job], condition: Q, limit: int | None) -> int:
     # up to the newest: a queue that is filled faster than it is drained must not keep this going
     newest = rows.order_by("-pk").values_list("pk", flat=True).first()
     if newest is None:
@@ -75,7 +75,7 @@ def _cancel(rows: QuerySet[Job], condition: Q, limit: int | None) -> int:
         ids = list(chosen[: CHUNK if limit is None else min(CHUNK, limit - cancelled)])
         if not ids:
             break
-        cancelled += len(get_broker().cancel_waiting(ids, reasons.DRAINED))
+        cancelled += len(get_broker().cancel_waiting(queue, ids, reasons.DRAINED))
         chosen = waiting.filter(pk__gt=ids[-1])
     return cancelled
 

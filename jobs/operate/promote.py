@@ -28,12 +28,12 @@ def promote(job: HasId | UUID | str, by: AbstractBaseUser | None = None) -> None
     if row.state not in (State.PENDING, State.QUEUED):
         text = _("job %(id)s is %(state)s: only a job that waits for its time can be run now")
         raise Refused(text % {"id": job_id, "state": row.state})
-    if not with_broker(partial(_promote, job_id), expected=True):
+    if not with_broker(partial(_promote, row.queue, job_id), expected=True):
         text = _("job %(id)s is %(state)s and due already")
         raise Refused(text % {"id": job_id, "state": lookup.find_job(job_id).shown_state()})
     note(by, row, _("Made due now."))
 
 
-def _promote(job_id: UUID) -> bool:
+def _promote(queue: str, job_id: UUID) -> bool:
     push_pending([job_id])
-    return get_broker().promote(job_id)
+    return get_broker().promote(queue, job_id)

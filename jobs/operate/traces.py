@@ -34,7 +34,9 @@ def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[s
     """Empty the subjects' jobs and take the texts out of others; see `jobs.operate.erase.erase_jobs`."""
     jobs = lookup.all_jobs().exclude(task__in=spare)
     own = sorted({*_jobs_of(jobs, subjects, texts), *known})
-    cancelled = sum(get_broker().cancel(job_id, ERASED) is CancelAnswer.CANCELLED for job_id in _not_ended(jobs, own))
+    cancelled = sum(
+        get_broker().cancel(queue, job_id, ERASED) is CancelAnswer.CANCELLED for job_id, queue in _not_ended(jobs, own)
+    )
     for piece in _pieces(own):
         _empty(jobs, piece)
     running = [
@@ -92,11 +94,11 @@ def _arguments(job: Job) -> Iterator[tuple[str | None, Any]]:
     yield from job.kwargs.items()
 
 
-def _not_ended(jobs: QuerySet[Job], ids: Sequence[UUID]) -> Iterator[UUID]:
-    """Those of the jobs that may still start: also dead letters, which a person could retry."""
+def _not_ended(jobs: QuerySet[Job], ids: Sequence[UUID]) -> Iterator[tuple[UUID, str]]:
+    """Those of the jobs that may still start, with their queues: also dead letters, which a person could retry."""
     for piece in _pieces(ids):
         ended = ENDED - {State.FAILED}
-        yield from list(jobs.filter(pk__in=piece).exclude(state__in=ended).values_list("pk", flat=True))
+        yield from list(jobs.filter(pk__in=piece).exclude(state__in=ended).values_list("pk", "queue"))
 
 
 def _empty(jobs: QuerySet[Job], ids: Sequence[UUID]) -> None:

@@ -19,7 +19,7 @@ from ..broker.records import WorkerRecord
 from ..checks import check_jobs
 from ..conf import jobs_settings
 from ..defined import find_queue, queues
-from ..errors import JobsError
+from ..errors import BrokerAway, JobsError
 from .children import Post
 
 logger = logging.getLogger("jobs.supervisor")
@@ -72,8 +72,8 @@ def check_database(own: WorkerRecord) -> None:
             values = {"count": len(missing), "database": alias, "first": f"{first.app_label}.{first.name}"}
             raise CannotStart(text % values)
         get_broker().register(own, jobs_settings().lease)
-    except (DatabaseFailure, MigrationSchemaMissing) as error:
-        said = " ".join(str(error).split())
+    except (BrokerAway, DatabaseFailure, MigrationSchemaMissing) as error:
+        said = " ".join(str(error.__cause__ if isinstance(error, BrokerAway) else error).split())
         if "locked" in said or "busy" in said:
             text = _(
                 "database '%(database)s' has been locked by another process for too long (%(error)s): end that "

@@ -106,7 +106,7 @@ class Supervisor:
             if not self._stopping:
                 self._fill()
                 self._show_readiness()
-        self._leases.release(self._own.id, lost=False)
+        self._leases.release(self._own, lost=False)
         self._leases.close(CLOSE_LIMIT)
         logger.info("supervisor_stopped pid=%d", os.getpid())
         return self._exit_code
@@ -200,7 +200,7 @@ class Supervisor:
                 self._selector.unregister(child.beats)
                 child.forget()
                 died = code != 0 and not child.interrupted
-                self._leases.release(child.worker, lost=died)
+                self._leases.release(child.record(), lost=died)
                 self._report(child, code, died)
                 self._plan_next(place, child, code, died)
 

@@ -104,8 +104,8 @@ class QueueConsumer(Consumer):
             self.pool.announcer,
             huey=self.huey,
             stop_flag=self.stop_flag,
-            interval=self.scheduler_interval,
-            periodic=self.periodic,
+            interval=60,
+            periodic=False,
         )
 
     def _set_signal_handlers(self) -> None:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import Error as DatabaseFailure
 from django.db import InterfaceError, OperationalError, connections, transaction
 from huey import signals as huey_signals
 from huey.exceptions import CancelExecution, RetryTask
@@ -18,6 +17,7 @@ from huey.exceptions import CancelExecution, RetryTask
 from .. import clock, reasons
 from ..broker import get_broker
 from ..broker.records import (
+    Answer,
     ClaimedJob,
     Completed,
     Expired,
@@ -27,6 +27,7 @@ from ..broker.records import (
     Outcome,
     Postponed,
     Retried,
+    Settled,
     Settlement,
 )
 from ..conf import jobs_settings
@@ -34,7 +35,7 @@ from ..define.context import RunningJob, begin_work, end_work
 from ..define.message import MessageError, encode_result
 from ..define.queue import Queue
 from ..define.task import Task
-from ..errors import Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater
+from ..errors import BrokerAway, Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater
 from ..faults import point
 from ..policy import ONE_YEAR
 from .announce import announce
@@ -55,11 +56,13 @@ START_MARGIN = 0.005
 LONG_WRITE_LOCK = 1.0
 
 
-def execute(claimed: ClaimedJob, queue: Queue, worker_id: UUID) -> Settlement | None:
+def execute(
+    claimed: ClaimedJob, queue: Queue, worker_id: UUID, tell: Callable[[Settlement, Settled], None] | None = None
+) -> Settlement | None:
     """Run one job and say how it ended; None when an atomic task has already settled, or had lost its lease.
 
     The job runs in a copied context, so that language and time zone cannot leak, with the caller's obsolete database
-    connections closed before and after.
+    connections closed before and after. What an atomic task has settled is handed to `tell`, or announced at once.
     """
     callers = look_before()
     execution = _Execution(claimed, queue, worker_id)
@@ -69,12 +72,19 @@ def execute(claimed: ClaimedJob, queue: Queue, worker_id: UUID) -> Settlement | 
         look_after(claimed, callers)
     if execution.settled is None:
         return settlement
-    announce(queue, execution.settled)
+    if tell is None:
+        announce(queue, execution.settled[0], execution.settled[1].state)
+    else:
+        tell(*execution.settled)
     return None
 
 
-class _TooLate(Exception):
-    """An atomic task's BEGIN took longer than the pace allows."""
+class _NotNow(Exception):
+    """An atomic task cannot start, or cannot commit, for no fault of its own."""
+
+    def __init__(self, outcome: HandedBack) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
 
 
 class _Execution:
@@ -88,7 +98,7 @@ class _Execution:
         self.worker_id = worker_id
         self.started_at: datetime | None = None
         self.secrets: tuple[str, ...] = ()
-        self.settled: Settlement | None = None  # what an atomic task has settled itself
+        self.settled: tuple[Settlement, Settled] | None = None  # what an atomic task has settled itself
 
     def run(self) -> Settlement | None:
         try:
@@ -153,30 +163,36 @@ class _Execution:
     def _run_atomic(self, task: Task, huey_task: Any) -> Settlement | None:
         """Processor, the jobs it enqueues and the settle in one transaction (G3)."""
         alias = jobs_settings().database
+        broker, policy = get_broker(), self.queue.policy
         began, step = time.monotonic(), "begin"
         try:
             with transaction.atomic(using=alias):
+                broker.begin_atomic(self.worker_id, policy, self.claimed)
                 # behind BEGIN, which waits for SQLite's write lock
                 if self._too_late_for_its_pace():
-                    raise _TooLate
+                    raise _NotNow(HandedBack(reasons.PACE))
                 self.started_at, step = self._now(), "task"
                 value = huey_task.execute()
                 point("atomic.before_settle")
                 settlement = self._settlement(Completed(encode_result(task.name, value)))
                 step = "settle"
-                if not get_broker().settle_in_transaction(self.worker_id, self.queue.policy, settlement):
+                settled = broker.settle_in_transaction(self.worker_id, policy, settlement)
+                if settled.answer is Answer.BUSY:
+                    raise _NotNow(HandedBack(reasons.ROW_LOCKED, delay=COMMIT_DELAY))
+                if not settled.counted:
                     raise LeaseLost(f"job {self.claimed.id} is no longer this worker's")
                 step = "commit"
                 point("atomic.before_commit")
             point("atomic.after_commit")
-        except _TooLate:
-            return self._settlement(HandedBack(reasons.PACE))
+            broker.after_atomic(self.worker_id, policy, settlement)
+        except _NotNow as error:
+            return self._settlement(error.outcome)
         except LeaseLost:
             if not self._has_ended():  # the task has deleted its own row, and that is rolled back now
                 raise
             logger.warning("lease_lost id=%s task=%s: rolled back", self.claimed.id, task.name)
             return None
-        except (OperationalError, InterfaceError) as error:
+        except (OperationalError, InterfaceError, BrokerAway) as error:
             if step == "begin":
                 return self._settlement(self._no_connection(error))
             if step == "task":
@@ -192,7 +208,7 @@ class _Execution:
                 raise
             logger.exception("after_commit_failed id=%s task=%s", self.claimed.id, task.name)
         self._warn_of_long_lock(task, time.monotonic() - began, alias)
-        self.settled = settlement
+        self.settled = settlement, settled
         self.queue._run_post_execute(huey_task, value, None)
         return None
 
@@ -234,13 +250,13 @@ class _Execution:
         return start_by is not None and clock.monotonic() > start_by - START_MARGIN
 
     def _still_mine(self) -> bool:
-        return get_broker().holds(self.claimed.id, self.claimed.token)
+        return get_broker().holds(self.queue.name, self.claimed.id, self.claimed.token)
 
     def _has_ended(self) -> bool:
         """Whether the job is surely not this worker's any more."""
         try:
             return not self._still_mine()
-        except DatabaseFailure:
+        except BrokerAway:
             return False
 
     def _settlement(self, outcome: Outcome) -> Settlement:

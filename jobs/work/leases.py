@@ -51,10 +51,10 @@ class Leases(threading.Thread):
             self._orders.append(lambda: self._broker.register(record, self._lease))
             self._changed.notify()
 
-    def release(self, worker: UUID, *, lost: bool) -> None:
+    def release(self, worker: WorkerRecord, *, lost: bool) -> None:
         """End the lease of a process that is dead and give its jobs back."""
         with self._changed:
-            self._records.pop(worker, None)
+            self._records.pop(worker.id, None)
             self._orders.append(lambda: self._release(worker, lost))
             self._changed.notify()
 
@@ -122,10 +122,13 @@ class Leases(threading.Thread):
         if self.alone:
             self._wake()
 
-    def _release(self, worker: UUID, lost: bool) -> None:
-        jobs = self._broker.release(worker, lost=lost)
-        if jobs:
-            logger.warning("jobs_released worker=%s jobs=%d lost=%s", worker, jobs, "yes" if lost else "no")
+    def _release(self, worker: WorkerRecord, lost: bool) -> None:
+        released = self._broker.release(worker, lost=lost)
+        if released.jobs:
+            logger.warning("jobs_released worker=%s jobs=%d lost=%s", worker.id, released.jobs, "yes" if lost else "no")
+        if released.remaining:
+            with self._changed:
+                self._orders.append(lambda: self._release(worker, lost))
 
 
 class OwnLease(threading.Thread):

@@ -73,8 +73,8 @@ class _Request:
 class Pool:
     """What the threads share: jobs claimed and not begun, settlements not yet sent, and who leads.
 
-    With `alone`, one job that must run alone is claimed, and then the pool closes by itself. `run` is `execute`, or
-    what a test puts in its place.
+    With `alone`, one job that must run alone is claimed, and then the pool closes by itself. A test may `run` something
+    else than `execute`.
     """
 
     def __init__(
@@ -84,14 +84,14 @@ class Pool:
         worker_id: UUID,
         *,
         alone: bool = False,
-        run: Callable[[ClaimedJob, Queue, UUID], Settlement | None] = execute,
+        run: Callable[[ClaimedJob], Settlement | None] | None = None,
     ) -> None:
         self.announcer = Announcer(queue)
         self._queue = queue
         self._broker = broker
         self._worker_id = worker_id
         self._alone = alone
-        self._run = run
+        self._run = run or self._execute
         # popped and filled without the lock; neither is ever replaced by another
         self._ready: deque[ClaimedJob] = deque()
         self._done: deque[Settlement | None] = deque()
@@ -177,9 +177,12 @@ class Pool:
             with self._lock:
                 self._threads -= 1
 
+    def _execute(self, job: ClaimedJob) -> Settlement | None:
+        return execute(job, self._queue, self._worker_id, self.announcer.put)
+
     def _run_guarded(self, job: ClaimedJob) -> Settlement | None:
         try:
-            return self._run(job, self._queue, self._worker_id)
+            return self._run(job)
         except BaseException as error:
             # `execute` answers with an outcome whatever the task does; this is the engine's own mistake
             logger.exception("engine_error id=%s queue=%s", job.id, job.queue)
@@ -421,7 +424,7 @@ class Pool:
         return self._call_sleepers(len(self._ready) - 1) + self._keep_watch()
 
     def _keep_watch(self) -> list[_Seat]:
-        """This thread goes to work: another one keeps watch, if there is one."""
+        """As this thread goes to work, another one is to keep watch, if there is one."""
         if self._watch is not None or not self._sleepers:
             return []
         seat = self._sleepers.pop()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +23,8 @@ from jobs.broker.records import (
 )
 from jobs.policy import QueuePolicy
 
+#: Those of the tests.
+QUEUES = ("lane", "other")
 #: Longer than any test's clock runs.
 LONG = 1_000_000.0
 
@@ -32,6 +36,7 @@ class Hands:
         self.broker = broker
         self.policy = QueuePolicy("lane")
         self.lease = lease
+        self.numbers = count(1)
         self.worker = self.new_worker()
 
     def new_worker(self, lease: float | None = None) -> UUID:
@@ -42,12 +47,23 @@ class Hands:
     def record(self, worker: UUID) -> WorkerRecord:
         return WorkerRecord(worker, "worker", self.policy.name, "host", 42, 10)
 
+    def push_all(self, jobs: Sequence[NewJob]) -> list[Pushed]:
+        """Push jobs of one queue."""
+        return list(self.broker.push(jobs[0].queue, jobs).answers)
+
+    def release(self, worker: UUID, *, lost: bool) -> int:
+        """Release a worker of whom nobody holds a job locked; returns how many jobs went back."""
+        released = self.broker.release(self.record(worker), lost=lost)
+        assert released.remaining == ()
+        return released.jobs
+
     def new_job(self, **options: Any) -> NewJob:
         known: dict[str, Any] = {"id": clock.new_id(), "queue": self.policy.name, "task": "app.task", "message": "{}"}
         return NewJob(**{**known, "priority": 5, **options})
 
     def push_one(self, **options: Any) -> Pushed:
-        return self.broker.push([self.new_job(**options)])[0]
+        job = self.new_job(**options)
+        return self.broker.push(job.queue, [job]).answers[0]
 
     def push(self, **options: Any) -> UUID:
         return self.push_one(**options).id
@@ -55,7 +71,8 @@ class Hands:
     def exchange(self, *settlements: Settlement, wanted: int = 10, **options: Any) -> Exchange:
         worker = options.pop("worker", self.worker)
         policy = options.pop("policy", self.policy)
-        return self.broker.exchange(worker, policy, settlements, wanted, **options)
+        number = options.pop("number", None) or next(self.numbers)
+        return self.broker.exchange(worker, policy, settlements, wanted, number=number, **options)
 
     def claim(self, wanted: int = 10, **options: Any) -> list[ClaimedJob]:
         return list(self.exchange(wanted=wanted, **options).jobs)
@@ -74,7 +91,7 @@ class Hands:
 
     def settle(self, job: ClaimedJob, outcome: Outcome | None = None, *, started: bool = True, **options: Any) -> bool:
         settlement = self.settlement(job, outcome or Completed(), started=started)
-        return self.exchange(settlement, wanted=0, **options).settled == (True,)
+        return self.exchange(settlement, wanted=0, **options).settled[0].counted
 
     def fail_one(self, **options: Any) -> UUID:
         """A dead letter."""
@@ -88,4 +105,4 @@ class Hands:
             worker = self.new_worker()
             job = self.claim(1, worker=worker) or self.claim(1, worker=worker, alone=True)
             assert job
-            assert self.broker.release(worker, lost=True) == 1
+            assert self.release(worker, lost=True) == 1

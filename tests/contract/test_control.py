@@ -50,11 +50,11 @@ def test_a_resume_of_a_queue_that_was_never_paused_is_harmless(hands, broker):
 @pytest.mark.parametrize("delay", [0, 60])
 def test_a_waiting_job_is_cancelled_and_never_starts(hands, broker, bench, delay):
     job_id = hands.push(delay=delay)
-    assert broker.cancel(job_id, "not wanted") is CancelAnswer.CANCELLED
+    assert broker.cancel("lane", job_id, "not wanted") is CancelAnswer.CANCELLED
     bench.advance(61)
     assert hands.claim_ids() == []
     assert (bench.record(job_id).state, bench.record(job_id).reason) == (State.CANCELLED, "not wanted")
-    assert broker.cancel(job_id, "again") is CancelAnswer.ENDED
+    assert broker.cancel("lane", job_id, "again") is CancelAnswer.ENDED
     assert bench.record(job_id).reason == "not wanted"
     assert bench.counters("lane") == {"cancelled": 1}
 
@@ -62,14 +62,14 @@ def test_a_waiting_job_is_cancelled_and_never_starts(hands, broker, bench, delay
 def test_a_running_job_is_asked(hands, broker):
     job_id = hands.push()
     claimed = hands.claim_one()
-    assert broker.cancel(job_id, "stop") is CancelAnswer.ASKED
-    assert broker.holds(job_id, claimed.token)
-    assert broker.cancel(job_id, "stop") is CancelAnswer.ASKED
+    assert broker.cancel("lane", job_id, "stop") is CancelAnswer.ASKED
+    assert broker.holds("lane", job_id, claimed.token)
+    assert broker.cancel("lane", job_id, "stop") is CancelAnswer.ASKED
 
 
 def test_a_dead_letter_can_be_discarded(hands, broker, bench):
     job_id = hands.fail_one()
-    assert broker.cancel(job_id, "discarded") is CancelAnswer.CANCELLED
+    assert broker.cancel("lane", job_id, "discarded") is CancelAnswer.CANCELLED
     assert bench.record(job_id).state == State.CANCELLED
     assert bench.counters("lane") == {"failed": 1}
 
@@ -77,12 +77,12 @@ def test_a_dead_letter_can_be_discarded(hands, broker, bench):
 def test_an_ended_job_cannot_be_cancelled(hands, broker, bench):
     job_id = hands.push()
     hands.settle(hands.claim_one())
-    assert broker.cancel(job_id, "too late") is CancelAnswer.ENDED
+    assert broker.cancel("lane", job_id, "too late") is CancelAnswer.ENDED
     assert bench.record(job_id).state == State.COMPLETED
 
 
 def test_an_unknown_job_cannot_be_cancelled(broker):
-    assert broker.cancel(clock.new_id(), "who") is None
+    assert broker.cancel("lane", clock.new_id(), "who") is None
 
 
 def test_of_many_jobs_only_those_that_wait_are_cancelled(hands, broker, bench):
@@ -91,42 +91,42 @@ def test_of_many_jobs_only_those_that_wait_are_cancelled(hands, broker, bench):
     claimed = hands.claim_one()
     waiting, scheduled, other = hands.push(), hands.push(delay=3600), hands.push(queue="other")
     ids = [dead, running, waiting, scheduled, other, clock.new_id()]
-    assert broker.cancel_waiting(ids, "drained") == {waiting, scheduled, other}
-    assert broker.cancel_waiting(ids, "again") == frozenset()
+    assert broker.cancel_waiting("lane", ids, "drained") == {waiting, scheduled}
+    assert broker.cancel_waiting("lane", ids, "again") == frozenset()
     assert (bench.record(waiting).state, bench.record(waiting).reason) == (State.CANCELLED, "drained")
     assert bench.record(dead).state == State.FAILED
-    assert broker.holds(running, claimed.token)
-    assert (bench.counters("lane"), bench.counters("other")) == ({"cancelled": 2, "failed": 1}, {"cancelled": 1})
+    assert broker.holds("lane", running, claimed.token)
+    assert (bench.counters("lane"), bench.counters("other")) == ({"cancelled": 2, "failed": 1}, {})
 
 
 def test_cancelling_many_frees_their_keys(hands, broker):
     first = hands.push(key="one")
-    broker.cancel_waiting([first], "drained")
+    broker.cancel_waiting("lane", [first], "drained")
     assert hands.push_one(key="one").status is PushStatus.ACCEPTED
 
 
 def test_a_promoted_job_is_due_now_behind_those_that_wait(hands, broker):
     scheduled = hands.push(delay=3600)
     waiting = hands.push()
-    assert broker.promote(scheduled) is True
+    assert broker.promote("lane", scheduled) is True
     assert hands.claim_ids() == [waiting, scheduled]
 
 
 def test_a_retrying_job_can_be_promoted(hands, broker):
     job_id = hands.push()
     hands.settle(hands.claim_one(), Retried(3600, "broken"))
-    assert broker.promote(job_id) is True
+    assert broker.promote("lane", job_id) is True
     assert hands.claim_one().attempts == 1
 
 
 def test_only_a_queued_job_that_is_not_due_is_promoted(hands, broker):
-    assert broker.promote(clock.new_id()) is False
+    assert broker.promote("lane", clock.new_id()) is False
     job_id = hands.push()
-    assert broker.promote(job_id) is False
+    assert broker.promote("lane", job_id) is False
     claimed = hands.claim_one()
-    assert broker.promote(job_id) is False
+    assert broker.promote("lane", job_id) is False
     hands.settle(claimed)
-    assert broker.promote(job_id) is False
+    assert broker.promote("lane", job_id) is False
 
 
 def test_counts_tell_the_live_jobs_apart(hands, broker, bench):

@@ -6,7 +6,7 @@ from jobs import clock
 from jobs.broker.contract import LOSS_RULES
 from jobs.broker.records import CancelAnswer, Reaped, Retried, WorkerRecord
 from jobs.states import State
-from tests.contract.hands import Hands
+from tests.contract.hands import QUEUES, Hands
 
 
 @pytest.fixture
@@ -20,14 +20,14 @@ def test_a_released_worker_gives_its_jobs_back_at_once_in_their_old_order(hands,
     hands.claim(2)
     third = hands.push()
     bench.advance(1)
-    assert broker.release(hands.worker, lost=False) == 2
+    assert hands.release(hands.worker, lost=False) == 2
     assert hands.claim_ids(worker=hands.new_worker()) == [first, second, third]
 
 
 def test_an_interruption_counts_neither_as_attempt_nor_as_loss(hands, broker, bench):
     job_id = hands.push()
     hands.claim_one()
-    broker.release(hands.worker, lost=False)
+    hands.release(hands.worker, lost=False)
     claimed = hands.claim_one(worker=hands.new_worker())
     assert (claimed.attempts, claimed.lost, claimed.starts) == (0, 0, 1)
     assert bench.record(job_id).timeline == [(None, "interrupted")]
@@ -47,9 +47,9 @@ def test_a_loss_burns_no_attempt_and_is_counted(hands, broker, bench):
 def test_a_released_worker_holds_nothing_and_claims_nothing(hands, broker):
     job_id = hands.push()
     claimed = hands.claim_one()
-    broker.release(hands.worker, lost=True)
+    hands.release(hands.worker, lost=True)
     assert broker.renew([hands.worker], 30).alive == frozenset()
-    assert not broker.holds(job_id, claimed.token)
+    assert not broker.holds("lane", job_id, claimed.token)
     assert not hands.settle(claimed)
     assert hands.claim_ids() == []
 
@@ -57,15 +57,15 @@ def test_a_released_worker_holds_nothing_and_claims_nothing(hands, broker):
 def test_a_second_release_does_nothing(hands, broker, bench):
     job_id = hands.push()
     hands.claim_one()
-    assert broker.release(hands.worker, lost=True) == 1
-    assert broker.release(hands.worker, lost=True) == 0
+    assert hands.release(hands.worker, lost=True) == 1
+    assert hands.release(hands.worker, lost=True) == 0
     assert bench.record(job_id).lost == 1
 
 
 def test_a_release_touches_no_other_worker(hands, broker):
     hands.push()
     claimed = hands.claim_one()
-    broker.release(hands.new_worker(), lost=True)
+    hands.release(hands.new_worker(), lost=True)
     assert hands.settle(claimed)
 
 
@@ -73,7 +73,7 @@ def test_reap_leaves_a_lasting_lease_alone(hands, broker, bench):
     hands.push()
     claimed = hands.claim_one()
     bench.advance(29)
-    assert broker.reap() == Reaped()
+    assert broker.reap(QUEUES) == Reaped()
     assert hands.settle(claimed)
 
 
@@ -81,7 +81,7 @@ def test_reap_gives_back_what_a_silent_worker_holds(hands, broker, bench):
     job_id = hands.push()
     claimed = hands.claim_one()
     bench.advance(31)
-    assert broker.reap() == Reaped(lost=1)
+    assert broker.reap(QUEUES) == Reaped(lost=1)
     assert not hands.settle(claimed)
     again = hands.claim_one(worker=hands.new_worker())
     assert (again.id, again.lost) == (job_id, 1)
@@ -91,9 +91,9 @@ def test_reap_with_grace_waits_longer(hands, broker, bench):
     hands.push()
     hands.claim_one()
     bench.advance(35)
-    assert broker.reap(grace=10) == Reaped()
+    assert broker.reap(QUEUES, grace=10) == Reaped()
     bench.advance(6)
-    assert broker.reap(grace=10) == Reaped(lost=1)
+    assert broker.reap(QUEUES, grace=10) == Reaped(lost=1)
 
 
 def test_a_clock_set_back_by_an_hour_does_not_keep_a_dead_workers_jobs_for_an_hour(hands, broker, bench):
@@ -101,17 +101,17 @@ def test_a_clock_set_back_by_an_hour_does_not_keep_a_dead_workers_jobs_for_an_ho
     job = hands.push()
     hands.claim(worker=worker)
     bench.advance(-3600)
-    assert broker.reap().lost == 0
+    assert broker.reap(QUEUES).lost == 0
     bench.advance(8)
-    assert broker.reap().lost == 0
+    assert broker.reap(QUEUES).lost == 0
     bench.advance(4)
-    assert broker.reap().lost == 1
+    assert broker.reap(QUEUES).lost == 1
     assert bench.record(job).state == State.QUEUED
 
 
 def test_a_reaped_worker_is_no_longer_alive(hands, broker, bench):
     bench.advance(31)
-    broker.reap()
+    broker.reap(QUEUES)
     assert broker.renew([hands.worker], 30).alive == frozenset()
 
 
@@ -121,13 +121,13 @@ def test_a_renewed_lease_lasts_longer(hands, broker, bench):
     for _ in range(3):
         bench.advance(20)
         assert broker.renew([hands.worker], 30).alive == {hands.worker}
-        assert broker.reap() == Reaped()
+        assert broker.reap(QUEUES) == Reaped()
     assert hands.settle(claimed)
 
 
 def test_renew_answers_for_each_worker(hands, broker):
     other, gone = hands.new_worker(), hands.new_worker()
-    broker.release(gone, lost=False)
+    hands.release(gone, lost=False)
     assert broker.renew([hands.worker, other, gone], 30).alive == {hands.worker, other}
     assert broker.renew([], 30).alive == frozenset()
 
@@ -137,8 +137,8 @@ def test_renew_names_the_jobs_that_should_cancel(hands, broker):
     hands.claim(2)
     foreign = hands.push()
     hands.claim_one(worker=hands.new_worker())
-    assert broker.cancel(asked, "stop") is CancelAnswer.ASKED
-    assert broker.cancel(foreign, "stop") is CancelAnswer.ASKED
+    assert broker.cancel("lane", asked, "stop") is CancelAnswer.ASKED
+    assert broker.cancel("lane", foreign, "stop") is CancelAnswer.ASKED
     renewal = broker.renew([hands.worker], 30)
     assert renewal.cancel_requested == {asked}
     assert other not in renewal.cancel_requested
@@ -152,7 +152,7 @@ def test_registering_again_renews_the_lease_and_keeps_the_jobs(hands, broker, be
     bench.advance(20)
     broker.register(record, 30)
     bench.advance(20)
-    broker.reap()
+    broker.reap(QUEUES)
     assert hands.settle(claimed, worker=record.id)
 
 
@@ -162,9 +162,9 @@ def test_a_job_asked_to_cancel_does_not_come_back_from_a_dead_worker(hands, brok
     other = hands.new_worker()
     hands.claim_one(worker=other)
     for job_id in (lost, interrupted):
-        broker.cancel(job_id, "not wanted")
-    broker.release(hands.worker, lost=True)
-    broker.release(other, lost=False)
+        broker.cancel("lane", job_id, "not wanted")
+    hands.release(hands.worker, lost=True)
+    hands.release(other, lost=False)
     assert bench.record(lost).state == bench.record(interrupted).state == State.CANCELLED
     assert bench.counters("lane") == {"cancelled": 2, "lost": 1}
 
@@ -217,13 +217,13 @@ def test_reap_tells_of_the_dead_letters_it_made(hands, broker, bench):
     hands.lose(LOSS_RULES.dead_after - 1)
     hands.claim_one(alone=True)
     bench.advance(31)
-    assert broker.reap() == Reaped(lost=1, failed=1)
+    assert broker.reap(QUEUES) == Reaped(lost=1, failed=1)
 
 
 def test_a_retried_dead_letter_is_no_suspect_any_more(hands, broker):
     poison = hands.push()
     hands.lose(LOSS_RULES.dead_after)
-    broker.push([hands.new_job(id=poison, run=2)])
+    hands.push_all([hands.new_job(id=poison, run=2)])
     claimed = hands.claim_one()
     assert (claimed.id, claimed.lost) == (poison, 0)
 
@@ -236,7 +236,7 @@ def test_reap_ends_queued_jobs_whose_time_has_passed(hands, broker, bench):
     assert claimed.id == running
     broker.renew([hands.worker], 100)
     bench.advance(11)
-    assert broker.reap() == Reaped(expired=3)
+    assert broker.reap(QUEUES) == Reaped(expired=3)
     assert {bench.record(job_id).state for job_id in late} == {State.EXPIRED}
     assert hands.settle(claimed)
     assert hands.claim_ids() == [kept]

@@ -18,7 +18,7 @@ def test_every_pushed_job_is_claimed_as_it_was_pushed(hands, broker):
         about=("leads.lead", "7"),
     )
     before = broker.now()
-    broker.push([job])
+    hands.push_all([job])
     claimed = hands.claim_one()
     assert (claimed.id, claimed.queue, claimed.task, claimed.message) == (job.id, job.queue, job.task, job.message)
     assert (claimed.priority, claimed.key, claimed.run) == (3, "k", 1)
@@ -28,34 +28,34 @@ def test_every_pushed_job_is_claimed_as_it_was_pushed(hands, broker):
 
 
 def test_a_push_of_nothing_does_nothing(broker):
-    assert broker.push([]) == []
+    assert broker.push("lane", []).answers == ()
 
 
 def test_a_repeated_push_makes_no_second_job(hands, broker):
     job = hands.new_job()
-    assert [answer.status for answer in broker.push([job, job])] == [PushStatus.ACCEPTED, PushStatus.KNOWN]
-    assert broker.push([job])[0].status is PushStatus.KNOWN
+    assert [answer.status for answer in hands.push_all([job, job])] == [PushStatus.ACCEPTED, PushStatus.KNOWN]
+    assert hands.push_all([job])[0].status is PushStatus.KNOWN
     assert hands.claim_ids() == [job.id]
-    assert broker.push([job])[0].status is PushStatus.KNOWN
+    assert hands.push_all([job])[0].status is PushStatus.KNOWN
     assert hands.claim_ids() == []
 
 
 @pytest.mark.parametrize("outcome", [Completed(), Failed("broken"), GivenUp("no need"), Expired()])
 def test_a_push_after_the_end_does_not_bring_the_job_back(hands, broker, outcome):
     job = hands.new_job()
-    broker.push([job])
+    hands.push_all([job])
     hands.settle(hands.claim_one(), outcome)
-    assert broker.push([job])[0].status is PushStatus.KNOWN
+    assert hands.push_all([job])[0].status is PushStatus.KNOWN
     assert hands.claim_ids() == []
 
 
 def test_a_dead_letter_begins_its_next_run_with_fresh_counters(hands, broker, bench):
     job = hands.new_job(expires_in=100)
-    broker.push([job])
+    hands.push_all([job])
     hands.settle(hands.claim_one(), Retried(0, "first"))
     first = hands.claim_one()
     hands.settle(first, Failed("second"))
-    assert broker.push([hands.new_job(id=job.id, run=2)])[0].status is PushStatus.ACCEPTED
+    assert hands.push_all([hands.new_job(id=job.id, run=2)])[0].status is PushStatus.ACCEPTED
     again = hands.claim_one()
     assert (again.id, again.run, again.attempts, again.starts, again.expires_at) == (job.id, 2, 0, 0, None)
     assert again.token != first.token
@@ -66,16 +66,16 @@ def test_a_dead_letter_begins_its_next_run_with_fresh_counters(hands, broker, be
 
 def test_a_lower_run_is_refused(hands, broker):
     job_id = hands.fail_one()
-    broker.push([hands.new_job(id=job_id, run=2)])
-    assert broker.push([hands.new_job(id=job_id, run=1)])[0].status is PushStatus.KNOWN
+    hands.push_all([hands.new_job(id=job_id, run=2)])
+    assert hands.push_all([hands.new_job(id=job_id, run=1)])[0].status is PushStatus.KNOWN
     assert hands.claim_one().run == 2
 
 
 def test_a_higher_run_of_a_job_that_did_not_fail_is_refused(hands, broker):
     job_id = hands.push()
-    assert broker.push([hands.new_job(id=job_id, run=2)])[0].status is PushStatus.KNOWN
+    assert hands.push_all([hands.new_job(id=job_id, run=2)])[0].status is PushStatus.KNOWN
     hands.settle(hands.claim_one())
-    assert broker.push([hands.new_job(id=job_id, run=2)])[0].status is PushStatus.KNOWN
+    assert hands.push_all([hands.new_job(id=job_id, run=2)])[0].status is PushStatus.KNOWN
     assert hands.claim_ids() == []
 
 
@@ -92,7 +92,7 @@ def test_a_key_admits_one_live_job_a_queue(hands, claimed):
 
 def test_the_first_of_one_call_wins_the_key(hands, broker):
     jobs = [hands.new_job(key="k"), hands.new_job(key="k"), hands.new_job()]
-    answers = broker.push(jobs)
+    answers = hands.push_all(jobs)
     assert [answer.status for answer in answers] == [PushStatus.ACCEPTED, PushStatus.DUPLICATE, PushStatus.ACCEPTED]
     assert [answer.id for answer in answers] == [job.id for job in jobs]
     assert answers[1].holder == jobs[0].id
@@ -100,8 +100,8 @@ def test_the_first_of_one_call_wins_the_key(hands, broker):
 
 def test_a_repeated_push_of_the_holder_is_no_duplicate_of_itself(hands, broker):
     job = hands.new_job(key="k")
-    broker.push([job])
-    assert broker.push([job])[0].status is PushStatus.KNOWN
+    hands.push_all([job])
+    assert hands.push_all([job])[0].status is PushStatus.KNOWN
 
 
 @pytest.mark.parametrize("outcome", [Completed(), Failed("broken"), GivenUp("no need"), Expired()])
@@ -113,7 +113,7 @@ def test_every_ending_frees_the_key(hands, outcome):
 
 def test_a_cancelled_job_frees_its_key(hands, broker):
     job_id = hands.push(key="k", delay=60)
-    broker.cancel(job_id, "not wanted")
+    broker.cancel("lane", job_id, "not wanted")
     assert hands.push_one(key="k").status is PushStatus.ACCEPTED
 
 
@@ -126,7 +126,7 @@ def test_a_job_that_is_retried_keeps_its_key(hands):
 def test_a_next_run_does_not_take_a_key_that_another_job_holds(hands, broker):
     dead = hands.fail_one(key="k")
     holder = hands.push(key="k")
-    answer = broker.push([hands.new_job(id=dead, run=2, key="k")])[0]
+    answer = hands.push_all([hands.new_job(id=dead, run=2, key="k")])[0]
     assert (answer.status, answer.holder) == (PushStatus.DUPLICATE, holder)
     assert hands.claim_ids() == [holder]
 

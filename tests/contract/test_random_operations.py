@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 )
 
 from jobs.broker.records import Completed, Expired, Failed, GivenUp, HandedBack, Postponed, Retried
-from tests.contract.hands import Hands
+from tests.contract.hands import QUEUES, Hands
 from tests.contract.model import Model
 
 #: Times are such that no two of them meet: the broker's clock really runs meanwhile.
@@ -52,7 +52,7 @@ def test_broker_and_model_agree(bench):
             bench.clear()
             self.broker = bench.broker
             self.hands = Hands(self.broker, lease=LEASE)
-            self.broker.release(self.hands.worker, lost=False)
+            self.hands.release(self.hands.worker, lost=False)
             self.model = Model()
 
         @initialize(target=workers)
@@ -75,7 +75,7 @@ def test_broker_and_model_agree(bench):
             self._push(self.hands.new_job(id=job.id, run=run, key=job.key, delay=delay))
 
         def _push(self, job):
-            answer = self.broker.push([job])[0]
+            answer = self.hands.push_all([job])[0]
             assert (answer.status, answer.holder) == self.model.push(job.id, job.run, job.priority, job.delay, job.key)
             return job
 
@@ -97,7 +97,7 @@ def test_broker_and_model_agree(bench):
         def holds(self, claim):
             _, job, number = claim
             model = self.model.jobs[job.id]
-            assert self.broker.holds(job.id, job.token) is (model.state == "active" and model.claims == number)
+            assert self.broker.holds("lane", job.id, job.token) is (model.state == "active" and model.claims == number)
 
         @rule(worker=workers)
         def renew(self, worker):
@@ -110,23 +110,23 @@ def test_broker_and_model_agree(bench):
 
         @rule(worker=workers, lost=st.booleans())
         def release(self, worker, lost):
-            assert self.broker.release(worker, lost=lost) == self.model.release(worker, lost)
+            assert self.hands.release(worker, lost=lost) == self.model.release(worker, lost)
 
         @rule()
         def reap(self):
-            assert self.broker.reap().lost == self.model.reap()
+            assert self.broker.reap(QUEUES).lost == self.model.reap()
 
         @rule(job=jobs)
         def cancel(self, job):
             if job.id in self.model.jobs:
-                assert self.broker.cancel(job.id, "not wanted") == self.model.cancel(job.id)
+                assert self.broker.cancel("lane", job.id, "not wanted") == self.model.cancel(job.id)
             else:
-                assert self.broker.cancel(job.id, "not wanted") is None
+                assert self.broker.cancel("lane", job.id, "not wanted") is None
 
         @rule(job=jobs)
         def promote(self, job):
             expected = job.id in self.model.jobs and self.model.promote(job.id)
-            assert self.broker.promote(job.id) is expected
+            assert self.broker.promote("lane", job.id) is expected
 
         @rule(paused=SELDOM)
         def pause(self, paused):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from itertools import count
 
 import pytest
 
@@ -24,20 +25,22 @@ def queue(request: pytest.FixtureRequest) -> Queue:
 def work() -> Iterator[Callable[..., list[Settlement]]]:
     """`work(queue)`: claim and run what is due, one by one, until nothing is; returns the settlements in order."""
     broker = get_broker()
+    numbers = count(1)
     worker = WorkerRecord(clock.new_id(), "worker", "test_lane", socket.gethostname(), 1, 1)
 
     def run(queue: Queue, limit: int = 100) -> list[Settlement]:
         broker.register(worker, 30)
         done: list[Settlement] = []
         for _ in range(limit):
-            claimed = broker.exchange(worker.id, queue.policy, [], 1).jobs
+            claimed = broker.exchange(worker.id, queue.policy, [], 1, number=next(numbers)).jobs
             if not claimed:
                 return done
             settlement = execute(claimed[0], queue, worker.id)
             if settlement is not None:
                 done.append(settlement)
-                if broker.exchange(worker.id, queue.policy, [settlement], 0).settled[0]:
-                    announce(queue, settlement)
+                settled = broker.exchange(worker.id, queue.policy, [settlement], 0, number=next(numbers)).settled[0]
+                if settled.counted:
+                    announce(queue, settlement, settled.state)
         raise AssertionError(f"still busy after {limit} jobs")
 
     yield run

@@ -23,7 +23,7 @@ Fill = Callable[[Hands, int], None]
 
 def push(hands: Hands, number: int, **options: Any) -> None:
     for _ in range(number // 1_000):
-        hands.broker.push([hands.new_job(**options) for _ in range(1_000)])
+        hands.push_all([hands.new_job(**options) for _ in range(1_000)])
 
 
 def of_one_priority(hands: Hands, number: int) -> None:
@@ -32,7 +32,7 @@ def of_one_priority(hands: Hands, number: int) -> None:
 
 def over_ten_priorities(hands: Hands, number: int) -> None:
     for _ in range(number // 1_000):
-        hands.broker.push([hands.new_job(priority=1 + i % 10) for i in range(1_000)])
+        hands.push_all([hands.new_job(priority=1 + i % 10) for i in range(1_000)])
 
 
 def behind_delayed_ones(hands: Hands, number: int) -> None:

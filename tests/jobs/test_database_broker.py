@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError, connection, connections, transaction
+from django.db import connection, connections, transaction
 
 from jobs import clock
 from jobs.broker.database import connection as connecting
@@ -16,10 +16,11 @@ from jobs.broker.database import pending as outbox
 from jobs.broker.database import rows
 from jobs.broker.database.broker import DatabaseBroker
 from jobs.broker.records import CancelAnswer, Completed, Failed, PushStatus, Reaped
+from jobs.errors import BrokerAway
 from jobs.models import Attempt, Job, QueueStat, Worker
 from jobs.policy import QueuePolicy, RateLimit
 from jobs.states import State
-from tests.contract.hands import Hands
+from tests.contract.hands import QUEUES, Hands
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
@@ -73,22 +74,22 @@ def test_another_vendor_is_refused_in_a_sentence(monkeypatch):
 def test_a_pushed_pending_row_is_queued_with_the_due_time_of_its_acceptance(hands, broker):
     job = pending(hands, delay=60)
     due = Job.objects.get(id=job.id).ready_at
-    assert broker.push(outbox.read_pending(connection))[0].status is PushStatus.ACCEPTED
+    assert hands.push_all(outbox.read_pending(connection))[0].status is PushStatus.ACCEPTED
     assert (state_of(job.id), Job.objects.get(id=job.id).ready_at) == ("queued", due)
-    assert broker.push([job])[0].status is PushStatus.KNOWN
+    assert hands.push_all([job])[0].status is PushStatus.KNOWN
 
 
 def test_a_pending_row_whose_key_is_taken_stays_as_it_is(hands, broker):
     job = pending(hands, key="k")
     holder = hands.push(key="k")
-    answer = broker.push([job])[0]
+    answer = hands.push_all([job])[0]
     assert (answer.status, answer.holder) == (PushStatus.DUPLICATE, holder)
     assert state_of(job.id) == "pending"
 
 
 def test_pending_rows_with_one_key_do_not_meet_before_they_are_pushed(hands, broker):
     first, second = pending(hands, key="k"), pending(hands, key="k")
-    answers = broker.push([second, first])
+    answers = hands.push_all([second, first])
     assert [answer.status for answer in answers] == [PushStatus.ACCEPTED, PushStatus.DUPLICATE]
 
 
@@ -96,7 +97,7 @@ def test_a_pending_row_that_comes_too_late_ends_as_expired(hands, broker, monkey
     job = pending(hands, expires_in=10)
     later = clock.now() + timedelta(seconds=11)
     monkeypatch.setattr(clock, "now", lambda: later)
-    broker.push([job])
+    hands.push_all([job])
     assert state_of(job.id) == "expired"
     assert QueueStat.objects.get(queue="lane").expired == 1
 
@@ -104,7 +105,7 @@ def test_a_pending_row_that_comes_too_late_ends_as_expired(hands, broker, monkey
 def test_a_next_run_by_way_of_the_outbox(hands, broker):
     job_id = hands.fail_one()
     assert outbox.start_next_run(connection, job_id) == 2
-    assert broker.push(outbox.read_pending(connection, [job_id]))[0].status is PushStatus.ACCEPTED
+    assert hands.push_all(outbox.read_pending(connection, [job_id]))[0].status is PushStatus.ACCEPTED
     assert (hands.claim_one().run, state_of(job_id)) == (2, "active")
 
 
@@ -115,7 +116,7 @@ def test_a_pending_row_is_not_claimed(hands):
 
 def test_a_pending_row_can_be_cancelled(hands, broker):
     job = pending(hands)
-    assert broker.cancel(job.id, "not wanted") is CancelAnswer.CANCELLED
+    assert broker.cancel("lane", job.id, "not wanted") is CancelAnswer.CANCELLED
     assert state_of(job.id) == "cancelled"
 
 
@@ -124,9 +125,9 @@ def test_what_people_ask_for_belongs_to_their_open_transaction(hands, broker):
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         Job.objects.filter(id=waiting).update(reason="the write lock is mine")
         broker.pause("lane")
-        assert broker.promote(scheduled) is True
-        assert broker.cancel(waiting, "not wanted") is CancelAnswer.CANCELLED
-        assert broker.push([hands.new_job()])[0].status is PushStatus.ACCEPTED
+        assert broker.promote("lane", scheduled) is True
+        assert broker.cancel("lane", waiting, "not wanted") is CancelAnswer.CANCELLED
+        assert hands.push_all([hands.new_job()])[0].status is PushStatus.ACCEPTED
         assert broker.counts("lane").paused is True
         raise ZeroDivisionError
     assert hands.claim_ids() == [waiting]
@@ -148,7 +149,7 @@ def test_an_idle_exchange_takes_no_write_lock(hands, broker, impatient):
 
 
 def test_more_late_jobs_than_one_trip_ends_are_not_claimed_either(hands, broker, monkeypatch):
-    broker.push([hands.new_job(expires_in=10) for _ in range(1_001)])
+    hands.push_all([hands.new_job(expires_in=10) for _ in range(1_001)])
     later = clock.now() + timedelta(seconds=11)
     monkeypatch.setattr(clock, "now", lambda: later)
     assert hands.claim_ids() == []
@@ -170,10 +171,10 @@ def test_a_paused_or_exhausted_queue_is_looked_at_without_the_write_lock(hands, 
         assert hands.claim_ids() == []
 
 
-def test_a_busy_database_is_djangos_error_and_leaves_the_broker_usable(hands, broker, impatient):
+def test_a_busy_database_is_away_and_leaves_the_broker_usable(hands, broker, impatient):
     job_id = hands.push()
     broker.close()
-    with write_lock(), pytest.raises(OperationalError, match="locked"):
+    with write_lock(), pytest.raises(BrokerAway, match="locked"):
         hands.claim()
     assert hands.claim_ids() == [job_id]
 
@@ -198,26 +199,26 @@ def test_a_reaper_that_waited_for_the_lock_gives_every_ended_lease_one_more_term
     ticks = iter([0.0, 1.5])
     with monkeypatch.context() as slow:
         slow.setattr(clock, "monotonic", lambda: next(ticks))
-        assert broker.reap() == Reaped()
+        assert broker.reap(QUEUES) == Reaped()
     assert Worker.objects.get(id=worker).lease_until - later == timedelta(seconds=10)
-    assert broker.reap() == Reaped()
-    assert broker.holds(claimed.id, claimed.token)
+    assert broker.reap(QUEUES) == Reaped()
+    assert broker.holds("lane", claimed.id, claimed.token)
     even_later = later + timedelta(seconds=11)
     monkeypatch.setattr(clock, "now", lambda: even_later)
-    assert broker.reap() == Reaped(lost=1)
+    assert broker.reap(QUEUES) == Reaped(lost=1)
 
 
 def test_jobs_of_a_worker_without_a_row_are_reaped(hands, broker):
     hands.push()
     hands.claim_one()
     Worker.objects.all().delete()
-    assert broker.reap() == Reaped(lost=1)
+    assert broker.reap(QUEUES) == Reaped(lost=1)
 
 
 def test_reap_removes_the_rows_of_dead_processes_of_every_kind(broker, hands, monkeypatch):
     later = clock.now() + timedelta(days=365)
     monkeypatch.setattr(clock, "now", lambda: later)
-    broker.reap()
+    broker.reap(QUEUES)
     assert Worker.objects.count() == 0
 
 
@@ -263,7 +264,7 @@ def test_another_database_name_opens_another_connection(hands, broker, tmp_path,
     hands.push()
     assert broker.counts("lane").waiting == 1
     monkeypatch.setitem(connections["default"].settings_dict, "NAME", str(tmp_path / "empty.sqlite3"))
-    with pytest.raises(OperationalError, match="no such table"):
+    with pytest.raises(BrokerAway, match="no such table"):
         broker.counts("lane")
     monkeypatch.undo()
     assert broker.counts("lane").waiting == 1
@@ -278,7 +279,7 @@ def test_a_forked_child_opens_a_connection_of_its_own(hands, broker):
         child = os.fork()
     if child == 0:
         try:
-            held = broker.holds(job_id, claimed.token)
+            held = broker.holds("lane", job_id, claimed.token)
             os._exit(0 if held and broker._database._own is not inherited else 1)
         except BaseException:
             os._exit(2)

@@ -29,6 +29,7 @@ from jobs.broker.records import Completed, Failed, GivenUp, HandedBack, Retried,
 from jobs.models import Attempt, Job, QueueStat
 from jobs.signals import JobSnapshot
 from jobs.work import execution
+from tests.contract.hands import QUEUES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Work = Callable[..., list[Settlement]]
@@ -206,7 +207,7 @@ def test_a_job_whose_time_has_passed_expires_without_a_start(queue: Queue, work:
     handle = late.using(expires=60).enqueue()
     Job.objects.update(expires_at=clock.now() - timedelta(seconds=1))
     work(queue)
-    get_broker().reap()
+    get_broker().reap(QUEUES)
     assert (handle.state, started) == ("expired", [])
 
 
@@ -408,8 +409,8 @@ def test_an_atomic_task_whose_lease_was_lost_rolls_back(queue: Queue) -> None:
     broker = get_broker()
     worker = WorkerRecord(clock.new_id(), "worker", "test_lane", "host", 1, 1)
     broker.register(worker, 30)
-    [claimed] = broker.exchange(worker.id, queue.policy, [], 1).jobs
-    broker.release(worker.id, lost=True)
+    [claimed] = broker.exchange(worker.id, queue.policy, [], 1, number=1).jobs
+    broker.release(worker, lost=True)
     assert execution.execute(claimed, queue, worker.id) is None
     assert not Group.objects.exists()
     assert handle.state == "queued"
@@ -466,7 +467,7 @@ def test_a_job_of_a_limited_queue_that_could_not_start_in_time_is_handed_back(wo
     broker = get_broker()
     worker = WorkerRecord(clock.new_id(), "worker", "test_lane", "host", 1, 1)
     broker.register(worker, 30)
-    [claimed] = broker.exchange(worker.id, queue.policy, [], 1).jobs
+    [claimed] = broker.exchange(worker.id, queue.policy, [], 1, number=1).jobs
     from dataclasses import replace
 
     assert claimed.start_by is not None
@@ -475,7 +476,7 @@ def test_a_job_of_a_limited_queue_that_could_not_start_in_time_is_handed_back(wo
     assert settlement is not None
     assert isinstance(settlement.outcome, HandedBack)
     assert not started
-    assert broker.exchange(worker.id, queue.policy, [settlement], 0).settled == (True,)
+    assert broker.exchange(worker.id, queue.policy, [settlement], 0, number=2).settled[0].counted
     assert handle.state == "queued"
 
 

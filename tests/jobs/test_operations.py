@@ -52,7 +52,7 @@ def dead_letter(**options: object) -> UUID:
 def claim_one() -> UUID:
     worker = WorkerRecord(clock.new_id(), "worker", lane.name, "here", 1, 1)
     get_broker().register(worker, 30)
-    return get_broker().exchange(worker.id, lane.policy, [], 1).jobs[0].id
+    return get_broker().exchange(worker.id, lane.policy, [], 1, number=1).jobs[0].id
 
 
 def test_a_retried_dead_letter_begins_its_next_run_with_fresh_counters() -> None:

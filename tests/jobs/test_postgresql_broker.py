@@ -17,7 +17,7 @@ from jobs.broker.records import CancelAnswer, Completed, NewJob, PushStatus
 from jobs.models import Attempt, Job, QueueStat
 from jobs.policy import QueuePolicy, RateLimit
 from jobs.states import State
-from tests.contract.hands import Hands
+from tests.contract.hands import QUEUES, Hands
 from tests.databases import default_is, migrated_settings, postgresql_as_default
 from tests.faults.proxy import Proxy
 from tests.servers import PostgresqlServer, need_postgresql
@@ -144,19 +144,19 @@ def test_a_claim_does_not_wait_for_rows_that_another_holds(hands):
 
 def test_many_settling_and_reaping_at_once_end_without_an_error(hands, broker):
     policy = QueuePolicy("lane")
-    broker.push([hands.new_job() for _ in range(600)])
+    hands.push_all([hands.new_job() for _ in range(600)])
     errors, done = [], []
 
     def work():
         own = DatabaseBroker("default")
         mine = Hands(own)
         try:
-            jobs = own.exchange(mine.worker, policy, [], 20).jobs
+            jobs = own.exchange(mine.worker, policy, [], 20, number=next(mine.numbers)).jobs
             while jobs:
                 settled = [mine.settlement(job, Completed()) for job in reversed(jobs)]
-                answer = own.exchange(mine.worker, policy, settled, 20)
-                done.extend(answer.settled)
-                own.reap()
+                answer = own.exchange(mine.worker, policy, settled, 20, number=next(mine.numbers))
+                done.extend(settled.counted for settled in answer.settled)
+                own.reap(QUEUES)
                 own.renew([mine.worker, hands.worker], 1000)
                 jobs = answer.jobs
         except Exception as error:
@@ -201,7 +201,7 @@ def test_two_relays_with_one_key_make_one_job_live(broker, hands):
         own = DatabaseBroker("default")
         barrier.wait(10)
         try:
-            answers.extend(own.push([job]))
+            answers.extend(own.push("lane", [job]).answers)
         finally:
             own.close()
             connections.close_all()
@@ -238,7 +238,7 @@ def test_a_cancellation_waits_for_the_claim_that_is_under_way(hands, broker):
             other.execute("UPDATE jobs_job SET state = 'active', token = 1, worker_id = %s", [hands.worker])
             answers = []
             thread = threading.Thread(
-                target=lambda: (answers.append(broker.cancel(job_id, "not wanted")), connections.close_all())
+                target=lambda: (answers.append(broker.cancel("lane", job_id, "not wanted")), connections.close_all())
             )
             thread.start()
             wait_until(
@@ -250,14 +250,14 @@ def test_a_cancellation_waits_for_the_claim_that_is_under_way(hands, broker):
 
 def test_two_processes_never_break_the_pace(hands, broker):
     paced = QueuePolicy("lane", rate_limit=RateLimit(5, per=1))
-    broker.push([hands.new_job() for _ in range(60)])
+    hands.push_all([hands.new_job() for _ in range(60)])
     claims, until = [], time.monotonic() + 2.5
 
     def claim():
         own = DatabaseBroker("default")
         worker = Hands(own).worker
         while time.monotonic() < until:
-            claims.extend(job.claimed_at for job in own.exchange(worker, paced, [], 3).jobs)
+            claims.extend(job.claimed_at for job in own.exchange(worker, paced, [], 3, number=next(hands.numbers)).jobs)
         own.close()
         connections.close_all()
 
@@ -273,14 +273,14 @@ def test_two_processes_never_break_the_pace(hands, broker):
 
 def test_global_concurrency_holds_over_processes(hands, broker):
     policy = QueuePolicy("lane", global_concurrency=3)
-    broker.push([hands.new_job() for _ in range(100)])
+    hands.push_all([hands.new_job() for _ in range(100)])
     brokers = [DatabaseBroker("default") for _ in range(4)]
     barrier, claimed = threading.Barrier(4), []
 
     def claim(own):
         worker = Hands(own).worker
         barrier.wait(10)
-        claimed.extend(own.exchange(worker, policy, [], 3).jobs)
+        claimed.extend(own.exchange(worker, policy, [], 3, number=next(hands.numbers)).jobs)
         own.close()
         connections.close_all()
 
@@ -304,7 +304,7 @@ def test_the_servers_clock_decides_not_the_machines(hands, broker, monkeypatch):
     assert hands.claim_ids() == [due, job.id]
     assert Job.objects.get(id=delayed).ready_at < real() + timedelta(hours=2)
     assert abs(broker.now() - real()) < timedelta(seconds=60)
-    assert broker.reap().lost == 0
+    assert broker.reap(QUEUES).lost == 0
 
 
 # Hints
@@ -383,9 +383,6 @@ def test_the_broker_works_on_after_a_restart_of_the_server(mortal_server, transa
         first, second = hands.push(), hands.push()
         claimed = hands.claim_one()
         mortal_server.restart(how)
-        with pytest.raises(OperationalError):
-            hands.settle(claimed)
-        connection.close()
         assert hands.settle(claimed)
         assert hands.claim_ids() == [second]
         assert claimed.id == first
@@ -404,9 +401,9 @@ def test_leases_get_one_more_term_when_the_server_was_away(mortal_server, transa
         mortal_server.start()
         connection.close()
         broker.close()
-        assert broker.reap().lost == 0
-        assert broker.holds(claimed.id, claimed.token)
-        wait_until(lambda: broker.reap().lost == 1, limit=10)
+        assert broker.reap(QUEUES).lost == 0
+        assert broker.holds("lane", claimed.id, claimed.token)
+        wait_until(lambda: broker.reap(QUEUES).lost == 1, limit=10)
         broker.close()
 
 
@@ -427,10 +424,6 @@ def cut(database):
 def test_jobs_whose_claim_was_cut_in_the_reply_are_not_forgotten(cut):
     proxy, _broker, hands = cut
     proxy.cut("hold")  # nothing of the next reply comes through
-    with pytest.raises(OperationalError):
-        hands.claim()
-    connection.close()
-    wait_until(lambda: Job.objects.get().state == "active", limit=5)
     claimed = hands.claim_one()
     assert hands.claim_ids() == []
     assert hands.settle(claimed)
@@ -442,11 +435,7 @@ def test_a_settle_that_was_cut_in_the_reply_counts_once(cut):
     claimed = hands.claim_one()
     settlement = hands.settlement(claimed, Completed("1"))
     proxy.cut("hold")  # nothing of the next reply comes through
-    with pytest.raises(OperationalError):
-        hands.exchange(settlement)
-    connection.close()
-    wait_until(lambda: Job.objects.get().state == "completed", limit=5)
-    assert hands.exchange(settlement).settled == (True,)
+    assert hands.exchange(settlement).settled[0].counted
     assert Attempt.objects.count() == 1
     assert QueueStat.objects.get().completed == 1
 
@@ -456,11 +445,8 @@ def test_a_job_that_runs_is_never_recovered_as_a_second_claim(cut):
     running = hands.claim_one()
     hands.push()
     proxy.cut("hold")  # nothing of the next reply comes through
-    with pytest.raises(OperationalError):
-        hands.claim()
-    connection.close()
-    wait_until(lambda: Job.objects.filter(state="active").count() == 2, limit=5)
-    assert running.id not in hands.claim_ids()
+    [other] = hands.claim()
+    assert other.id != running.id
 
 
 def test_a_new_job_has_the_ids_and_times_that_were_given(hands, broker):
@@ -468,7 +454,7 @@ def test_a_new_job_has_the_ids_and_times_that_were_given(hands, broker):
         id=clock.new_id(), queue="lane", task="app.task", message='{"args":["\\u0000"]}', priority=3,
         about=("leads.Lead", "7"), event="lead.created", event_id=clock.new_id(), parent_id=clock.new_id(),
     )  # fmt: skip
-    broker.push([job])
+    hands.push_all([job])
     claimed = hands.claim_one()
     assert (claimed.event_id, claimed.about, claimed.message) == (job.event_id, job.about, job.message)
     assert Job.objects.get().parent_id == job.parent_id

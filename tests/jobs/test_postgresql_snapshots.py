@@ -175,7 +175,7 @@ def test_jobs_of_one_priority_are_claimed_quickly_past_the_dead_rows_of_another(
 
 @pytest.mark.slow
 def test_a_backlog_is_claimed_quickly_past_the_dead_rows_of_a_higher_priority(dead_rows, hands, broker):
-    ids = [pushed.id for pushed in broker.push([hands.new_job() for _ in range(40 + FIRST_FEW)])]
+    ids = [pushed.id for pushed in hands.push_all([hands.new_job() for _ in range(40 + FIRST_FEW)])]
     claims = [timed(lambda: hands.claim_ids(1)) for _ in ids]
     assert [claimed for _, claimed in claims] == [[id] for id in ids]
     assert are_quick([seconds for seconds, _ in claims[FIRST_FEW:]])
@@ -237,7 +237,7 @@ def test_jobs_that_come_back_stand_at_their_old_places_although_claims_skip_dead
             hands.settle(job, HandedBack("stopping"), worker=other)
     else:
         # in truth another process does it
-        DatabaseBroker("default").release(other, lost=how == "lost")
+        DatabaseBroker("default").release(hands.record(other), lost=how == "lost")
     assert [hands.claim_ids(1), hands.claim_ids(1)] == [ids[0:1], ids[1:2]]
     assert hands.claim_ids() == [ids[2], *ids[4:]]
 

@@ -40,7 +40,7 @@ def broker_on_a_slow_disk(transactional_db):
 def test_slow_commits_neither_starve_a_limited_queue_nor_break_its_pace(broker_on_a_slow_disk):
     broker = broker_on_a_slow_disk
     hands = Hands(broker)
-    broker.push([hands.new_job() for _ in range(80)])
+    hands.push_all([hands.new_job() for _ in range(80)])
     starts, too_late, settlements = [], 0, []
     until = time.monotonic() + 6
     while time.monotonic() < until:
@@ -78,7 +78,7 @@ def test_one_slow_commit_is_an_accident_and_two_are_how_it_is_here():
 def test_a_grant_with_a_longer_guard_keeps_its_slot_longer(django_db_setup, transactional_db):
     broker = DatabaseBroker("default")
     hands, policy = Hands(broker), QueuePolicy("lane", rate_limit=RateLimit(1, per=0.2))
-    broker.push([hands.new_job() for _ in range(3)])
+    hands.push_all([hands.new_job() for _ in range(3)])
     for _ in range(2):
         broker._guards["lane"].learn(0.2)
     first = hands.claim_one(policy=policy)

@@ -28,6 +28,7 @@ from jobs.history.status.finding import LIMITS, Finding, Limits
 from jobs.history.status.report import Report, report
 from jobs.keep.loop import Duty, keep
 from jobs.models import Job, Worker
+from tests.contract.hands import QUEUES
 from tests.databases import default_is, emptied, migrated_settings, postgresql_as_default
 from tests.faults.harness import wait_for
 from tests.servers import PostgresqlServer, need_postgresql
@@ -163,7 +164,7 @@ def test_leases_that_nobody_reaps_are_found(at_work: str) -> None:
     Worker.objects.filter(pk=register("worker", lane.name).id).update(lease_until=ended)
     assert "A process died 5 minutes ago and its jobs have not been given back" in found()["leases_not_reaped"].text
     assert 299 < report().lease_lag < 310
-    get_broker().reap()
+    get_broker().reap(QUEUES)
     assert found() == {}
 
 

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
@@ -19,19 +20,26 @@ from ...states import State
 from ..contract import COUNT_LIMIT
 from ..records import (
     CancelAnswer,
+    ClaimedJob,
     Exchange,
+    Fact,
+    FoundJob,
     NewJob,
     Pushed,
+    PushReply,
     PushStatus,
     QueueCounts,
     Reaped,
+    Released,
     Renewal,
+    Settled,
     Settlement,
     WorkerRecord,
 )
 from . import claim as claiming
 from . import giveback, pace
 from .connection import JobsDatabase, SqliteDatabase, Trip
+from .reach import reaching
 from .settle import settle_all, token_number
 from .values import MAX_REASON, expires_at, id_of, moment_of, ready_at, text_of
 
@@ -75,16 +83,19 @@ class DatabaseBroker:
         """Nothing: the machine's clock is the broker's."""
         return 0.0
 
-    def push(self, jobs: Sequence[NewJob]) -> list[Pushed]:
-        """Take jobs in, all or none; see the contract."""
+    @reaching
+    def push(self, queue: str, jobs: Sequence[NewJob], as_of: datetime | None = None) -> PushReply:
+        """Take jobs in, all or none; see the contract. A row is pushed by its state, so `as_of` is needless here."""
+        check_queue(queue, jobs)
         if not jobs:
-            return []
+            return PushReply()
         with self._database.write_synced() as trip:
-            answers = [take(trip, job) for job in jobs]
+            answers = tuple(take(trip, job) for job in jobs)
             point("push.before_commit")
         point("push.after_commit")
-        return answers
+        return PushReply(answers)
 
+    @reaching
     def register(self, worker: WorkerRecord, lease: float) -> None:
         """Make a process known, with a lease."""
         clock_offset = self.clock_offset()
@@ -103,6 +114,7 @@ class DatabaseBroker:
                 clock_offset=clock_offset,
             )
 
+    @reaching
     def renew(self, workers: Sequence[UUID], lease: float) -> Renewal:
         """Let leases end later; see the contract."""
         if not workers:
@@ -116,6 +128,7 @@ class DatabaseBroker:
             asked = trip.run("read_cancel_requests", ids=ids)
         return Renewal(frozenset(id_of(id) for (id,) in alive), frozenset(id_of(id) for (id,) in asked))
 
+    @reaching
     def exchange(
         self,
         worker: UUID,
@@ -123,6 +136,7 @@ class DatabaseBroker:
         settlements: Sequence[Settlement],
         wanted: int,
         *,
+        number: int,
         alone: bool = False,
     ) -> Exchange:
         """Settle and claim in one transaction; without anything to do it only reads. See the contract."""
@@ -150,7 +164,11 @@ class DatabaseBroker:
         jobs = claimed.jobs if claimed.grants is None else pace.committed(claimed.jobs, stamped, guard)
         return Exchange(settled, jobs, claimed.wait)
 
-    def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> bool:
+    def begin_atomic(self, worker: UUID, policy: QueuePolicy, job: ClaimedJob) -> None:
+        """Nothing: the settle in the transaction fences it."""
+
+    @reaching
+    def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> Settled:
         """Settle one job in the caller's transaction; see the contract."""
         if not self._database.django.in_atomic_block:
             raise transaction.TransactionManagementError(
@@ -159,72 +177,102 @@ class DatabaseBroker:
         with self._database.write_synced() as trip:
             return settle_all(trip, worker, giveback.read_label(trip, worker), [settlement])[0]
 
-    def holds(self, job_id: UUID, token: str) -> bool:
+    def after_atomic(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> None:
+        """Nothing: the settle was part of the transaction."""
+
+    @reaching
+    def holds(self, queue: str, job_id: UUID, token: str) -> bool:
         """Whether the job is still active under this token."""
         number = token_number(token)
         with self._database.read() as trip:
-            return number is not None and bool(trip.run("read_hold", id=job_id.hex, token=number))
+            return number is not None and bool(trip.run("read_hold", queue=queue, id=job_id.hex, token=number))
 
-    def release(self, worker: UUID, *, lost: bool) -> int:
+    @reaching
+    def find(self, queue: str, job_id: UUID) -> FoundJob | None:
+        """The job, if it is live."""
+        with self._database.read() as trip:
+            found = trip.run("find_job", queue=queue, id=job_id.hex)
+        return found_job(found[0]) if found else None
+
+    @reaching
+    def list_waiting(self, queue: str, after: UUID | None = None, limit: int = 100) -> Sequence[FoundJob]:
+        """The queue's jobs that wait, by id, those behind `after`."""
+        with self._database.read() as trip:
+            found = trip.run("list_waiting", queue=queue, after=None if after is None else after.hex, limit=limit)
+        return [found_job(row) for row in found]
+
+    @reaching
+    def release(self, worker: WorkerRecord, *, lost: bool) -> Released:
         """End a dead process's lease and give its jobs back; see the contract."""
         with self._database.write() as trip:
-            given_back = giveback.give_back(trip, worker.hex, giveback.read_label(trip, worker), lost=lost)
+            given_back = giveback.give_back(trip, worker.id.hex, worker.label, lost=lost)
             point("release.before_commit")
         point("release.after_commit")
-        return len(given_back)
+        return Released(len(given_back))
 
-    def reap(self, grace: float = 0.0) -> Reaped:
+    @reaching
+    def reap(self, queues: Sequence[str], grace: float = 0.0) -> Reaped:
         """Give back what the silent hold, and end what came too late; at most 1,000 expired jobs a call."""
         with self._database.write() as trip:
             return giveback.reap(trip, grace)
 
+    @reaching
     def waits_alone(self, queues: Sequence[str]) -> frozenset[str]:
         """Which queues need a process for a job that must run alone; see the contract."""
         with self._database.read() as trip:
             found = trip.run("read_alone_queues", queues=json.dumps(list(queues)), now=trip.text_now)
         return frozenset(queue for (queue,) in found)
 
-    def cancel(self, job_id: UUID, reason: str) -> CancelAnswer | None:
+    @reaching
+    def cancel(self, queue: str, job_id: UUID, reason: str) -> CancelAnswer | None:
         """Cancel a waiting job or a dead letter, ask an active one; see the contract."""
         with self._database.write_synced() as trip:
             trip.lock_job(job_id)
-            values = {"id": job_id.hex, "reason": reason[:MAX_REASON]}
+            values = {"queue": queue, "id": job_id.hex, "reason": reason[:MAX_REASON]}
             now = trip.text_now
             cancelled = trip.run("cancel_waiting", **values, now=now)
             if cancelled:
-                trip.count(cancelled[0][0], cancelled=1)
+                trip.count(queue, cancelled=1)
                 return CancelAnswer.CANCELLED
             # not counted: this job was counted when it failed
             if trip.run("discard_failed", **values, now=now):
                 return CancelAnswer.CANCELLED
             if trip.run("request_cancel", **values):
                 return CancelAnswer.ASKED
-            return CancelAnswer.ENDED if trip.run("read_job", id=job_id.hex, now=now) else None
+            found = trip.run("read_job", id=job_id.hex, now=now)
+            return CancelAnswer.ENDED if found and found[0][3] == queue else None
 
-    def cancel_waiting(self, job_ids: Sequence[UUID], reason: str) -> frozenset[UUID]:
+    @reaching
+    def cancel_waiting(self, queue: str, job_ids: Sequence[UUID], reason: str) -> frozenset[UUID]:
         """Cancel those of these jobs that wait, in one transaction; see the contract."""
         ids = json.dumps([job_id.hex for job_id in job_ids])
         with self._database.write_synced() as trip:
-            cancelled = trip.run("cancel_waiting_jobs", ids=ids, reason=reason[:MAX_REASON], now=trip.text_now)
-            for _, queue in cancelled:
-                trip.count(queue, cancelled=1)
-        return frozenset(id_of(id) for id, _ in cancelled)
+            cancelled = trip.run(
+                "cancel_waiting_jobs", queue=queue, ids=ids, reason=reason[:MAX_REASON], now=trip.text_now
+            )
+            if cancelled:
+                trip.count(queue, cancelled=len(cancelled))
+        return frozenset(id_of(id) for (id,) in cancelled)
 
-    def promote(self, job_id: UUID) -> bool:
+    @reaching
+    def promote(self, queue: str, job_id: UUID) -> bool:
         """Make a queued job due now; False: it is not queued, or is due already."""
         with self._database.write_synced() as trip:
-            return bool(trip.run("promote_job", id=job_id.hex, now=trip.text_now))
+            return bool(trip.run("promote_job", queue=queue, id=job_id.hex, now=trip.text_now))
 
+    @reaching
     def pause(self, queue: str) -> None:
         """A claim begun after this returned takes nothing from the queue."""
         with self._database.write_synced() as trip:
             trip.run("pause_queue", queue=queue, now=trip.text_now)
 
+    @reaching
     def resume(self, queue: str) -> None:
         """End a pause and what a provider's "slow down" had asked for."""
         with self._database.write_synced() as trip:
             trip.run("resume_queue", queue=queue)
 
+    @reaching
     def counts(self, queue: str, most: int = COUNT_LIMIT) -> QueueCounts:
         """The queue's live jobs in numbers; each stops counting at `most`."""
         with self._database.read() as trip:
@@ -244,6 +292,17 @@ class DatabaseBroker:
             blocked_until=blocked_until if blocked_until and blocked_until > now else None,
         )
 
+    def read_facts(self, queue: str, limit: int) -> Sequence[Fact] | None:
+        """None: the rows are the queue."""
+        return None
+
+    def forget_facts(self, queue: str, ids: Sequence[str]) -> None:
+        """Nothing: there are none."""
+
+    def lag(self, queue: str) -> float | None:
+        """None: the rows are the queue."""
+        return None
+
     def hint_after_commit(self, jobs: Sequence[NewJob]) -> None:
         """Nothing: on SQLite workers look often enough."""
 
@@ -254,6 +313,33 @@ class DatabaseBroker:
     def close(self) -> None:
         """Close the broker's own connections; the next call opens them again."""
         self._database.close()
+
+
+def check_queue(queue: str, jobs: Sequence[NewJob]) -> None:
+    """Raise ValueError unless all jobs are of the queue."""
+    if others := {job.queue for job in jobs} - {queue}:
+        raise ValueError(f"push({queue!r}): the jobs are of {', '.join(sorted(others))}; push each queue's by itself")
+
+
+def found_job(row: Sequence[Any]) -> FoundJob:
+    """The job of a row."""
+    id, run, queue, task, state, message, priority, ready, attempts, starts, lost, key, expires, cancel_requested = row
+    return FoundJob(
+        id=id_of(id),
+        run=run,
+        queue=queue,
+        task=task,
+        state=State(state),
+        message=message,
+        priority=priority,
+        ready_at=moment_of(ready),
+        attempts=attempts,
+        starts=starts,
+        lost=lost,
+        key=key,
+        expires_at=None if expires is None else moment_of(expires),
+        cancel_requested=bool(cancel_requested),
+    )
 
 
 def pass_exchange(where: str, settlements: Sequence[Settlement], claimed: object) -> None:
@@ -279,7 +365,7 @@ def _take(trip: Trip, job: NewJob) -> Pushed:
     found = trip.run("read_job", id=job.id.hex, now=trip.text_now)
     if not found:
         return _duplicate(trip, job)
-    run, state, has_expired = found[0]
+    run, state, has_expired, _queue = found[0]
     if run == job.run and state == State.PENDING:
         if has_expired:
             trip.run("expire_pending", id=job.id.hex, run=run, now=trip.text_now)

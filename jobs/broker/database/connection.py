@@ -120,7 +120,16 @@ class Trip:
 
 
 class JobsDatabase(Protocol):
-    """The database that holds the jobs, and the ways to it."""
+    """The database that holds the jobs, and the ways to it.
+
+    `broken` counts the connections that were found broken; the next trip opens another.
+    """
+
+    broken: int
+
+    @property
+    def in_callers_transaction(self) -> bool:
+        """Whether this thread is in a transaction of Django's connection."""
 
     @property
     def django(self) -> BaseDatabaseWrapper:
@@ -141,6 +150,8 @@ class JobsDatabase(Protocol):
 
 class SqliteDatabase(Forkable):
     """A SQLite file."""
+
+    broken = 0
 
     def __init__(self, alias: str) -> None:
         super().__init__()
@@ -198,12 +209,15 @@ class SqliteDatabase(Forkable):
                 self._own.close()
                 self._own = None
 
-    def _must_use_django(self) -> bool:
+    @property
+    def in_callers_transaction(self) -> bool:
+        """Whether this thread is in a transaction of Django's connection."""
         django = self.django
-        if django.in_atomic_block or (django.connection is not None and not django.autocommit):
-            return True
+        return django.in_atomic_block or (django.connection is not None and not django.autocommit)
+
+    def _must_use_django(self) -> bool:
         # between connections an in-memory database locks whole tables and does not wait
-        return _is_in_memory(str(django.settings_dict["NAME"]))
+        return self.in_callers_transaction or _is_in_memory(str(self.django.settings_dict["NAME"]))
 
     def _open(self) -> sqlite3.Connection:
         name = str(self.django.settings_dict["NAME"])

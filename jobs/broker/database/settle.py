@@ -9,7 +9,19 @@ from uuid import UUID
 
 from ...models import AttemptOutcome
 from ...states import State
-from ..records import Completed, Expired, Failed, GivenUp, HandedBack, Outcome, Postponed, Retried, Settlement
+from ..records import (
+    Answer,
+    Completed,
+    Expired,
+    Failed,
+    GivenUp,
+    HandedBack,
+    Outcome,
+    Postponed,
+    Retried,
+    Settled,
+    Settlement,
+)
 from .connection import Trip
 from .values import MAX_REASON, text_of
 
@@ -23,17 +35,18 @@ ATTEMPT_OUTCOME: dict[type[Outcome], str] = {
     Expired: AttemptOutcome.HANDED_BACK.value,
     GivenUp: AttemptOutcome.CANCELLED.value,
 }
+REFUSED = Settled(Answer.REFUSED)
 #: Outcomes that end an attempt.
 BURNS_AN_ATTEMPT = (Completed, Retried, Failed)
 
 
-def settle_all(trip: Trip, worker: UUID, label: str, settlements: Sequence[Settlement]) -> tuple[bool, ...]:
-    """Settle in order; False where the job is no longer this worker's under that token."""
-    answers: list[bool] = []
+def settle_all(trip: Trip, worker: UUID, label: str, settlements: Sequence[Settlement]) -> tuple[Settled, ...]:
+    """Settle in order; refused where the job is no longer this worker's under that token."""
+    answers: list[Settled] = []
     attempts: list[dict[str, Any]] = []
     for settlement in settlements:
         state = _move(trip, worker, settlement)
-        answers.append(state is not None)
+        answers.append(REFUSED if state is None else Settled(Answer.COUNTED, state))
         if state is not None:
             _count(trip, settlement, state)
             if settlement.started_at is not None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial, wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -18,50 +17,38 @@ from .... import clock
 from ....faults import point
 from ....policy import QueuePolicy
 from ...contract import PACE_GUARD
-from ...records import ClaimedJob, Exchange, Expired, NewJob, Pushed, PushStatus, Reaped, Settlement
+from ...records import (
+    Answer,
+    ClaimedJob,
+    Exchange,
+    Expired,
+    NewJob,
+    Pushed,
+    PushReply,
+    PushStatus,
+    Released,
+    Settled,
+    Settlement,
+    WorkerRecord,
+)
 from .. import claim as claiming
 from .. import pace
-from ..broker import DatabaseBroker, pass_exchange, take
+from ..broker import DatabaseBroker, check_queue, pass_exchange, take
 from ..connection import Trip
+from ..reach import reaching
 from ..settle import ATTEMPT_OUTCOME
 from .connection import PostgresqlDatabase
-from .exchange import Answer, exchange_jobs, look_for_due
+from .exchange import Found, exchange_jobs, look_for_due
 from .lane import Bounds, Lane
 
 logger = logging.getLogger("jobs.broker")
 
-#: Deadlock and serialization failure: the server took everything back, so the trip can simply be made again.
-_AGAIN = frozenset({"40P01", "40001"})
-_TIMES = 5
 #: Seconds for which a statement whose reply was lost may still be under way: its own time limit, and a margin.
 _STILL_UNDER_WAY = 40.0
 #: Seconds between two comparisons of this machine's clock with the server's.
 MEASURE_EVERY = 10.0
 #: Workers look once a second by themselves: what is due later than that needs no hint.
 HINT_WITHIN = 1.0
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def repeated(
-    method: Callable[Concatenate[PostgresqlBroker, P], R],
-) -> Callable[Concatenate[PostgresqlBroker, P], R]:
-    """Make the trip again when the server chose it to end a deadlock; not in the caller's transaction."""
-
-    @wraps(method)
-    def trip(self: PostgresqlBroker, *args: P.args, **kwargs: P.kwargs) -> R:
-        for time_left in range(_TIMES - 1, -1, -1):
-            try:
-                return method(self, *args, **kwargs)
-            except OperationalError as error:
-                again = getattr(error.__cause__, "sqlstate", None) in _AGAIN
-                if not again or not time_left or self._database.in_callers_transaction:
-                    raise
-                time.sleep(clock.random() * 0.02)
-        raise AssertionError("not reached")
-
-    return cast("Callable[Concatenate[PostgresqlBroker, P], R]", trip)
 
 
 class PostgresqlBroker(DatabaseBroker):
@@ -81,11 +68,13 @@ class PostgresqlBroker(DatabaseBroker):
     def _connect(self, alias: str) -> PostgresqlDatabase:
         return PostgresqlDatabase(alias)
 
+    @reaching
     def now(self) -> datetime:
         """The server's time."""
         with self._database.read() as trip:
             return trip.read_clock()
 
+    @reaching
     def clock_offset(self) -> float:
         """How far this machine's clock is ahead of the server's, at least; see the contract."""
         measured_at, offset = self._offset
@@ -99,24 +88,19 @@ class PostgresqlBroker(DatabaseBroker):
             self._offset = (clock.monotonic(), offset)
         return offset
 
-    register = repeated(DatabaseBroker.register)
-    renew = repeated(DatabaseBroker.renew)
-    cancel = repeated(DatabaseBroker.cancel)
-    cancel_waiting = repeated(DatabaseBroker.cancel_waiting)
-    pause = repeated(DatabaseBroker.pause)
-
-    @repeated
-    def push(self, jobs: Sequence[NewJob]) -> list[Pushed]:
+    @reaching
+    def push(self, queue: str, jobs: Sequence[NewJob], as_of: datetime | None = None) -> PushReply:
         """Take jobs in, all or none; see the contract."""
+        check_queue(queue, jobs)
         if not jobs:
-            return []
+            return PushReply()
         if len(jobs) == 1 and jobs[0].key is None:
             # one statement needs no transaction around it
             with self._database.read_django() as trip:
                 if trip.insert_all(jobs):
                     point("push.after_commit")
                     self.hint_after_commit(jobs)
-                    return [Pushed(jobs[0].id, PushStatus.ACCEPTED)]
+                    return PushReply((Pushed(jobs[0].id, PushStatus.ACCEPTED),))
         with self._database.write_synced() as trip:
             trip.lock_keys(jobs)
             left = trip.insert_all(jobs)
@@ -130,8 +114,9 @@ class PostgresqlBroker(DatabaseBroker):
             point("push.before_commit")
         point("push.after_commit")
         self.hint_after_commit(jobs)
-        return answers
+        return PushReply(tuple(answers))
 
+    @reaching
     def exchange(
         self,
         worker: UUID,
@@ -139,6 +124,7 @@ class PostgresqlBroker(DatabaseBroker):
         settlements: Sequence[Settlement],
         wanted: int,
         *,
+        number: int,
         alone: bool = False,
     ) -> Exchange:
         """Settle and claim in one statement; for a queue with a limit in a few, under its lock. See the contract."""
@@ -177,7 +163,6 @@ class PostgresqlBroker(DatabaseBroker):
             answer = replace(again, settled=answer.settled)
         return answer
 
-    @repeated
     def _exchange_once(
         self,
         worker: UUID,
@@ -227,15 +212,13 @@ class PostgresqlBroker(DatabaseBroker):
         stamped: float | None = None
         with self._database.write() as trip:
             trip.lock_queue(name)
-            settled: tuple[bool, ...] = ()
+            settled: tuple[Settled, ...] = ()
             if settlements:
                 # first, and apart: the count of active jobs must see what became free
                 settled = exchange_jobs(trip, worker, name, settlements, 0, alone, Bounds()).settled
             room = claiming.room_of(trip, policy)
             slots = min(wanted, room.slots)
-            answer = (
-                exchange_jobs(trip, worker, name, (), slots, alone, bounds) if slots > 0 else Answer(wait=room.wait)
-            )
+            answer = exchange_jobs(trip, worker, name, (), slots, alone, bounds) if slots > 0 else Found(wait=room.wait)
             jobs, wait = answer.jobs, answer.wait
             if len(jobs) == slots < wanted and slots:
                 wait = claiming.wait_after(policy, room, slots, trip.now)
@@ -245,7 +228,8 @@ class PostgresqlBroker(DatabaseBroker):
         lane.note_claim(answer.seen)
         return Exchange(settled, jobs if stamped is None else pace.committed(jobs, stamped, guard), wait)
 
-    def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> bool:
+    @reaching
+    def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> Settled:
         """Settle one job in the caller's transaction; see the contract."""
         if not self._database.django.in_atomic_block:
             raise transaction.TransactionManagementError(
@@ -257,27 +241,19 @@ class PostgresqlBroker(DatabaseBroker):
         transaction.on_commit(partial(self._given[worker].discard, settlement.job.id), using=self._alias, robust=True)
         return answer.settled[0]
 
-    @repeated
-    def release(self, worker: UUID, *, lost: bool) -> int:
+    def release(self, worker: WorkerRecord, *, lost: bool) -> Released:
         """End a dead process's lease and give its jobs back; see the contract."""
-        self._given.pop(worker, None)
-        self._unsure.pop(worker, None)
+        self._given.pop(worker.id, None)
+        self._unsure.pop(worker.id, None)
         return super().release(worker, lost=lost)
 
-    @repeated
-    def reap(self, grace: float = 0.0) -> Reaped:
-        """Give back what the silent hold, and end what came too late; at most 1,000 expired jobs a call."""
-        return super().reap(grace)
-
-    @repeated
-    def promote(self, job_id: UUID) -> bool:
+    def promote(self, queue: str, job_id: UUID) -> bool:
         """Make a queued job due now; False: it is not queued, or is due already."""
-        with self._database.write_synced() as trip:
-            promoted = trip.run("promote_job", id=job_id)
-        self._hint({queue for (queue,) in promoted})
-        return bool(promoted)
+        promoted = super().promote(queue, job_id)
+        if promoted:
+            self._hint({queue})
+        return promoted
 
-    @repeated
     def resume(self, queue: str) -> None:
         """End a pause and what a provider's "slow down" had asked for."""
         super().resume(queue)
@@ -338,8 +314,9 @@ class PostgresqlBroker(DatabaseBroker):
         settled = list(answer.settled)
         with self._database.read() as trip:
             for place, settlement in enumerate(settlements):
-                if not settled[place] and settlement.started_at is not None:
-                    settled[place] = _is_in_history(trip, settlement)
+                refused = not settled[place].counted and settlement.started_at is not None
+                if refused and _is_in_history(trip, settlement):
+                    settled[place] = Settled(Answer.COUNTED)
         return Exchange(tuple(settled), answer.jobs, answer.wait)
 
 

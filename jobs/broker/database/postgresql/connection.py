@@ -131,6 +131,7 @@ class PostgresqlDatabase(Forkable):
         self._own_address: dict[str, Any] = {}
         self._ear: psycopg.Connection[Any] | None = None
         self._deaf_until = 0.0
+        self.broken = 0
 
     @property
     def django(self) -> BaseDatabaseWrapper:
@@ -158,7 +159,7 @@ class PostgresqlDatabase(Forkable):
     @contextmanager
     def write_synced(self) -> Iterator[PostgresqlTrip]:
         """A transaction of what people ask for, on Django's connection: part of the caller's, if there is one."""
-        with rows.block(self.django), self.django.cursor() as cursor:
+        with self._noticing_a_break(), rows.block(self.django), self.django.cursor() as cursor:
             trip = PostgresqlTrip(cursor)
             yield trip
             trip.write_counts()
@@ -176,8 +177,20 @@ class PostgresqlDatabase(Forkable):
     @contextmanager
     def read_django(self) -> Iterator[PostgresqlTrip]:
         """The same on Django's connection."""
-        with self.django.cursor() as cursor:
+        with self._noticing_a_break(), self.django.cursor() as cursor:
             yield PostgresqlTrip(cursor)
+
+    @contextmanager
+    def _noticing_a_break(self) -> Iterator[None]:
+        """Close Django's connection when it turns out to be broken, as after a restart of the server."""
+        try:
+            yield
+        except Exception:
+            django = self.django
+            if not django.in_atomic_block and django.connection is not None and django.connection.closed:
+                django.close()
+                self.broken += 1
+            raise
 
     def close(self) -> None:
         """Close the broker's own connection and its ear."""
@@ -255,6 +268,7 @@ class PostgresqlDatabase(Forkable):
             finally:
                 if connection.closed or connection.broken:
                     self._own = None
+                    self.broken += 1
 
     def _open(self) -> psycopg.Connection[Any]:
         address = self._address()

@@ -12,6 +12,7 @@ from uuid import UUID
 from .... import clock
 from ....states import State
 from ...records import (
+    Answer,
     ClaimedJob,
     Completed,
     Expired,
@@ -21,12 +22,13 @@ from ...records import (
     Outcome,
     Postponed,
     Retried,
+    Settled,
     Settlement,
 )
 from ..claim import claimed_job
 from ..connection import Trip
 from ..rows import STAT_PART
-from ..settle import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, milliseconds, token_number
+from ..settle import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, REFUSED, milliseconds, token_number
 from ..values import MAX_REASON
 from .lane import A_JOB, EXPIRY, MOST_EXPIRED, PRIORITIES, Bounds, Seen
 
@@ -42,13 +44,13 @@ _ACT: dict[type[Outcome], str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Found:
     """What one statement brought; `wait` as in `Exchange`, None also when no claim was wanted.
 
     `seen`: what a usual claim learnt of the queue, None where it was not possible.
     """
 
-    settled: tuple[bool, ...] = ()
+    settled: tuple[Settled, ...] = ()
     jobs: tuple[ClaimedJob, ...] = ()
     wait: float | None = None
     seen: Seen | None = None
@@ -56,7 +58,7 @@ class Answer:
 
 def exchange_jobs(
     trip: Trip, worker: UUID, queue: str, settlements: Sequence[Settlement], wanted: int, alone: bool, bounds: Bounds
-) -> Answer:
+) -> Found:
     """Settle and claim in one statement; jobs met too late end in a second one, so the trip is then a transaction."""
     given = _unique(settlements)
     began = clock.monotonic()
@@ -78,16 +80,20 @@ def exchange_jobs(
     jobs = [claimed_job(row[1:], queue, now, began) for row in found if row[0] == "claimed"]
     jobs.sort(key=lambda job: (job.priority, job.ready_at, job.id))
     states = {row[1]: row for row in found if row[0] == "settled"}
-    counted = {id(settlement) for settlement in given if settlement.job.id in states}
+    counted: dict[int, Settled] = {}
     for settlement in given:
-        row = states.get(settlement.job.id)
-        if isinstance(settlement.outcome, Expired) and row and row[3] == State.QUEUED:
+        if (row := states.get(settlement.job.id)) is None:
+            continue
+        state = State(row[3])
+        if isinstance(settlement.outcome, Expired) and state is State.QUEUED:
             trip.run("expire_job", id=settlement.job.id)
             trip.count(settlement.job.queue, expired=1)
+            state = State.EXPIRED
+        counted[id(settlement)] = Settled(Answer.COUNTED, state)
     trip.write_counts()
     back = [row[10] for row in states.values() if row[3] == State.QUEUED]
-    return Answer(
-        settled=tuple(id(settlement) in counted for settlement in settlements),
+    return Found(
+        settled=tuple(counted.get(id(settlement), REFUSED) for settlement in settlements),
         jobs=tuple(jobs),
         wait=_wait(moment, now, back, full=0 < wanted == len(jobs)),
         seen=_seen(moment, now, jobs, wanted, bounds) if wanted and not alone and moment[2] else None,

@@ -1,4 +1,4 @@
 -- What the database knows of a pushed id.
-SELECT run, state, expires_at IS NOT NULL AND expires_at <= :now AS has_expired
+SELECT run, state, expires_at IS NOT NULL AND expires_at <= :now AS has_expired, queue
 FROM jobs_job
 WHERE id = :id

@@ -1,0 +1,4 @@
+-- A live job.
+SELECT id, run, queue, task, state, message, priority, ready_at, attempts, starts, lost, key, expires_at, cancel_requested
+FROM jobs_job
+WHERE id = %(id)s AND queue = %(queue)s AND state IN ('queued', 'active')
