@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -127,28 +128,36 @@ class _Execution:
             return self._settlement(self._no_connection(away))
         if task.personal:
             self.secrets = _secrets(task, args, kwargs)
+        if not _is_seen(self.queue, task):
+            return self._start(task, partial(task.func, *args, **kwargs))
         huey_task = task.task_class(args, kwargs, id=str(claimed.id), timeout=task.policy.timeout)
         try:
             self.queue._run_pre_execute(huey_task)
         except CancelExecution as error:
             return self._settlement(GivenUp(reasons.REFUSED_BY_HOOK % {"error": self._line(error)}))
         self.queue._emit(huey_signals.SIGNAL_EXECUTING, huey_task)
-        return self._start(task, huey_task)
-
-    def _start(self, task: Task, huey_task: Any) -> Settlement | None:
-        deadline = time.monotonic() + task.policy.timeout if task.policy.timeout else None
-        huey_task._deadline = deadline
-        value, failure = None, None
         self.queue._tasks_in_flight.add(huey_task)
+        try:
+            return self._start(task, huey_task.execute, huey_task)
+        finally:
+            self.queue._tasks_in_flight.discard(huey_task)
+
+    def _start(self, task: Task, call: Callable[[], Any], huey_task: Any = None) -> Settlement | None:
+        deadline = None
+        if task.policy.timeout:
+            deadline = time.monotonic() + task.policy.timeout
+            if huey_task is not None:
+                huey_task._deadline = deadline
+        value, failure = None, None
         begin_work(RunningJob(self.claimed, self._still_mine, deadline))
         try:
             point("execute.before")
             if task.atomic:
-                return self._run_atomic(task, huey_task)
+                return self._run_atomic(task, call, huey_task)
             if self._too_late_for_its_pace():
                 return self._settlement(HandedBack(reasons.PACE))
             self.started_at = self._now()
-            value = huey_task.execute()
+            value = call()
             point("execute.after")
             outcome: Outcome = Completed(encode_result(task.name, value))
         except BaseException as error:  # SystemExit of a task is its failure, not the worker's end
@@ -156,11 +165,11 @@ class _Execution:
             outcome = self._failure(error, task.policy.attempts, task.policy.backoff.delay)
         finally:
             end_work(self.claimed.id)
-            self.queue._tasks_in_flight.discard(huey_task)
-        self.queue._run_post_execute(huey_task, value, failure)
+        if huey_task is not None:
+            self.queue._run_post_execute(huey_task, value, failure)
         return self._settlement(outcome)
 
-    def _run_atomic(self, task: Task, huey_task: Any) -> Settlement | None:
+    def _run_atomic(self, task: Task, call: Callable[[], Any], huey_task: Any) -> Settlement | None:
         """Processor, the jobs it enqueues and the settle in one transaction (G3)."""
         alias = jobs_settings().database
         broker, policy = get_broker(), self.queue.policy
@@ -172,7 +181,7 @@ class _Execution:
                 if self._too_late_for_its_pace():
                     raise _NotNow(HandedBack(reasons.PACE))
                 self.started_at, step = self._now(), "task"
-                value = huey_task.execute()
+                value = call()
                 point("atomic.before_settle")
                 settlement = self._settlement(Completed(encode_result(task.name, value)))
                 step = "settle"
@@ -209,7 +218,8 @@ class _Execution:
             logger.exception("after_commit_failed id=%s task=%s", self.claimed.id, task.name)
         self._warn_of_long_lock(task, time.monotonic() - began, alias)
         self.settled = settlement, settled
-        self.queue._run_post_execute(huey_task, value, None)
+        if huey_task is not None:
+            self.queue._run_post_execute(huey_task, value, None)
         return None
 
     def _failure(self, error: BaseException, attempts: int, backoff: Callable[[int], float]) -> Outcome:
@@ -278,6 +288,12 @@ class _Execution:
                 task.name,
                 seconds,
             )
+
+
+def _is_seen(queue: Queue, task: Task) -> bool:
+    """Whether anybody gets Huey's own object for a job: a hook, a receiver of its signals, or the task."""
+    hooks = queue._pre_execute or queue._post_execute
+    return bool(hooks or task.task_class.context or any(queue._signal.receivers.values()))
 
 
 def _huey_delay(error: RetryTask) -> float:

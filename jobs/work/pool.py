@@ -38,11 +38,11 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0
 #: Seconds until a settlement is said again whose job somebody else had locked: at first, and at most.
 FIRST_BUSY, LONGEST_BUSY = 0.1, 1.0
 #: How often the watch looks, in seconds, while claimed jobs wait for their start, and for how long after a claim.
-TICK, ALERT = 0.001, 0.010
+TICK, ALERT = 0.002, 0.010
 #: What takes longer, in seconds, is worth a thread of its own.
 SHORT = 0.0002
 #: After such a job, for so many claims all threads are woken at once.
-LONG_FOR = 16
+LONG_FOR = 8
 #: Of a queue with a rate limit so many short jobs are claimed together, and one that is not short by itself: what has
 #: no thread to start it within the guard of its grant would have to be handed back (G7).
 AT_ONCE, AT_ONCE_SHORT = 5, 0.001
@@ -254,6 +254,8 @@ class Pool:
             return self._requests[0]
         if settlements:
             self._learn(settlements, now)
+            if self._long and 2 * sum(_seconds(settlement) < SHORT for settlement in settlements) > len(settlements):
+                self._long = 0
         wanted = self._wants
         if self._queue.policy.rate_limit is not None:
             wanted = min(wanted, AT_ONCE if self._short else 1)
@@ -436,7 +438,9 @@ class Pool:
         begun, drained = self._claimed - len(self._ready), self._drained if self._done else -1
         if self._ready:
             past = now - self._ticked_at
-            stuck = past >= TICK and (begun - self._begun) * SHORT < past
+            if past < TICK:
+                return False
+            stuck = (begun - self._begun) * SHORT < past
         else:
             stuck = bool(self._done) and drained == self._drained_seen
         self._begun, self._drained_seen, self._ticked_at = begun, drained, now
@@ -467,7 +471,8 @@ class Pool:
     def _next_alarm(self, now: float) -> float:
         """When the watch has to look next."""
         if self._ready or now < self._claimed_at + ALERT:
-            return now + TICK
+            due = self._ticked_at + TICK
+            return due if due > now else now + TICK
         if self._leading:
             return math.inf
         if self._requests:
