@@ -32,7 +32,7 @@ from .records import (
 )
 
 #: The least pace guard of G7, in seconds: a slot is free again after `per` and the guard of its grant, and a job of a
-#: limited queue that did not start within that guard is handed back (and keeps its slot).
+#: limited queue that did not start within that guard is handed back, and its slot is free again.
 PACE_GUARD = 0.020
 
 #: Where `counts` stops, unless it is told otherwise: people read "10,000+".
@@ -103,7 +103,8 @@ class Broker(Protocol):
         more than the rate limit and the global concurrency grant, and only for a worker whose lease has not ended (else
         nothing is claimed). A job whose `expires_at` has passed is not claimed: it ends as expired. A job lost
         `alone_after` times is claimed only with `alone=True`, and such a claim takes only those. Cancelled-while-active
-        jobs that come back end as cancelled.
+        jobs that come back end as cancelled. A job of a limited queue whose function was never called gives its slot
+        back with its settlement.
         """
 
     def release(self, worker: WorkerRecord, *, lost: bool) -> Released:

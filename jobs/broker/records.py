@@ -78,7 +78,8 @@ class ClaimedJob:
     `attempts` counts ended attempts of this run, `starts` all starts of it, `lost` its lost leases; `token` fences the
     settle; `claimed_at` is the broker's time, and `claimed_monotonic` what `clock.monotonic()` of the claiming process
     showed then, or a little before; `unknown_since` the first hand-back of a job no worker understood. `start_by` is
-    what `clock.monotonic()` of that process must not have passed when a job of a limited queue starts.
+    what `clock.monotonic()` of that process must not have passed when a job of a limited queue starts; `grant` is what
+    the broker knows its slot by, None where it has none to give back.
     """
 
     id: UUID
@@ -105,6 +106,7 @@ class ClaimedJob:
     tags: tuple[str, ...] = ()
     claimed_monotonic: float = field(default_factory=clock.monotonic, compare=False)
     start_by: float | None = field(default=None, compare=False)
+    grant: int | None = field(default=None, compare=False)
 
     def seconds_since_claim(self) -> float:
         """How long the claim is past, whatever this machine's clock shows; rather too much than too little."""

@@ -14,6 +14,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from .. import clock, reasons, signals
@@ -188,7 +189,8 @@ class Pool:
             logger.exception("engine_error id=%s queue=%s", job.id, job.queue)
             self._complain(error)
             reason = reasons.ENGINE_ERROR % {"error": type(error).__name__}
-            return Settlement(job, HandedBack(reason, delay=5.0))
+            # without its grant: it may have started
+            return Settlement(replace(job, grant=None), HandedBack(reason, delay=5.0))
 
     def _find_work(self, seat: _Seat) -> bool:
         """Lead, watch or sleep until a job is ready; False: there will be none."""

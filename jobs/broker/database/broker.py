@@ -153,15 +153,15 @@ class DatabaseBroker:
             found = trip.run("read_worker", worker=worker.hex, now=trip.text_now)
             label, may_claim = (f"{found[0][0]}:{found[0][1]}", found[0][2]) if found else ("", False)
             settled = settle_all(trip, worker, label, settlements)
+            pace.return_grants(trip, policy.name, settlements, settled)
             claimed = claiming.Claim()
             if may_claim and wanted > 0:
                 claimed = claiming.claim(trip, worker, policy, wanted, alone)
             trip.write_counts()
-            if claimed.grants is not None:
-                stamped = pace.save_grants(trip, policy.name, claimed.grants, claimed.jobs, guard)
+            stamp = claimed.window and pace.save_window(trip, policy.name, claimed.window, len(claimed.jobs), guard)
             pass_exchange("before_commit", settlements, claimed.jobs)
         pass_exchange("after_commit", settlements, claimed.jobs)
-        jobs = claimed.jobs if claimed.grants is None else pace.committed(claimed.jobs, stamped, guard)
+        jobs = pace.committed(claimed.jobs, stamp, guard) if stamp else claimed.jobs
         return Exchange(settled, jobs, claimed.wait)
 
     def begin_atomic(self, worker: UUID, policy: QueuePolicy, job: ClaimedJob) -> None:

@@ -175,7 +175,8 @@ class PostgresqlBroker(DatabaseBroker):
         overdue: bool,
     ) -> Exchange:
         """Settle and claim; `overdue`: with bounds whose time is over, too."""
-        if not wanted or (policy.rate_limit is None and policy.global_concurrency is None):
+        limited = policy.rate_limit is not None or policy.global_concurrency is not None
+        if not (wanted and limited) and not pace.unstarted(settlements):
             late = any(isinstance(settlement.outcome, Expired) for settlement in settlements)
             bounds = lane.bounds(overdue=overdue)
             with self._database.write() if late else self._database.read() as trip:
@@ -209,24 +210,26 @@ class PostgresqlBroker(DatabaseBroker):
         overdue: bool,
     ) -> Exchange:
         name, guard, bounds = policy.name, self._guards[policy.name], lane.bounds(overdue=overdue)
-        stamped: float | None = None
+        answer, stamp = Found(), None
         with self._database.write() as trip:
             trip.lock_queue(name)
             settled: tuple[Settled, ...] = ()
             if settlements:
                 # first, and apart: the count of active jobs must see what became free
                 settled = exchange_jobs(trip, worker, name, settlements, 0, alone, Bounds()).settled
-            room = claiming.room_of(trip, policy)
+                pace.return_grants(trip, name, settlements, settled)
+            room = claiming.room_of(trip, policy, wanted) if wanted else claiming.Room(0)
             slots = min(wanted, room.slots)
-            answer = exchange_jobs(trip, worker, name, (), slots, alone, bounds) if slots > 0 else Found(wait=room.wait)
-            jobs, wait = answer.jobs, answer.wait
-            if len(jobs) == slots < wanted and slots:
-                wait = claiming.wait_after(policy, room, slots, trip.now)
-            if (policy.rate_limit is not None and jobs) or room.clock_set_back:
-                stamped = pace.save_grants(trip, name, room.grants, jobs, guard)
+            if slots > 0:
+                answer = exchange_jobs(trip, worker, name, (), slots, alone, bounds)
+            jobs, wait = answer.jobs, answer.wait if slots > 0 else room.wait
+            if 0 < len(jobs) == slots < wanted:
+                wait = claiming.wait_after(room, slots, trip.now)
+            if room.window is not None:
+                stamp = pace.save_window(trip, name, room.window, len(jobs), guard)
             pass_exchange("before_commit", settlements, jobs)
         lane.note_claim(answer.seen)
-        return Exchange(settled, jobs if stamped is None else pace.committed(jobs, stamped, guard), wait)
+        return Exchange(settled, pace.committed(jobs, stamp, guard) if stamp else jobs, wait)
 
     @reaching
     def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> Settled:
