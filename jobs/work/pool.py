@@ -354,17 +354,17 @@ class Pool:
             self._look_at = now + max(wait, SHORTEST_WAIT)
 
     def _note_answers(self, settlements: Sequence[Settlement], answers: Sequence[Settled], now: float) -> None:
+        busy = [said for said, settled in zip(settlements, answers, strict=True) if settled.answer is Answer.BUSY]
         for settlement, settled in zip(settlements, answers, strict=True):
-            if settled.answer is Answer.BUSY:
-                self._busy.append(settlement)
-            else:
+            if settled.answer is not Answer.BUSY:
                 self._unsettled -= 1
                 self.announcer.put(settlement, settled)
-        if not self._busy:
-            self._busy_times = 0
-        elif settlements:
+        if busy:
+            self._busy += busy
             self._busy_at = now + min(FIRST_BUSY * 2**self._busy_times, LONGEST_BUSY)
             self._busy_times = min(self._busy_times + 1, 10)
+        elif not self._busy:
+            self._busy_times = 0
 
     def _learn(self, settlements: Sequence[Settlement], now: float) -> None:
         """Whether the jobs of a limited queue are short, and whether this worker can work at all."""
