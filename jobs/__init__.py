@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from .operate.erase import erase_jobs, register_eraser
     from .operate.pause import pause, resume
     from .operate.promote import promote
-    from .operate.retry import retry
+    from .operate.retry import dead_letters, retry
 
 __all__ = [
     "BrokerAway",
@@ -97,6 +97,7 @@ __all__ = [
     "clean",
     "counts",
     "current_job",
+    "dead_letters",
     "drain",
     "erase_jobs",
     "jobs_about",
@@ -113,6 +114,7 @@ _HOMES = {
     "cancel": "operate.cancel",
     "clean": "operate.clean",
     "counts": "history.counters",
+    "dead_letters": "operate.retry",
     "drain": "operate.drain",
     "erase_jobs": "operate.erase",
     "jobs_about": "history.about",

@@ -13,13 +13,14 @@ from ..conf import jobs_settings
 from ..errors import JobFailed, Refused, ResultTimeout, UnknownJob
 from ..states import State
 from . import message
+from .reference import HasId, id_of
 
 if TYPE_CHECKING:
     from ..models import Job
 
 
 class JobHandle:
-    """One job. Each property reads the job anew.
+    """One job, also one that is known by its id, or the id's text, alone. Each property reads the job anew.
 
     `created` is True for a new job, False when `key=` found a live one (then `id` is that job's), and None while a
     keyed job waits for its transaction to commit.
@@ -27,8 +28,8 @@ class JobHandle:
 
     __slots__ = ("created", "id")
 
-    def __init__(self, job_id: UUID, created: bool | None = True) -> None:
-        self.id = job_id
+    def __init__(self, job: HasId | UUID | str, created: bool | None = True) -> None:
+        self.id = id_of(job)
         self.created = created
 
     def __repr__(self) -> str:

@@ -231,7 +231,7 @@ class _Execution:
         if isinstance(error, CancelExecution) and not error.retry:
             return GivenUp(text)
         if isinstance(error, RetryTask):
-            error = RetryLater(_huey_delay(error), reason=text)
+            error = RetryLater(_huey_delay(error, self._now()), reason=text)
         if isinstance(error, RetryLater):
             if self.claimed.starts + 1 >= MAX_STARTS:
                 return Failed(reasons.ASKS_TOO_OFTEN % {"count": MAX_STARTS, "error": text}, trace)
@@ -296,11 +296,11 @@ def _is_seen(queue: Queue, task: Task) -> bool:
     return bool(hooks or task.task_class.context or any(queue._signal.receivers.values()))
 
 
-def _huey_delay(error: RetryTask) -> float:
+def _huey_delay(error: RetryTask, now: datetime) -> float:
     """Huey's `eta` (naive: UTC, as its own default) or `delay`, within what `RetryLater` takes."""
     if error.eta is not None:
         eta = error.eta if error.eta.tzinfo else error.eta.replace(tzinfo=UTC)
-        seconds = (eta - clock.now()).total_seconds()
+        seconds = (eta - now).total_seconds()
     else:
         delay = error.delay or 0.0
         seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)

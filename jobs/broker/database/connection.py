@@ -25,6 +25,8 @@ from ... import clock
 from ...states import State
 from ..records import NewJob
 from . import rows
+from .hints import tell_after_commit
+from .sqlite.word import Ears, folder_of, tell
 from .statements import load_statements
 from .values import text_of
 
@@ -66,7 +68,7 @@ class Forkable(ABC):
 class Trip:
     """One transaction, or one plain look, on the jobs' database. `now` was read once the lock was held."""
 
-    __slots__ = ("_counts", "_cursor", "_now", "_statements", "_vendor", "waited")
+    __slots__ = ("_counts", "_cursor", "_now", "_statements", "_vendor", "told", "waited")
 
     def __init__(self, cursor: rows.Cursor, vendor: str, waited: float = 0.0) -> None:
         self._now: datetime | None = clock.now()
@@ -75,6 +77,7 @@ class Trip:
         self._vendor = vendor
         self._statements: Mapping[str, str] = load_statements(vendor)
         self._counts: dict[str, dict[str, int]] = {}
+        self.told: set[str] = set()  # the queues whose sleeping workers shall look once this is committed
 
     @property
     def now(self) -> datetime:
@@ -144,6 +147,12 @@ class JobsDatabase(Protocol):
     def read(self) -> AbstractContextManager[Trip]:
         """A plain look, without a transaction: each statement sees what is committed by then."""
 
+    def tell(self, queues: set[str]) -> None:
+        """Let sleeping workers of these queues look: now, or once the caller's transaction commits."""
+
+    def listen(self, queue: str, seconds: float) -> bool | None:
+        """Wait for a hint; None: none can be heard for now."""
+
     def close(self) -> None:
         """Close the broker's own connections."""
 
@@ -158,6 +167,8 @@ class SqliteDatabase(Forkable):
         self._alias = alias
         self._own: sqlite3.Connection | None = None
         self._own_name = ""
+        self._folder = ("", "")  # where word is said about the database of this name
+        self._ears = Ears()
 
     @property
     def django(self) -> BaseDatabaseWrapper:
@@ -183,6 +194,7 @@ class SqliteDatabase(Forkable):
             except BaseException:
                 self._roll_back(connection)
                 raise
+        self.tell(trip.told)
 
     @contextmanager
     def write_synced(self) -> Iterator[Trip]:
@@ -191,6 +203,7 @@ class SqliteDatabase(Forkable):
             trip = Trip(cursor, self.django.vendor)
             yield trip
             trip.write_counts()
+        self.tell(trip.told)
 
     @contextmanager
     def read(self) -> Iterator[Trip]:
@@ -203,11 +216,31 @@ class SqliteDatabase(Forkable):
             yield Trip(self._open().cursor(), "sqlite")
 
     def close(self) -> None:
-        """Close the broker's own connection."""
+        """Close the broker's own connection, and listen no more."""
         with self._lock:
             if self._own is not None:
                 self._own.close()
                 self._own = None
+        self._ears.close()
+
+    def tell(self, queues: set[str]) -> None:
+        """Let sleeping workers of these queues look: now, or once the caller's transaction commits."""
+        tell_after_commit(self.django, queues, self._say)
+
+    def listen(self, queue: str, seconds: float) -> bool | None:
+        """Wait for a word about the queue; None: none can be heard. Only one thread of a process may listen."""
+        folder = self._word_folder()
+        return self._ears.hear(folder, queue, seconds) if folder else None
+
+    def _say(self, queues: Iterable[str]) -> None:
+        if folder := self._word_folder():
+            tell(folder, frozenset(queues))
+
+    def _word_folder(self) -> str:
+        name = str(self.django.settings_dict["NAME"])
+        if self._folder[0] != name:
+            self._folder = name, folder_of(name)
+        return self._folder[1]
 
     @property
     def in_callers_transaction(self) -> bool:
@@ -253,6 +286,7 @@ class SqliteDatabase(Forkable):
 
     def _forget_connections(self) -> None:
         self._own = None
+        self._ears.leave_to_parent()
 
 
 def _is_in_memory(name: str) -> bool:

@@ -55,6 +55,10 @@ finally:
     print("workers", workers.wait(timeout=30))
 print("tidied", tidy_up(str(broken.id)), broken.state)
 call_command("jobs", "status")
+from django.utils import translation
+translation.activate("pt-br")
+call_command("jobs", "status")
+print(client.get("/admin/jobs/job/", headers={"accept-language": "pt-br"}).status_code)
 """
 
 
@@ -72,7 +76,9 @@ def test_a_stranger_s_project_runs_the_engine_from_the_wheel(project: Project) -
     pages = ("admin 200 False", "job 200 True", "change 200 True")
     for line in ("result {'sent': 7}", "failed True", *pages, "counts 1 1 2", "workers 0", "tidied 1 queued"):
         assert line in done.stdout.splitlines(), done.stdout + done.stderr
-    assert "letters" in done.stdout.rpartition("tidied")[2]
+    english, _heads, portuguese = done.stdout.rpartition("tidied")[2].partition("fila")
+    assert "oldest waiting" in english
+    assert "espera mais longa" in portuguese, "the engine brings its own translations"
 
 
 def test_the_page_s_tests_of_a_project_pass_with_django_s_own_runner(project: Project) -> None:
