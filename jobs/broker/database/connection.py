@@ -7,6 +7,7 @@ connection is in a transaction does everything there: it alone may hold the writ
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -22,6 +23,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ... import clock
+from ...sqlite_files import OpenedFile, is_in_memory, notice_replaced, path_of
 from ...states import State
 from ..records import NewJob
 from . import rows
@@ -29,6 +31,8 @@ from .hints import tell_after_commit
 from .sqlite.word import Ears, folder_of, tell
 from .statements import load_statements
 from .values import text_of
+
+logger = logging.getLogger("jobs.broker")
 
 #: How long to wait for SQLite's write lock, in seconds; the busy handler is unfair, so a short wait would fail in vain.
 LOCK_TIMEOUT = 20.0
@@ -167,6 +171,7 @@ class SqliteDatabase(Forkable):
         self._alias = alias
         self._own: sqlite3.Connection | None = None
         self._own_name = ""
+        self._own_file: OpenedFile | None = None
         self._folder = ("", "")  # where word is said about the database of this name
         self._ears = Ears()
 
@@ -250,12 +255,14 @@ class SqliteDatabase(Forkable):
 
     def _must_use_django(self) -> bool:
         # between connections an in-memory database locks whole tables and does not wait
-        return self.in_callers_transaction or _is_in_memory(str(self.django.settings_dict["NAME"]))
+        return self.in_callers_transaction or is_in_memory(str(self.django.settings_dict["NAME"]))
 
     def _open(self) -> sqlite3.Connection:
         name = str(self.django.settings_dict["NAME"])
         if self._own is not None and self._own_name != name:
             self.close()
+        if self._own is not None and self._own_file is not None:
+            self._look_at(self._own_file)
         if self._own is None:
             connection = sqlite3.connect(
                 name,
@@ -272,7 +279,21 @@ class SqliteDatabase(Forkable):
                 connection.close()
                 raise
             self._own, self._own_name = connection, name
+            self._own_file = OpenedFile.of(connection, path_of(name))
         return self._own
+
+    def _look_at(self, file: OpenedFile) -> None:
+        """Go over to another file that was put in this one's place; without any there is nothing to work on."""
+        if file.is_there:
+            return
+        if file.is_replaced:
+            # first, while the old file is open: the number of what it left cannot be another's
+            file.remove_what_it_left()
+            self.close()
+            notice_replaced()
+            logger.warning("database_replaced path=%s: working on the new file", file.path)
+        else:
+            raise sqlite3.OperationalError(f"the database file {file.path} is gone: put it back")
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
         try:
@@ -287,10 +308,6 @@ class SqliteDatabase(Forkable):
     def _forget_connections(self) -> None:
         self._own = None
         self._ears.leave_to_parent()
-
-
-def _is_in_memory(name: str) -> bool:
-    return name == ":memory:" or "mode=memory" in name
 
 
 def _after_fork() -> None:
