@@ -16,7 +16,10 @@ SECRET_KEY = "faults"
 DEBUG = os.environ.get("FAULTS_DEBUG") == "1"
 if DEBUG:
     BASE_DIR = FOLDER  # what is watched
-INSTALLED_APPS = ["tests.faults.app", *(app for app in INSTALLED_APPS if app == "jobs" or app.startswith("django."))]
+INSTALLED_APPS = [
+    "tests.faults.app",
+    *(app for app in INSTALLED_APPS if app in ("jobs", "admin_lists") or app.startswith("django.")),
+]
 ROOT_URLCONF = "tests.faults.app.urls"
 DATABASES = {
     "default": Environment(os.environ).database("FAULTS_DATABASE", f"sqlite:///{FOLDER}/jobs.sqlite3", FOLDER),

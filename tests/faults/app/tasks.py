@@ -18,7 +18,7 @@ from .queues import other, paced, work
 
 
 def write(word: str) -> None:
-    claimed = current_job().claimed
+    claimed = current_job()._claimed
     at = time.time() - settings.CLOCK_ERROR
     line = f"{word} {claimed.id} {claimed.token} {os.getpid()} {at:.6f} {current_job().queue}\n"
     ledger = os.open(settings.FOLDER / "ledger", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -38,7 +38,7 @@ def nap(seconds: float = 0.0) -> None:
 def nap_at_first(seconds: float) -> None:
     """Only its first start takes long: that it runs again is seen at once."""
     write("start")
-    if current_job().claimed.token == "1":
+    if current_job()._claimed.token == "1":
         select.select([], [], [], seconds)
     write("end")
 
