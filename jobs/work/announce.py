@@ -30,6 +30,7 @@ from ..define.message import MessageError
 from ..define.queue import Queue
 from ..errors import InvalidArguments
 from ..states import State
+from .forks import call
 from .snapshot import snapshot
 
 logger = logging.getLogger("jobs.execution")
@@ -91,7 +92,7 @@ class Announcer:
                 return
             try:
                 if settled.counted:
-                    announce(self._queue, settlement, settled.state)
+                    call(announce, self._queue, settlement, settled.state)
                 else:
                     job = settlement.job
                     logger.warning("settle_refused id=%s queue=%s: the lease was lost", job.id, job.queue)

@@ -42,6 +42,7 @@ from ..policy import ONE_YEAR
 from .announce import announce
 from .databases import connect_first, could_not_connect, look_after, look_before
 from .error_texts import line_of, secrets_of, trace_of
+from .forks import call
 
 logger = logging.getLogger("jobs.execution")
 
@@ -142,7 +143,7 @@ class _Execution:
         finally:
             self.queue._tasks_in_flight.discard(huey_task)
 
-    def _start(self, task: Task, call: Callable[[], Any], huey_task: Any = None) -> Settlement | None:
+    def _start(self, task: Task, function: Callable[[], Any], huey_task: Any = None) -> Settlement | None:
         deadline = None
         if task.policy.timeout:
             deadline = time.monotonic() + task.policy.timeout
@@ -153,11 +154,11 @@ class _Execution:
         try:
             point("execute.before")
             if task.atomic:
-                return self._run_atomic(task, call, huey_task)
+                return self._run_atomic(task, function, huey_task)
             if self._too_late_for_its_pace():
                 return self._settlement(HandedBack(reasons.PACE))
             self.started_at = self._now()
-            value = call()
+            value = call(function)
             point("execute.after")
             outcome: Outcome = Completed(encode_result(task.name, value))
         except BaseException as error:  # SystemExit of a task is its failure, not the worker's end
@@ -169,7 +170,7 @@ class _Execution:
             self.queue._run_post_execute(huey_task, value, failure)
         return self._settlement(outcome)
 
-    def _run_atomic(self, task: Task, call: Callable[[], Any], huey_task: Any) -> Settlement | None:
+    def _run_atomic(self, task: Task, function: Callable[[], Any], huey_task: Any) -> Settlement | None:
         """Processor, the jobs it enqueues and the settle in one transaction (G3)."""
         alias = jobs_settings().database
         broker, policy = get_broker(), self.queue.policy
@@ -181,7 +182,7 @@ class _Execution:
                 if self._too_late_for_its_pace():
                     raise _NotNow(HandedBack(reasons.PACE))
                 self.started_at, step = self._now(), "task"
-                value = call()
+                value = call(function)
                 point("atomic.before_settle")
                 settlement = self._settlement(Completed(encode_result(task.name, value)))
                 step = "settle"

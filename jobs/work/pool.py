@@ -24,6 +24,7 @@ from ..define.queue import Queue
 from ..errors import BrokerAway
 from .announce import Announcer
 from .execution import execute
+from .forks import call
 
 logger = logging.getLogger("jobs.worker")
 
@@ -144,7 +145,7 @@ class Pool:
             self._closing = True
             self._hand_back_ready()
             seats = self._all_seats()
-        _call(seats)
+        _rouse(seats)
 
     def hear(self, hint: bool | None) -> None:
         """There may be something to claim (True), or not (False); None: from now on no hint will come."""
@@ -158,7 +159,7 @@ class Pool:
                 self._look_at = 0.0
                 if not self._leading:
                     seats = self._call_watch()
-        _call(seats)
+        _rouse(seats)
 
     def work(self) -> None:
         """The life of one thread; returns when the pool is closed and this thread has nothing left to settle."""
@@ -179,7 +180,7 @@ class Pool:
                 self._threads -= 1
 
     def _execute(self, job: ClaimedJob) -> Settlement | None:
-        return execute(job, self._queue, self._worker_id, self.announcer.put)
+        return call(execute, job, self._queue, self._worker_id, self.announcer.put)
 
     def _run_guarded(self, job: ClaimedJob) -> Settlement | None:
         try:
@@ -215,12 +216,12 @@ class Pool:
                     leaves, seats = True, self._all_seats()
                 else:
                     wait = self._sit_down(seat, now)
-            _call(seats)
+            _rouse(seats)
             if finds or leaves:
                 return finds
             if leads:
                 watched = False
-                _call(self._lead(request))
+                _rouse(self._lead(request))
             else:
                 watched = self._sleep(seat, wait)
 
@@ -507,7 +508,7 @@ class Pool:
         return self._call_sleepers(len(self._sleepers) + 1)
 
 
-def _call(seats: Sequence[_Seat]) -> None:
+def _rouse(seats: Sequence[_Seat]) -> None:
     for seat in seats:
         seat.lock.release()
 

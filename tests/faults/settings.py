@@ -31,6 +31,10 @@ JOBS = {
     "REDIS_URL": os.environ.get("FAULTS_REDIS", ""),
     "FAULT_POINTS": "tests.faults.app.traps.strike" if (FOLDER / "traps").exists() else "",
 }
+if level := os.environ.get("FAULTS_BROKEN_LOGS"):
+    from tests.faults.app.loggers import configure
+
+    LOGGING = configure(level)
 #: The longest pause of a supervisor before it starts a dead child anew, in seconds.
 RESTART_PAUSE = float(os.environ.get("FAULTS_RESTART_PAUSE", "30"))
 #: How far this process's clock is known to be wrong, in seconds: the ledger is kept in true time.
