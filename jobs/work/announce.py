@@ -9,9 +9,12 @@ from huey import signals as huey_signals
 
 from .. import signals
 from ..broker.records import Completed, Expired, Failed, GivenUp, HandedBack, Postponed, Retried, Settlement
+from ..define.masks import NO_MASK, Mask
 from ..define.message import MessageError
 from ..define.queue import Queue
 from ..errors import InvalidArguments
+from ..visible import visible
+from .error_texts import trace_of
 from .snapshot import snapshot
 
 logger = logging.getLogger("jobs.execution")
@@ -74,12 +77,18 @@ def _send(signal: Any, queue: Queue, settlement: Settlement, **values: Any) -> N
     values["job"] = snapshot(settlement)
     try:
         answers = signal.send_robust(sender=queue, **values)
-    except BaseException:  # Django lets SystemExit pass; a receiver must not end the worker's thread
-        logger.exception("signal_receiver_left signal=%r", signal)
+    except BaseException as error:  # Django lets SystemExit pass; a receiver must not end the worker's thread
+        _log_receiver("signal_receiver_left", queue, settlement, signal, error)
         return
     for receiver, answer in answers:
         if isinstance(answer, Exception):
-            logger.error("signal_receiver_failed receiver=%r", receiver, exc_info=answer)
+            _log_receiver("signal_receiver_failed", queue, settlement, receiver, answer)
+
+
+def _log_receiver(event: str, queue: Queue, settlement: Settlement, receiver: Any, error: BaseException) -> None:
+    task = queue.find_task(settlement.job.task)
+    mask = Mask(task.signature, settlement.job.message) if task else NO_MASK
+    logger.error("%s receiver=%r traceback=%s", event, receiver, visible(trace_of(error, mask)))
 
 
 def _seconds_run(settlement: Settlement) -> float:
