@@ -28,6 +28,7 @@ from unittest import mock
 from django.db import connections, transaction
 
 from . import clock
+from .apps import close_own_connections
 from .broker import get_broker
 from .broker.records import ClaimedJob, NewJob, WorkerRecord
 from .conf import jobs_settings
@@ -47,7 +48,15 @@ if TYPE_CHECKING:
     from .define.task import Task
     from .models import Job
 
-__all__ = ["JobsRunner", "assert_enqueued", "assert_nothing_enqueued", "enqueued", "inline", "run_jobs"]
+__all__ = [
+    "JobsRunner",
+    "assert_enqueued",
+    "assert_nothing_enqueued",
+    "close_connections",
+    "enqueued",
+    "inline",
+    "run_jobs",
+]
 
 _LEASE = 3_600.0
 #: Of the exchanges; each worker of this module lives for one call, and a number is never used twice.
@@ -154,6 +163,15 @@ def inline() -> Iterator[None]:
     with mock.patch("jobs.define.task.accept", accept_and_run):
         yield
     run()
+
+
+def close_connections() -> None:
+    """Close the connections to databases that the engine holds open itself in this process; it opens them again.
+
+    Django's test runner and pytest-django need no help: the engine makes way when they create, copy or drop a test
+    database. This is for tests that drop or copy one in a way of their own.
+    """
+    close_own_connections()
 
 
 class JobsRunner:

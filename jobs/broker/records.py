@@ -16,6 +16,7 @@ class NewJob:
     """A job on its way in.
 
     `delay` counts from the moment the accepting store takes the job, by that store's clock; so does `expires_in`.
+    `at` is a time that was asked for in place of a delay: due then, or at once if that is past by the store's clock.
     `ready_at` and `expires_at`, where given, are that clock's answer from an earlier acceptance and win over them.
     `message` is the JSON text made by `jobs.define.message`; `about` names an object as (model label, primary key);
     `priority` is the stored one, -100 to 100, larger first (`jobs.policy.stored_priority`); `scope` says whose it is.
@@ -39,6 +40,7 @@ class NewJob:
     scope: str = ""
     group: str = ""
     tags: tuple[str, ...] = ()
+    at: datetime | None = None
 
 
 class PushStatus(StrEnum):

@@ -76,20 +76,23 @@ def secrets_of(values: Iterable[Any]) -> tuple[str, ...]:
 
 def masked(text: str, secrets: Iterable[str]) -> str:
     """The text with `***` in place of each of the folded secrets, through up to four encodings within each other."""
-    found: list[tuple[int, int]] = []
+    found = {*_found(text, secrets, _unescape), *_found(text, secrets, _unescape_latin)}
+    return _covered(text, found)
+
+
+def _found(text: str, secrets: Iterable[str], unescape: _Rewrite) -> Iterator[tuple[int, int]]:
     layer = _Layer(text, range(len(text)), range(1, len(text) + 1))
     for _depth in range(MAX_LAYERS + 1):
         folded = _fold(layer)
         for secret in secrets:
             at = folded.text.find(secret)
             while at >= 0:
-                found.append((folded.starts[at], folded.ends[at + len(secret) - 1]))
+                yield folded.starts[at], folded.ends[at + len(secret) - 1]
                 at = folded.text.find(secret, at + 1)
-        deeper = _rewritten(layer, _ESCAPES, _unescape)
+        deeper = _rewritten(layer, _ESCAPES, unescape)
         if deeper.text == layer.text:
-            break
+            return
         layer = deeper
-    return _covered(text, found)
 
 
 def _covered(text: str, found: Iterable[tuple[int, int]]) -> str:
@@ -102,6 +105,10 @@ def _covered(text: str, found: Iterable[tuple[int, int]]) -> str:
     return "".join([*parts, text[done:]])
 
 
+#: Of a match: the characters that it stands for, and how many of the match belong to each.
+_Rewrite = Callable[[str], list[tuple[str, int]]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Layer:
     """A text, and for each of its characters where it begins and ends in the original."""
@@ -111,8 +118,8 @@ class _Layer:
     ends: Any
 
 
-def _rewritten(layer: _Layer, pattern: re.Pattern[str], rewrite: Callable[[str], list[tuple[str, int]]]) -> _Layer:
-    """The layer with each match rewritten: `rewrite` answers characters, and how many of the match each stands for."""
+def _rewritten(layer: _Layer, pattern: re.Pattern[str], rewrite: _Rewrite) -> _Layer:
+    """The layer with each match rewritten."""
     parts: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -188,6 +195,13 @@ def _unescape(text: str) -> list[tuple[str, int]]:
         number = int(text[2:].strip("{}"), 16)
         return [(chr(number) if number <= 0x10FFFF else "?", len(text))]
     return [(_LETTERS.get(text[1], text[1]), 2)]
+
+
+def _unescape_latin(text: str) -> list[tuple[str, int]]:
+    """As `_unescape`, but `\\xc3\\xa9` are two characters, as in `repr` of a text, and no bytes of UTF-8."""
+    if text[:2] == "\\x":
+        return [(chr(int(one, 16)), 4) for one in text[2:].split("\\x")]
+    return _unescape(text)
 
 
 def _of_bytes(data: bytes, width: int) -> list[tuple[str, int]]:

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Lengths of the columns that hold them.
 MAX_NAME, MAX_KEY = 200, 200
+#: Every time that is past means now; one that every store can hold stands for those before it.
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Options:
 
     priority: int | None = None
     delay: float = 0.0
+    at: datetime | None = None
     key: str | None = None
     expires: float | None = None
     about: tuple[str, str] | None = None
@@ -110,6 +113,7 @@ class Task(TaskWrapper):
         """The task with other options for what is enqueued through it.
 
         `priority` 1 (highest) to 10; `delay` seconds or timedelta, up to a year, counted from the call of `enqueue`;
+        `at` in its place an aware datetime, at most a year ahead (a past one means now);
         `key` at most one live job of the queue has it; `expires` seconds or timedelta after which it is not started
         any more; `about` the model instance that the job is about. Raises `InvalidOption`.
         """
@@ -165,14 +169,11 @@ class Task(TaskWrapper):
         priority: int | None = None,
         expires: float | timedelta | None = None,
     ) -> JobHandle:
-        """Huey's spelling of `using(delay=...).enqueue(...)`; `eta` is an aware datetime, `priority` is Esteira's."""
+        """Huey's spelling of `using(at=..., delay=...).enqueue(...)`; `eta` is aware, `priority` is Esteira's."""
         if (eta is None) == (delay is None):
             raise InvalidOption("schedule() takes either eta= (an aware datetime) or delay= (seconds or timedelta)")
-        if eta is not None:
-            if eta.tzinfo is None:
-                raise InvalidOption(f"schedule(eta={eta!r}): expected an aware datetime (with a time zone)")
-            delay = max(0.0, (eta - clock.now()).total_seconds())
-        return self.using(priority=priority, delay=delay, expires=expires).enqueue(*(args or ()), **(kwargs or {}))
+        options = self.using(priority=priority, at=eta, delay=delay, expires=expires)
+        return options.enqueue(*(args or ()), **(kwargs or {}))
 
     def map(self, it: Iterable[Any]) -> list[JobHandle]:
         """Huey's spelling of `enqueue_many`."""
@@ -194,6 +195,7 @@ class PreparedTask:
         *,
         priority: int | None = None,
         delay: float | timedelta | None = None,
+        at: datetime | None = None,
         key: str | None = None,
         expires: float | timedelta | None = None,
         about: models.Model | tuple[str, str] | None = None,
@@ -204,6 +206,8 @@ class PreparedTask:
             changes["priority"] = _checked_priority(priority)
         if delay is not None:
             changes["delay"] = _seconds("delay", delay, allow_zero=True)
+        if at is not None:
+            changes["at"] = _checked_time(at)
         if key is not None:
             changes["key"] = _checked_key(key)
         if expires is not None:
@@ -211,10 +215,14 @@ class PreparedTask:
         if about is not None:
             changes["about"] = object_reference(about)
         options = replace(self.options, **changes)
-        if options.expires is not None and options.expires <= options.delay:
+        if options.at is not None and (options.delay or delay is not None):
             raise InvalidOption(
-                f"expires={options.expires:g} s is not later than delay={options.delay:g} s: it would never run"
+                f"at={options.at.isoformat()} and delay=: a job is due at a time or after a delay; give one"
             )
+        ahead = options.delay if options.at is None else (options.at - clock.now()).total_seconds()
+        if options.expires is not None and options.expires <= ahead:
+            given = f"delay={ahead:g} s" if options.at is None else f"at={options.at.isoformat()}"
+            raise InvalidOption(f"expires={options.expires:g} s is not later than {given}: it would never run")
         return replace(self, options=options)
 
     def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
@@ -237,6 +245,7 @@ class PreparedTask:
             key=options.key,
             expires_in=options.expires,
             about=options.about,
+            at=options.at,
         )
 
 
@@ -278,6 +287,14 @@ def _checked_key(key: Any) -> str:
     if not isinstance(key, str) or not key or not is_storable(key, MAX_KEY):
         raise InvalidOption(f"key={key!r}: expected a text of 1 to {MAX_KEY} characters")
     return key
+
+
+def _checked_time(at: Any) -> datetime:
+    if not isinstance(at, datetime) or at.utcoffset() is None:
+        raise InvalidOption(f"at={at!r}: expected an aware datetime (with a time zone)")
+    if (at - clock.now()).total_seconds() > ONE_YEAR:
+        raise InvalidOption(f"at={at.isoformat()}: expected a time at most one year ahead")
+    return max(at, EARLIEST).astimezone(UTC)
 
 
 def _seconds(name: str, value: Any, *, allow_zero: bool) -> float:

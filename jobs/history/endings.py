@@ -18,6 +18,7 @@ from django.db import connections
 
 from .. import clock
 from ..conf import jobs_settings
+from ..connections import close_replaced_connections
 from ..models import Job
 from ..states import ENDED
 
@@ -149,6 +150,7 @@ class _Lookout:
             return list(self._waits)
 
     def _look_for(self, waits: Sequence[_Wait]) -> None:
+        close_replaced_connections()
         ids = list({one.job_id for one in waits})
         seen: dict[UUID, Ending] = {}
         for start in range(0, len(ids), BATCH):

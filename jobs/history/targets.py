@@ -17,8 +17,8 @@ class HasName(Protocol):
         """The name it is known by."""
 
 
-def task_name_of(task: HasName | str) -> str:
-    """The name of the task that is meant; raises `InvalidOption`.
+def task_name_of(task: HasName | str, queue: str) -> str:
+    """The name of the task that is meant, of this queue or another; raises `InvalidOption`.
 
     Also `UnknownTask`, unless the task is defined or has jobs.
     """
@@ -28,7 +28,9 @@ def task_name_of(task: HasName | str) -> str:
     if name is not task:
         return name
     try:
-        return find_task(name).name
+        return (find_queue(queue).find_task(name) or find_task(name)).name
+    except UnknownQueue:
+        return name
     except UnknownTask:
         # one that no code defines any more may still have jobs, and they want to be taken away
         if not lookup.all_jobs().filter(task=name).exists():

@@ -44,7 +44,7 @@ def drain(
     """
     name, now = name_of(queue), get_broker().now()
     check_bounds(older_than, limit)
-    condition = _waits_as(state, now) & (Q(task=task_name_of(task)) if task != "" else Q())
+    condition = _waits_as(state, now) & (Q(task=task_name_of(task, name)) if task != "" else Q())
     drained = 0
     # one stored state at a time: each is walked in the order of its index
     for stored in (State.PENDING, State.QUEUED):

@@ -63,9 +63,10 @@ def dead_letters(queue: HasName | str, task: HasName | str = "", limit: int | No
     Raises `UnknownQueue`, `UnknownTask`, and `InvalidOption` for a wrong value.
     """
     check_bounds(None, limit)
-    found = lookup.all_jobs().filter(queue=name_of(queue), state=State.FAILED)
+    name = name_of(queue)
+    found = lookup.all_jobs().filter(queue=name, state=State.FAILED)
     if task != "":
-        found = found.filter(task=task_name_of(task))
+        found = found.filter(task=task_name_of(task, name))
     return list(found.order_by("pk").values_list("pk", flat=True)[:limit])
 
 

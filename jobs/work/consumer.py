@@ -18,6 +18,7 @@ from ..define.queue import Queue
 from ..errors import BrokerAway
 from .announce import announce
 from .execution import execute
+from .forks import call
 from .pool import Pool
 
 logger = logging.getLogger("jobs.worker")
@@ -115,7 +116,7 @@ class QueueConsumer(Consumer):
         """The process has one set of handlers, made before this object (see `jobs.work.link`)."""
 
     def _execute(self, job: ClaimedJob) -> Settlement | None:
-        return execute(job, self.queue, self.worker_id)
+        return call(execute, job, self.queue, self.worker_id)
 
     def _exchange(self, settlements: Sequence[Settlement], wanted: int) -> Exchange:
         try:
@@ -148,7 +149,7 @@ class QueueConsumer(Consumer):
 
     def _settled(self, settlement: Settlement, settled: Settled) -> None:
         if settled.counted:
-            announce(self.queue, settlement)
+            call(announce, self.queue, settlement)
         else:
             job = settlement.job
             logger.warning("settle_refused id=%s queue=%s: the lease was lost", job.id, job.queue)

@@ -41,6 +41,7 @@ from ..visible import visible
 from .announce import announce
 from .databases import connect_first, could_not_connect, look_after, look_before
 from .error_texts import line_of, trace_of
+from .forks import call
 
 logger = logging.getLogger("jobs.execution")
 
@@ -139,7 +140,7 @@ class _Execution:
             if self._too_late_for_its_pace():
                 return self._settlement(HandedBack(reasons.PACE))
             self.started_at = self._now()
-            value = huey_task.execute()
+            value = call(huey_task.execute)
             point("execute.after")
             outcome: Outcome = Completed(encode_result(task.name, value, self.mask))
         except BaseException as error:  # SystemExit of a task is its failure, not the worker's end
@@ -163,7 +164,7 @@ class _Execution:
                 if self._too_late_for_its_pace():
                     raise _TooLate
                 self.started_at, step = self._now(), "task"
-                value = huey_task.execute()
+                value = call(huey_task.execute)
                 point("atomic.before_settle")
                 settlement = self._settlement(Completed(encode_result(task.name, value, self.mask)))
                 step = "settle"
@@ -209,7 +210,7 @@ class _Execution:
         if isinstance(error, CancelExecution) and not error.retry:
             return GivenUp(text)
         if isinstance(error, RetryTask):
-            error = RetryLater(_huey_delay(error), reason=text)
+            error = RetryLater(_huey_delay(error, self._now()), reason=text)
         if isinstance(error, RetryLater):
             if self.claimed.starts + 1 >= MAX_STARTS:
                 return Failed(reasons.ASKS_TOO_OFTEN % {"count": MAX_STARTS, "error": text}, trace)
@@ -272,11 +273,11 @@ class _Execution:
             )
 
 
-def _huey_delay(error: RetryTask) -> float:
+def _huey_delay(error: RetryTask, now: datetime) -> float:
     """Huey's `eta` (naive: UTC, as its own default) or `delay`, within what `RetryLater` takes."""
     if error.eta is not None:
         eta = error.eta if error.eta.tzinfo else error.eta.replace(tzinfo=UTC)
-        seconds = (eta - clock.now()).total_seconds()
+        seconds = (eta - now).total_seconds()
     else:
         delay = error.delay or 0.0
         seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)

@@ -63,7 +63,8 @@ class Pool:
         self._free = 0  # threads that could begin a job now
         self._held = 0  # jobs claimed and not settled yet
         self._under_way = False  # a thread is on its way to the broker
-        self._watching = False  # a thread sleeps until the next look
+        self._watching = False  # a thread sleeps until the next look, as it was known then
+        self._watch_until = 0.0
         self._closing = False
         self._hinted = False  # the broker sends word of new jobs
         self._hint_at = 0.0
@@ -109,6 +110,7 @@ class Pool:
             with self._changed:
                 if settlement is None:
                     self._held -= 1
+                    self._look_at = 0.0  # it was settled elsewhere, and may have made room for another
                 else:
                     self._finished.append(settlement)
 
@@ -136,12 +138,12 @@ class Pool:
                     elif self._done and not self._finished and not self._unanswered and not self._busy:
                         changed.notify_all()
                         return None
-                    elif self._watching:
+                    elif self._is_watched:
                         changed.wait()
                     else:
-                        self._watching = True
+                        self._watching, self._watch_until = True, self._wake_at
                         try:
-                            changed.wait(max(self._wake_at - now, SHORTEST_WAIT))
+                            changed.wait(max(self._watch_until - now, SHORTEST_WAIT))
                         finally:
                             self._watching = False
             finally:
@@ -160,9 +162,14 @@ class Pool:
             return self._busy_until
         return min(wake_at, self._busy_until) if self._busy else wake_at
 
+    @property
+    def _is_watched(self) -> bool:
+        """Whether a thread sleeps that will wake in time: a settlement may have made the next look a nearer one."""
+        return self._watching and self._watch_until <= self._wake_at
+
     def _pass_on(self) -> None:
         """Wake one more thread if something is left for it: a job, a settlement, or the watch."""
-        if self._ready or self._finished or not self._watching:
+        if self._ready or self._finished or not self._is_watched:
             self._changed.notify()
 
     def _hand_back(self) -> None:
