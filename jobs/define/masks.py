@@ -198,7 +198,7 @@ def _unescape(text: str) -> list[tuple[str, int]]:
 
 
 def _unescape_latin(text: str) -> list[tuple[str, int]]:
-    """As `_unescape`, but `\\xc3\\xa9` are two characters, as in `repr` of a text, and no bytes of UTF-8."""
+    """As `_unescape`, but bytes below 256 are characters, as in the `repr` of a text, and no UTF-8."""
     if text[:2] == "\\x":
         return [(chr(int(one, 16)), 4) for one in text[2:].split("\\x")]
     return _unescape(text)
