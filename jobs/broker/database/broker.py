@@ -134,6 +134,12 @@ class DatabaseBroker:
         return Renewal(frozenset(id_of(id) for (id,) in alive), frozenset(id_of(id) for (id,) in asked))
 
     @reaching
+    def report_trouble(self, worker: UUID, trouble: str) -> None:
+        """Note for the status what keeps a process from working; see the contract."""
+        with self._database.write() as trip:
+            trip.run("report_trouble", worker=worker.hex, trouble=trouble, now=trip.text_now)
+
+    @reaching
     def exchange(
         self,
         worker: UUID,
