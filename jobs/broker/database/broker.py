@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -32,12 +33,13 @@ from ..records import (
     Reaped,
     Released,
     Renewal,
+    Rewound,
     Settled,
     Settlement,
     WorkerRecord,
 )
 from . import claim as claiming
-from . import giveback, pace
+from . import giveback, pace, rewind
 from .connection import JobsDatabase, SqliteDatabase, Trip
 from .reach import reaching
 from .settle import settle_all, token_number
@@ -303,6 +305,15 @@ class DatabaseBroker:
         """None: the rows are the queue."""
         return None
 
+    @reaching
+    def rewind(self) -> Rewound:
+        """Let nothing that waits wait for a moment counted from a time to come; see the contract."""
+        with self._database.write() as trip:
+            moved = rewind.rewind_jobs(trip)
+        with self._database.write() as trip:
+            held = rewind.rewind_waits(trip)
+        return replace(moved, ahead=max(moved.ahead, held))
+
     def hint_after_commit(self, jobs: Sequence[NewJob]) -> None:
         """Nothing: on SQLite workers look often enough."""
 
@@ -390,6 +401,7 @@ def _take_next_run(trip: Trip, job: NewJob) -> bool:
         priority=job.priority,
         message=job.message,
         ready_at=text_of(ready_at(job, trip.now)),
+        now=trip.text_now,
         expires_at=None if expires is None else text_of(expires),
     )
     return bool(moved)
