@@ -21,7 +21,7 @@ from ..history import lookup
 from ..history.targets import HasName, name_of, task_name_of
 from ..states import State
 from .audit import note
-from .clean import check_bounds
+from .clean import check_limit
 from .commit import after_commit
 
 logger = logging.getLogger("jobs.operate")
@@ -62,10 +62,11 @@ def dead_letters(queue: HasName | str, task: HasName | str = "", limit: int | No
 
     Raises `UnknownQueue`, `UnknownTask`, and `InvalidOption` for a wrong value.
     """
-    check_bounds(None, limit)
-    found = lookup.all_jobs().filter(queue=name_of(queue), state=State.FAILED)
+    check_limit(limit)
+    name = name_of(queue)
+    found = lookup.all_jobs().filter(queue=name, state=State.FAILED)
     if task != "":
-        found = found.filter(task=task_name_of(task))
+        found = found.filter(task=task_name_of(task, name))
     return list(found.order_by("pk").values_list("pk", flat=True)[:limit])
 
 

@@ -37,6 +37,7 @@ def give_back(trip: Trip, worker: str | UUID, label: str, *, lost: bool) -> list
     attempts = []
     for id, run, queue, state, claimed_at in moved:
         states.append(State(state))
+        trip.told.add(queue)
         numbers = {"lost": 1} if lost else {}
         if state != State.QUEUED:
             numbers[state] = 1

@@ -26,7 +26,8 @@ def rewind_jobs(trip: Trip) -> Rewound:
     found = trip.run("read_jobs_to_come", after=text_of(now + SLACK), most=MOST_MOVED)
     rows = [_moved(row, now) for row in found]
     trip.run_each("move_job", rows)
-    ahead = max((_ahead(created_at, timed_at, now) for _, created_at, timed_at, *_ in found), default=timedelta(0))
+    trip.told |= {queue for queue, *_ in found}
+    ahead = max((_ahead(created_at, timed_at, now) for _, _, created_at, timed_at, *_ in found), default=timedelta(0))
     return Rewound(len(found), ahead.total_seconds(), more=len(found) == MOST_MOVED)
 
 
@@ -42,7 +43,7 @@ def rewind_waits(trip: Trip) -> float:
 
 
 def _moved(row: Any, now: datetime) -> dict[str, str | None]:
-    id, created, timed, ready, expires = row
+    _, id, created, timed, ready, expires = row
     created_at, ready_at = moment_of(created), moment_of(ready)
     asked_for = timed is None and ready_at > created_at
     if not asked_for:

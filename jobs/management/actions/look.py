@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -93,7 +94,7 @@ def _list(paper: Paper, options: Mapping[str, Any]) -> None:
     lines = [
         (
             *(str(job.pk), job.queue, job.task, job.shown_state()),
-            *(f"{job.created_at:%Y-%m-%d %H:%M:%S}", job.shown_error()[:60]),
+            *(f"{job.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}", job.shown_error()[:60]),
         )
         for job in found
     ]

@@ -32,11 +32,12 @@ from ...records import (
     WorkerRecord,
 )
 from .. import claim as claiming
-from .. import pace
-from ..broker import DatabaseBroker, check_queue, pass_exchange, take
+from .. import hints, pace
+from ..broker import DatabaseBroker, check_queue, pass_exchange
 from ..connection import Trip
 from ..reach import reaching
 from ..settle import ATTEMPT_OUTCOME
+from ..take import take
 from .connection import PostgresqlDatabase
 from .exchange import Found, exchange_jobs, look_for_due
 from .lane import Bounds, Lane
@@ -47,8 +48,6 @@ logger = logging.getLogger("jobs.broker")
 _STILL_UNDER_WAY = 40.0
 #: Seconds between two comparisons of this machine's clock with the server's.
 MEASURE_EVERY = 10.0
-#: Workers look once a second by themselves: what is due later than that needs no hint.
-HINT_WITHIN = 1.0
 
 
 class PostgresqlBroker(DatabaseBroker):
@@ -98,8 +97,8 @@ class PostgresqlBroker(DatabaseBroker):
             # one statement needs no transaction around it
             with self._database.read_django() as trip:
                 if trip.insert_all(jobs):
+                    trip.told |= hints.queues_of(jobs)
                     point("push.after_commit")
-                    self.hint_after_commit(jobs)
                     return PushReply((Pushed(jobs[0].id, PushStatus.ACCEPTED),))
         with self._database.write_synced() as trip:
             trip.lock_keys(jobs)
@@ -111,9 +110,9 @@ class PostgresqlBroker(DatabaseBroker):
                     answers.append(Pushed(job.id, PushStatus.ACCEPTED))
                 else:
                     answers.append(take(trip, job))
+            trip.told |= hints.queues_of(jobs)
             point("push.before_commit")
         point("push.after_commit")
-        self.hint_after_commit(jobs)
         return PushReply(tuple(answers))
 
     @reaching
@@ -181,6 +180,8 @@ class PostgresqlBroker(DatabaseBroker):
             bounds = lane.bounds(overdue=overdue)
             with self._database.write() if late else self._database.read() as trip:
                 answer = exchange_jobs(trip, worker, policy.name, settlements, wanted, alone, bounds)
+                if hints.makes_due(policy, settlements, len(answer.jobs)):
+                    trip.told.add(policy.name)
             lane.note_claim(answer.seen)
             return Exchange(answer.settled, answer.jobs, answer.wait if wanted else None)
         if not settlements:
@@ -225,6 +226,8 @@ class PostgresqlBroker(DatabaseBroker):
             jobs, wait = answer.jobs, answer.wait if slots > 0 else room.wait
             if 0 < len(jobs) == slots < wanted:
                 wait = claiming.wait_after(room, slots, trip.now)
+            if hints.makes_due(policy, settlements, len(jobs)):
+                trip.told.add(name)
             if room.window is not None:
                 stamp = pace.save_window(trip, name, room.window, len(jobs), guard)
             pass_exchange("before_commit", settlements, jobs)
@@ -240,6 +243,8 @@ class PostgresqlBroker(DatabaseBroker):
             )
         with self._database.read_django() as trip:
             answer = exchange_jobs(trip, worker, policy.name, [settlement], 0, False, Bounds())
+            if hints.makes_due(policy, [settlement], 0):
+                trip.told.add(policy.name)
         # only when it is true may the job be forgotten: what is not known is claimed anew after a lost reply
         transaction.on_commit(partial(self._given[worker].discard, settlement.job.id), using=self._alias, robust=True)
         return answer.settled[0]
@@ -249,47 +254,6 @@ class PostgresqlBroker(DatabaseBroker):
         self._given.pop(worker.id, None)
         self._unsure.pop(worker.id, None)
         return super().release(worker, lost=lost)
-
-    def promote(self, queue: str, job_id: UUID) -> bool:
-        """Make a queued job due now; False: it is not queued, or is due already."""
-        promoted = super().promote(queue, job_id)
-        if promoted:
-            self._hint({queue})
-        return promoted
-
-    def resume(self, queue: str) -> None:
-        """End a pause and what a provider's "slow down" had asked for."""
-        super().resume(queue)
-        self._hint({queue})
-
-    # Hints
-
-    def hint_after_commit(self, jobs: Sequence[NewJob]) -> None:
-        """Wake the workers of these jobs' queues once they are committed: one notification a transaction and queue."""
-        self._hint({job.queue for job in jobs if job.ready_at or job.at or job.delay < HINT_WITHIN})
-
-    def _hint(self, queues: set[str]) -> None:
-        django = self._database.django
-        if not queues or (not django.in_atomic_block and not django.get_autocommit()):
-            return
-        if not django.in_atomic_block:
-            self._database.notify(queues)
-            return
-        # several enqueues of one transaction: the first that runs after the commit speaks for all
-        waiting: set[str] = django.__dict__.setdefault("_esteira_hints", set())
-        waiting.update(queues)
-        transaction.on_commit(partial(self._hint_all, waiting), using=self._alias, robust=True)
-
-    def _hint_all(self, waiting: set[str]) -> None:
-        if waiting:
-            point("enqueue.after_commit")
-            queues = set(waiting)
-            waiting.clear()
-            self._database.notify(queues)
-
-    def wait_for_hint(self, queue: str, seconds: float) -> bool | None:
-        """Wait for a notification that names the queue; None: none can be heard, for example behind a pooler."""
-        return self._database.listen(queue, seconds)
 
     # After a reply that was lost
 
