@@ -54,7 +54,7 @@ def retry(job: HasId | UUID | str, by: AbstractBaseUser | None = None) -> None:
     if row.run == run and row.state == State.FAILED and not row.starts and row.reason:
         note(by, row, _("Not retried: %(reason)s.") % {"reason": row.shown_reason()})
         text = _("job %(id)s: %(reason)s '%(key)s'; retry it when that job has ended")
-        raise Refused(text % {"id": job_id, "reason": row.shown_reason(), "key": row.key})
+        raise Refused(text % {"id": job_id, "reason": row.shown_reason(), "key": lookup.shown_key(row)})
 
 
 def dead_letters(queue: HasName | str, task: HasName | str = "", limit: int | None = 1_000) -> Sequence[UUID]:
