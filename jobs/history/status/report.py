@@ -19,6 +19,7 @@ from .. import lookup
 from ..verdict import seconds_between
 from .database import findings_of_database
 from .finding import LIMITS, Finding, Limits
+from .jumps import findings_of_jumps
 from .processes import (
     clock_offsets,
     findings_of_clocks,
@@ -72,6 +73,7 @@ def report(limits: Limits = LIMITS) -> Report:
         *findings_of_leases(unreaped, limits),
         *_findings_of_relay(now, limits),
         *findings_of_clocks(offsets, limits),
+        *findings_of_jumps(now),
         *findings_of_database(limits),
     ]
     for row in rows:

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0007_grants")]
+    dependencies = [("jobs", "0008_clock")]
 
     operations = [
         migrations.AddField(
