@@ -1,4 +1,7 @@
-"""Where live jobs are kept: the project's own database, or Redis."""
+"""Where live jobs are kept: the project's own database, or Redis.
+
+Before it: `jobs.enqueue`. After it: `jobs.work`, whose workers claim, run and settle.
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from huey.exceptions import CancelExecution, RetryTask
 from .. import clock, reasons
 from ..broker import get_broker
 from ..broker.records import (
+    Answer,
     ClaimedJob,
     Completed,
     Expired,
@@ -26,6 +28,7 @@ from ..broker.records import (
     Outcome,
     Postponed,
     Retried,
+    Settled,
     Settlement,
 )
 from ..conf import jobs_settings
@@ -39,6 +42,7 @@ from ..policy import ONE_YEAR
 from .announce import announce
 from .databases import connect_first, could_not_connect, look_after, look_before
 from .error_texts import line_of, secrets_of, trace_of
+from .forks import call
 
 logger = logging.getLogger("jobs.execution")
 
@@ -54,11 +58,13 @@ START_MARGIN = 0.005
 LONG_WRITE_LOCK = 1.0
 
 
-def execute(claimed: ClaimedJob, queue: Queue, worker_id: UUID) -> Settlement | None:
+def execute(
+    claimed: ClaimedJob, queue: Queue, worker_id: UUID, tell: Callable[[Settlement, Settled], None] | None = None
+) -> Settlement | None:
     """Run one job and say how it ended; None when an atomic task has already settled, or had lost its lease.
 
     The job runs in a copied context, so that language and time zone cannot leak, with the caller's obsolete database
-    connections closed before and after.
+    connections closed before and after. What an atomic task has settled is handed to `tell`, or announced at once.
     """
     callers = look_before()
     execution = _Execution(claimed, queue, worker_id)
@@ -68,12 +74,19 @@ def execute(claimed: ClaimedJob, queue: Queue, worker_id: UUID) -> Settlement | 
         look_after(claimed, callers)
     if execution.settled is None:
         return settlement
-    announce(queue, execution.settled)
+    if tell is None:
+        announce(queue, execution.settled[0], execution.settled[1].state)
+    else:
+        tell(*execution.settled)
     return None
 
 
-class _TooLate(Exception):
-    """An atomic task's BEGIN took longer than the pace allows."""
+class _NotNow(Exception):
+    """An atomic task cannot start, or cannot commit, for no fault of its own."""
+
+    def __init__(self, outcome: HandedBack) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
 
 
 class _Execution:
@@ -87,7 +100,7 @@ class _Execution:
         self.worker_id = worker_id
         self.started_at: datetime | None = None
         self.secrets: tuple[str, ...] = ()
-        self.settled: Settlement | None = None  # what an atomic task has settled itself
+        self.settled: tuple[Settlement, Settled] | None = None  # what an atomic task has settled itself
 
     def run(self) -> Settlement | None:
         try:
@@ -116,28 +129,36 @@ class _Execution:
             return self._settlement(self._no_connection(away))
         if task.personal:
             self.secrets = _secrets(task, args, kwargs)
+        if not _is_seen(self.queue, task):
+            return self._start(task, partial(task.func, *args, **kwargs))
         huey_task = task.task_class(args, kwargs, id=str(claimed.id), timeout=task.policy.timeout)
         try:
             self.queue._run_pre_execute(huey_task)
         except CancelExecution as error:
             return self._settlement(GivenUp(reasons.REFUSED_BY_HOOK % {"error": self._line(error)}))
         self.queue._emit(huey_signals.SIGNAL_EXECUTING, huey_task)
-        return self._start(task, huey_task)
-
-    def _start(self, task: Task, huey_task: Any) -> Settlement | None:
-        deadline = time.monotonic() + task.policy.timeout if task.policy.timeout else None
-        huey_task._deadline = deadline
-        value, failure = None, None
         self.queue._tasks_in_flight.add(huey_task)
+        try:
+            return self._start(task, huey_task.execute, huey_task)
+        finally:
+            self.queue._tasks_in_flight.discard(huey_task)
+
+    def _start(self, task: Task, function: Callable[[], Any], huey_task: Any = None) -> Settlement | None:
+        deadline = None
+        if task.policy.timeout:
+            deadline = time.monotonic() + task.policy.timeout
+            if huey_task is not None:
+                huey_task._deadline = deadline
+        value, failure = None, None
         begin_work(RunningJob(self.claimed, self._still_mine, deadline))
         try:
             point("execute.before")
             if task.atomic:
-                return self._run_atomic(task, huey_task)
+                return self._run_atomic(task, function, huey_task)
             if self._too_late_for_its_pace():
                 return self._settlement(HandedBack(reasons.PACE))
             self.started_at = self._now()
-            value = huey_task.execute()
+            value = call(function)
             point("execute.after")
             outcome: Outcome = Completed(encode_result(task.name, value))
         except BaseException as error:  # SystemExit of a task is its failure, not the worker's end
@@ -145,11 +166,11 @@ class _Execution:
             outcome = self._failure(error, task.policy.attempts, task.policy.backoff.delay)
         finally:
             end_work(self.claimed.id)
-            self.queue._tasks_in_flight.discard(huey_task)
-        self.queue._run_post_execute(huey_task, value, failure)
+        if huey_task is not None:
+            self.queue._run_post_execute(huey_task, value, failure)
         return self._settlement(outcome)
 
-    def _run_atomic(self, task: Task, huey_task: Any) -> Settlement | None:
+    def _run_atomic(self, task: Task, function: Callable[[], Any], huey_task: Any) -> Settlement | None:
         """Processor, the jobs it enqueues and the settle in one transaction (G3)."""
         alias = jobs_settings().database
         broker, policy = get_broker(), self.queue.policy
@@ -159,20 +180,23 @@ class _Execution:
                 broker.begin_atomic(self.worker_id, policy, self.claimed)
                 # behind BEGIN, which waits for SQLite's write lock
                 if self._too_late_for_its_pace():
-                    raise _TooLate
+                    raise _NotNow(HandedBack(reasons.PACE))
                 self.started_at, step = self._now(), "task"
-                value = huey_task.execute()
+                value = call(function)
                 point("atomic.before_settle")
                 settlement = self._settlement(Completed(encode_result(task.name, value)))
                 step = "settle"
-                if not broker.settle_in_transaction(self.worker_id, policy, settlement).counted:
+                settled = broker.settle_in_transaction(self.worker_id, policy, settlement)
+                if settled.answer is Answer.BUSY:
+                    raise _NotNow(HandedBack(reasons.ROW_LOCKED, delay=COMMIT_DELAY))
+                if not settled.counted:
                     raise LeaseLost(f"job {self.claimed.id} is no longer this worker's")
                 step = "commit"
                 point("atomic.before_commit")
             point("atomic.after_commit")
             broker.after_atomic(self.worker_id, policy, settlement)
-        except _TooLate:
-            return self._settlement(HandedBack(reasons.PACE))
+        except _NotNow as error:
+            return self._settlement(error.outcome)
         except LeaseLost:
             if not self._has_ended():  # the task has deleted its own row, and that is rolled back now
                 raise
@@ -194,8 +218,9 @@ class _Execution:
                 raise
             logger.exception("after_commit_failed id=%s task=%s", self.claimed.id, task.name)
         self._warn_of_long_lock(task, time.monotonic() - began, alias)
-        self.settled = settlement
-        self.queue._run_post_execute(huey_task, value, None)
+        self.settled = settlement, settled
+        if huey_task is not None:
+            self.queue._run_post_execute(huey_task, value, None)
         return None
 
     def _failure(self, error: BaseException, attempts: int, backoff: Callable[[int], float]) -> Outcome:
@@ -264,6 +289,12 @@ class _Execution:
                 task.name,
                 seconds,
             )
+
+
+def _is_seen(queue: Queue, task: Task) -> bool:
+    """Whether anybody gets Huey's own object for a job: a hook, a receiver of its signals, or the task."""
+    hooks = queue._pre_execute or queue._post_execute
+    return bool(hooks or task.task_class.context or any(queue._signal.receivers.values()))
 
 
 def _huey_delay(error: RetryTask, now: datetime) -> float:

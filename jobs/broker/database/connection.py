@@ -43,6 +43,9 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=OFF",
 )
 _all_of_this_process: weakref.WeakSet[Forkable] = weakref.WeakSet()
+#: How long a fork waits for the end of a transaction, in seconds.
+FORK_PATIENCE = 0.2
+_held_still: dict[int, list[Forkable]] = {}
 #: Connections inherited over fork: to close them here could harm the parent's files and sessions.
 _inherited: list[object] = []
 
@@ -328,9 +331,23 @@ class SqliteDatabase(Forkable):
         self._ears.leave_to_parent()
 
 
-def _after_fork() -> None:
+def _hold_still() -> None:
+    """Fork between two transactions: SQLite would believe for ever that the child holds the locks of one."""
+    for database in list(_all_of_this_process):
+        # not for long: what is in the way may wait for a lock that the forking thread itself holds
+        if database._lock.acquire(timeout=FORK_PATIENCE):
+            _held_still.setdefault(threading.get_ident(), []).append(database)
+
+
+def _go_on() -> None:
+    for database in _held_still.pop(threading.get_ident(), []):
+        database._lock.release()
+
+
+def _leave_all_to_parent() -> None:
+    _held_still.clear()
     for database in list(_all_of_this_process):
         database.leave_to_parent()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(before=_hold_still, after_in_parent=_go_on, after_in_child=_leave_all_to_parent)
