@@ -26,10 +26,13 @@ from ..broker.records import (
     Settlement,
 )
 from ..connections import close_obsolete_connections
+from ..define.masks import NO_MASK, Mask
 from ..define.message import MessageError
 from ..define.queue import Queue
 from ..errors import InvalidArguments
 from ..states import State
+from ..visible import visible
+from .error_texts import trace_of
 from .forks import call
 from .snapshot import snapshot
 
@@ -192,12 +195,18 @@ def _send(signal: Any, queue: Queue, settlement: Settlement, **values: Any) -> N
     values["job"] = snapshot(settlement)
     try:
         answers = signal.send_robust(sender=queue, **values)
-    except BaseException:  # Django lets SystemExit pass; a receiver must not end the worker's thread
-        logger.exception("signal_receiver_left signal=%r", signal)
+    except BaseException as error:  # Django lets SystemExit pass; a receiver must not end the worker's thread
+        _log_receiver("signal_receiver_left", queue, settlement, signal, error)
         return
     for receiver, answer in answers:
         if isinstance(answer, Exception):
-            logger.error("signal_receiver_failed receiver=%r", receiver, exc_info=answer)
+            _log_receiver("signal_receiver_failed", queue, settlement, receiver, answer)
+
+
+def _log_receiver(event: str, queue: Queue, settlement: Settlement, receiver: Any, error: BaseException) -> None:
+    task = queue.find_task(settlement.job.task)
+    mask = Mask(task.signature, settlement.job.message) if task else NO_MASK
+    logger.error("%s receiver=%r traceback=%s", event, receiver, visible(trace_of(error, mask)))
 
 
 def _seconds_run(settlement: Settlement) -> float:

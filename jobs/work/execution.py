@@ -33,15 +33,17 @@ from ..broker.records import (
 )
 from ..conf import jobs_settings
 from ..define.context import RunningJob, begin_work, end_work
+from ..define.masks import NO_MASK, Mask
 from ..define.message import MessageError, encode_result
 from ..define.queue import Queue
 from ..define.task import Task
 from ..errors import BrokerAway, Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater
 from ..faults import point
 from ..policy import ONE_YEAR
+from ..visible import visible
 from .announce import announce
 from .databases import connect_first, could_not_connect, look_after, look_before
-from .error_texts import line_of, secrets_of, trace_of
+from .error_texts import line_of, trace_of
 from .forks import call
 
 logger = logging.getLogger("jobs.execution")
@@ -92,21 +94,21 @@ class _NotNow(Exception):
 class _Execution:
     """The course of one start."""
 
-    __slots__ = ("claimed", "queue", "secrets", "settled", "started_at", "worker_id")
+    __slots__ = ("claimed", "mask", "queue", "settled", "started_at", "worker_id")
 
     def __init__(self, claimed: ClaimedJob, queue: Queue, worker_id: UUID) -> None:
         self.claimed = claimed
         self.queue = queue
         self.worker_id = worker_id
         self.started_at: datetime | None = None
-        self.secrets: tuple[str, ...] = ()
+        self.mask = NO_MASK
         self.settled: tuple[Settlement, Settled] | None = None  # what an atomic task has settled itself
 
     def run(self) -> Settlement | None:
         try:
             return self._run()
         except BaseException as error:  # the engine's own mistake must not take the worker's thread along
-            logger.exception("execution_broke id=%s task=%s", self.claimed.id, self.claimed.task)
+            self._log_error("execution_broke", error)
             return self._settlement(self._failure(error, self.queue.policy.attempts, self.queue.policy.backoff.delay))
 
     def _run(self) -> Settlement | None:
@@ -128,7 +130,7 @@ class _Execution:
         if (away := connect_first()) is not None:
             return self._settlement(self._no_connection(away))
         if task.personal:
-            self.secrets = _secrets(task, args, kwargs)
+            self.mask = Mask(task.signature, claimed.message)
         if not _is_seen(self.queue, task):
             return self._start(task, partial(task.func, *args, **kwargs))
         huey_task = task.task_class(args, kwargs, id=str(claimed.id), timeout=task.policy.timeout)
@@ -160,7 +162,7 @@ class _Execution:
             self.started_at = self._now()
             value = call(function)
             point("execute.after")
-            outcome: Outcome = Completed(encode_result(task.name, value))
+            outcome: Outcome = Completed(encode_result(task.name, value, self.mask))
         except BaseException as error:  # SystemExit of a task is its failure, not the worker's end
             failure = error
             outcome = self._failure(error, task.policy.attempts, task.policy.backoff.delay)
@@ -184,7 +186,7 @@ class _Execution:
                 self.started_at, step = self._now(), "task"
                 value = call(function)
                 point("atomic.before_settle")
-                settlement = self._settlement(Completed(encode_result(task.name, value)))
+                settlement = self._settlement(Completed(encode_result(task.name, value, self.mask)))
                 step = "settle"
                 settled = broker.settle_in_transaction(self.worker_id, policy, settlement)
                 if settled.answer is Answer.BUSY:
@@ -211,12 +213,12 @@ class _Execution:
                 # a COMMIT that raises is unknown, not failed; should it have worked after all, the fence refuses this
                 text = reasons.COMMIT_FAILED % {"error": self._line(error)}
                 return self._settlement(HandedBack(text, delay=COMMIT_DELAY))
-            logger.exception("after_commit_failed id=%s task=%s", self.claimed.id, task.name)
-        except Exception:
+            self._log_error("after_commit_failed", error)
+        except Exception as error:
             # only a hook of on_commit() raises this late: the job has ended
             if not (step == "commit" and self._has_ended()):
                 raise
-            logger.exception("after_commit_failed id=%s task=%s", self.claimed.id, task.name)
+            self._log_error("after_commit_failed", error)
         self._warn_of_long_lock(task, time.monotonic() - began, alias)
         self.settled = settlement, settled
         if huey_task is not None:
@@ -224,7 +226,7 @@ class _Execution:
         return None
 
     def _failure(self, error: BaseException, attempts: int, backoff: Callable[[int], float]) -> Outcome:
-        text, trace = self._line(error), trace_of(error, self.secrets)
+        text, trace = self._line(error), trace_of(error, self.mask)
         if could_not_connect(error) and not isinstance(error, (Cancelled, RetryLater)):
             return self._no_connection(error)
         if isinstance(error, Cancelled):
@@ -278,7 +280,11 @@ class _Execution:
         return self.claimed.claimed_at + timedelta(0, 0, int(self.claimed.seconds_since_claim() * 1_000_000))
 
     def _line(self, error: BaseException) -> str:
-        return line_of(error, self.secrets)
+        return line_of(error, self.mask)
+
+    def _log_error(self, event: str, error: BaseException) -> None:
+        trace = visible(trace_of(error, self.mask))
+        logger.error("%s id=%s task=%s traceback=%s", event, self.claimed.id, self.claimed.task, trace)
 
     def _warn_of_long_lock(self, task: Task, seconds: float, alias: str) -> None:
         if seconds > LONG_WRITE_LOCK and connections[alias].vendor == "sqlite":
@@ -306,10 +312,3 @@ def _huey_delay(error: RetryTask, now: datetime) -> float:
         delay = error.delay or 0.0
         seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
     return min(max(seconds, 0.0), ONE_YEAR)
-
-
-def _secrets(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
-    if not task.personal:
-        return ()
-    bound = task.signature.signature.bind(*args, **kwargs).arguments
-    return secrets_of(bound[name] for name in task.personal if name in bound)
