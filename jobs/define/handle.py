@@ -53,7 +53,7 @@ class JobHandle:
 
     @property
     def state(self) -> str:
-        """The stored state, one of `jobs.states.State`."""
+        """The stored state, one of `jobs.State`."""
         return self.job.state
 
     @property
