@@ -45,7 +45,8 @@ def run() -> int:
 def prune(policies: Iterable[QueuePolicy]) -> int:
     """Remove the ended jobs that these queues do not keep, for a second at most; returns how many."""
     end, now = clock.monotonic() + LONGEST, get_broker().now()
-    todo, removed = [], 0
+    todo: list[QuerySet[Job]] = []
+    removed = 0
     for policy in policies:
         for state in sorted(ENDED):
             jobs = Job.objects.using(jobs_settings().database).filter(queue=policy.name, state=state)
