@@ -15,6 +15,7 @@ from .define.context import RunningJob, current_job
 from .define.events import Event, EventSignal, receives
 from .define.handle import JobHandle
 from .define.queue import Queue
+from .define.task import Task
 from .errors import (
     BrokerAway,
     BrokerUnavailable,
@@ -44,6 +45,7 @@ from .errors import (
 from .history.counts import Counts
 from .operate.subjects import Erased, Subject
 from .policy import Exponential, Fixed, RateLimit, Retention
+from .states import State
 
 if TYPE_CHECKING:
     from .history.about import jobs_about
@@ -85,7 +87,9 @@ __all__ = [
     "Retention",
     "RetryLater",
     "RunningJob",
+    "State",
     "Subject",
+    "Task",
     "TaskSignal",
     "UndeclaredStart",
     "UnknownJob",

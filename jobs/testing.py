@@ -203,8 +203,9 @@ def _run(worker: WorkerRecord, claimed: ClaimedJob, queue: Queue) -> bool:
     if settlement is None:
         return True
     number = next(_numbers)
-    if get_broker().exchange(worker.id, queue.policy, [settlement], 0, number=number).settled[0].counted:
-        announce(queue, settlement)
+    settled = get_broker().exchange(worker.id, queue.policy, [settlement], 0, number=number).settled[0]
+    if settled.counted:
+        announce(queue, settlement, settled.state)
     return settlement.started_at is not None
 
 

@@ -35,7 +35,7 @@ from .records import (
 #: limited queue that did not start within that guard is handed back, and its slot is free again.
 PACE_GUARD = 0.020
 
-#: Where `counts` stops, unless it is told otherwise: people read "10,000+".
+#: Where `counts` stops unless it is to be exact: people read "10,000+".
 COUNT_LIMIT = 10_000
 
 LOSS_RULES = LossRules()
@@ -164,8 +164,8 @@ class Broker(Protocol):
     def resume(self, queue: str) -> None:
         """End a pause and what a provider's "slow down" had asked for."""
 
-    def counts(self, queue: str, most: int = COUNT_LIMIT) -> QueueCounts:
-        """The queue's live jobs in numbers; each number stops counting at `most`."""
+    def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:
+        """The queue's live jobs in numbers; each number stops counting at 10,000 unless `exact`."""
 
     # What the history is told, by a store that is not the rows
 

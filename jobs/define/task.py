@@ -17,7 +17,7 @@ from .. import clock
 from ..broker.records import ClaimedJob, NewJob
 from ..conf import jobs_settings
 from ..enqueue.accept import accept
-from ..errors import InvalidOption, InvalidTask
+from ..errors import InvalidArguments, InvalidOption, InvalidTask
 from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR, Backoff
 from . import huey as huey_interface
 from .context import RunningJob, working_on
@@ -68,15 +68,13 @@ class Task(TaskWrapper):
         context: bool = False,
         **settings: Any,
     ) -> None:
-        aliases = aliases if isinstance(aliases, str) else tuple(aliases)
         if not inspect.isfunction(func):
             raise InvalidTask(f"{func!r} is not a plain function: write @{queue.name}.task() above a module's function")
         if inspect.iscoroutinefunction(func):
             raise InvalidTask(f"{func.__qualname__} is async: wrap it with asyncio.run() in a plain function")
         if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
             raise InvalidTask(f"{func.__qualname__} is a generator: a task does its work in one call, without yield")
-        if isinstance(aliases, str) or isinstance(personal, str):
-            raise InvalidTask(f"task {func.__qualname__}: aliases= and personal= take several texts: write ('one',)")
+        aliases, personal = _texts(func, aliases), _texts(func, personal)
         stable_name = task_name(func) if name is None else name
         for each in (stable_name, *aliases):
             _check_name(queue, each)
@@ -231,6 +229,8 @@ class PreparedTask:
 
     def enqueue_many(self, calls: Iterable[Any]) -> list[JobHandle]:
         """Enqueue many calls with these options; see `Task.enqueue_many`."""
+        if not isinstance(calls, Iterable):
+            raise InvalidArguments(f"enqueue_many({calls!r}): expected several calls: a list, say")
         return [JobHandle(*one) for one in accept([self._new_job(*_call(one)) for one in calls])]
 
     def _new_job(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
@@ -247,6 +247,14 @@ class PreparedTask:
             about=options.about,
             at=options.at,
         )
+
+
+def _texts(func: Callable[..., Any], given: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        texts = tuple(given)
+        if all(isinstance(text, str) for text in texts):
+            return texts
+    raise InvalidTask(f"task {func.__qualname__}: aliases= and personal= take several texts: write ('one',)")
 
 
 def task_name(func: Callable[..., Any]) -> str:

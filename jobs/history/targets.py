@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..define.reference import is_storable
 from ..defined import find_queue, find_task
 from ..errors import InvalidOption, UnknownQueue, UnknownTask
 from . import lookup
+
+#: What the column of a task's name holds.
+LONGEST_TASK = 200
 
 
 class HasName(Protocol):
@@ -23,7 +27,7 @@ def task_name_of(task: HasName | str, queue: str) -> str:
     Also `UnknownTask`, unless the task is defined or has jobs.
     """
     name = getattr(task, "name", task)
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not is_storable(name, LONGEST_TASK):
         raise InvalidOption(f"task {task!r}: expected a task or its name")
     if name is not task:
         return name

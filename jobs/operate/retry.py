@@ -21,7 +21,7 @@ from ..history import lookup
 from ..history.targets import HasName, name_of, task_name_of
 from ..states import State
 from .audit import note
-from .clean import check_bounds
+from .clean import check_limit
 from .commit import after_commit
 
 logger = logging.getLogger("jobs.operate")
@@ -54,7 +54,7 @@ def retry(job: HasId | UUID | str, by: AbstractBaseUser | None = None) -> None:
     if row.run == run and row.state == State.FAILED and not row.starts and row.reason:
         note(by, row, _("Not retried: %(reason)s.") % {"reason": row.shown_reason()})
         text = _("job %(id)s: %(reason)s '%(key)s'; retry it when that job has ended")
-        raise Refused(text % {"id": job_id, "reason": row.shown_reason(), "key": row.key})
+        raise Refused(text % {"id": job_id, "reason": row.shown_reason(), "key": lookup.shown_key(row)})
 
 
 def dead_letters(queue: HasName | str, task: HasName | str = "", limit: int | None = 1_000) -> Sequence[UUID]:
@@ -62,7 +62,7 @@ def dead_letters(queue: HasName | str, task: HasName | str = "", limit: int | No
 
     Raises `UnknownQueue`, `UnknownTask`, and `InvalidOption` for a wrong value.
     """
-    check_bounds(None, limit)
+    check_limit(limit)
     name = name_of(queue)
     found = lookup.all_jobs().filter(queue=name, state=State.FAILED)
     if task != "":

@@ -12,6 +12,7 @@ import pytest
 
 import jobs
 from jobs import Fixed, InvalidOption, JobHandle, PermanentError, Queue, Refused, UnknownJob, UnknownQueue, clock
+from jobs.broker import get_broker
 from jobs.models import Job
 from jobs.testing import run_jobs
 
@@ -165,7 +166,9 @@ def test_counts_are_exact_also_for_jobs_that_are_not_there_any_more() -> None:
 
 
 def test_counts_go_on_where_the_lists_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    work.enqueue_many([()] * 1_000)
-    monkeypatch.setattr("jobs.broker.contract.COUNT_LIMIT", 10)
-    assert jobs.counts(lane).waiting == 1_000
-    assert jobs.broker.get_broker().counts(lane.name, most=10).waiting == 10
+    monkeypatch.setattr("jobs.broker.database.broker.COUNT_LIMIT", 10)
+    work.enqueue_many([()] * 12)
+    work.using(delay=60).enqueue_many([()] * 11)
+    seen = jobs.counts(lane)
+    assert get_broker().counts(lane.name).waiting == 10
+    assert (seen.waiting, seen.scheduled) == (12, 11)

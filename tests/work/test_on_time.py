@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -55,14 +55,14 @@ class Worker:
         self.looks = 0
         self.record = WorkerRecord(clock.new_id(), "worker", queue.name, "here", os.getpid(), 2)
         self.broker.register(self.record, 60)
+        self._plain_exchange = self.broker.exchange
+        self.broker.exchange = self._exchange  # type: ignore[method-assign]
         self.consumer = QueueConsumer(queue, self.broker, self.record.id, threads=2, grace=5)
-        self._plain_trip = self.consumer.pool._trip
-        self.consumer.pool._trip = self._trip
         self.ear = HintEar(self.broker, queue.name, self.consumer.pool.hear)
         self.threads = [threading.Thread(target=self.consumer.run), self.ear]
 
-    def _trip(self, settlements: Sequence[Settlement], wanted: int) -> Exchange:
-        answer = self._plain_trip(settlements, wanted)
+    def _exchange(self, *args: Any, **options: Any) -> Exchange:
+        answer = self._plain_exchange(*args, **options)
         self.looks += 1
         return answer
 

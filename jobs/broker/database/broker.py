@@ -52,7 +52,15 @@ class DatabaseBroker:
         """The broker for the alias's vendor."""
         vendor = connections[alias].vendor
         if vendor == "postgresql":
-            from .postgresql.broker import PostgresqlBroker
+            try:
+                from .postgresql.broker import PostgresqlBroker
+            except ModuleNotFoundError as error:
+                if error.name != "psycopg":
+                    raise
+                text = _(
+                    "jobs are kept in PostgreSQL by psycopg 3, which is not installed: pip install 'psycopg[binary]'"
+                )
+                raise ImproperlyConfigured(text) from error
 
             return super().__new__(PostgresqlBroker)
         if vendor != "sqlite":
@@ -278,19 +286,20 @@ class DatabaseBroker:
             trip.told.add(queue)
 
     @reaching
-    def counts(self, queue: str, most: int = COUNT_LIMIT) -> QueueCounts:
-        """The queue's live jobs in numbers; each stops counting at `most`."""
+    def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:
+        """The queue's live jobs in numbers; each stops counting at 10,000 unless `exact`."""
+        statement, most = ("count_every_live_job", None) if exact else ("count_live_jobs", COUNT_LIMIT)
         with self._database.read() as trip:
             now = trip.now
-            waiting, scheduled, active = trip.run("count_live_jobs", queue=queue, now=trip.text_now, most=most)[0]
+            waiting, scheduled, active = trip.run(statement, queue=queue, now=trip.text_now)[0]
             heads = trip.run("read_heads", queue=queue) + trip.run("read_alone_heads", queue=queue)
             found = trip.run("read_queue", queue=queue)
         due = [moment for _, head in heads if head is not None and (moment := moment_of(head)) <= now]
         paused, wait_until, _ = found[0] if found else (False, None, "")
         blocked_until = None if wait_until is None else moment_of(wait_until)
         return QueueCounts(
-            waiting=min(waiting, most),
-            scheduled=min(scheduled, most),
+            waiting=min(waiting, most or waiting),
+            scheduled=min(scheduled, most or scheduled),
             active=active,
             oldest_ready_at=min(due, default=None),
             paused=bool(paused),

@@ -35,6 +35,7 @@ from shop.orders import place_order
 assert jobs.__file__.startswith(os.environ["PYTHONPATH"]), jobs.__file__
 call_command("migrate", verbosity=0)
 call_command("check", fail_level="WARNING")
+call_command("makemigrations", check_changes=True, dry_run=True, verbosity=0)
 workers = subprocess.Popen([sys.executable, "manage.py", "run_huey"])
 try:
     print("result", place_order(7, "ada@example.org").result(timeout=20))

@@ -161,7 +161,11 @@ class PostgresqlDatabase(Forkable):
     @contextmanager
     def write_synced(self) -> Iterator[PostgresqlTrip]:
         """A transaction of what people ask for, on Django's connection: part of the caller's, if there is one."""
+        begins = not self.in_callers_transaction
         with self._noticing_a_break(), rows.block(self.django), self.django.cursor() as cursor:
+            if begins and self.django.settings_dict["OPTIONS"].get("isolation_level") is not None:
+                # at a higher level, what others do at the same time would be an error instead of an answer
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
             trip = PostgresqlTrip(cursor)
             yield trip
             trip.write_counts()
@@ -297,6 +301,8 @@ class PostgresqlDatabase(Forkable):
         return self._own
 
     def _prepare_session(self, connection: psycopg.Connection[Any]) -> None:
+        if role := self.django.settings_dict["OPTIONS"].get("assume_role"):
+            connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
         if _is_behind_pooler(connection):
             logger.warning("pooler_found: no prepared statements and no session settings on the queue connection")
             connection.prepare_threshold = None
