@@ -50,7 +50,6 @@ def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life
         # threads that still run must not touch anything any more, not even while the interpreter closes
         os._exit(0)
     lease.join()
-    ear.join()
     logger.info("worker_stopped queue=%s pid=%d", queue.name, os.getpid())
     connections.close_all()
     forget_broker()
