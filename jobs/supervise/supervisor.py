@@ -191,7 +191,8 @@ class Supervisor:
         if self._stopping:
             return
         logger.info("restarting reason=SIGHUP: one by one, and each new child is ready before the old one drains")
-        self._to_restart = list(self._places)
+        # a successor that is on its way may have read what has changed since, so its place comes once more
+        self._to_restart = [*(place for place in self._places if place.successor is not None), *self._places]
         for place in self._all_places():
             place.begin_anew()
         for place in self._alone.values():  # the next job that must run alone starts another
