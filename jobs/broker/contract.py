@@ -26,6 +26,7 @@ from .records import (
     Reaped,
     Released,
     Renewal,
+    Rewound,
     Settled,
     Settlement,
     WorkerRecord,
@@ -179,6 +180,13 @@ class Broker(Protocol):
         """How many seconds the history is behind. None: the rows are the queue, it never is."""
 
     # Hints
+
+    def rewind(self) -> Rewound:
+        """After its clock was set back: what waits for a moment counted from a time to come waits from now on.
+
+        Some thousand jobs a call; the answer says whether there are more. Delays are kept, times that were asked for
+        stay.
+        """
 
     def hint_after_commit(self, jobs: Sequence[NewJob]) -> None:
         """Let sleeping workers look for these jobs, which the caller inserted, once its transaction commits.

@@ -442,3 +442,29 @@ def test_what_needs_a_person_stands_first(at_work: str) -> None:
     seen: Report = report()
     assert [finding.code for finding in seen.findings] == ["pending_too_long", "paused"]
     assert seen.needs_person
+
+
+def test_a_queue_that_no_code_defines_is_found_until_its_jobs_are_gone(at_work: str) -> None:
+    waits, dead = row("gone_lane", "queued"), row("gone_lane", "failed")
+    (found,) = report().findings
+    assert (found.code, found.queue, found.needs_person) == ("unknown_queue", "gone_lane", True)
+    assert "1 of its jobs have not ended" in found.text
+    assert "Nobody will work them. Dead letters there: 1." in found.text
+    waits.delete()
+    (found,) = report().findings
+    assert (found.code, found.needs_person) == ("unknown_queue", False)
+    assert "1 of its jobs are dead letters" in found.text
+    dead.delete()
+    assert report().findings == []
+
+
+def test_a_queue_that_other_code_works_is_not_called_unknown(at_work: str) -> None:
+    register("worker", "newer_lane")
+    row("newer_lane", "queued")
+    assert report().findings == []
+
+
+def row(queue: str, state: str) -> Job:
+    now = clock.now()
+    values: dict[str, Any] = {"message": "{}", "created_at": now, "ready_at": now}
+    return Job.objects.create(id=clock.new_id(), queue=queue, task="app.task", state=state, **values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -30,12 +31,13 @@ from ..records import (
     Reaped,
     Released,
     Renewal,
+    Rewound,
     Settled,
     Settlement,
     WorkerRecord,
 )
 from . import claim as claiming
-from . import giveback, hints, pace
+from . import giveback, hints, pace, rewind
 from .connection import JobsDatabase, SqliteDatabase
 from .reach import reaching
 from .settle import settle_all, token_number
@@ -316,6 +318,15 @@ class DatabaseBroker:
     def lag(self, queue: str) -> float | None:
         """None: the rows are the queue."""
         return None
+
+    @reaching
+    def rewind(self) -> Rewound:
+        """Let nothing that waits wait for a moment counted from a time to come; see the contract."""
+        with self._database.write() as trip:
+            moved = rewind.rewind_jobs(trip)
+        with self._database.write() as trip:
+            held = rewind.rewind_waits(trip)
+        return replace(moved, ahead=max(moved.ahead, held))
 
     def hint_after_commit(self, jobs: Sequence[NewJob]) -> None:
         """Wake the workers of these jobs' queues once they are committed: one hint a transaction and queue."""

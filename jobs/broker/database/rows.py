@@ -19,7 +19,7 @@ from ... import clock
 from ...states import State, check_move
 from ..records import NewJob
 from .statements import load_statements
-from .values import expires_at, moment_of, ready_at, text_of
+from .values import expires_at, moment_of, ready_at, text_of, timed_at
 
 _NO_COUNTS = dict.fromkeys(("completed", "failed", "retried", "lost", "cancelled", "expired", "ran_ms", "waited_ms"), 0)
 #: Which part of an hour's counters this process adds to, on PostgreSQL: one row for all would make them queue up.
@@ -112,6 +112,7 @@ def job_values(job: NewJob, state: State, now: datetime) -> dict[str, Any]:
         "about_type": job.about[0] if job.about else "",
         "about_id": job.about[1] if job.about else "",
         "parent_id": None if job.parent_id is None else job.parent_id.hex,
+        "timed_at": None if (timed := timed_at(job, now)) is None else text_of(timed),
     }
 
 

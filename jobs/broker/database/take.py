@@ -53,6 +53,7 @@ def _take_next_run(trip: Trip, job: NewJob) -> bool:
         priority=job.priority,
         message=job.message,
         ready_at=text_of(ready_at(job, trip.now)),
+        now=trip.text_now,
         expires_at=None if expires is None else text_of(expires),
     )
     return bool(moved)

@@ -19,6 +19,7 @@ from .. import lookup
 from ..verdict import seconds_between
 from .database import findings_of_database
 from .finding import LIMITS, Finding, Limits
+from .jumps import findings_of_jumps
 from .processes import clock_offsets, findings_of_clocks, findings_of_keepers, findings_of_leases, lease_lag
 from .queues import QueueReport, findings_of_queue, queue_report
 
@@ -64,6 +65,7 @@ def report(limits: Limits = LIMITS) -> Report:
         *findings_of_leases(unreaped, limits),
         *_findings_of_relay(now, limits),
         *findings_of_clocks(offsets, limits),
+        *findings_of_jumps(now),
         *findings_of_database(limits),
     ]
     for row in rows:
