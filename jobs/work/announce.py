@@ -8,7 +8,7 @@ from typing import Any
 from huey import signals as huey_signals
 
 from .. import signals
-from ..broker.records import Completed, Expired, Failed, GivenUp, HandedBack, Postponed, Retried, Settlement
+from ..broker.records import Completed, Failed, GivenUp, HandedBack, Postponed, Retried, Settlement
 from ..define.message import MessageError
 from ..define.queue import Queue
 from ..errors import InvalidArguments
@@ -39,8 +39,6 @@ def announce(queue: Queue, settlement: Settlement) -> None:
             logger.info("job_handed_back %s reason=%s", where, outcome.reason)
         case GivenUp():
             logger.info("job_cancelled %s", where)
-        case Expired():
-            logger.info("job_expired %s", where)
     _emit_huey_signal(queue, settlement)
 
 
@@ -50,7 +48,6 @@ _HUEY_SIGNALS: dict[type, str] = {
     Retried: huey_signals.SIGNAL_RETRYING,
     Postponed: huey_signals.SIGNAL_RETRYING,
     GivenUp: huey_signals.SIGNAL_CANCELED,
-    Expired: huey_signals.SIGNAL_EXPIRED,
 }
 
 

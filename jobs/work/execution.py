@@ -19,7 +19,6 @@ from ..broker import get_broker
 from ..broker.records import (
     ClaimedJob,
     Completed,
-    Expired,
     Failed,
     GivenUp,
     HandedBack,
@@ -100,8 +99,6 @@ class _Execution:
         claimed = self.claimed
         if claimed.cancel_requested:
             return self._settlement(GivenUp(reasons.BEFORE_START))
-        if claimed.expires_at is not None and claimed.expires_at <= claimed.claimed_at:
-            return self._settlement(Expired())
         task = self.queue.find_task(claimed.task)
         if task is None:
             return self._settlement(self._not_understood(reasons.UNKNOWN_TASK % {"task": claimed.task}))
