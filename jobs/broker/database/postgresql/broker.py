@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -40,6 +41,8 @@ logger = logging.getLogger("jobs.broker")
 
 #: Seconds that a claim waits for the row of a limited queue, and until it comes again.
 LOCK_PATIENCE, LOCK_PAUSE = 0.2, 0.02
+#: Seconds after which a job is settled again that somebody held locked.
+BUSY_PAUSE = 0.005
 #: Seconds between two comparisons of this machine's clock with the server's.
 MEASURE_EVERY = 10.0
 #: Workers look once a second by themselves: what is due later than that needs no hint.
@@ -54,6 +57,8 @@ class PostgresqlBroker(DatabaseBroker):
     def __init__(self, alias: str) -> None:
         super().__init__(alias)
         self._lanes: defaultdict[str, Lane] = defaultdict(Lane)
+        # by worker: the number of the last exchange that was tried
+        self._asked: dict[UUID, int] = {}
         # when the clocks were last compared, and the answer
         self._offset = (float("-inf"), 0.0)
 
@@ -124,11 +129,13 @@ class PostgresqlBroker(DatabaseBroker):
             return Exchange()
         if (again := self._remembered(worker, number)) is not None:
             return again
+        # after a lost reply the first trip may still be under way on the server: then only the worker's row tells
+        repeated, self._asked[worker] = self._asked.get(worker) == number, number
         pass_exchange("before", settlements, wanted)
         # what is seen in the caller's transaction may be rolled back
         lane = Lane() if self._database.in_callers_transaction else self._lanes[policy.name]
         trips = self._exchange_limited if wanted and _is_limited(policy) else self._exchange_free
-        answer = trips(worker, policy, settlements, wanted, number, alone, lane, overdue=lane.idle)
+        answer = trips(worker, policy, settlements, wanted, number, alone, lane, overdue=lane.idle, repeated=repeated)
         if answer is None:
             with self._database.read() as trip:
                 known = known_worker(trip.run("read_worker", worker=worker))
@@ -139,7 +146,7 @@ class PostgresqlBroker(DatabaseBroker):
             return answer
         if wanted and not alone and lane.overdue:
             # nothing to do: there is time for the walk without bounds
-            answer = trips(worker, policy, (), wanted, number, alone, lane, overdue=False) or answer
+            answer = trips(worker, policy, (), wanted, number, alone, lane, overdue=False, repeated=False) or answer
         return answer if answer.jobs else self._remember(worker, number, answer)
 
     def _exchange_free(
@@ -153,9 +160,12 @@ class PostgresqlBroker(DatabaseBroker):
         lane: Lane,
         *,
         overdue: bool,
+        repeated: bool,
     ) -> Exchange | None:
         """Settle and claim; `overdue`: with bounds whose time is over, too. None: the number was answered already."""
-        with self._database.read() as trip:
+        with self._database.write() if repeated else self._database.read() as trip:
+            if repeated and known_worker(trip.lock_worker(worker)).is_repeated(number):
+                return None
             found = exchange_jobs(
                 trip, worker, policy.name, settlements, wanted,
                 number=number, alone=alone, bounds=lane.bounds(overdue=overdue), saves=True,
@@ -163,7 +173,24 @@ class PostgresqlBroker(DatabaseBroker):
         if not found.fresh:
             return None
         lane.note_claim(found.seen)
-        return Exchange(found.settled, found.jobs, found.wait)
+        answer = Exchange(found.settled, found.jobs, found.wait)
+        if any(settled.answer is Answer.BUSY for settled in found.settled):
+            return self._settle_busy(worker, policy, settlements, number, answer)
+        return answer
+
+    def _settle_busy(
+        self, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], number: int, answer: Exchange
+    ) -> Exchange:
+        """Settle once more, a moment later, what was busy: a claim of another process may have looked at the row."""
+        time.sleep(BUSY_PAUSE)
+        left = [one for one, said in zip(settlements, answer.settled, strict=True) if said.answer is Answer.BUSY]
+        with self._database.write() as trip:
+            known = known_worker(trip.lock_worker(worker))
+            again = iter(exchange_jobs(trip, worker, policy.name, left, 0).settled)
+            settled = tuple(next(again) if said.answer is Answer.BUSY else said for said in answer.settled)
+            answer = replace(answer, settled=settled)
+            save_reply(trip, worker, number, settlements, answer, known.exchanged_at or trip.now)
+        return answer
 
     def _exchange_limited(
         self,
@@ -176,9 +203,10 @@ class PostgresqlBroker(DatabaseBroker):
         lane: Lane,
         *,
         overdue: bool,
+        repeated: bool,
     ) -> Exchange | None:
         """The same for a queue with a limit, under the lock of its row."""
-        if not settlements:
+        if not settlements and not repeated:
             with self._database.read() as trip:
                 if known_worker(trip.run("read_worker", worker=worker)).is_repeated(number):
                     return None
