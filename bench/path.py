@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import cache, partial
+from itertools import count
 from typing import Any
 
 from .bulk import own_databases, set_up
@@ -187,8 +188,8 @@ class _Stub:
     def __init__(self, jobs: list[Any]) -> None:
         self.jobs, self.next, self.settled, self.ended = jobs, 0, 0, threading.Event()
 
-    def exchange(self, settlements: Any, wanted: int) -> Any:
-        from jobs.broker.records import Exchange
+    def exchange(self, worker: Any, policy: Any, settlements: Any, wanted: int, **options: Any) -> Any:
+        from jobs.broker.records import Answer, Exchange, Settled
 
         write(0)
         self.settled += len(settlements)
@@ -196,12 +197,12 @@ class _Stub:
             self.ended.set()
         claimed = self.jobs[self.next : self.next + wanted]
         self.next += len(claimed)
-        return Exchange((True,) * len(settlements), tuple(claimed), 0.0 if claimed else None)
+        return Exchange((Settled(Answer.COUNTED),) * len(settlements), tuple(claimed), 0.0 if claimed else None)
 
 
 def _loop(jobs: list[Any], batch: int, task: Callable[[int], None]) -> None:
     stub, settlements = _Stub(jobs), []
-    while claimed := stub.exchange(settlements, batch).jobs:
+    while claimed := stub.exchange(None, None, settlements, batch).jobs:
         settlements = [_settle(task, job) for job in claimed]
 
 
@@ -209,9 +210,8 @@ def _hand_over(jobs: list[Any], threads: int, task: Callable[[int], None]) -> No
     from jobs.work.pool import Pool
 
     stub = _Stub(jobs)
-    pool = Pool(
-        stub.exchange, partial(_settle, task), settled=lambda settlement, counted: None, broken=lambda error: None
-    )
+    pool: Any = Pool(_queue(), stub, None, run=partial(_settle, task))  # type: ignore[arg-type]
+    pool.announcer.put = lambda settlement, settled: None  # measured by itself
     crew = [threading.Thread(target=pool.work) for _ in range(threads)]
     for thread in crew:
         thread.start()
@@ -241,7 +241,7 @@ def _drained(number: int, label: str, run: Callable[[Any], None]) -> tuple[float
     cpu, wall = time.process_time(), time.perf_counter()
     run(record.id)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    get_broker().release(record.id, lost=False)
+    get_broker().release(record, lost=False)
     return cpu / number * 1e6, wall / number
 
 
@@ -252,7 +252,8 @@ def _bare(batch: int, task: Callable[[int], None], worker: Any) -> None:
 
     broker, policy = get_broker(), _queue().policy
     settlements: list[Settlement] = []
-    while jobs := broker.exchange(worker, policy, settlements, batch).jobs:
+    numbers = count(1)
+    while jobs := broker.exchange(worker, policy, settlements, batch, number=next(numbers)).jobs:
         settlements = []
         for job in jobs:
             began = clock.now()

@@ -15,6 +15,7 @@ from .define.context import RunningJob, current_job
 from .define.events import Event, EventSignal, receives
 from .define.handle import JobHandle
 from .define.queue import Queue
+from .define.task import Task
 from .errors import (
     BrokerAway,
     BrokerUnavailable,
@@ -44,6 +45,7 @@ from .errors import (
 from .history.counts import Counts
 from .operate.subjects import Erased, Subject
 from .policy import Exponential, Fixed, RateLimit, Retention
+from .states import State
 
 if TYPE_CHECKING:
     from .history.about import jobs_about
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
     from .operate.erase import erase_jobs, register_eraser
     from .operate.pause import pause, resume
     from .operate.promote import promote
-    from .operate.retry import retry
+    from .operate.retry import dead_letters, retry
 
 __all__ = [
     "BrokerAway",
@@ -85,7 +87,9 @@ __all__ = [
     "Retention",
     "RetryLater",
     "RunningJob",
+    "State",
     "Subject",
+    "Task",
     "TaskSignal",
     "UndeclaredStart",
     "UnknownJob",
@@ -97,6 +101,7 @@ __all__ = [
     "clean",
     "counts",
     "current_job",
+    "dead_letters",
     "drain",
     "erase_jobs",
     "jobs_about",
@@ -113,6 +118,7 @@ _HOMES = {
     "cancel": "operate.cancel",
     "clean": "operate.clean",
     "counts": "history.counters",
+    "dead_letters": "operate.retry",
     "drain": "operate.drain",
     "erase_jobs": "operate.erase",
     "jobs_about": "history.about",

@@ -6,10 +6,15 @@ import os
 import sys
 from collections.abc import Collection
 from importlib import import_module
+from typing import Any
 
 from django.apps import AppConfig, apps
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import request_started
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from django.utils.module_loading import module_has_submodule
 from django.utils.translation import gettext_lazy as _
 
@@ -30,7 +35,12 @@ class JobsConfig(AppConfig):
         """Read the settings, so that a wrong one stops every command, and import all `tasks` and `receivers`."""
         from .checks import check_admin, check_jobs
         from .conf import jobs_settings
+        from .connections import close_replaced_connections
+        from .sqlite_files import note_opened
 
+        connection_created.connect(note_opened, dispatch_uid="jobs.note_opened")
+        connection_created.connect(_make_way, dispatch_uid="jobs.make_way")
+        request_started.connect(close_replaced_connections, dispatch_uid="jobs.close_replaced")
         checks.register(check_jobs, "jobs")
         checks.register(check_admin, "jobs")
         try:
@@ -41,6 +51,25 @@ class JobsConfig(AppConfig):
             # who watches over workers needs a sentence and the code that says "do not restart", under any manage.py
             sys.stderr.write(f"{error}\n")
             sys.exit(os.EX_CONFIG)
+
+
+def close_own_connections() -> None:
+    """Close the connections to databases that the engine holds open itself in this process; it opens them again."""
+    from .broker import close_broker
+    from .history.endings import stop_looking
+
+    close_broker()
+    stop_looking()
+
+
+def _make_way(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    """Close them when somebody connects beside this thread's own connections.
+
+    So Django does to create, copy and drop a test database, which the server refuses while others are connected to it.
+    """
+    known = connection.alias in connections.settings and connections[connection.alias] is connection
+    if not known and apps.ready:
+        close_own_connections()
 
 
 def import_tasks_and_receivers(ignored: Collection[str] = ()) -> None:

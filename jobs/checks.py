@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import connections, router
 from django.utils.translation import gettext as _
 
 from .broker import get_broker
 from .conf import jobs_settings
 from .defined import queues
+from .sqlite_files import is_in_memory, path_of
 
 LOWEST_SQLITE = (3, 37, 0)
 #: File systems on which SQLite's shared memory and locks do not hold between machines.
@@ -47,9 +49,21 @@ def check_admin(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
 
 
 def _check_database() -> list[CheckMessage]:
-    if connections[jobs_settings().database].vendor != "sqlite":
+    alias = jobs_settings().database
+    found = [*_check_time_zones(alias), *_check_autocommit(alias), *_check_router(alias)]
+    if connections[alias].vendor != "sqlite":
+        return found
+    return [*found, *_check_sqlite_version(), *_check_file_system(), *_check_transaction_mode(), *_check_journal(alias)]
+
+
+def check_in_memory() -> list[CheckMessage]:
+    """A database in memory is well for tests; the processes of `run_huey` would each have one of their own."""
+    alias = jobs_settings().database
+    connection = connections[alias]
+    if connection.vendor != "sqlite" or not is_in_memory(str(connection.settings_dict["NAME"])):
         return []
-    return [*_check_sqlite_version(), *_check_file_system(), *_check_transaction_mode()]
+    text = _("DATABASES['%(alias)s'] is in memory, where no other process finds it: give it a file's path as NAME")
+    return [Error(text % {"alias": alias}, id="jobs.E010")]
 
 
 def network_file_system(path: Path, mounts: str) -> str:
@@ -67,6 +81,46 @@ def network_file_system(path: Path, mounts: str) -> str:
         if inside and len(mount) >= len(best):
             best, kind = mount, rest.split()[0]
     return kind if NETWORK_FILE_SYSTEMS.match(kind) else ""
+
+
+def _check_time_zones(alias: str) -> Iterable[CheckMessage]:
+    if not settings.USE_TZ:
+        text = _("USE_TZ is False: jobs are due, and end, at aware times; set USE_TZ = True")
+        yield Error(text, id="jobs.E011")
+    zone = connections[alias].settings_dict.get("TIME_ZONE")
+    # PostgreSQL's columns hold moments; SQLite's hold texts, and the engine writes them in UTC
+    if connections[alias].vendor == "sqlite" and zone not in (None, "UTC"):
+        text = _("DATABASES['%(alias)s']['TIME_ZONE'] is %(zone)s, but jobs' times are kept in UTC: remove it")
+        yield Error(text % {"alias": alias, "zone": repr(zone)}, id="jobs.E012")
+
+
+def _check_autocommit(alias: str) -> Iterable[CheckMessage]:
+    if not connections[alias].settings_dict["AUTOCOMMIT"]:
+        text = _(
+            "DATABASES['%(alias)s']['AUTOCOMMIT'] is False: nothing that is said of jobs outside transaction.atomic() "
+            "would be committed; remove it"
+        )
+        yield Error(text % {"alias": alias}, id="jobs.E013")
+
+
+def _check_router(alias: str) -> Iterable[CheckMessage]:
+    if not router.allow_migrate_model(alias, apps.get_model("jobs", "Job")):
+        text = _(
+            "DATABASE_ROUTERS keep the tables of jobs out of the database '%(alias)s', where jobs are kept: allow "
+            "them there, or name another alias in JOBS['DATABASE']"
+        )
+        yield Error(text % {"alias": alias}, id="jobs.E014")
+
+
+def _check_journal(alias: str) -> Iterable[CheckMessage]:
+    command = str(connections[alias].settings_dict.get("OPTIONS", {}).get("init_command") or "")
+    mode = re.search(r"journal_mode\s*(?:=|\()\s*'?(\w+)", command)
+    if mode and mode[1].upper() != "WAL":
+        text = _(
+            "DATABASES['%(alias)s']['OPTIONS']['init_command'] sets journal_mode to %(mode)s: jobs need WAL, in which "
+            "nobody who reads waits for who writes; write journal_mode=WAL"
+        )
+        yield Error(text % {"alias": alias, "mode": mode[1]}, id="jobs.E015")
 
 
 def _check_task_names() -> Iterable[CheckMessage]:
@@ -91,10 +145,10 @@ def _check_sqlite_version() -> Iterable[CheckMessage]:
 
 
 def _check_file_system() -> Iterable[CheckMessage]:
-    settings = jobs_settings()
-    if settings.allow_network_file_system:
+    options = jobs_settings()
+    if options.allow_network_file_system:
         return
-    path = Path(str(connections[settings.database].settings_dict["NAME"]))
+    path = Path(path_of(str(connections[options.database].settings_dict["NAME"])))
     try:
         mounts = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:

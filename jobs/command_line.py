@@ -12,10 +12,16 @@ A command of one's own:
 from __future__ import annotations
 
 import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
+from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter, OutputWrapper
 from django.utils.translation import gettext, gettext_noop, ngettext
+
+from jobs.visible import visible
 
 #: What argparse says, in all the versions of Python that we run on.
 ARGPARSE_TEXTS = (
@@ -60,11 +66,47 @@ class TranslatedHelp(DjangoHelpFormatter):
         return gettext(action.help) if action.help else action.help
 
 
+class VisibleOutput(OutputWrapper):
+    """Hands a terminal no control sequence that stands in the texts of strangers: it is written out."""
+
+    def write(  # type: ignore[override]  # as Django's own is
+        self, msg: str = "", style_func: Callable[[str], str] | None = None, ending: str | None = None
+    ) -> None:
+        """Write a text, which may have several lines."""
+        super().write(visible(str(msg), keep="\n\t"), style_func, ending)
+
+
 class TranslatedCommand(BaseCommand):
-    """Give `help` a text marked with gettext_noop: it is translated when the command is called."""
+    """Give `help` a text marked with gettext_noop: it is translated when the command is called.
+
+    What is written through `self.stdout` and `self.stderr` fits any terminal: its encoding, and what steers it.
+    """
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Django's parser, speaking our catalogue: argparse itself looks into one of the shell's language."""
         vars(argparse).update(_=gettext, ngettext=ngettext)
         self.help = gettext(self.help)
         return super().create_parser(prog_name, subcommand, formatter_class=TranslatedHelp, **kwargs)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run as a program: what the terminal cannot show is escaped, and a reader who leaves ends it quietly."""
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            try:
+                super().run_from_argv(argv)
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            # as other programs end whose reader, `head` say, has seen enough
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGPIPE)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Django makes these anew in `execute`
+        if name in ("stdout", "stderr") and type(value) is OutputWrapper:
+            given: Any = value
+            value = VisibleOutput(given._out, given.ending)
+            value.style_func = given.style_func
+        super().__setattr__(name, value)

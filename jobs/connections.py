@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from django.db import connections
+from typing import Any
+
+from django.db import close_old_connections, connections
+
+from .sqlite_files import notice_replaced
 
 
 def close_obsolete_connections() -> None:
-    """Close this thread's connections that broke or grew too old; one in a transaction belongs to the caller."""
+    """Close this thread's connections that broke, grew too old or lost their file.
+
+    One in a transaction belongs to the caller.
+    """
+    notice_replaced()
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
+
+
+def close_replaced_connections(**kwargs: Any) -> None:
+    """Close this thread's connections whose SQLite file was replaced: a receiver of `request_started`."""
+    if notice_replaced():
+        close_old_connections()

@@ -220,13 +220,14 @@ class Attempt(models.Model):
 
 
 class QueueState(models.Model):
-    """What holds for a whole queue: paused or not, told to wait, and its recent grants (for the rate limit)."""
+    """What holds for a whole queue: paused or not, told to wait, and how many slots of its rate limit are taken."""
 
     queue = models.CharField(_("queue"), max_length=50, primary_key=True)
     paused = models.BooleanField(_("paused"), default=False)
     paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)
     wait_until = models.DateTimeField(_("waits until"), null=True, blank=True)
-    grants = models.TextField(_("recent grants"), default="[]")  # JSON: see broker.database.pace.Grant
+    # together by the rows of Grant; NULL: the queue had no limit so far
+    taken = models.IntegerField(null=True)
     # how often jobs came back to their old places; only PostgreSQL's claims ask: see postgresql_lane
     returns = models.BigIntegerField(default=0, db_default=0)
 
@@ -236,6 +237,22 @@ class QueueState(models.Model):
 
     def __str__(self) -> str:
         return self.queue
+
+
+class Grant(models.Model):
+    """Slots of a rate limit that one claim took: its jobs start until `start_by`, and a period later they are free."""
+
+    id = models.BigAutoField(primary_key=True)
+    queue = models.CharField(max_length=50)
+    number = models.IntegerField()
+    granted_at = models.DateTimeField()
+    start_by = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["queue", "start_by"], name="jobs_grant_start_by")]
+
+    def __str__(self) -> str:
+        return f"{self.queue} {self.number}"
 
 
 class QueueStat(models.Model):

@@ -149,7 +149,8 @@ def shown_priority(stored: int) -> int:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # a whole number may be too large for math.isfinite
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def _whole(where: str, name: str, value: object, lowest: int, highest: int) -> None:

@@ -19,6 +19,7 @@ WORKER_STOPS = gettext_noop("the worker stops")
 ENGINE_ERROR = gettext_noop("engine error: %(error)s")
 PACE = gettext_noop("did not start within the pace guard")
 COMMIT_FAILED = gettext_noop("COMMIT failed: %(error)s")
+ROW_LOCKED = gettext_noop("somebody held the job's row locked")
 NO_CONNECTION = gettext_noop("the worker could not connect to the database: %(error)s")
 UNKNOWN_TASK = gettext_noop("task '%(task)s' is not known to this worker")
 NOT_UNDERSTOOD = gettext_noop("no worker understood the job for %(seconds)s s: %(error)s")
@@ -43,6 +44,7 @@ ALL = (
     ENGINE_ERROR,
     PACE,
     COMMIT_FAILED,
+    ROW_LOCKED,
     NO_CONNECTION,
     UNKNOWN_TASK,
     NOT_UNDERSTOOD,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.dispatch import Signal
@@ -38,11 +39,18 @@ class JobSnapshot:
     about: tuple[str, str] | None = None
 
 
+class WorkerSignal(Signal):
+    """A signal whose receivers' errors the worker logs itself, in one line and without personal data."""
+
+    def _log_robust_failure(self, receiver: Any, err: BaseException) -> None:
+        """Django's own line has the error as it is, and demands that a receiver has a name."""
+
+
 #: sender: the Queue; job: JobSnapshot; result: the JSON text of what the task returned, or None; seconds: it ran
-job_completed = Signal()
+job_completed = WorkerSignal()
 #: sender: the Queue; job: JobSnapshot; error: str
-job_failed = Signal()
+job_failed = WorkerSignal()
 #: sender: the Queue; job: JobSnapshot; error: str; delay: seconds until it is due again
-job_retrying = Signal()
+job_retrying = WorkerSignal()
 #: sender: the Queue; error: the exception that a worker's own machinery met
 worker_error = Signal()

@@ -28,6 +28,7 @@ from unittest import mock
 from django.db import connections, transaction
 
 from . import clock
+from .apps import close_own_connections
 from .broker import get_broker
 from .broker.records import ClaimedJob, NewJob, WorkerRecord
 from .conf import jobs_settings
@@ -47,7 +48,15 @@ if TYPE_CHECKING:
     from .define.task import Task
     from .models import Job
 
-__all__ = ["JobsRunner", "assert_enqueued", "assert_nothing_enqueued", "enqueued", "inline", "run_jobs"]
+__all__ = [
+    "JobsRunner",
+    "assert_enqueued",
+    "assert_nothing_enqueued",
+    "close_connections",
+    "enqueued",
+    "inline",
+    "run_jobs",
+]
 
 _LEASE = 3_600.0
 #: Of the exchanges; each worker of this module lives for one call, and a number is never used twice.
@@ -156,6 +165,15 @@ def inline() -> Iterator[None]:
     run()
 
 
+def close_connections() -> None:
+    """Close the connections to databases that the engine holds open itself in this process; it opens them again.
+
+    Django's test runner and pytest-django need no help: the engine makes way when they create, copy or drop a test
+    database. This is for tests that drop or copy one in a way of their own.
+    """
+    close_own_connections()
+
+
 class JobsRunner:
     """What the pytest fixture `jobs_runner` hands out: the functions of this module."""
 
@@ -185,8 +203,9 @@ def _run(worker: WorkerRecord, claimed: ClaimedJob, queue: Queue) -> bool:
     if settlement is None:
         return True
     number = next(_numbers)
-    if get_broker().exchange(worker.id, queue.policy, [settlement], 0, number=number).settled[0].counted:
-        announce(queue, settlement)
+    settled = get_broker().exchange(worker.id, queue.policy, [settlement], 0, number=number).settled[0]
+    if settled.counted:
+        announce(queue, settlement, settled.state)
     return settlement.started_at is not None
 
 

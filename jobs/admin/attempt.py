@@ -13,7 +13,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from .. import clock
-from ..history import verdict
+from ..history import lookup, verdict
 from ..models import Attempt
 from . import page
 from .filters import OutcomeFilter
@@ -36,7 +36,7 @@ class AttemptAdmin(ReadOnlyAdmin):
         "started_at",
         "ended_at",
         "ran",
-        "error",
+        "error_shown",
         "trace",
     )
     readonly_fields = fields
@@ -68,5 +68,11 @@ class AttemptAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("traceback"), empty_value="–")
     def trace(self, attempt: Attempt) -> str | None:
-        """The traceback as it was."""
-        return format_html("<pre>{}</pre>", attempt.traceback) if attempt.traceback else None
+        """The traceback as it was, without the job's personal arguments."""
+        mask = lookup.mask_of(attempt.job)
+        return format_html("<pre>{}</pre>", mask(attempt.traceback)) if attempt.traceback else None
+
+    @admin.display(description=_("error"))
+    def error_shown(self, attempt: Attempt) -> str:
+        """The whole error, without the job's personal arguments."""
+        return lookup.mask_of(attempt.job)(attempt.shown_error())

@@ -22,10 +22,12 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from .. import clock
+from ..define.masks import Mask
 from ..history import lookup, verdict
 from ..history.lookup import Argument
 from ..models import STATE_WORDS, Attempt, Job
 from ..states import State
+from ..visible import visible
 
 #: A page shows at most so many attempts, children and log lines.
 SHOWN = 200
@@ -49,6 +51,8 @@ class AttemptLine:
     row: Attempt
     ran: str
     place: str
+    error: str
+    traceback: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class JobPage:
     arguments: Sequence[Argument]
     result: str | None
     error: str
+    key: str
     waited: str
     ran: str
     attempts_allowed: int | None
@@ -81,18 +86,20 @@ def job_page(job: Job, site: str, user: Any) -> JobPage:
     shown = job.shown_state(now)
     list_address = reverse(f"{site}:jobs_job_changelist")
     children = list(lookup.all_jobs().filter(parent_id=job.pk).only("task").order_by("-pk")[: CHILDREN + 1])
+    mask = lookup.mask_of(job)
     attempts = list(Attempt.objects.using(job._state.db).filter(job_id=job.pk).order_by("-pk")[:SHOWN])
     return JobPage(
         job=job,
         state=shown,
         state_word=STATE_WORDS[shown],
-        verdict=verdict.job_verdict(job, now),
+        verdict=mask(verdict.job_verdict(job, now)),
         arguments=[
-            Argument(one.name, pretty(one.value) if not one.masked else one.value, one.masked)
+            Argument(visible(one.name), pretty(one.value) if not one.masked else one.value, one.masked)
             for one in lookup.arguments(job)
         ],
-        result=None if job.result is None else pretty(json.loads(job.result)),
-        error=job.shown_error() if job.state in (State.FAILED, State.QUEUED) else "",
+        result=None if job.result is None else pretty(lookup.shown_result(job)),
+        key=visible(lookup.shown_key(job) or ""),
+        error=mask(job.shown_error()) if job.state in (State.FAILED, State.QUEUED) else "",
         waited=verdict.duration(verdict.seconds_between(job.ready_at, job.started_at or job.claimed_at)),
         ran=verdict.duration(verdict.seconds_between(job.started_at, job.ended_at)),
         attempts_allowed=verdict.attempts_allowed(job),
@@ -103,7 +110,7 @@ def job_page(job: Job, site: str, user: Any) -> JobPage:
         else None,
         children=[link for child in children[:CHILDREN] if (link := _job_link(child, site))],
         more_children=f"{list_address}?parent_id={job.pk}" if len(children) > CHILDREN else "",
-        timeline=[_line(row) for row in reversed(attempts)],
+        timeline=[_line(row, mask) for row in reversed(attempts)],
         log=_log(job),
         now=now,
     )
@@ -118,7 +125,8 @@ def ago(moment: datetime, now: datetime) -> str:
 
 def pretty(value: Any) -> str:
     """A JSON value over several lines."""
-    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    return visible(text, keep="\n\t")
 
 
 def place(traceback: str) -> str:
@@ -129,11 +137,13 @@ def place(traceback: str) -> str:
     return "".join(f"{'/'.join(f['file'].split('/')[-2:])}:{f['line']} in {f['name']}" for f in chosen)
 
 
-def _line(row: Attempt) -> AttemptLine:
+def _line(row: Attempt, mask: Mask) -> AttemptLine:
     return AttemptLine(
         row=row,
         ran=verdict.duration(verdict.seconds_between(row.started_at, row.ended_at)),
         place=place(row.traceback),
+        error=visible(mask(row.shown_error())),
+        traceback=visible(mask(row.traceback), keep="\n\t"),
     )
 
 

@@ -1,4 +1,7 @@
-"""Where live jobs are kept: the project's own database, or Redis."""
+"""Where live jobs are kept: the project's own database, or Redis.
+
+Before it: `jobs.enqueue`. After it: `jobs.work`, whose workers claim, run and settle.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,13 @@ def get_broker() -> Broker:
     return DatabaseBroker(jobs_settings().database)
 
 
-def forget_broker() -> None:
-    """Close the broker and forget it; the next `get_broker` makes a new one (tests, a changed database)."""
+def close_broker() -> None:
+    """Close the broker's own connections, if there is a broker; its next call opens them again."""
     if get_broker.cache_info().currsize:
         get_broker().close()
+
+
+def forget_broker() -> None:
+    """Close the broker and forget it; the next `get_broker` makes a new one (tests, a changed database)."""
+    close_broker()
     get_broker.cache_clear()

@@ -32,10 +32,10 @@ from .records import (
 )
 
 #: The least pace guard of G7, in seconds: a slot is free again after `per` and the guard of its grant, and a job of a
-#: limited queue that did not start within that guard is handed back (and keeps its slot).
+#: limited queue that did not start within that guard is handed back, and its slot is free again.
 PACE_GUARD = 0.020
 
-#: Where `counts` stops, unless it is told otherwise: people read "10,000+".
+#: Where `counts` stops unless it is to be exact: people read "10,000+".
 COUNT_LIMIT = 10_000
 
 LOSS_RULES = LossRules()
@@ -103,7 +103,8 @@ class Broker(Protocol):
         more than the rate limit and the global concurrency grant, and only for a worker whose lease has not ended (else
         nothing is claimed). A job whose `expires_at` has passed is not claimed: it ends as expired. A job lost
         `alone_after` times is claimed only with `alone=True`, and such a claim takes only those. Cancelled-while-active
-        jobs that come back end as cancelled.
+        jobs that come back end as cancelled. A job of a limited queue whose function was never called gives its slot
+        back with its settlement.
         """
 
     def release(self, worker: WorkerRecord, *, lost: bool) -> Released:
@@ -163,8 +164,8 @@ class Broker(Protocol):
     def resume(self, queue: str) -> None:
         """End a pause and what a provider's "slow down" had asked for."""
 
-    def counts(self, queue: str, most: int = COUNT_LIMIT) -> QueueCounts:
-        """The queue's live jobs in numbers; each number stops counting at `most`."""
+    def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:
+        """The queue's live jobs in numbers; each number stops counting at 10,000 unless `exact`."""
 
     # What the history is told, by a store that is not the rows
 

@@ -16,6 +16,7 @@ class NewJob:
     """A job on its way in.
 
     `delay` counts from the moment the accepting store takes the job, by that store's clock; so does `expires_in`.
+    `at` is a time that was asked for in place of a delay: due then, or at once if that is past by the store's clock.
     `ready_at` and `expires_at`, where given, are that clock's answer from an earlier acceptance and win over them.
     `message` is the JSON text made by `jobs.define.message`; `about` names an object as (model label, primary key);
     `priority` is the stored one, -100 to 100, larger first (`jobs.policy.stored_priority`); `scope` says whose it is.
@@ -39,6 +40,7 @@ class NewJob:
     scope: str = ""
     group: str = ""
     tags: tuple[str, ...] = ()
+    at: datetime | None = None
 
 
 class PushStatus(StrEnum):
@@ -78,7 +80,8 @@ class ClaimedJob:
     `attempts` counts ended attempts of this run, `starts` all starts of it, `lost` its lost leases; `token` fences the
     settle; `claimed_at` is the broker's time, and `claimed_monotonic` what `clock.monotonic()` of the claiming process
     showed then, or a little before; `unknown_since` the first hand-back of a job no worker understood. `start_by` is
-    what `clock.monotonic()` of that process must not have passed when a job of a limited queue starts.
+    what `clock.monotonic()` of that process must not have passed when a job of a limited queue starts; `grant` is what
+    the broker knows its slot by, None where it has none to give back.
     """
 
     id: UUID
@@ -105,6 +108,7 @@ class ClaimedJob:
     tags: tuple[str, ...] = ()
     claimed_monotonic: float = field(default_factory=clock.monotonic, compare=False)
     start_by: float | None = field(default=None, compare=False)
+    grant: int | None = field(default=None, compare=False)
 
     def seconds_since_claim(self) -> float:
         """How long the claim is past, whatever this machine's clock shows; rather too much than too little."""

@@ -25,7 +25,7 @@ class RunningJob:
         still_mine: Callable[[], bool],
         deadline: float | None = None,
     ) -> None:
-        self.claimed = claimed
+        self._claimed = claimed
         self.cancel_requested = claimed.cancel_requested
         self._still_mine = still_mine
         self._deadline = deadline
@@ -33,62 +33,62 @@ class RunningJob:
     @property
     def id(self) -> UUID:
         """The job's id."""
-        return self.claimed.id
+        return self._claimed.id
 
     @property
     def run(self) -> int:
         """Which run this is: 1, and one more after each manual retry of the dead letter."""
-        return self.claimed.run
+        return self._claimed.run
 
     @property
     def attempt(self) -> int:
         """Which attempt of the run this is; the first is 1. Losses and interruptions do not count."""
-        return self.claimed.attempts + 1
+        return self._claimed.attempts + 1
 
     @property
     def starts(self) -> int:
         """How often the run was started, this start included: also those that were lost or cut off."""
-        return self.claimed.starts + 1
+        return self._claimed.starts + 1
 
     @property
     def lost(self) -> int:
         """How many starts of the run ended with their worker."""
-        return self.claimed.lost
+        return self._claimed.lost
 
     @property
     def key(self) -> str | None:
         """What `using(key=)` gave the job: no other live job of the queue has it."""
-        return self.claimed.key
+        return self._claimed.key
 
     @property
     def about(self) -> tuple[str, str] | None:
         """The object that `using(about=)` named, as (model label, primary key)."""
-        return self.claimed.about
+        return self._claimed.about
 
     @property
     def queue(self) -> str:
         """The queue's name."""
-        return self.claimed.queue
+        return self._claimed.queue
 
     @property
     def task(self) -> str:
         """The task's name."""
-        return self.claimed.task
+        return self._claimed.task
 
     @property
     def event(self) -> str:
         """The name of the event that caused the job, or an empty string."""
-        return self.claimed.event
+        return self._claimed.event
 
     @property
     def event_id(self) -> UUID | None:
         """The id of the event that caused the job."""
-        return self.claimed.event_id
+        return self._claimed.event_id
 
     @property
     def idempotency_key(self) -> str:
         """The same text for every start of this job: give it to a provider so that an effect happens once."""
-        return str(self.claimed.id)
+        return str(self._claimed.id)
 
     def still_mine(self) -> bool:
         """Ask the broker whether this worker still holds the job; False: stop, another may be running it."""

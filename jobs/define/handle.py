@@ -10,16 +10,17 @@ from django.db import connections
 from .. import reasons
 from ..broker import get_broker
 from ..conf import jobs_settings
-from ..errors import JobFailed, Refused, ResultTimeout, UnknownJob
+from ..errors import InvalidOption, JobFailed, Refused, ResultTimeout, UnknownJob
 from ..states import State
 from . import message
+from .reference import HasId, id_of
 
 if TYPE_CHECKING:
     from ..models import Job
 
 
 class JobHandle:
-    """One job. Each property reads the job anew.
+    """One job, also one that is known by its id, or the id's text, alone. Each property reads the job anew.
 
     `created` is True for a new job, False when `key=` found a live one (then `id` is that job's), and None while a
     keyed job waits for its transaction to commit.
@@ -27,8 +28,8 @@ class JobHandle:
 
     __slots__ = ("created", "id")
 
-    def __init__(self, job_id: UUID, created: bool | None = True) -> None:
-        self.id = job_id
+    def __init__(self, job: HasId | UUID | str, created: bool | None = True) -> None:
+        self.id = id_of(job)
         self.created = created
 
     def __repr__(self) -> str:
@@ -52,7 +53,7 @@ class JobHandle:
 
     @property
     def state(self) -> str:
-        """The stored state, one of `jobs.states.State`."""
+        """The stored state, one of `jobs.State`."""
         return self.job.state
 
     @property
@@ -90,10 +91,12 @@ class JobHandle:
         However many threads wait, one connection of the process asks for all of them; a database that is away for a
         while only makes it later. Raises `JobFailed` when the job ended without a result, `UnknownJob` when it is gone,
         `ResultTimeout` (a TimeoutError) when it has not ended, and `Refused` inside a transaction, where the job cannot
-        have started.
+        have started. `InvalidOption` for a time-out that is no number.
         """
         from ..history import endings
 
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout != timeout:
+            raise InvalidOption(f"result(timeout={timeout!r}): expected seconds")
         alone, trouble = _in_open_transaction(), ""
         if alone or timeout <= 0:
             seen: endings.Ending | None = endings.look([self.id])[self.id]

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import inspect
-import math
+import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from enum import Enum
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Union
+from uuid import UUID
 
 import msgspec
-from django.db.models import Model, QuerySet
-from django.utils.functional import Promise
 
 from ..errors import InvalidArguments, InvalidTask
+from .values import HIGHEST, LOWEST, NotPlain, TooWide, difference, name_of, plain
+from .values import MAX_DEPTH as MAX_DEPTH
 
 #: Limits of DESIGN §9, in bytes of JSON.
 MAX_ARGUMENTS = 64 * 1024
 MAX_RESULT = 64 * 1024
-#: How deep lists and objects may stand in each other: every reader of JSON has such a limit, and some lie low.
-MAX_DEPTH = 100
 VERSION = 1
 #: Parameter names that Huey's own call syntax takes away from the task (Huey 3.5, `TaskWrapper.s`).
 RESERVED_PARAMETERS = frozenset(
     {"id", "eta", "delay", "retries", "retry_delay", "retry_backoff", "priority", "expires", "timeout"}
 )
-_JSON_TYPES = (str, int, float, bool, type(None))
+#: Types whose every value, if it can be written at all, comes out of JSON equal; a UUID where an annotation names it.
+_PLAIN: frozenset[type] = frozenset({str, int, bool, type(None)})
+_SURE = _PLAIN | {UUID}
+#: Modules whose types travel where an annotation names them.
+_TRAVELLING = frozenset({"uuid", "datetime", "decimal", "enum", "builtins"})
 _encoder = msgspec.json.Encoder(decimal_format="string")
 
 
@@ -34,8 +37,28 @@ class MessageError(Exception):
     """A stored message cannot be read as arguments of the task as it is now."""
 
 
-class NotPlain(ValueError):
-    """A value that JSON cannot hold, whatever its type."""
+class _Envelope(msgspec.Struct):
+    """A stored message, its arguments still unread."""
+
+    v: int
+    args: list[msgspec.Raw]
+    kwargs: dict[str, msgspec.Raw]
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+
+
+class _Parameter:
+    """A parameter and how its values travel."""
+
+    __slots__ = ("annotation", "kind", "name", "read", "sure")
+
+    def __init__(self, parameter: inspect.Parameter, annotation: Any) -> None:
+        self.name = parameter.name
+        self.kind = parameter.kind
+        self.annotation = Any if annotation is parameter.empty else annotation
+        self.read: Callable[[Any], Any] = msgspec.json.Decoder(self.annotation).decode
+        self.sure = _sure_types(self.annotation)
 
 
 class Signature:
@@ -50,8 +73,15 @@ class Signature:
             signature = signature.replace(parameters=[p for p in signature.parameters.values() if p.name != "task"])
         self.signature = signature
         self.personal: frozenset[str] = frozenset()
-        self._hints: dict[str, Any] | None = None
-        self._by_position, self._least = _positions(signature)
+        self._parameters: dict[str, _Parameter] = {}
+        given = list(signature.parameters.values())
+        self._positional = [one.name for one in given if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+        self._keywords = {one.name for one in given if one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD)}
+        self._required = {
+            one.name
+            for one in given
+            if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        }
         taken = sorted(RESERVED_PARAMETERS & set(signature.parameters))
         if taken:
             raise InvalidTask(
@@ -60,45 +90,57 @@ class Signature:
             )
 
     def encode(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-        """The JSON text for a call; raises `InvalidArguments`, a TypeError, that names the argument and the remedy."""
+        """The JSON text for a call; raises `InvalidArguments`, a TypeError, that names the argument and the remedy.
+
+        What it lets pass comes out of `decode` equal.
+        """
         try:
-            bound = self.signature.bind(*args, **kwargs)
+            arguments = self._bind(args, kwargs)
         except TypeError as error:
             raise InvalidArguments(f"{self.name}{self.signature}: {error}") from None
-        written: dict[str, Any] = {}
-        for name, value in bound.arguments.items():
-            written[name] = self._write(name, value)
+        parameters = self._parameters or self._find_parameters()
+        written = {name: self._write(parameters[name], value) for name, value in arguments.items()}
         positional, named = self._split(written)
         try:
             text = _encoder.encode({"v": VERSION, "args": positional, "kwargs": named})
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise InvalidArguments(f"{self.name}: the arguments cannot be written as JSON: {error}") from None
+        except ValueError:
+            self._refuse_unwritable(positional, named)
         if len(text) > MAX_ARGUMENTS:
-            raise InvalidArguments(
-                f"{self.name}: the arguments take {len(text):,} bytes of JSON, the limit is {MAX_ARGUMENTS:,}; "
-                "store the data in a row and pass its id"
-            )
+            self._refuse_size(f"take {len(text):,} bytes of JSON, the limit is {MAX_ARGUMENTS:,}")
         return text.decode()
 
     def decode(self, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The call's arguments with their types; raises `MessageError` if they do not fit the task as it is now."""
         try:
-            content = msgspec.json.decode(text)
-            version, args, kwargs = content["v"], content["args"], content["kwargs"]
-        except (msgspec.DecodeError, KeyError, TypeError, RecursionError) as error:
+            message = _envelope.decode(text)
+        except (ValueError, RecursionError) as error:
             raise MessageError(f"unreadable message: {error}") from None
-        if version != VERSION:
-            raise MessageError(f"message version {version!r}; this code reads version {VERSION}")
+        if message.v != VERSION:
+            raise MessageError(f"message version {message.v}; this code reads version {VERSION}")
         try:
-            if not kwargs and self._least <= len(args) <= len(self._by_position):
-                # as `bind` would, in a tenth of its time
-                return tuple(map(self._read, self._by_position, args)), {}
-            bound = self.signature.bind(*args, **kwargs)
-            read = {name: self._read(name, value) for name, value in bound.arguments.items()}
-        except (TypeError, msgspec.ValidationError) as error:
-            raise MessageError(f"arguments do not fit {self.name}{self.signature}: {error}") from None
-        bound.arguments.update(read)
+            arguments = self._bind(message.args, message.kwargs)
+        except TypeError as error:
+            raise self._misfit(str(error)) from None
+        parameters = self._parameters or self._find_parameters()
+        read = {name: self._read(parameters[name], value) for name, value in arguments.items()}
+        if not message.kwargs and len(message.args) <= len(self._positional):
+            return tuple(read.values()), {}
+        bound = inspect.BoundArguments(self.signature, read)
         return bound.args, bound.kwargs
+
+    def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments of a call by their parameters' names; raises TypeError where they do not fit."""
+        return self._bind(args, kwargs)
+
+    def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+        # as `bind` would, in a fraction of its time
+        if len(args) <= len(self._positional):
+            arguments = dict(zip(self._positional, args, strict=False))
+            if not kwargs or (kwargs.keys() <= self._keywords and not kwargs.keys() & arguments.keys()):
+                arguments.update(kwargs)
+                if self._required <= arguments.keys():
+                    return arguments
+        return self.signature.bind(*args, **kwargs).arguments
 
     def _split(self, written: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         positional: list[Any] = []
@@ -119,129 +161,109 @@ class Signature:
                 positional.append(written[name])
         return positional, named
 
-    def _annotation(self, name: str) -> Any:
-        if self._hints is None:
+    def _find_parameters(self) -> dict[str, _Parameter]:
+        try:
+            hints = typing.get_type_hints(self.func, include_extras=True)
+        except Exception as error:
+            raise InvalidArguments(
+                f"{self.name}: an annotation cannot be resolved ({error}); import its type in the task's module"
+            ) from error
+        found: dict[str, _Parameter] = {}
+        for name, parameter in self.signature.parameters.items():
             try:
-                self._hints = typing.get_type_hints(self.func)
+                found[name] = _Parameter(parameter, hints.get(name, Any))
             except Exception as error:
                 raise InvalidArguments(
-                    f"{self.name}: an annotation cannot be resolved ({error}); import its type in the task's module"
+                    f"{self.name}: the annotation of {name}, {_type_name(hints[name])}, cannot travel as JSON: {error}"
                 ) from error
-        return self._hints.get(name, Any)
+        self._parameters = found
+        return found
 
-    def _write(self, name: str, value: Any) -> Any:
-        parameter = self.signature.parameters[name]
-        annotation = self._annotation(name)
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            return [self._write_one(f"*{name}[{i}]", item, annotation) for i, item in enumerate(value)]
-        if parameter.kind is parameter.VAR_KEYWORD:
-            return {key: self._write_one(key, item, annotation) for key, item in value.items()}
-        return self._write_one(name, value, annotation)
+    def _write(self, parameter: _Parameter, value: Any) -> Any:
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            return [self._write_one(parameter, f"*{parameter.name}[{i}]", item) for i, item in enumerate(value)]
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            return {key: self._write_one(parameter, key, item) for key, item in value.items()}
+        return self._write_one(parameter, parameter.name, value)
 
-    def _write_one(self, name: str, value: Any, annotation: Any) -> Any:
-        try:
-            value = _plain(value)
-        except (NotPlain, RecursionError) as error:
-            raise InvalidArguments(f"{self.name}: argument {name}: {error}") from None
-        if annotation is Any or annotation is inspect.Parameter.empty:
-            self._check_plain(name, value)
+    def _write_one(self, parameter: _Parameter, name: str, value: Any) -> Any:
+        """The value as JSON, after it was read again as the worker will read it."""
+        kind = type(value)
+        if kind in parameter.sure and (kind is not int or LOWEST <= value <= HIGHEST):
             return value
-        self._refuse_models(name, value)
+        personal = parameter.name in self.personal
         try:
-            # a str is taken for a UUID, a date or a Decimal, as JSON would carry it
-            plain = msgspec.to_builtins(value, enc_hook=lambda item: self._refuse_item(name, item))
-            msgspec.convert(plain, annotation, strict=True)
-        except InvalidArguments:
-            raise
-        except msgspec.ValidationError as error:
+            written = _encoder.encode(plain(value, MAX_ARGUMENTS))
+            found = difference(value, parameter.read(written))
+        except TooWide:
+            self._refuse_size(f"take over {MAX_ARGUMENTS:,} bytes of JSON")
+        except Exception as error:  # of the value itself too: whatever it is, the caller hears which one it was
+            said = "the value does not fit the annotation" if personal else _said(error)
             raise InvalidArguments(
-                f"{self.name}: argument {name}={self._quoted(name, value)}: {self._masked(name, error)}"
+                f"{self.name}: argument {name}={'***' if personal else _short(value)}: {said}"
             ) from None
-        except (TypeError, RecursionError) as error:
-            raise InvalidArguments(
-                f"{self.name}: argument {name}={self._quoted(name, value)} "
-                f"cannot travel as {_type_name(annotation)}: {error}"
-            ) from None
-        self._check_plain(name, plain)
-        return plain
-
-    def _read(self, name: str, value: Any) -> Any:
-        parameter = self.signature.parameters[name]
-        annotation = self._annotation(name)
-        if annotation is Any or annotation is inspect.Parameter.empty:
-            return value
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            return tuple(msgspec.convert(item, annotation) for item in value)
-        if parameter.kind is parameter.VAR_KEYWORD:
-            return {key: msgspec.convert(item, annotation) for key, item in value.items()}
-        try:
-            return msgspec.convert(value, annotation)
-        except msgspec.ValidationError as error:
-            raise msgspec.ValidationError(f"{name}: {self._masked(name, error)}") from None
-
-    def _quoted(self, name: str, value: Any) -> str:
-        return "***" if name in self.personal else _short(value)
-
-    def _masked(self, name: str, error: Exception) -> str:
-        return "the value does not fit the annotation" if name in self.personal else str(error)
-
-    def _refuse_models(self, name: str, value: Any) -> None:
-        if isinstance(value, Model):
-            # a lazy object (request.user) is called by the class that it stands for
-            kind = value.__class__.__name__
-            raise InvalidArguments(
-                f"{self.name}: argument {name} is a {kind} instance; pass {kind.lower()}.id and load it in the task"
-            )
-        if isinstance(value, QuerySet):
-            raise InvalidArguments(f"{self.name}: argument {name} is a QuerySet; pass a list of ids")
-
-    def _refuse_item(self, name: str, item: Any) -> NoReturn:
-        self._refuse_models(name, item)
-        raise TypeError(f"a {type(item).__name__} is no JSON")
-
-    def _check_plain(self, name: str, value: Any) -> None:
-        self._refuse_models(name, value)
-        if isinstance(value, float) and not math.isfinite(value):  # of a dataclass
-            raise InvalidArguments(f"{self.name}: argument {name}: JSON has no number {value!r}")
-        if isinstance(value, int) and not -(2**63) <= value < 2**64:
-            raise InvalidArguments(
-                f"{self.name}: argument {name}={self._quoted(name, value)}: a whole number of over 64 bits"
-            )
-        if isinstance(value, _JSON_TYPES):
-            return
-        if isinstance(value, dict):
-            for key, item in value.items():
-                if not isinstance(key, str):
-                    raise InvalidArguments(f"{self.name}: argument {name}: a JSON object's keys are str, not {key!r}")
-                self._check_plain(f"{name}[{key!r}]", item)
-            return
-        if isinstance(value, (list, tuple)):
-            for i, item in enumerate(value):
-                self._check_plain(f"{name}[{i}]", item)
-            return
-        kind = type(value).__name__
-        if is_dataclass(value) or type(value).__module__ in {"uuid", "datetime", "decimal", "enum"}:
-            raise InvalidArguments(
-                f"{self.name}: argument {name} is a {kind}; annotate the parameter ({name}: {kind}) so that it travels"
-            )
+        if found is None:
+            return msgspec.Raw(written)
+        where, how = found if not personal else ("", found[1])
         raise InvalidArguments(
-            f"{self.name}: argument {name}={self._quoted(name, value)} is a {kind}, which is no JSON; "
-            "pass an id or plain values"
+            f"{self.name}: argument {name}{where}: {how}; {_remedy(parameter, value, inside=bool(found[0]))}"
         )
 
+    def _read(self, parameter: _Parameter, value: Any) -> Any:
+        try:
+            if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+                return tuple(parameter.read(item) for item in value)
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                return {key: parameter.read(item) for key, item in value.items()}
+            return parameter.read(value)
+        except Exception as error:  # also what a dataclass of the project's raises in its __post_init__
+            personal = parameter.name in self.personal
+            said = "the value does not fit the annotation" if personal else _said(error)
+            raise self._misfit(f"{parameter.name}: {said}") from None
 
-def encode_result(name: str, value: Any) -> str | None:
-    """The JSON text of what a task returned, or None for None; raises `InvalidArguments` (also above 64 KiB)."""
+    def _misfit(self, said: str) -> MessageError:
+        return MessageError(f"arguments do not fit {self.name}{self.signature}: {said}")
+
+    def _refuse_size(self, said: str) -> NoReturn:
+        raise InvalidArguments(f"{self.name}: the arguments {said}; store the data in a row and pass its id")
+
+    def _refuse_unwritable(self, positional: Sequence[Any], named: Mapping[str, Any]) -> NoReturn:
+        """Say which of the arguments it was that JSON cannot hold."""
+        # the positional ones fill the parameters from the left; what is left over are those of *args
+        names = [*self._positional, *("*args" for _one in positional)]
+        for name, value in [*zip(names, positional, strict=False), *named.items()]:
+            try:
+                _encoder.encode({name: value})
+            except ValueError as error:
+                shown = "***" if name in self.personal else _short(value)
+                raise InvalidArguments(f"{self.name}: argument {name}={shown}: {_said(error)}") from None
+        raise InvalidArguments(f"{self.name}: the arguments cannot be written as JSON")
+
+
+def encode_result(name: str, value: Any, masked: Callable[[str], str] = str) -> str | None:
+    """The JSON text of what a task returned, or None for None; what it lets pass comes out of `decode_result` equal.
+
+    Raises `InvalidArguments`, also above 64 KiB; `masked` is said to take personal data out of the error's texts.
+    """
     if value is None:
         return None
     try:
-        text = _encoder.encode(_plain(value))
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise InvalidArguments(f"{name} returned {_short(value)}, which cannot be written as JSON: {error}") from None
-    if len(text) > MAX_RESULT:
+        text = _encoder.encode(plain(value, MAX_RESULT))
+        found = None if type(value) in _PLAIN else difference(value, msgspec.json.decode(text))
+    except TooWide:
+        raise InvalidArguments(_too_long(name, f"over {MAX_RESULT:,}")) from None
+    except Exception as error:  # of the value itself too
         raise InvalidArguments(
-            f"{name} returned {len(text):,} bytes of JSON, the limit is {MAX_RESULT:,}; store it and return its id"
+            f"{name} returned {_short(value, masked)}, which cannot be written as JSON: {_said(error)}"
+        ) from None
+    if found is not None:
+        where = masked(f" at {found[0]}") if found[0] else ""
+        raise InvalidArguments(
+            f"{name} returned {_short(value, masked)}, of which{where} {found[1]}; "
+            "return None, bool, int, float, str, lists and objects with str keys"
         )
+    if len(text) > MAX_RESULT:
+        raise InvalidArguments(_too_long(name, f"{len(text):,}"))
     return text.decode()
 
 
@@ -250,41 +272,59 @@ def decode_result(text: str | None) -> Any:
     return None if text is None else msgspec.json.decode(text)
 
 
-def _positions(signature: inspect.Signature) -> tuple[tuple[str, ...], float]:
-    """The parameters that take a plain call's arguments in turn, and how many it must have at least."""
-    names, least = [], 0.0
-    for name, parameter in signature.parameters.items():
-        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-            names.append(name)
-            least += parameter.default is parameter.empty
-        elif parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
-            least = math.inf
-    return tuple(names), least
+def _too_long(name: str, size: str) -> str:
+    return f"{name} returned {size} bytes of JSON, the limit is {MAX_RESULT:,}; store it and return its id"
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
-    """The value with Django's lazy and safe texts as what they say; raises `NotPlain`."""
-    if isinstance(value, Promise) or (
-        isinstance(value, str) and type(value) is not str and not isinstance(value, Enum)
-    ):
-        return str.__str__(value) if isinstance(value, str) else str(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise NotPlain(f"JSON has no number {value!r}")
-    if depth > MAX_DEPTH:
-        raise NotPlain(f"lists and objects stand over {MAX_DEPTH} deep in each other")
-    if type(value) is dict:
-        return {_plain(key, depth): _plain(item, depth + 1) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return [_plain(item, depth + 1) for item in value]
-    return value
+def _sure_types(annotation: Any) -> frozenset[type]:
+    """Types whose values need no look: they come out as they went in."""
+    if annotation is Any:
+        return _PLAIN
+    parts = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+    return frozenset(parts) if all(_is_sure(one) for one in parts) else frozenset()
 
 
-def _short(value: Any) -> str:
-    try:
-        text = repr(value)
-    except Exception as error:  # a value that cannot even be shown must not hide what is wrong with it
-        text = f"<{type(value).__name__} without repr: {type(error).__name__}>"
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (Union, types.UnionType)
+
+
+def _is_sure(annotation: Any) -> bool:
+    return isinstance(annotation, type) and annotation in _SURE
+
+
+def _remedy(parameter: _Parameter, value: Any, *, inside: bool) -> str:
+    """What to do about a value that does not come out equal."""
+    if parameter.annotation is not Any:
+        return f"pass what {_type_name(parameter.annotation)} stands for, or annotate what you pass"
+    kind = type(value)
+    if not inside and (kind.__module__ in _TRAVELLING or is_dataclass(kind) or issubclass(kind, (Enum, tuple))):
+        return f"annotate the parameter ({parameter.name}: {kind.__name__}) so that it travels"
+    return f"annotate the parameter {parameter.name} so that it travels, or pass plain JSON values"
+
+
+def _said(error: BaseException) -> str:
+    """The error in words, without what it may quote of the value."""
+    if isinstance(error, UnicodeEncodeError):
+        return "a text with half of a surrogate pair is no JSON"
+    if isinstance(error, RecursionError):
+        return f"lists and objects stand over {MAX_DEPTH} deep in each other"
+    if isinstance(error, (NotPlain, msgspec.MsgspecError)):
+        return str(error)
+    return _text_of(error, str)
+
+
+def _short(value: Any, masked: Callable[[str], str] = str) -> str:
+    # first the mask, then the cut: half of a secret would not be recognised
+    text = masked(_text_of(value, repr))
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _text_of(value: Any, read: Callable[[Any], str]) -> str:
+    """The value's text; one that cannot even be shown must not hide what is wrong with it."""
+    try:
+        return read(value)
+    except Exception as error:
+        return f"<{name_of(value)} without {read.__name__}: {type(error).__name__}>"
 
 
 def _type_name(annotation: Any) -> str:

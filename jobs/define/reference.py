@@ -1,6 +1,9 @@
-"""What a job is about: an object by its model's label and its primary key."""
+"""What a caller means: a job by its handle, row or id; what a job is about, by its model's label and primary key."""
 
 from __future__ import annotations
+
+from typing import Protocol
+from uuid import UUID
 
 from django.db import models
 
@@ -8,6 +11,27 @@ from ..errors import InvalidOption
 
 #: Lengths of the columns that hold the two.
 MAX_ABOUT = (100, 64)
+
+
+class HasId(Protocol):
+    """A JobHandle, a job's row, or `current_job()`."""
+
+    @property
+    def id(self) -> UUID:
+        """The job's id."""
+
+
+def id_of(job: HasId | UUID | str) -> UUID:
+    """The id of the job that is meant; raises `InvalidOption`."""
+    found = getattr(job, "id", job)
+    if isinstance(found, str):
+        try:
+            return UUID(found)
+        except ValueError:
+            pass
+    if isinstance(found, UUID):
+        return found
+    raise InvalidOption(f"job {job!r}: expected a JobHandle, or a job's id (a UUID or its text)")
 
 
 def object_reference(about: models.Model | tuple[str, str]) -> tuple[str, str]:

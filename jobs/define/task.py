@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -17,12 +17,12 @@ from .. import clock
 from ..broker.records import ClaimedJob, NewJob
 from ..conf import jobs_settings
 from ..enqueue.accept import accept
-from ..errors import InvalidOption, InvalidTask
+from ..errors import InvalidArguments, InvalidOption, InvalidTask
 from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR, Backoff, stored_priority
 from . import huey as huey_interface
 from .context import RunningJob, working_on
 from .handle import JobHandle
-from .message import Signature
+from .message import Signature, decode_result, encode_result
 from .reference import is_storable, object_reference
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Lengths of the columns that hold them.
 MAX_NAME, MAX_KEY = 200, 200
+#: Every time that is past means now; one that every store can hold stands for those before it.
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Options:
 
     priority: int | None = None
     delay: float = 0.0
+    at: datetime | None = None
     key: str | None = None
     expires: float | None = None
     about: tuple[str, str] | None = None
@@ -65,15 +68,13 @@ class Task(TaskWrapper):
         context: bool = False,
         **settings: Any,
     ) -> None:
-        aliases = aliases if isinstance(aliases, str) else tuple(aliases)
         if not inspect.isfunction(func):
             raise InvalidTask(f"{func!r} is not a plain function: write @{queue.name}.task() above a module's function")
         if inspect.iscoroutinefunction(func):
             raise InvalidTask(f"{func.__qualname__} is async: wrap it with asyncio.run() in a plain function")
         if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
             raise InvalidTask(f"{func.__qualname__} is a generator: a task does its work in one call, without yield")
-        if isinstance(aliases, str) or isinstance(personal, str):
-            raise InvalidTask(f"task {func.__qualname__}: aliases= and personal= take several texts: write ('one',)")
+        aliases, personal = _texts(func, aliases), _texts(func, personal)
         stable_name = task_name(func) if name is None else name
         for each in (stable_name, *aliases):
             _check_name(queue, each)
@@ -110,6 +111,7 @@ class Task(TaskWrapper):
         """The task with other options for what is enqueued through it.
 
         `priority` 1 (highest) to 10; `delay` seconds or timedelta, up to a year, counted from the call of `enqueue`;
+        `at` in its place an aware datetime, at most a year ahead (a past one means now);
         `key` at most one live job of the queue has it; `expires` seconds or timedelta after which it is not started
         any more; `about` the model instance that the job is about. Raises `InvalidOption`.
         """
@@ -124,7 +126,10 @@ class Task(TaskWrapper):
         return PreparedTask(self, Options()).enqueue_many(calls)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the task now, in this process, with its arguments as a worker would see them; no job is made."""
+        """Run the task now, in this process; no job is made.
+
+        Arguments and result are what they would be by way of a job, and refused (`InvalidArguments`) where a job would.
+        """
         args, kwargs = self.signature.decode(self.signature.encode(args, kwargs))
         now = clock.now()
         claimed = ClaimedJob(
@@ -145,8 +150,8 @@ class Task(TaskWrapper):
         with working_on(RunningJob(claimed, still_mine=lambda: True)):
             if self.atomic:
                 with transaction.atomic(using=jobs_settings().database):
-                    return task.execute()
-            return task.execute()
+                    return decode_result(encode_result(self.name, task.execute()))
+            return decode_result(encode_result(self.name, task.execute()))
 
     def __call__(self, *args: Any, **kwargs: Any) -> JobHandle:
         """Huey's own call: enqueue."""
@@ -162,14 +167,11 @@ class Task(TaskWrapper):
         priority: int | None = None,
         expires: float | timedelta | None = None,
     ) -> JobHandle:
-        """Huey's spelling of `using(delay=...).enqueue(...)`; `eta` is an aware datetime, `priority` is Esteira's."""
+        """Huey's spelling of `using(at=..., delay=...).enqueue(...)`; `eta` is aware, `priority` is Esteira's."""
         if (eta is None) == (delay is None):
             raise InvalidOption("schedule() takes either eta= (an aware datetime) or delay= (seconds or timedelta)")
-        if eta is not None:
-            if eta.tzinfo is None:
-                raise InvalidOption(f"schedule(eta={eta!r}): expected an aware datetime (with a time zone)")
-            delay = max(0.0, (eta - clock.now()).total_seconds())
-        return self.using(priority=priority, delay=delay, expires=expires).enqueue(*(args or ()), **(kwargs or {}))
+        options = self.using(priority=priority, at=eta, delay=delay, expires=expires)
+        return options.enqueue(*(args or ()), **(kwargs or {}))
 
     def map(self, it: Iterable[Any]) -> list[JobHandle]:
         """Huey's spelling of `enqueue_many`."""
@@ -191,6 +193,7 @@ class PreparedTask:
         *,
         priority: int | None = None,
         delay: float | timedelta | None = None,
+        at: datetime | None = None,
         key: str | None = None,
         expires: float | timedelta | None = None,
         about: models.Model | tuple[str, str] | None = None,
@@ -201,6 +204,8 @@ class PreparedTask:
             changes["priority"] = _checked_priority(priority)
         if delay is not None:
             changes["delay"] = _seconds("delay", delay, allow_zero=True)
+        if at is not None:
+            changes["at"] = _checked_time(at)
         if key is not None:
             changes["key"] = _checked_key(key)
         if expires is not None:
@@ -208,10 +213,14 @@ class PreparedTask:
         if about is not None:
             changes["about"] = object_reference(about)
         options = replace(self.options, **changes)
-        if options.expires is not None and options.expires <= options.delay:
+        if options.at is not None and (options.delay or delay is not None):
             raise InvalidOption(
-                f"expires={options.expires:g} s is not later than delay={options.delay:g} s: it would never run"
+                f"at={options.at.isoformat()} and delay=: a job is due at a time or after a delay; give one"
             )
+        ahead = options.delay if options.at is None else (options.at - clock.now()).total_seconds()
+        if options.expires is not None and options.expires <= ahead:
+            given = f"delay={ahead:g} s" if options.at is None else f"at={options.at.isoformat()}"
+            raise InvalidOption(f"expires={options.expires:g} s is not later than {given}: it would never run")
         return replace(self, options=options)
 
     def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
@@ -220,6 +229,8 @@ class PreparedTask:
 
     def enqueue_many(self, calls: Iterable[Any]) -> list[JobHandle]:
         """Enqueue many calls with these options; see `Task.enqueue_many`."""
+        if not isinstance(calls, Iterable):
+            raise InvalidArguments(f"enqueue_many({calls!r}): expected several calls: a list, say")
         return [JobHandle(*one) for one in accept([self._new_job(*_call(one)) for one in calls])]
 
     def _new_job(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
@@ -234,7 +245,16 @@ class PreparedTask:
             key=options.key,
             expires_in=options.expires,
             about=options.about,
+            at=options.at,
         )
+
+
+def _texts(func: Callable[..., Any], given: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        texts = tuple(given)
+        if all(isinstance(text, str) for text in texts):
+            return texts
+    raise InvalidTask(f"task {func.__qualname__}: aliases= and personal= take several texts: write ('one',)")
 
 
 def task_name(func: Callable[..., Any]) -> str:
@@ -275,6 +295,14 @@ def _checked_key(key: Any) -> str:
     if not isinstance(key, str) or not key or not is_storable(key, MAX_KEY):
         raise InvalidOption(f"key={key!r}: expected a text of 1 to {MAX_KEY} characters")
     return key
+
+
+def _checked_time(at: Any) -> datetime:
+    if not isinstance(at, datetime) or at.utcoffset() is None:
+        raise InvalidOption(f"at={at!r}: expected an aware datetime (with a time zone)")
+    if (at - clock.now()).total_seconds() > ONE_YEAR:
+        raise InvalidOption(f"at={at.isoformat()}: expected a time at most one year ahead")
+    return max(at, EARLIEST).astimezone(UTC)
 
 
 def _seconds(name: str, value: Any, *, allow_zero: bool) -> float:

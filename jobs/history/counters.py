@@ -12,10 +12,6 @@ from . import lookup
 from .counts import Counts
 from .targets import HasName, name_of
 
-#: More jobs than any queue holds.
-ALL = 2**31 - 1
-
-
 TOTALS = ("completed", "failed", "cancelled", "expired", "retried", "lost")
 
 
@@ -25,7 +21,7 @@ def counts(queue: HasName | str) -> Counts:
     Raises `UnknownQueue`, and `InvalidOption` for what is neither a queue nor a name.
     """
     name = name_of(queue)
-    live = get_broker().counts(name, most=ALL)
+    live = get_broker().counts(name, exact=True)
     rows = lookup.all_jobs().filter(queue=name).order_by()
     totals = (
         QueueStat.objects.using(jobs_settings().database).filter(queue=name).aggregate(**{t: Sum(t) for t in TOTALS})

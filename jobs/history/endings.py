@@ -18,7 +18,9 @@ from django.db import connections
 
 from .. import clock
 from ..conf import jobs_settings
+from ..connections import close_replaced_connections
 from ..models import Job
+from ..sqlite_files import is_in_memory
 from ..states import ENDED
 
 #: Seconds between two looks: a share of the time for which the youngest has waited, within these bounds.
@@ -71,12 +73,24 @@ def wait_for_end(job_id: UUID, timeout: float) -> tuple[Ending | None, str]:
 
     None: no look at it has succeeded. Raises nothing, whatever the database does.
     """
+    if is_in_memory(str(connections[jobs_settings().database].settings_dict["NAME"])):
+        return _wait_here(job_id, timeout), ""
     return _lookout.wait(job_id, timeout)
 
 
 def stop_looking() -> None:
     """Close the connection at once, if nobody waits."""
     _lookout.stop()
+
+
+def _wait_here(job_id: UUID, timeout: float) -> Ending:
+    """The same by this thread itself: of a database in memory another one may see nothing."""
+    until = clock.monotonic() + timeout
+    while True:
+        seen = look([job_id])[job_id]
+        if seen.final or clock.monotonic() >= until:
+            return seen
+        time.sleep(QUICKEST)
 
 
 class _Lookout:
@@ -149,6 +163,7 @@ class _Lookout:
             return list(self._waits)
 
     def _look_for(self, waits: Sequence[_Wait]) -> None:
+        close_replaced_connections()
         ids = list({one.job_id for one in waits})
         seen: dict[UUID, Ending] = {}
         for start in range(0, len(ids), BATCH):

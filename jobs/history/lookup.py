@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,8 @@ from admin_lists.counts import capped_count as capped_count
 
 from .. import clock
 from ..conf import jobs_settings
+from ..define.masks import MASK as MASK
+from ..define.masks import NO_MASK, Mask
 from ..defined import find_queue, find_task
 from ..errors import JobsError, UnknownJob, UnknownTask
 from ..models import Job
@@ -26,7 +29,6 @@ from ..states import Shown, State
 if TYPE_CHECKING:
     from ..define.task import Task
 
-MASK = "***"
 #: What the list can be asked for: every shown state, and `queued` for those that wait in any way.
 STATES = ("queued", *(state.value for state in Shown))
 
@@ -106,8 +108,33 @@ def task_of(job: Job) -> Task | None:
         return None
 
 
+def mask_of(job: Job) -> Mask:
+    """What takes the job's personal arguments out of a text that people may see (DESIGN G13)."""
+    task = task_of(job)
+    return Mask(task.signature, job.message) if task and task.personal else NO_MASK
+
+
+def shown_key(job: Job) -> str | None:
+    """The job's key as people may see it."""
+    return mask_of(job)(job.key) if job.key else job.key
+
+
+def shown_result(job: Job) -> Any:
+    """What the task returned, as JSON values that people may see; the stored text where it cannot be read."""
+    if job.result is None:
+        return None
+    mask = mask_of(job)
+    try:
+        return mask.of_value(json.loads(job.result))
+    except (ValueError, RecursionError):
+        return mask(job.result)
+
+
 def arguments(job: Job) -> list[Argument]:
-    """The job's arguments with their parameters' names; those the task calls personal are masked (DESIGN G13)."""
+    """The job's arguments with their parameters' names; those the task calls personal are masked (DESIGN G13).
+
+    So are their values where they stand in others.
+    """
     args, kwargs = job.args, job.kwargs
     task = task_of(job)
     personal: frozenset[str] = task.personal if task else frozenset()
@@ -125,7 +152,11 @@ def arguments(job: Job) -> list[Argument]:
             for parameter, given in bound.arguments.items()
             for name, value, hidden in _spread(task.signature.signature.parameters[parameter], given, personal)
         ]
-    return [Argument(one.name, MASK, masked=True) if one.masked else one for one in found]
+    mask = mask_of(job)
+    return [
+        Argument(mask(one.name), MASK, masked=True) if one.masked else Argument(one.name, mask.of_value(one.value))
+        for one in found
+    ]
 
 
 def _spread(parameter: inspect.Parameter, given: Any, personal: frozenset[str]) -> Iterator[tuple[str, Any, bool]]:

@@ -1,21 +1,16 @@
-"""What a caller means: a job by its handle, row or id, a queue by its name or itself."""
+"""What a caller means: a queue or a task, by its name or itself."""
 
 from __future__ import annotations
 
 from typing import Protocol
-from uuid import UUID
 
+from ..define.reference import is_storable
 from ..defined import find_queue, find_task
-from ..errors import InvalidOption, UnknownQueue
+from ..errors import InvalidOption, UnknownQueue, UnknownTask
 from . import lookup
 
-
-class HasId(Protocol):
-    """A JobHandle, a job's row, or `current_job()`."""
-
-    @property
-    def id(self) -> UUID:
-        """The job's id."""
+#: What the column of a task's name holds.
+LONGEST_TASK = 200
 
 
 class HasName(Protocol):
@@ -26,25 +21,25 @@ class HasName(Protocol):
         """The name it is known by."""
 
 
-def id_of(job: HasId | UUID | str) -> UUID:
-    """The id of the job that is meant; raises `InvalidOption`."""
-    found = getattr(job, "id", job)
-    if isinstance(found, str):
-        try:
-            return UUID(found)
-        except ValueError:
-            pass
-    if isinstance(found, UUID):
-        return found
-    raise InvalidOption(f"job {job!r}: expected a JobHandle, or a job's id (a UUID or its text)")
+def task_name_of(task: HasName | str, queue: str) -> str:
+    """The name of the task that is meant, of this queue or another; raises `InvalidOption`.
 
-
-def task_name_of(task: HasName | str) -> str:
-    """The name of the task that is meant; raises `InvalidOption`, and `UnknownTask` for a name that no code defines."""
+    Also `UnknownTask`, unless the task is defined or has jobs.
+    """
     name = getattr(task, "name", task)
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not is_storable(name, LONGEST_TASK):
         raise InvalidOption(f"task {task!r}: expected a task or its name")
-    return name if name is not task else find_task(name).name
+    if name is not task:
+        return name
+    try:
+        return (find_queue(queue).find_task(name) or find_task(name)).name
+    except UnknownQueue:
+        return name
+    except UnknownTask:
+        # one that no code defines any more may still have jobs, and they want to be taken away
+        if not lookup.all_jobs().filter(task=name).exists():
+            raise
+    return name
 
 
 def name_of(queue: HasName | str) -> str:

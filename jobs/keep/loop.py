@@ -17,7 +17,7 @@ from django.db import connections
 
 from .. import clock
 from ..connections import close_obsolete_connections
-from . import prune, reap, relay, sign, tick, upkeep
+from . import limits, prune, reap, relay, sign, tick, upkeep
 
 logger = logging.getLogger("jobs.keeper")
 
@@ -47,6 +47,7 @@ def duties() -> list[Duty]:
         Duty("tick", tick.INTERVAL, tick.run),
         Duty("prune", prune.INTERVAL, prune.run, prune.SOON),
         Duty("upkeep", upkeep.INTERVAL, upkeep.run),
+        Duty("limits", limits.INTERVAL, limits.run),
     ]
 
 

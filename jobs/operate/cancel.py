@@ -14,9 +14,9 @@ from ..broker import get_broker
 from ..broker.database import pending
 from ..broker.records import CancelAnswer
 from ..conf import jobs_settings
+from ..define.reference import HasId, id_of
 from ..errors import Refused, UnknownJob
 from ..history import lookup
-from ..history.targets import HasId, id_of
 from ..models import Job
 from ..states import ENDED, MOVES, State
 from .audit import note

@@ -27,6 +27,8 @@ from .audit import note
 
 #: Jobs of one transaction: on SQLite it keeps everybody else from writing, so it must be over in milliseconds.
 CHUNK = 1_000
+#: What `limit` may be at most.
+MOST = 1_000_000_000
 #: What can be removed: the ended states.
 CLEANED = tuple(sorted(state.value for state in ENDED))
 
@@ -47,8 +49,9 @@ def clean(
     wrong value.
     """
     name = name_of(queue)
-    check_bounds(older_than, limit)
-    if state not in ENDED:
+    check_age(older_than)
+    check_limit(limit)
+    if state not in CLEANED:
         raise InvalidOption(f"state {state!r}: only ended jobs can be removed: {', '.join(CLEANED)}")
     rows = ended_before(lookup.all_jobs().filter(queue=name, state=state), get_broker().now() - older_than)
     if dry_run:
@@ -124,9 +127,13 @@ def remove_chunk(jobs: QuerySet[Job], most: int | None = None) -> Chunk:
     return Chunk(ids, until, len(ids) == wanted, entered - began, clock.monotonic() - entered)
 
 
-def check_bounds(older_than: timedelta | None, limit: int | None) -> None:
-    """Raise `InvalidOption` unless these bound what many jobs are chosen by."""
-    if older_than is not None and (not isinstance(older_than, timedelta) or older_than < timedelta(0)):
+def check_age(older_than: timedelta) -> None:
+    """Raise `InvalidOption` unless it is how long ago something may have been."""
+    if not isinstance(older_than, timedelta) or older_than < timedelta(0):
         raise InvalidOption(f"older_than={older_than!r}: expected a timedelta, not below 0")
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+
+
+def check_limit(limit: int | None) -> None:
+    """Raise `InvalidOption` unless at most so many jobs can be chosen."""
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MOST):
         raise InvalidOption(f"limit={limit!r}: expected a whole number of at least 1, or None")

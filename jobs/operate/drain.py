@@ -19,7 +19,7 @@ from ..history.targets import HasName, name_of, task_name_of
 from ..models import Job, QueueState
 from ..states import Shown, State
 from .audit import note
-from .clean import CHUNK, check_bounds
+from .clean import CHUNK, check_age, check_limit
 
 ALL_QUEUED = "all-queued"
 #: What of a queue can be drained: shown states of jobs that have not started, or all of them.
@@ -43,8 +43,10 @@ def drain(
     changes nothing. Raises `UnknownQueue`, `UnknownTask`, and `InvalidOption` for a wrong value.
     """
     name, now = name_of(queue), get_broker().now()
-    check_bounds(older_than, limit)
-    condition = _waits_as(state, now) & (Q(task=task_name_of(task)) if task != "" else Q())
+    check_limit(limit)
+    if older_than is not None:
+        check_age(older_than)
+    condition = _waits_as(state, now) & (Q(task=task_name_of(task, name)) if task != "" else Q())
     drained = 0
     # one stored state at a time: each is walked in the order of its index
     for stored in (State.PENDING, State.QUEUED):
@@ -87,6 +89,6 @@ def _waits_as(state: str, now: datetime) -> Q:
         Shown.RETRYING.value: Q(attempts__gt=0),
         ALL_QUEUED: Q(),
     }
-    if state not in conditions:
+    if state not in DRAINED:
         raise InvalidOption(f"state {state!r}: what can be drained is: {', '.join(DRAINED)}")
     return conditions[state]

@@ -52,10 +52,19 @@ def erase_jobs(
     whose jobs are never theirs; `known` are jobs that are theirs, however little of that can be seen.
 
     Works in short transactions over the whole table. What runs is emptied only when it has ended: repeat it, with what
-    was `running` as `known`, until none is.
+    was `running` as `known`, until none is. Raises `InvalidOption` for what is no collection of these.
     """
+    if not _several(subjects, Subject):
+        raise InvalidOption(f"erase_jobs({subjects!r}): expected several subjects: write [Subject(label, id)]")
+    if not _several(texts, str):
+        # what they hold is not to stand in a log
+        raise InvalidOption("erase_jobs: texts= takes several texts: write ['one']")
     wanted = sorted({text for text in texts if len(text) >= SHORTEST_TEXT}, key=len, reverse=True)
     return traces.erase(list(subjects), wanted, frozenset(spare), known)
+
+
+def _several(given: object, kind: type) -> bool:
+    return isinstance(given, Collection) and not isinstance(given, str) and all(isinstance(one, kind) for one in given)
 
 
 def find_object(text: str) -> tuple[str, str]:

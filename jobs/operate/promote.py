@@ -9,10 +9,10 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils.translation import gettext as _
 
 from ..broker import get_broker
+from ..define.reference import HasId, id_of
 from ..enqueue.outbox import push_pending
 from ..errors import Refused
 from ..history import lookup
-from ..history.targets import HasId, id_of
 from ..states import State
 from .audit import note
 from .commit import with_broker

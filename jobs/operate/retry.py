@@ -13,13 +13,15 @@ from django.utils.translation import gettext as _
 
 from ..broker.database import pending, rows
 from ..conf import jobs_settings
+from ..define.reference import HasId, id_of
 from ..enqueue.accept import in_transaction
 from ..enqueue.outbox import push_pending
 from ..errors import Refused
 from ..history import lookup
-from ..history.targets import HasId, HasName, id_of, name_of
+from ..history.targets import HasName, name_of, task_name_of
 from ..states import State
 from .audit import note
+from .clean import check_limit
 from .commit import after_commit
 
 logger = logging.getLogger("jobs.operate")
@@ -52,14 +54,19 @@ def retry(job: HasId | UUID | str, by: AbstractBaseUser | None = None) -> None:
     if row.run == run and row.state == State.FAILED and not row.starts and row.reason:
         note(by, row, _("Not retried: %(reason)s.") % {"reason": row.shown_reason()})
         text = _("job %(id)s: %(reason)s '%(key)s'; retry it when that job has ended")
-        raise Refused(text % {"id": job_id, "reason": row.shown_reason(), "key": row.key})
+        raise Refused(text % {"id": job_id, "reason": row.shown_reason(), "key": lookup.shown_key(row)})
 
 
-def dead_letters(queue: HasName | str, task: str = "", limit: int = 1_000) -> Sequence[UUID]:
-    """The ids of a queue's dead letters, oldest first. Raises `UnknownQueue`."""
-    found = lookup.all_jobs().filter(queue=name_of(queue), state=State.FAILED)
-    if task:
-        found = found.filter(task=task)
+def dead_letters(queue: HasName | str, task: HasName | str = "", limit: int | None = 1_000) -> Sequence[UUID]:
+    """The ids of a queue's dead letters, of `task` where one is given, the oldest first, at most `limit`.
+
+    Raises `UnknownQueue`, `UnknownTask`, and `InvalidOption` for a wrong value.
+    """
+    check_limit(limit)
+    name = name_of(queue)
+    found = lookup.all_jobs().filter(queue=name, state=State.FAILED)
+    if task != "":
+        found = found.filter(task=task_name_of(task, name))
     return list(found.order_by("pk").values_list("pk", flat=True)[:limit])
 
 

@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 
 from ..broker import get_broker
 from ..broker.records import WorkerRecord
-from ..checks import check_jobs
+from ..checks import check_in_memory, check_jobs
 from ..conf import jobs_settings
 from ..defined import find_queue, queues
 from ..errors import BrokerAway, JobsError
@@ -50,7 +50,7 @@ def plan(names: Sequence[str], concurrency: Sequence[str], processes: Sequence[s
 
 def check_configuration() -> None:
     """Raise `CannotStart` with the first error of the engine's system checks."""
-    for message in check_jobs():
+    for message in [*check_jobs(), *check_in_memory()]:
         if message.level >= ERROR:
             raise CannotStart(str(message.msg))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from uuid import UUID
 
 from django.db import connections
 
+from .. import logs
 from ..broker import forget_broker, get_broker
 from ..conf import jobs_settings
 from ..defined import find_queue
@@ -42,8 +42,8 @@ def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life
     ear.end()
     if not consumer.drained:
         logger.warning("worker_cut queue=%s pid=%d jobs=%d", queue.name, os.getpid(), consumer.pool.held)
+        logs.finish()
         logging.shutdown()
-        sys.stdout.flush()
         # threads that still run must not touch anything any more, not even while the interpreter closes
         os._exit(0)
     lease.join()

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from huey.exceptions import CancelExecution, RetryTask
 from .. import clock, reasons
 from ..broker import get_broker
 from ..broker.records import (
+    Answer,
     ClaimedJob,
     Completed,
     Failed,
@@ -25,19 +27,23 @@ from ..broker.records import (
     Outcome,
     Postponed,
     Retried,
+    Settled,
     Settlement,
 )
 from ..conf import jobs_settings
 from ..define.context import RunningJob, begin_work, end_work
+from ..define.masks import NO_MASK, Mask
 from ..define.message import MessageError, encode_result
 from ..define.queue import Queue
 from ..define.task import Task
 from ..errors import BrokerAway, Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater
 from ..faults import point
 from ..policy import ONE_YEAR
+from ..visible import visible
 from .announce import announce
 from .databases import connect_first, could_not_connect, look_after, look_before
-from .error_texts import line_of, secrets_of, trace_of
+from .error_texts import line_of, trace_of
+from .forks import call
 
 logger = logging.getLogger("jobs.execution")
 
@@ -53,11 +59,13 @@ START_MARGIN = 0.005
 LONG_WRITE_LOCK = 1.0
 
 
-def execute(claimed: ClaimedJob, queue: Queue, worker_id: UUID) -> Settlement | None:
+def execute(
+    claimed: ClaimedJob, queue: Queue, worker_id: UUID, tell: Callable[[Settlement, Settled], None] | None = None
+) -> Settlement | None:
     """Run one job and say how it ended; None when an atomic task has already settled, or had lost its lease.
 
     The job runs in a copied context, so that language and time zone cannot leak, with the caller's obsolete database
-    connections closed before and after.
+    connections closed before and after. What an atomic task has settled is handed to `tell`, or announced at once.
     """
     callers = look_before()
     execution = _Execution(claimed, queue, worker_id)
@@ -67,32 +75,39 @@ def execute(claimed: ClaimedJob, queue: Queue, worker_id: UUID) -> Settlement | 
         look_after(claimed, callers)
     if execution.settled is None:
         return settlement
-    announce(queue, execution.settled)
+    if tell is None:
+        announce(queue, execution.settled[0], execution.settled[1].state)
+    else:
+        tell(*execution.settled)
     return None
 
 
-class _TooLate(Exception):
-    """An atomic task's BEGIN took longer than the pace allows."""
+class _NotNow(Exception):
+    """An atomic task cannot start, or cannot commit, for no fault of its own."""
+
+    def __init__(self, outcome: HandedBack) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
 
 
 class _Execution:
     """The course of one start."""
 
-    __slots__ = ("claimed", "queue", "secrets", "settled", "started_at", "worker_id")
+    __slots__ = ("claimed", "mask", "queue", "settled", "started_at", "worker_id")
 
     def __init__(self, claimed: ClaimedJob, queue: Queue, worker_id: UUID) -> None:
         self.claimed = claimed
         self.queue = queue
         self.worker_id = worker_id
         self.started_at: datetime | None = None
-        self.secrets: tuple[str, ...] = ()
-        self.settled: Settlement | None = None  # what an atomic task has settled itself
+        self.mask = NO_MASK
+        self.settled: tuple[Settlement, Settled] | None = None  # what an atomic task has settled itself
 
     def run(self) -> Settlement | None:
         try:
             return self._run()
         except BaseException as error:  # the engine's own mistake must not take the worker's thread along
-            logger.exception("execution_broke id=%s task=%s", self.claimed.id, self.claimed.task)
+            self._log_error("execution_broke", error)
             return self._settlement(self._failure(error, self.queue.policy.attempts, self.queue.policy.backoff.delay))
 
     def _run(self) -> Settlement | None:
@@ -112,41 +127,49 @@ class _Execution:
         if (away := connect_first()) is not None:
             return self._settlement(self._no_connection(away))
         if task.personal:
-            self.secrets = _secrets(task, args, kwargs)
+            self.mask = Mask(task.signature, claimed.message)
+        if not _is_seen(self.queue, task):
+            return self._start(task, partial(task.func, *args, **kwargs))
         huey_task = task.task_class(args, kwargs, id=str(claimed.id), timeout=task.policy.timeout)
         try:
             self.queue._run_pre_execute(huey_task)
         except CancelExecution as error:
             return self._settlement(GivenUp(reasons.REFUSED_BY_HOOK % {"error": self._line(error)}))
         self.queue._emit(huey_signals.SIGNAL_EXECUTING, huey_task)
-        return self._start(task, huey_task)
-
-    def _start(self, task: Task, huey_task: Any) -> Settlement | None:
-        deadline = time.monotonic() + task.policy.timeout if task.policy.timeout else None
-        huey_task._deadline = deadline
-        value, failure = None, None
         self.queue._tasks_in_flight.add(huey_task)
+        try:
+            return self._start(task, huey_task.execute, huey_task)
+        finally:
+            self.queue._tasks_in_flight.discard(huey_task)
+
+    def _start(self, task: Task, function: Callable[[], Any], huey_task: Any = None) -> Settlement | None:
+        deadline = None
+        if task.policy.timeout:
+            deadline = time.monotonic() + task.policy.timeout
+            if huey_task is not None:
+                huey_task._deadline = deadline
+        value, failure = None, None
         begin_work(RunningJob(self.claimed, self._still_mine, deadline))
         try:
             point("execute.before")
             if task.atomic:
-                return self._run_atomic(task, huey_task)
+                return self._run_atomic(task, function, huey_task)
             if self._too_late_for_its_pace():
                 return self._settlement(HandedBack(reasons.PACE))
             self.started_at = self._now()
-            value = huey_task.execute()
+            value = call(function)
             point("execute.after")
-            outcome: Outcome = Completed(encode_result(task.name, value))
+            outcome: Outcome = Completed(encode_result(task.name, value, self.mask))
         except BaseException as error:  # SystemExit of a task is its failure, not the worker's end
             failure = error
             outcome = self._failure(error, task.policy.attempts, task.policy.backoff.delay)
         finally:
             end_work(self.claimed.id)
-            self.queue._tasks_in_flight.discard(huey_task)
-        self.queue._run_post_execute(huey_task, value, failure)
+        if huey_task is not None:
+            self.queue._run_post_execute(huey_task, value, failure)
         return self._settlement(outcome)
 
-    def _run_atomic(self, task: Task, huey_task: Any) -> Settlement | None:
+    def _run_atomic(self, task: Task, function: Callable[[], Any], huey_task: Any) -> Settlement | None:
         """Processor, the jobs it enqueues and the settle in one transaction (G3)."""
         alias = jobs_settings().database
         broker, policy = get_broker(), self.queue.policy
@@ -156,20 +179,23 @@ class _Execution:
                 broker.begin_atomic(self.worker_id, policy, self.claimed)
                 # behind BEGIN, which waits for SQLite's write lock
                 if self._too_late_for_its_pace():
-                    raise _TooLate
+                    raise _NotNow(HandedBack(reasons.PACE))
                 self.started_at, step = self._now(), "task"
-                value = huey_task.execute()
+                value = call(function)
                 point("atomic.before_settle")
-                settlement = self._settlement(Completed(encode_result(task.name, value)))
+                settlement = self._settlement(Completed(encode_result(task.name, value, self.mask)))
                 step = "settle"
-                if not broker.settle_in_transaction(self.worker_id, policy, settlement).counted:
+                settled = broker.settle_in_transaction(self.worker_id, policy, settlement)
+                if settled.answer is Answer.BUSY:
+                    raise _NotNow(HandedBack(reasons.ROW_LOCKED, delay=COMMIT_DELAY))
+                if not settled.counted:
                     raise LeaseLost(f"job {self.claimed.id} is no longer this worker's")
                 step = "commit"
                 point("atomic.before_commit")
             point("atomic.after_commit")
             broker.after_atomic(self.worker_id, policy, settlement)
-        except _TooLate:
-            return self._settlement(HandedBack(reasons.PACE))
+        except _NotNow as error:
+            return self._settlement(error.outcome)
         except LeaseLost:
             if not self._has_ended():  # the task has deleted its own row, and that is rolled back now
                 raise
@@ -184,19 +210,20 @@ class _Execution:
                 # a COMMIT that raises is unknown, not failed; should it have worked after all, the fence refuses this
                 text = reasons.COMMIT_FAILED % {"error": self._line(error)}
                 return self._settlement(HandedBack(text, delay=COMMIT_DELAY))
-            logger.exception("after_commit_failed id=%s task=%s", self.claimed.id, task.name)
-        except Exception:
+            self._log_error("after_commit_failed", error)
+        except Exception as error:
             # only a hook of on_commit() raises this late: the job has ended
             if not (step == "commit" and self._has_ended()):
                 raise
-            logger.exception("after_commit_failed id=%s task=%s", self.claimed.id, task.name)
+            self._log_error("after_commit_failed", error)
         self._warn_of_long_lock(task, time.monotonic() - began, alias)
-        self.settled = settlement
-        self.queue._run_post_execute(huey_task, value, None)
+        self.settled = settlement, settled
+        if huey_task is not None:
+            self.queue._run_post_execute(huey_task, value, None)
         return None
 
     def _failure(self, error: BaseException, attempts: int, backoff: Callable[[int], float]) -> Outcome:
-        text, trace = self._line(error), trace_of(error, self.secrets)
+        text, trace = self._line(error), trace_of(error, self.mask)
         if could_not_connect(error) and not isinstance(error, (Cancelled, RetryLater)):
             return self._no_connection(error)
         if isinstance(error, Cancelled):
@@ -204,7 +231,7 @@ class _Execution:
         if isinstance(error, CancelExecution) and not error.retry:
             return GivenUp(text)
         if isinstance(error, RetryTask):
-            error = RetryLater(_huey_delay(error), reason=text)
+            error = RetryLater(_huey_delay(error, self._now()), reason=text)
         if isinstance(error, RetryLater):
             if self.claimed.starts + 1 >= MAX_STARTS:
                 return Failed(reasons.ASKS_TOO_OFTEN % {"count": MAX_STARTS, "error": text}, trace)
@@ -250,7 +277,11 @@ class _Execution:
         return self.claimed.claimed_at + timedelta(0, 0, int(self.claimed.seconds_since_claim() * 1_000_000))
 
     def _line(self, error: BaseException) -> str:
-        return line_of(error, self.secrets)
+        return line_of(error, self.mask)
+
+    def _log_error(self, event: str, error: BaseException) -> None:
+        trace = visible(trace_of(error, self.mask))
+        logger.error("%s id=%s task=%s traceback=%s", event, self.claimed.id, self.claimed.task, trace)
 
     def _warn_of_long_lock(self, task: Task, seconds: float, alias: str) -> None:
         if seconds > LONG_WRITE_LOCK and connections[alias].vendor == "sqlite":
@@ -263,19 +294,18 @@ class _Execution:
             )
 
 
-def _huey_delay(error: RetryTask) -> float:
+def _is_seen(queue: Queue, task: Task) -> bool:
+    """Whether anybody gets Huey's own object for a job: a hook, a receiver of its signals, or the task."""
+    hooks = queue._pre_execute or queue._post_execute
+    return bool(hooks or task.task_class.context or any(queue._signal.receivers.values()))
+
+
+def _huey_delay(error: RetryTask, now: datetime) -> float:
     """Huey's `eta` (naive: UTC, as its own default) or `delay`, within what `RetryLater` takes."""
     if error.eta is not None:
         eta = error.eta if error.eta.tzinfo else error.eta.replace(tzinfo=UTC)
-        seconds = (eta - clock.now()).total_seconds()
+        seconds = (eta - now).total_seconds()
     else:
         delay = error.delay or 0.0
         seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
     return min(max(seconds, 0.0), ONE_YEAR)
-
-
-def _secrets(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
-    if not task.personal:
-        return ()
-    bound = task.signature.signature.bind(*args, **kwargs).arguments
-    return secrets_of(bound[name] for name in task.personal if name in bound)

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
+from .forks import Handler, leave_forks_alone
+
 logger = logging.getLogger("jobs.worker")
 
 #: Seconds between two signs of life.
@@ -33,12 +35,14 @@ class ParentLink:
         self._stop = stop
         self._stopped = False
         self._signals, signals_in = os.pipe()
+        for end in (life, beat):
+            os.set_inheritable(end, False)  # none of the programs that tasks start is to have them
         for end in (self._signals, signals_in, beat):
             os.set_blocking(end, False)
-        for number in STOP_SIGNALS:
-            signal.signal(number, _noted)
-        with contextlib.suppress(AttributeError):  # Windows
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        leave_forks_alone(
+            {number: _handle(number) for number in (*STOP_SIGNALS, signal.SIGHUP)},
+            (life, beat, self._signals, signals_in),
+        )
         # written to by C code, also while a task holds the interpreter for long
         signal.set_wakeup_fd(signals_in, warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._run, name="parent-link", daemon=True)
@@ -77,6 +81,14 @@ class ParentLink:
         # a full pipe: the supervisor is stopped; a broken one: it is gone, which the other pipe tells
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
             os.write(self._beat, sign)
+
+
+def _handle(number: int) -> Handler:
+    """Note a signal from now on, unless the process was started to ignore it; returns what was done with it before."""
+    before = signal.getsignal(number)
+    if number != signal.SIGHUP or before != signal.SIG_IGN:
+        signal.signal(number, _noted)
+    return before
 
 
 def _noted(number: int, frame: FrameType | None) -> None:

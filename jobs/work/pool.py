@@ -1,19 +1,30 @@
 """The threads of a worker process, of which one at a time speaks to the broker.
 
-Leader and followers: a thread that has nothing to do, and sees nobody under way to the broker, makes the trip: it
-settles everything that is finished and claims a job for each thread that is free. No thread only carries.
+Leader and followers: a thread that finds no claimed job left makes the exchange, in which it settles everything that
+has ended and claims a job for each thread that is free. It then runs these jobs one after the other, without any
+thread's being woken: a switch costs more than a short job. One thread that is free keeps watch: where a job takes
+longer than a switch is worth, it lets the others begin what was claimed beside it.
 """
 
 from __future__ import annotations
 
 import logging
+import math
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from uuid import UUID
 
-from .. import clock, reasons
-from ..broker.records import Answer, ClaimedJob, Exchange, HandedBack, Settled, Settlement
+from .. import clock, reasons, signals
+from ..broker.contract import Broker
+from ..broker.records import Answer, ClaimedJob, Exchange, Failed, HandedBack, Settled, Settlement
+from ..define.queue import Queue
 from ..errors import BrokerAway
+from .announce import Announcer
+from .execution import execute
+from .forks import call
 
 logger = logging.getLogger("jobs.worker")
 
@@ -23,233 +34,497 @@ LONGEST_WAIT, QUIET_WAIT, QUIET_AFTER = 0.050, 0.075, 5.0
 #: The same while the broker sends word of new jobs, which may get lost.
 HINTED_WAIT = 1.0
 SHORTEST_WAIT = 0.001
+#: No thread that keeps watch sleeps longer, whatever there is to wait for.
+LONGEST_WATCH = 5.0
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0
-#: Seconds until a settlement is said again whose job somebody holds locked.
-BUSY_PAUSE = 0.1
+#: Seconds until a settlement is said again whose job somebody else had locked: at first, and at most.
+FIRST_BUSY, LONGEST_BUSY = 0.1, 1.0
+#: How often the watch looks, in seconds, while claimed jobs wait for their start, and for how long after a claim.
+TICK, ALERT = 0.002, 0.010
+#: What takes longer, in seconds, is worth a thread of its own.
+SHORT = 0.0002
+#: After such a job, for so many claims all threads are woken at once.
+LONG_FOR = 8
+#: Of a queue with a rate limit so many short jobs are claimed together, and one that is not short by itself: what has
+#: no thread to start it within the guard of its grant would have to be handed back (G7).
+AT_ONCE, AT_ONCE_SHORT = 5, 0.001
 
-Trip = Callable[[Sequence[Settlement], int], Exchange]
+
+class _Seat:
+    """Where a thread sleeps. `to_watch`: it was called to keep watch, and not to take what is there."""
+
+    __slots__ = ("lock", "to_watch")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.lock.acquire()
+        self.to_watch = False
+
+
+class _Request:
+    """What one exchange says. Made again as it is, under the same number, when no reply came."""
+
+    __slots__ = ("number", "settlements", "wanted")
+
+    def __init__(self, settlements: list[Settlement], wanted: int) -> None:
+        self.number = 0
+        self.settlements = settlements
+        self.wanted = wanted
 
 
 class Pool:
-    """What the threads share: jobs claimed and not begun, settlements not yet sent, and who is under way.
+    """What the threads share: jobs claimed and not begun, settlements not yet sent, and who leads.
 
-    `trip` settles and claims, and is made again with the same settlements and wish when it raised `BrokerAway`; `run`
-    runs one job; `settled` hears of each settlement what the broker answered, unless it is to be said again; `broken`
-    hears of the error when a trip fails for the first time in a row. With `budget`, at most so many jobs are claimed in
-    all, and then the pool closes by itself.
+    With `alone`, one job that must run alone is claimed, and then the pool closes by itself. A test may `run` something
+    else than `execute`.
     """
 
     def __init__(
         self,
-        trip: Trip,
-        run: Callable[[ClaimedJob], Settlement | None],
+        queue: Queue,
+        broker: Broker,
+        worker_id: UUID,
         *,
-        settled: Callable[[Settlement, Settled], None],
-        broken: Callable[[Exception], None],
-        budget: int | None = None,
+        alone: bool = False,
+        run: Callable[[ClaimedJob], Settlement | None] | None = None,
     ) -> None:
-        self._trip = trip
-        self._run = run
-        self._settled = settled
-        self._broken = broken
-        self._budget = budget
-        self._changed = threading.Condition(threading.Lock())
+        self.announcer = Announcer(queue)
+        self._queue = queue
+        self._broker = broker
+        self._worker_id = worker_id
+        self._alone = alone
+        self._run = run or self._execute
+        # popped and filled without the lock; neither is ever replaced by another
         self._ready: deque[ClaimedJob] = deque()
-        self._finished: list[Settlement] = []
-        self._unanswered: tuple[list[Settlement], int] | None = None  # a trip whose answer never came
-        self._busy: list[Settlement] = []  # to be said again, from `_busy_until` on
-        self._busy_until = 0.0
-        self._free = 0  # threads that could begin a job now
-        self._held = 0  # jobs claimed and not settled yet
-        self._under_way = False  # a thread is on its way to the broker
-        self._watching = False  # a thread sleeps until the next look
+        self._done: deque[Settlement | None] = deque()
+        # all that follows changes under the lock; it is never held while anything is waited for
+        self._lock = threading.Lock()
+        self._sleepers: list[_Seat] = []
+        self._watch: _Seat | None = None
+        self._alarm = 0.0  # when the watch looks next
+        self._leading = False
+        self._requests: deque[_Request] = deque()  # said in vain: to be said again before anything else
+        self._busy: list[Settlement] = []  # whose jobs somebody else had locked
+        self._number = 0
+        self._threads = 0
+        self._running = 0  # claimed, and not known to have ended
+        self._unsettled = 0  # ended, and not settled
+        self._budget: float = 1 if alone else math.inf
         self._closing = False
         self._hinted = False  # the broker sends word of new jobs
         self._hint_at = 0.0
         self._look_at = 0.0
+        self._claimed_at = 0.0
         self._worked_at = 0.0
+        self._busy_at = 0.0
+        self._busy_times = 0
         self._retry_at = 0.0
         self._failures = 0
         self._broken_since = 0.0
+        self._troubles = 0
+        self._claim_at = 0.0  # not before, because of the worker's own trouble
+        self._long = LONG_FOR
+        self._short = False  # the jobs of a limited queue, of late
+        self._claimed = self._drained = 0  # jobs in all
+        # as the watch saw it last: jobs taken from `_ready`; how many had been drained, if one waited for that; when
+        self._begun, self._drained_seen, self._ticked_at = 0, -1, 0.0
 
     @property
     def held(self) -> int:
         """How many jobs this process holds: claimed and not settled."""
-        return self._held
+        return self._running + self._unsettled
 
     @property
     def claimed_all(self) -> bool:
-        """Whether the budget is used up."""
-        return self._budget == 0
+        """Whether the one job of an `alone` pool was claimed."""
+        return not self._budget
 
     def close(self) -> None:
         """Claim nothing more; the threads leave when what runs is finished and settled."""
-        with self._changed:
+        with self._lock:
             self._closing = True
-            self._changed.notify_all()
+            self._hand_back_ready()
+            seats = self._all_seats()
+        _rouse(seats)
 
     def hear(self, hint: bool | None) -> None:
         """There may be something to claim (True), or not (False); None: from now on no hint will come."""
-        with self._changed:
-            if self._hinted != (hint is not None):
-                self._hinted = hint is not None
-                self._look_at = 0.0
-                self._changed.notify_all()
+        seats: list[_Seat] = []
+        with self._lock:
+            changed = self._hinted != (hint is not None)
+            self._hinted = hint is not None
             if hint:
                 self._hint_at = clock.monotonic()
+            if hint or changed:
                 self._look_at = 0.0
-                if not self._under_way:
-                    self._changed.notify_all()
+                if not self._leading:
+                    seats = self._call_watch()
+        _rouse(seats)
 
     def work(self) -> None:
         """The life of one thread; returns when the pool is closed and this thread has nothing left to settle."""
-        while (job := self._next_job()) is not None:
-            settlement = self._run_guarded(job)
-            with self._changed:
-                if settlement is None:
-                    self._held -= 1
-                else:
-                    self._finished.append(settlement)
-
-    def _next_job(self) -> ClaimedJob | None:
-        changed = self._changed
-        with changed:
-            self._free += 1
-            try:
-                while True:
-                    if self._closing and self._ready:
-                        self._hand_back()
-                    if self._ready:
-                        job = self._ready.popleft()
-                        self._pass_on()
-                        return job
-                    now = clock.monotonic()
-                    if self._busy and now >= self._busy_until:
-                        self._finished, self._busy = self._finished + self._busy, []
-                    if self._under_way:
-                        changed.wait()
-                    elif now >= self._retry_at and (
-                        self._finished or self._unanswered or (now >= self._look_at and not self._done)
-                    ):
-                        self._lead()
-                    elif self._done and not self._finished and not self._unanswered and not self._busy:
-                        changed.notify_all()
-                        return None
-                    elif self._watching:
-                        changed.wait()
-                    else:
-                        self._watching = True
-                        try:
-                            changed.wait(max(self._wake_at - now, SHORTEST_WAIT))
-                        finally:
-                            self._watching = False
-            finally:
-                self._free -= 1
-
-    @property
-    def _done(self) -> bool:
-        return self._closing or self._budget == 0
-
-    @property
-    def _wake_at(self) -> float:
-        if self._finished or self._unanswered:
-            return self._retry_at
-        wake_at = max(self._look_at, self._retry_at)
-        if self._done:
-            return self._busy_until
-        return min(wake_at, self._busy_until) if self._busy else wake_at
-
-    def _pass_on(self) -> None:
-        """Wake one more thread if something is left for it: a job, a settlement, or the watch."""
-        if self._ready or self._finished or not self._watching:
-            self._changed.notify()
-
-    def _hand_back(self) -> None:
-        self._finished.extend(Settlement(job, HandedBack(reasons.WORKER_STOPS)) for job in self._ready)
-        self._ready.clear()
-
-    def _lead(self) -> None:
-        """Make one trip. Called, and returns, with the lock held; the lock is free during the trip."""
-        if self._unanswered is not None:
-            batch, wanted = self._unanswered
-        else:
-            batch, self._finished = self._finished, []
-            wanted = 0 if self._done else self._free
-            if self._budget is not None:
-                wanted = min(wanted, self._budget)
-        self._unanswered = batch, wanted
-        self._under_way = True
-        began = clock.monotonic()
-        answer: Exchange | None = None
-        self._changed.release()
+        seat, ready, done = _Seat(), self._ready, self._done
+        with self._lock:
+            self._threads += 1
         try:
-            answer = self._trip(batch, wanted)
-        except Exception as error:
-            self._note_failure(error)
-            if not isinstance(error, BrokerAway):
-                self._unanswered = None
+            while True:
+                try:
+                    job = ready.popleft()
+                except IndexError:
+                    if not self._find_work(seat):
+                        return
+                else:
+                    done.append(self._run_guarded(job))
         finally:
-            self._changed.acquire()
-            self._under_way = False
-            if answer is None and self._unanswered is None:
-                self._finished[:0] = batch
-        if answer is not None:
-            self._unanswered = None
-            self._take(answer, batch, wanted, began)
+            with self._lock:
+                self._threads -= 1
 
-    def _take(self, answer: Exchange, batch: list[Settlement], wanted: int, began: float) -> None:
-        now = clock.monotonic()
-        if self._failures:
-            logger.info("broker_answers_again outage=%.1fs", now - self._broken_since)
-            self._failures = 0
-        answers = list(zip(batch, answer.settled, strict=True))
-        said = [(settlement, settled) for settlement, settled in answers if settled.answer is not Answer.BUSY]
-        if len(said) < len(batch):
-            self._busy += [settlement for settlement, settled in answers if settled.answer is Answer.BUSY]
-            self._busy_until = now + BUSY_PAUSE
-        self._held += len(answer.jobs) - len(said)
-        self._ready.extend(answer.jobs)
-        if answer.jobs or batch:
-            self._worked_at = now
-        if self._budget is not None:
-            self._budget -= len(answer.jobs)
-        if len(answer.jobs) < wanted and self._hint_at < began:
-            longest = QUIET_WAIT if now - self._worked_at > QUIET_AFTER else LONGEST_WAIT
-            longest = HINTED_WAIT if self._hinted else longest
-            wait = longest if answer.wait is None else min(answer.wait, longest)
-            self._look_at = now + max(wait, SHORTEST_WAIT)
-        else:
-            self._look_at = now
-        if said:
-            # Receivers may be slow: this thread counts as busy, and another one may lead meanwhile.
-            self._pass_on()
-            self._free -= 1
-            self._changed.release()
-            try:
-                for settlement, settled in said:
-                    self._settled(settlement, settled)
-            except Exception:
-                logger.exception("after_settle_failed")
-            finally:
-                self._changed.acquire()
-                self._free += 1
-
-    def _note_failure(self, error: Exception) -> None:
-        now = clock.monotonic()
-        if not self._failures:
-            self._broken_since = now
-        self._failures += 1
-        self._retry_at = now + min(FIRST_BACKOFF * 2 ** min(self._failures - 1, 10), LONGEST_BACKOFF)
-        if self._failures == 1:
-            self._broken(error)
+    def _execute(self, job: ClaimedJob) -> Settlement | None:
+        return call(execute, job, self._queue, self._worker_id, self.announcer.put)
 
     def _run_guarded(self, job: ClaimedJob) -> Settlement | None:
         try:
             return self._run(job)
         except BaseException as error:
-            # `run` answers with an outcome whatever the task does; this is the engine's own mistake.
+            # `execute` answers with an outcome whatever the task does; this is the engine's own mistake
             logger.exception("engine_error id=%s queue=%s", job.id, job.queue)
-            if isinstance(error, Exception):
-                self._broken(error)
+            self._complain(error)
             reason = reasons.ENGINE_ERROR % {"error": type(error).__name__}
-            return Settlement(job, HandedBack(reason, delay=5.0))
+            # without its grant: it may have started
+            return Settlement(replace(job, grant=None), HandedBack(reason, delay=5.0))
+
+    def _find_work(self, seat: _Seat) -> bool:
+        """Lead, watch or sleep until a job is ready; False: there will be none."""
+        watched = False
+        while True:
+            if not self._ready:
+                self.announcer.tell()
+            request: _Request | None = None
+            seats: list[_Seat] = []
+            leads = finds = leaves = False
+            wait = -1.0
+            with self._lock:
+                now = clock.monotonic()
+                stuck = not watched or self._is_stuck(now)
+                if self._ready and stuck:
+                    finds = True
+                    seats = self._share_out(now) if watched else self._keep_watch()
+                elif not self._ready and self._may_lead(now, stuck):
+                    leads, self._leading = True, True
+                    request = self._next_request(now)
+                elif not self._ready and self._is_over:
+                    leaves, seats = True, self._all_seats()
+                else:
+                    wait = self._sit_down(seat, now)
+            _rouse(seats)
+            if finds or leaves:
+                return finds
+            if leads:
+                watched = False
+                _rouse(self._lead(request))
+            else:
+                watched = self._sleep(seat, wait)
+
+    # Leading
+
+    def _may_lead(self, now: float, stuck: bool) -> bool:
+        if self._leading or now < self._retry_at:
+            return False
+        if self._requests or (self._done and stuck) or (self._busy and now >= self._busy_at):
+            return True
+        return now >= self._look_at and self._wants > 0
+
+    @property
+    def _wants(self) -> float:
+        """For how many more jobs there is room; what has ended has made room, settled or not."""
+        return 0 if self._closing else min(self._threads - self._running, self._budget)
+
+    @property
+    def _is_over(self) -> bool:
+        none_to_come = self._closing or not self._budget
+        return none_to_come and not (self._leading or self._requests or self._done or self._busy)
+
+    def _next_request(self, now: float) -> _Request | None:
+        """What to say to the broker; None: nothing."""
+        settlements = self._drain()
+        if self._busy and now >= self._busy_at:
+            settlements += self._busy
+            self._busy = []
+        if self._requests:
+            # the same again, and what has ended since comes after it
+            if settlements:
+                self._requests.append(_Request(settlements, 0))
+            return self._requests[0]
+        if settlements:
+            self._learn(settlements, now)
+            if self._long and 2 * sum(_seconds(settlement) < SHORT for settlement in settlements) > len(settlements):
+                self._long = 0
+        wanted = self._wants
+        if self._queue.policy.rate_limit is not None:
+            wanted = min(wanted, AT_ONCE if self._short else 1)
+        if self._troubles:
+            wanted = min(wanted, 1) if now >= self._claim_at else 0
+        if not settlements and wanted <= 0:
+            return None
+        self._requests.append(_Request(settlements, int(wanted)))
+        return self._requests[0]
+
+    def _drain(self) -> list[Settlement]:
+        ended: list[Settlement] = []
+        while self._done:
+            settlement = self._done.popleft()
+            self._running -= 1
+            self._drained += 1
+            if settlement is not None:  # None: an atomic task has settled by itself
+                ended.append(settlement)
+        self._unsettled += len(ended)
+        return ended
+
+    def _lead(self, request: _Request | None) -> list[_Seat]:
+        """Make one exchange; returns who is to be called."""
+        began = clock.monotonic()
+        answer: Exchange | None = None
+        error: BaseException | None = None
+        try:
+            if request is not None:
+                answer = self._exchange(request)
+        except BaseException as raised:  # whatever it is, somebody must be able to lead again
+            error = raised
+        with self._lock:
+            self._leading = False
+            now = clock.monotonic()
+            if request is None:
+                self._look_at = max(self._look_at, now + SHORTEST_WAIT, self._claim_at)
+            elif answer is not None:
+                self._requests.popleft()
+                self._take(answer, request, began, now)
+            first = error is not None and self._note_failure(now)
+            seats = self._pass_on(now)
+        if error is not None and first:
+            self._complain(error)
+        return seats
+
+    def _exchange(self, request: _Request) -> Exchange | None:
+        """Speak to the broker; None: it could not write these settlements together, they will be said one by one."""
+        if not request.number:
+            self._number += 1
+            request.number = self._number
+        policy, settlements = self._queue.policy, request.settlements
+        try:
+            return self._broker.exchange(
+                self._worker_id, policy, settlements, request.wanted, number=request.number, alone=self._alone
+            )
+        except BrokerAway:
+            raise
+        except Exception as error:
+            with self._lock:
+                self._requests.popleft()
+                if not settlements or (len(settlements) == 1 and _is_not_stored(settlements[0])):
+                    # nothing more can be done about it than to try again later
+                    self._requests.extendleft([_Request(settlements, 0)] if settlements else [])
+                    raise
+                if len(settlements) == 1:
+                    settlements = [_not_stored(settlements[0], error)]
+                self._requests.extendleft(_Request([settlement], 0) for settlement in reversed(settlements))
+            logger.exception("settle_failed queue=%s jobs=%d: one by one now", policy.name, len(settlements))
+            return None
+
+    def _take(self, answer: Exchange, request: _Request, began: float, now: float) -> None:
+        """Note what an exchange has brought."""
+        jobs = answer.jobs
+        if self._failures:
+            logger.info("broker_answers_again outage=%.1fs", now - self._broken_since)
+            self._failures = 0
+        self._note_answers(request.settlements, answer.settled, now)
+        self._running += len(jobs)
+        self._claimed += len(jobs)
+        self._budget -= len(jobs)
+        self._ready.extend(jobs)
+        if self._closing:
+            self._hand_back_ready()
+        if jobs:
+            self._claimed_at = self._ticked_at = now
+            self._begun = self._claimed - len(self._ready)
+        if jobs or request.settlements:
+            self._worked_at = now
+        self._look_at = now
+        if len(jobs) < request.wanted and self._hint_at < began:
+            longest = QUIET_WAIT if now - self._worked_at > QUIET_AFTER else LONGEST_WAIT
+            longest = HINTED_WAIT if self._hinted else longest
+            wait = longest if answer.wait is None else min(answer.wait, longest)
+            self._look_at = now + max(wait, SHORTEST_WAIT)
+
+    def _note_answers(self, settlements: Sequence[Settlement], answers: Sequence[Settled], now: float) -> None:
+        busy = [said for said, settled in zip(settlements, answers, strict=True) if settled.answer is Answer.BUSY]
+        for settlement, settled in zip(settlements, answers, strict=True):
+            if settled.answer is not Answer.BUSY:
+                self._unsettled -= 1
+                self.announcer.put(settlement, settled)
+        if busy:
+            self._busy += busy
+            self._busy_at = now + min(FIRST_BUSY * 2**self._busy_times, LONGEST_BUSY)
+            self._busy_times = min(self._busy_times + 1, 10)
+        elif not self._busy:
+            self._busy_times = 0
+
+    def _learn(self, settlements: Sequence[Settlement], now: float) -> None:
+        """Whether the jobs of a limited queue are short, and whether this worker can work at all."""
+        if self._queue.policy.rate_limit is not None:
+            self._short = all(_seconds(settlement) < AT_ONCE_SHORT for settlement in settlements)
+        trouble = None
+        for settlement in settlements:
+            outcome = settlement.outcome
+            if isinstance(outcome, HandedBack) and outcome.trouble:
+                trouble = outcome
+            elif settlement.started_at is not None:
+                self._troubles = 0
+        if trouble is not None:
+            self._troubles += 1
+            self._claim_at = now + min(FIRST_BACKOFF * 2 ** min(self._troubles - 1, 10), LONGEST_BACKOFF)
+            if self._troubles == 1:
+                logger.error("worker_in_trouble queue=%s pid=%d %s", self._queue.name, os.getpid(), trouble.reason)
+
+    def _note_failure(self, now: float) -> bool:
+        """Wait before the next exchange; whether this failure is the first in a row."""
+        if not self._failures:
+            self._broken_since = now
+        self._failures += 1
+        self._retry_at = now + min(FIRST_BACKOFF * 2 ** min(self._failures - 1, 10), LONGEST_BACKOFF)
+        return self._failures == 1
+
+    def _complain(self, error: BaseException) -> None:
+        name = self._queue.name
+        logger.error("broker_failed queue=%s pid=%d %s: %s", name, os.getpid(), type(error).__name__, error)
+        signals.worker_error.send_robust(sender=self._queue, error=error)
+
+    def _hand_back_ready(self) -> None:
+        while self._ready:
+            try:
+                job = self._ready.popleft()
+            except IndexError:  # its thread was faster
+                return
+            self._done.append(Settlement(job, HandedBack(reasons.WORKER_STOPS)))
+
+    # Waking and watching
+
+    def _pass_on(self, now: float) -> list[_Seat]:
+        """Whom the leader wakes when it comes back: for long jobs everybody, else at most the watch."""
+        if self._closing or not self._budget:
+            return self._all_seats()
+        waiting = len(self._ready)
+        seats: list[_Seat] = []
+        if self._long and waiting > 1:
+            self._long -= 1
+        if self._long:
+            # the leader takes one itself; and somebody may lead at once, where there is something to say
+            more = bool(self._done) or (now >= max(self._look_at, self._retry_at) and self._wants > 0)
+            seats = self._call_sleepers(max(waiting - 1, 0) + (more and waiting > 0))
+        if self._watch is not None and self._next_alarm(now) < self._alarm - TICK:
+            seats += self._call_watch()
+        return seats
+
+    def _share_out(self, now: float) -> list[_Seat]:
+        """The watch has seen that jobs take long: all that waits is begun now, one of it by this thread."""
+        self._long = LONG_FOR
+        return self._call_sleepers(len(self._ready) - 1) + self._keep_watch()
+
+    def _keep_watch(self) -> list[_Seat]:
+        """As this thread goes to work, another one is to keep watch, if there is one."""
+        if self._watch is not None or not self._sleepers:
+            return []
+        seat = self._sleepers.pop()
+        seat.to_watch = True
+        return [seat]
+
+    def _is_stuck(self, now: float) -> bool:
+        """Whether what waits has made no progress worth the name since the watch looked last."""
+        begun, drained = self._claimed - len(self._ready), self._drained if self._done else -1
+        if self._ready:
+            past = now - self._ticked_at
+            if past < TICK:
+                return False
+            stuck = (begun - self._begun) * SHORT < past
+        else:
+            stuck = bool(self._done) and drained == self._drained_seen
+        self._begun, self._drained_seen, self._ticked_at = begun, drained, now
+        return stuck
+
+    def _sit_down(self, seat: _Seat, now: float) -> float:
+        """Sleep, or watch where nobody does; returns for how many seconds, -1 until called."""
+        seat.to_watch = False
+        if self._watch is not None:
+            self._sleepers.append(seat)
+            return -1
+        self._watch = seat
+        self._alarm = min(max(self._next_alarm(now), now + SHORTEST_WAIT), now + LONGEST_WATCH)
+        return self._alarm - now
+
+    def _sleep(self, seat: _Seat, wait: float) -> bool:
+        """Whether this thread wakes to watch."""
+        if seat.lock.acquire(timeout=wait):
+            return seat.to_watch
+        with self._lock:
+            if self._watch is seat:
+                self._watch = None
+                return True
+        # called in the moment in which the time was over
+        seat.lock.acquire()
+        return seat.to_watch
+
+    def _next_alarm(self, now: float) -> float:
+        """When the watch has to look next."""
+        if self._ready or now < self._claimed_at + ALERT:
+            due = self._ticked_at + TICK
+            return due if due > now else now + TICK
+        if self._leading:
+            return math.inf
+        if self._requests:
+            return self._retry_at
+        if self._done:
+            return max(now + TICK, self._retry_at)
+        alarm = self._look_at if self._wants > 0 else math.inf
+        if self._busy:
+            alarm = min(alarm, self._busy_at)
+        return max(alarm, self._retry_at)
+
+    def _call_watch(self) -> list[_Seat]:
+        if self._watch is None:
+            return []
+        seat, self._watch = self._watch, None
+        seat.to_watch = True
+        return [seat]
+
+    def _call_sleepers(self, number: int) -> list[_Seat]:
+        """So many threads that sleep, the watch only where the others do not suffice."""
+        seats = [self._sleepers.pop() for _ in range(min(max(number, 0), len(self._sleepers)))]
+        if len(seats) < number and self._watch is not None:
+            seats.append(self._watch)
+            self._watch = None
+        for seat in seats:
+            seat.to_watch = False
+        return seats
+
+    def _all_seats(self) -> list[_Seat]:
+        return self._call_sleepers(len(self._sleepers) + 1)
+
+
+def _rouse(seats: Sequence[_Seat]) -> None:
+    for seat in seats:
+        seat.lock.release()
+
+
+def _seconds(settlement: Settlement) -> float:
+    if settlement.started_at is None or settlement.ended_at is None:
+        return 0.0
+    return (settlement.ended_at - settlement.started_at).total_seconds()
+
+
+def _not_stored(settlement: Settlement, error: Exception) -> Settlement:
+    """An outcome that the broker cannot write becomes a dead letter that says so."""
+    text = reasons.NOT_STORED % {"error": f"{type(error).__name__}: {ascii(str(error))}"}
+    return Settlement(settlement.job, Failed(text), settlement.started_at, settlement.ended_at)
+
+
+def _is_not_stored(settlement: Settlement) -> bool:
+    outcome = settlement.outcome
+    return isinstance(outcome, Failed) and outcome.error.startswith(reasons.NOT_STORED.partition("%")[0])

@@ -10,6 +10,8 @@ class Huey:
     _registry: Registry
     _signal: Signal
     _tasks_in_flight: set[Task]
+    _pre_execute: dict[str, Callable[..., Any]]
+    _post_execute: dict[str, Callable[..., Any]]
 
     def __init__(self, name: str = "huey", results: bool = True, *, serializer: Any = None, **storage: Any) -> None: ...
     def get_task_wrapper_class(self) -> type[TaskWrapper]: ...

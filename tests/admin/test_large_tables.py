@@ -95,9 +95,13 @@ def statements(client: Client, page: Page) -> list[str]:
 
 
 def unbounded_counts(sql: str) -> int:
-    """How many counts of the statement could walk over a whole table: all but those of a subquery that has a limit."""
+    """How many counts of the statement could walk over a whole table: all but those of a subquery that has a limit.
+
+    `most` is the broker's limit: 10,000 unless Python callers ask for exact numbers, which no page does.
+    """
     bounded = sum(
-        bool(re.search(r"\bLIMIT \d+", in_brackets(sql[found.end() :]))) for found in _COUNT_OF_ROWS.finditer(sql)
+        bool(re.search(r"\bLIMIT (\d+|:most\b|%\(most\)s)", in_brackets(sql[found.end() :])))
+        for found in _COUNT_OF_ROWS.finditer(sql)
     )
     return len(_COUNT.findall(sql)) - bounded
 

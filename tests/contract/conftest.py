@@ -89,7 +89,7 @@ class SqliteBench:
 
     def clear(self) -> None:
         with connection.cursor() as cursor:
-            for table in ("attempt", "job", "queuestate", "queuestat", "worker"):
+            for table in ("attempt", "job", "grant", "queuestate", "queuestat", "worker"):
                 cursor.execute(f"DELETE FROM jobs_{table}")
 
     @contextmanager

@@ -136,9 +136,19 @@ class Site:
         done = self.manage("jobs", "cancel", *ids)
         assert done.returncode == 0, done.stderr
 
-    def run_huey(self, *words: str, wait: bool = True, through: Sequence[str] = (), **variables: str) -> Huey:
-        """Start it; `through` is a command that runs another one, for example on another machine."""
-        huey = Huey(self, words, variables, through)
+    def run_huey(
+        self,
+        *words: str,
+        wait: bool = True,
+        through: Sequence[str] = (),
+        output: int | None = None,
+        **variables: str,
+    ) -> Huey:
+        """Start it; `through` is a command that runs another one, for example on another machine.
+
+        Its output goes to its log, or to a file that is open as `output`.
+        """
+        huey = Huey(self, words, variables, through, output)
         self.started.append(huey)
         if wait:
             huey.wait_until_ready()
@@ -302,7 +312,12 @@ class Huey:
     """One `run_huey` with its children."""
 
     def __init__(
-        self, site: Site, words: tuple[str, ...], variables: dict[str, str], through: Sequence[str] = ()
+        self,
+        site: Site,
+        words: tuple[str, ...],
+        variables: dict[str, str],
+        through: Sequence[str] = (),
+        output: int | None = None,
     ) -> None:
         self.site = site
         self.log_path = site.folder / f"log-{len(site.started)}"
@@ -312,8 +327,8 @@ class Huey:
                 cwd=ROOT,
                 env={**site.environment, **variables},
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=log if output is None else output,
+                stderr=log if output is None else output,
                 start_new_session=True,
             )
 

@@ -16,7 +16,10 @@ SECRET_KEY = "faults"
 DEBUG = os.environ.get("FAULTS_DEBUG") == "1"
 if DEBUG:
     BASE_DIR = FOLDER  # what is watched
-INSTALLED_APPS = ["tests.faults.app", *(app for app in INSTALLED_APPS if app == "jobs" or app.startswith("django."))]
+INSTALLED_APPS = [
+    "tests.faults.app",
+    *(app for app in INSTALLED_APPS if app in ("jobs", "admin_lists") or app.startswith("django.")),
+]
 ROOT_URLCONF = "tests.faults.app.urls"
 DATABASES = {
     "default": Environment(os.environ).database("FAULTS_DATABASE", f"sqlite:///{FOLDER}/jobs.sqlite3", FOLDER),
@@ -28,6 +31,10 @@ JOBS = {
     "REDIS_URL": os.environ.get("FAULTS_REDIS", ""),
     "FAULT_POINTS": "tests.faults.app.traps.strike" if (FOLDER / "traps").exists() else "",
 }
+if level := os.environ.get("FAULTS_BROKEN_LOGS"):
+    from tests.faults.app.loggers import configure
+
+    LOGGING = configure(level)
 #: The longest pause of a supervisor before it starts a dead child anew, in seconds.
 RESTART_PAUSE = float(os.environ.get("FAULTS_RESTART_PAUSE", "30"))
 #: How far this process's clock is known to be wrong, in seconds: the ledger is kept in true time.

@@ -38,8 +38,9 @@ def work() -> Iterator[Callable[..., list[Settlement]]]:
             settlement = execute(claimed[0], queue, worker.id)
             if settlement is not None:
                 done.append(settlement)
-                if broker.exchange(worker.id, queue.policy, [settlement], 0, number=next(numbers)).settled[0].counted:
-                    announce(queue, settlement)
+                settled = broker.exchange(worker.id, queue.policy, [settlement], 0, number=next(numbers)).settled[0]
+                if settled.counted:
+                    announce(queue, settlement, settled.state)
         raise AssertionError(f"still busy after {limit} jobs")
 
     yield run

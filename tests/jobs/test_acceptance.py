@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import Group
@@ -17,6 +18,7 @@ from jobs.enqueue import accept, outbox
 from jobs.errors import InvalidArguments, InvalidOption, ResultTimeout, UnknownJob, WrongDatabase
 from jobs.models import Job
 from jobs.operate.retry import retry
+from jobs.testing import run_jobs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -255,9 +257,46 @@ def test_a_delay_counts_from_the_call_of_enqueue(note: Task) -> None:
     assert job.shown_state() == "scheduled"
 
 
+NAIVE = datetime(2027, 1, 31, 9)  # noqa: DTZ001 - refused
+SOON = datetime.now(UTC) + timedelta(hours=1)
+
+
+def test_jobs_for_one_time_are_due_at_that_time_and_start_in_the_order_of_enqueue(
+    each_database: str, note: Task
+) -> None:
+    at = datetime.now(ZoneInfo("America/Sao_Paulo")) + timedelta(seconds=0.3)
+    handles = [note.using(at=at).enqueue("a") for _ in range(3)]
+    handles += note.using(at=at).enqueue_many(["a", "b", "c"])
+    handles.append(note.schedule(("a",), eta=at))
+    with transaction.atomic():
+        handles.append(note.using(at=at).enqueue("in a transaction"))
+        handles.append(note.using(at=at, key="k").enqueue("by the outbox"))
+    assert {job.ready_at for job in Job.objects.all()} == {at}
+    assert [handle.id for handle in run_jobs(until=at)] == [handle.id for handle in handles]
+
+
+def test_a_time_that_is_past_means_now(each_database: str, note: Task) -> None:
+    first = note.enqueue("a")
+    past = [datetime.now(UTC) - timedelta(hours=1), datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))]
+    handles = [note.using(at=at).enqueue("a") for at in past]
+    with transaction.atomic():
+        handles.append(note.using(at=past[0]).enqueue("a"))
+    ready = [handle.job.ready_at for handle in (first, *handles)]
+    assert ready == sorted(ready)
+    assert len(run_jobs()) == 4
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
+        ({"at": NAIVE}, "at=.*aware datetime"),
+        ({"at": NAIVE.date()}, "at=.*aware datetime"),
+        ({"at": "2027-01-31T09:00Z"}, "at='2027"),
+        ({"at": datetime.now(UTC) + timedelta(days=366)}, "at most one year ahead"),
+        ({"at": datetime.max.replace(tzinfo=UTC)}, "at most one year ahead"),
+        ({"at": SOON, "delay": 5}, "give one"),
+        ({"at": SOON, "delay": 0}, "give one"),
+        ({"at": SOON, "expires": 60}, "never run"),
         ({"priority": 0}, "priority=0"),
         ({"priority": 11}, "priority=11"),
         ({"priority": True}, "priority=True"),
@@ -282,6 +321,15 @@ def test_a_delay_counts_from_the_call_of_enqueue(note: Task) -> None:
 def test_a_wrong_option_is_refused_and_named(note: Task, options: dict[str, object], named: str) -> None:
     with pytest.raises(InvalidOption, match=named):
         note.using(**options)
+
+
+def test_a_time_beside_a_delay_given_before_is_refused_too(note: Task) -> None:
+    with pytest.raises(InvalidOption, match="give one"):
+        note.using(delay=5).using(at=SOON)
+    with pytest.raises(InvalidOption, match="give one"):
+        note.using(at=SOON).using(delay=5)
+    with pytest.raises(InvalidOption, match="either eta="):
+        note.schedule(("a",), eta=SOON, delay=5)
 
 
 def test_an_unknown_option_is_a_type_error(note: Task) -> None:

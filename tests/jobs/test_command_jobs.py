@@ -9,6 +9,7 @@ import sys
 from datetime import timedelta
 from io import StringIO
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import settings
@@ -79,6 +80,15 @@ def test_enqueue_takes_arguments_priority_and_delay() -> None:
     assert Job.objects.get().result == "3"
     say("enqueue", "command.add", "--args", "[1]", "--delay", "60")
     assert Job.objects.latest("pk").ready_at > clock.now() + timedelta(seconds=50)
+
+
+def test_enqueue_takes_a_time_with_its_zone_in_place_of_a_delay() -> None:
+    at = (clock.now() + timedelta(hours=2)).astimezone(ZoneInfo("America/Sao_Paulo"))
+    say("enqueue", "command.add", "--args", "[1]", "--at", at.isoformat())
+    assert Job.objects.get().ready_at == at
+    sentence, code, _ = refusal("enqueue", "command.add", "--args", "[1]", "--at", at.isoformat(), "--delay", "5")
+    assert (code, Job.objects.count()) == (1, 1)
+    assert "give one" in sentence
 
 
 def test_enqueue_refuses_what_the_task_does_not_take() -> None:
@@ -282,6 +292,8 @@ def test_jobs_of_a_queue_that_no_code_defines_any_more_are_listed() -> None:
         ["enqueue", "command.add", "--args", "[" * 50_000],
         ["enqueue", "command.add", "--priority", "11"],
         ["enqueue", "command.add", "--delay", "-1"],
+        ["enqueue", "command.add", "--at", "tomorrow"],
+        ["enqueue", "command.add", "--at", "2027-01-31T09:00"],
         ["retry"],
         ["retry", "--queue", "email", str(clock.new_id())],
         ["retry", "--task", "command.add"],

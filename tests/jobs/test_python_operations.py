@@ -12,6 +12,8 @@ import pytest
 
 import jobs
 from jobs import Fixed, InvalidOption, JobHandle, PermanentError, Queue, Refused, UnknownJob, UnknownQueue, clock
+from jobs.broker import get_broker
+from jobs.models import Job
 from jobs.testing import run_jobs
 
 pytestmark = pytest.mark.usefixtures("each_database")
@@ -112,6 +114,29 @@ def test_drain_refuses_a_wrong_option(options: dict[str, Any], said: str) -> Non
     assert jobs.counts(lane).waiting == 1
 
 
+def test_dead_letters_are_told_by_queue_and_task() -> None:
+    first, second = work.enqueue(fail=True), work.enqueue(fail=True)
+    run_jobs()
+    assert jobs.dead_letters(lane) == jobs.dead_letters(lane.name, work) == [first.id, second.id]
+    assert jobs.dead_letters(lane, work.name, limit=1) == [first.id]
+    for wrong in ({"limit": 0}, {"task": 5}):
+        with pytest.raises(InvalidOption):
+            jobs.dead_letters(lane, **wrong)  # type: ignore[arg-type]
+
+
+def test_the_jobs_of_a_task_that_no_code_defines_any_more_can_be_drained() -> None:
+    gone = work.enqueue()
+    Job.objects.filter(pk=gone.id).update(task="surface.gone")
+    assert jobs.drain(lane, task="surface.gone") == 1
+
+
+def test_a_handle_is_made_again_of_an_id_or_its_text() -> None:
+    handle = work.enqueue()
+    assert JobHandle(str(handle.id)) == JobHandle(handle.id) == handle
+    with pytest.raises(InvalidOption, match="job 'x': expected a JobHandle, or a job's id"):
+        JobHandle("x")
+
+
 def test_what_a_job_s_state_does_not_allow_is_refused() -> None:
     handle = work.enqueue()
     with pytest.raises(Refused, match="only a dead letter"):
@@ -141,7 +166,9 @@ def test_counts_are_exact_also_for_jobs_that_are_not_there_any_more() -> None:
 
 
 def test_counts_go_on_where_the_lists_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    work.enqueue_many([()] * 1_000)
-    monkeypatch.setattr("jobs.broker.contract.COUNT_LIMIT", 10)
-    assert jobs.counts(lane).waiting == 1_000
-    assert jobs.broker.get_broker().counts(lane.name, most=10).waiting == 10
+    monkeypatch.setattr("jobs.broker.database.broker.COUNT_LIMIT", 10)
+    work.enqueue_many([()] * 12)
+    work.using(delay=60).enqueue_many([()] * 11)
+    seen = jobs.counts(lane)
+    assert get_broker().counts(lane.name).waiting == 10
+    assert (seen.waiting, seen.scheduled) == (12, 11)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from resource import RUSAGE_SELF, getrusage
+from typing import Any
 
 import pytest
 
-from jobs import clock
-from jobs.broker.records import Answer, ClaimedJob, Completed, Exchange, HandedBack, Settled, Settlement
+from jobs import Queue, RateLimit, clock, reasons, signals
+from jobs.broker.records import Answer, ClaimedJob, Completed, Exchange, Failed, HandedBack, Settled, Settlement
 from jobs.errors import BrokerAway
 from jobs.states import State
 from jobs.work.pool import Pool
+
+LANE = Queue("lane")
+COUNTED, BUSY = Settled(Answer.COUNTED, State.COMPLETED), Settled(Answer.BUSY)
 
 
 def claimed_job() -> ClaimedJob:
@@ -21,7 +27,7 @@ def claimed_job() -> ClaimedJob:
     return ClaimedJob(clock.new_id(), 1, "lane", "app.task", "{}", 5, "1", 0, 0, 0, now, now)
 
 
-class Queue:
+class Stub:
     """What the broker holds, and what it was told."""
 
     def __init__(self, number: int = 0) -> None:
@@ -32,8 +38,22 @@ class Queue:
         self.most_together = 0
         self.failures = 0
         self.trip_time = 0.0
+        self.said: list[tuple[object, list[Settlement], int]] = []  # number, settlements, wanted, of every try
+        self.locked: set[ClaimedJob] = set()
+        self.unwritable: set[ClaimedJob] = set()
+        self.wait: float | None = None
 
-    def trip(self, settlements: Sequence[Settlement], wanted: int) -> Exchange:
+    def exchange(
+        self,
+        worker: object,
+        policy: object,
+        settlements: Sequence[Settlement],
+        wanted: int,
+        *,
+        number: int,
+        alone: bool = False,
+    ) -> Exchange:
+        self.said.append((number, list(settlements), wanted))
         self.together += 1
         self.most_together = max(self.together, self.most_together)
         try:
@@ -41,10 +61,13 @@ class Queue:
             if self.failures:
                 self.failures -= 1
                 raise BrokerAway("away")
+            if any(said.job in self.unwritable and isinstance(said.outcome, Completed) for said in settlements):
+                raise ValueError("no letter for that")
             self.trips.append((len(settlements), wanted))
-            self.settled += settlements
+            answers = tuple(BUSY if said.job in self.locked else COUNTED for said in settlements)
+            self.settled += [said for said in settlements if said.job not in self.locked]
             jobs = tuple(self.waiting.popleft() for _ in range(min(wanted, len(self.waiting))))
-            return Exchange((Settled(Answer.COUNTED, State.COMPLETED),) * len(settlements), jobs, None)
+            return Exchange(answers, jobs, self.wait)
         finally:
             self.together -= 1
 
@@ -56,16 +79,15 @@ def completed(job: ClaimedJob) -> Settlement:
 class Crew:
     """A pool with its threads."""
 
-    def __init__(self, queue: Queue, run: Callable[[ClaimedJob], Settlement | None], size: int, **options: int) -> None:
-        self.heard: list[tuple[Settlement, Settled]] = []
-        self.errors: list[Exception] = []
-        self.pool = Pool(
-            queue.trip,
-            run,
-            settled=lambda settlement, counted: self.heard.append((settlement, counted)),
-            broken=self.errors.append,
-            **options,
-        )
+    def __init__(
+        self,
+        queue: Stub,
+        run: Callable[[ClaimedJob], Settlement | None],
+        size: int,
+        lane: Queue = LANE,
+        **options: bool,
+    ) -> None:
+        self.pool = Pool(lane, queue, clock.new_id(), run=run, **options)  # type: ignore[arg-type]
         self.threads = [threading.Thread(target=self.pool.work, daemon=True) for _ in range(size)]
         for thread in self.threads:
             thread.start()
@@ -88,7 +110,7 @@ Start = Callable[..., Crew]
 def start() -> Iterator[Start]:
     crews: list[Crew] = []
 
-    def begin(queue: Queue, run: Callable[[ClaimedJob], Settlement | None], size: int, **options: int) -> Crew:
+    def begin(queue: Stub, run: Callable[[ClaimedJob], Settlement | None], size: int, **options: Any) -> Crew:
         crews.append(Crew(queue, run, size, **options))
         return crews[-1]
 
@@ -106,7 +128,7 @@ def wait_for(condition: Callable[[], object], limit: float = 5.0) -> None:
 
 @pytest.mark.parametrize("size", [1, 3, 10])
 def test_every_job_runs_once_and_is_settled_once(start: Start, size: int) -> None:
-    queue = Queue(500)
+    queue = Stub(500)
     accepted = [job.id for job in queue.waiting]
     ran: list[ClaimedJob] = []
     crew = start(queue, lambda job: ran.append(job) or completed(job), size)
@@ -115,12 +137,11 @@ def test_every_job_runs_once_and_is_settled_once(start: Start, size: int) -> Non
 
     assert sorted(job.id for job in ran) == sorted(accepted)
     assert sorted(settlement.job.id for settlement in queue.settled) == sorted(accepted)
-    assert len(crew.heard) == 500
     assert crew.pool.held == 0
 
 
 def test_one_thread_at_a_time_speaks_to_the_broker(start: Start) -> None:
-    queue = Queue(100)
+    queue = Stub(100)
     queue.trip_time = 0.002
     start(queue, completed, 8)
     wait_for(lambda: len(queue.settled) == 100)
@@ -129,7 +150,7 @@ def test_one_thread_at_a_time_speaks_to_the_broker(start: Start) -> None:
 
 
 def test_never_more_jobs_are_held_than_threads_are_there(start: Start) -> None:
-    queue, held = Queue(60), []
+    queue, held = Stub(60), []
 
     def run(job: ClaimedJob) -> Settlement:
         time.sleep(0.003)
@@ -146,13 +167,13 @@ def test_never_more_jobs_are_held_than_threads_are_there(start: Start) -> None:
 
 def test_jobs_run_side_by_side(start: Start) -> None:
     barrier = threading.Barrier(5, timeout=5)
-    queue = Queue(5)
+    queue = Stub(5)
     start(queue, lambda job: (barrier.wait(), completed(job))[1], 5)
     wait_for(lambda: len(queue.settled) == 5)
 
 
 def test_finished_job_is_settled_while_another_goes_on(start: Start) -> None:
-    queue, release = Queue(2), threading.Event()
+    queue, release = Stub(2), threading.Event()
     long = queue.waiting[0]
 
     def run(job: ClaimedJob) -> Settlement:
@@ -167,7 +188,7 @@ def test_finished_job_is_settled_while_another_goes_on(start: Start) -> None:
 
 
 def test_free_thread_takes_new_work_while_others_are_busy(start: Start) -> None:
-    queue, release = Queue(1), threading.Event()
+    queue, release = Stub(1), threading.Event()
     long = queue.waiting[0]
     start(queue, lambda job: (release.wait(5) if job is long else None, completed(job))[1], 3)
     wait_for(lambda: not queue.waiting)
@@ -178,7 +199,7 @@ def test_free_thread_takes_new_work_while_others_are_busy(start: Start) -> None:
 
 
 def test_idle_pool_looks_at_most_every_50_ms(start: Start) -> None:
-    queue = Queue()
+    queue = Stub()
     start(queue, completed, 5)
     wait_for(lambda: queue.trips)
     before = len(queue.trips)
@@ -188,20 +209,29 @@ def test_idle_pool_looks_at_most_every_50_ms(start: Start) -> None:
 
 
 def test_broker_that_fails_gets_the_settlements_later_and_is_reported_once(start: Start) -> None:
-    queue = Queue(1)
+    queue = Stub(1)
 
     def run(job: ClaimedJob) -> Settlement:
         queue.failures = 3
         return completed(job)
 
-    crew = start(queue, run, 2)
-    wait_for(lambda: len(queue.settled) == 1)
+    errors: list[object] = []
 
-    assert len(crew.errors) == 1
+    def hear(error: object, **kwargs: object) -> None:
+        errors.append(error)
+
+    signals.worker_error.connect(hear)
+    try:
+        start(queue, run, 2)
+        wait_for(lambda: len(queue.settled) == 1)
+    finally:
+        signals.worker_error.disconnect(hear)
+
+    assert len(errors) == 1
 
 
 def test_closed_pool_claims_nothing_and_settles_what_ran(start: Start) -> None:
-    queue, running, release = Queue(3), threading.Event(), threading.Event()
+    queue, running, release = Stub(3), threading.Event(), threading.Event()
     crew = start(queue, lambda job: (running.set(), release.wait(5), completed(job))[2], 1)
     assert running.wait(5)
     crew.pool.close()
@@ -213,19 +243,19 @@ def test_closed_pool_claims_nothing_and_settles_what_ran(start: Start) -> None:
 
 
 def test_job_claimed_while_the_pool_closes_is_handed_back(start: Start) -> None:
-    queue = Queue(1)
+    queue = Stub(1)
     ran: list[ClaimedJob] = []
     on_the_way = threading.Event()
-    plain_trip = queue.trip
+    plain = queue.exchange
 
-    def trip(settlements: Sequence[Settlement], wanted: int) -> Exchange:
-        answer = plain_trip(settlements, wanted)
+    def exchange(*args: object, **options: object) -> Exchange:
+        answer = plain(*args, **options)  # type: ignore[arg-type]
         if answer.jobs:
             on_the_way.set()
             time.sleep(0.1)
         return answer
 
-    queue.trip = trip  # type: ignore[method-assign]
+    queue.exchange = exchange  # type: ignore[method-assign]
     crew = start(queue, lambda job: ran.append(job) or completed(job), 1)
     assert on_the_way.wait(5)
     crew.close()
@@ -235,8 +265,8 @@ def test_job_claimed_while_the_pool_closes_is_handed_back(start: Start) -> None:
 
 
 def test_pool_with_a_budget_of_one_runs_one_job_and_ends(start: Start) -> None:
-    queue = Queue(3)
-    crew = start(queue, completed, 1, budget=1)
+    queue = Stub(3)
+    crew = start(queue, completed, 1, alone=True)
     crew.join()
 
     assert len(queue.settled) == 1
@@ -244,7 +274,7 @@ def test_pool_with_a_budget_of_one_runs_one_job_and_ends(start: Start) -> None:
 
 
 def test_mistake_of_the_engine_hands_the_job_back_and_the_thread_lives(start: Start) -> None:
-    queue = Queue(2)
+    queue = Stub(2)
     bad = queue.waiting[0]
 
     def run(job: ClaimedJob) -> Settlement:
@@ -260,7 +290,7 @@ def test_mistake_of_the_engine_hands_the_job_back_and_the_thread_lives(start: St
 
 
 def test_job_that_settled_itself_is_no_longer_held(start: Start) -> None:
-    queue, ran = Queue(3), threading.Semaphore(0)
+    queue, ran = Stub(3), threading.Semaphore(0)
     crew = start(queue, lambda job: ran.release(), 2)
     for _ in range(3):
         assert ran.acquire(timeout=5)
@@ -268,3 +298,192 @@ def test_job_that_settled_itself_is_no_longer_held(start: Start) -> None:
 
     assert crew.pool.held == 0
     assert not queue.settled
+
+
+# Short jobs and long ones
+
+
+@pytest.mark.parametrize("short_before", [0, 2_000])
+def test_last_of_ten_long_jobs_claimed_together_starts_within_5_ms_of_the_first(
+    start: Start, short_before: int
+) -> None:
+    spreads: list[float] = []
+    for _attempt in range(5):  # another process may have the processor
+        queue, started, release = Stub(short_before), [], threading.Event()
+        long: set[ClaimedJob] = set()
+
+        def run(job: ClaimedJob) -> Settlement:
+            if job in long:  # noqa: B023 - joined within this round
+                started.append(time.monotonic())  # noqa: B023
+                release.wait(5)  # noqa: B023
+            return completed(job)
+
+        crew = start(queue, run, 10)
+        wait_for(lambda: len(queue.settled) == short_before and queue.trips)  # noqa: B023
+        jobs = [claimed_job() for _ in range(10)]
+        long.update(jobs)
+        queue.waiting.extend(jobs)
+        wait_for(lambda: len(started) == 10)  # noqa: B023
+        release.set()
+        crew.close()
+        spreads.append(max(started) - min(started))
+        if spreads[-1] < 0.005:
+            return
+    pytest.fail(f"the last started so many seconds after the first: {spreads}")
+
+
+def test_short_job_costs_no_thread_switch(start: Start) -> None:
+    queue = Stub(4_000)
+    before = getrusage(RUSAGE_SELF).ru_nvcsw
+    crew = start(queue, lambda job: (os.write(nowhere, b"sixteen bytes---"), completed(job))[1], 10)
+    with open(os.devnull, "wb") as file:
+        nowhere = file.fileno()
+        wait_for(lambda: len(queue.settled) == 4_000)
+        crew.close()
+
+    # the test itself looks a thousand times a second
+    assert getrusage(RUSAGE_SELF).ru_nvcsw - before < 2_000
+
+
+def test_job_that_ended_is_settled_soon_though_its_thread_goes_on_with_a_long_one(start: Start) -> None:
+    queue, release = Stub(500), threading.Event()
+    crew = start(queue, lambda job: (release.wait(5) if job is long else None, completed(job))[1], 2)
+    long = claimed_job()
+    wait_for(lambda: len(queue.settled) == 500)
+    short = claimed_job()
+    queue.waiting.extend([short, long])
+
+    wait_for(lambda: any(said.job is short for said in queue.settled), 0.2)
+    release.set()
+    crew.close()
+
+
+# What the broker answers
+
+
+def test_exchange_without_a_reply_is_said_again_under_its_number_with_the_very_same_settlements(start: Start) -> None:
+    queue = Stub(3)
+
+    def run(job: ClaimedJob) -> Settlement:
+        queue.failures = 2
+        return completed(job)
+
+    crew = start(queue, run, 1)
+    wait_for(lambda: len(queue.settled) == 3)
+    crew.close()
+
+    tries: dict[object, list[tuple[list[Settlement], int]]] = {}
+    for number, settlements, wanted in queue.said:
+        tries.setdefault(number, []).append((settlements, wanted))
+    assert sorted(tries) == list(range(1, len(tries) + 1))
+    assert max(len(said) for said in tries.values()) == 3
+    assert all(said == said_again for said, *more in tries.values() for said_again in more)
+    assert len(queue.settled) == 3
+
+
+def test_busy_settlement_is_said_again_under_a_later_number_and_holds_up_no_other(start: Start) -> None:
+    queue = Stub(5)
+    locked = queue.waiting[0]
+    queue.locked.add(locked)
+    crew = start(queue, completed, 2)
+    wait_for(lambda: len(queue.settled) == 4)
+    assert crew.pool.held == 1
+    wait_for(lambda: sum(any(said.job is locked for said in settlements) for _, settlements, _ in queue.said) > 1)
+    queue.locked.clear()
+    wait_for(lambda: len(queue.settled) == 5)
+    crew.close()
+
+    numbers = [number for number, settlements, _ in queue.said if any(said.job is locked for said in settlements)]
+    assert len(set(numbers)) == len(numbers)
+    assert crew.pool.held == 0
+
+
+def test_outcome_that_the_broker_cannot_write_becomes_a_dead_letter_and_the_others_count(start: Start) -> None:
+    queue = Stub(4)
+    bad = queue.waiting[1]
+    queue.unwritable.add(bad)
+    crew = start(queue, completed, 4)
+    wait_for(lambda: len(queue.settled) == 4)
+    crew.close()
+
+    [told] = [said.outcome for said in queue.settled if said.job is bad]
+    assert isinstance(told, Failed)
+    assert told.error.startswith(reasons.NOT_STORED.partition("%")[0])
+    assert sum(isinstance(said.outcome, Completed) for said in queue.settled) == 3
+
+
+def test_job_due_sooner_than_the_sleep_of_a_hinted_pool_is_looked_for_in_time(start: Start) -> None:
+    queue = Stub()
+    crew = start(queue, completed, 3)
+    wait_for(lambda: queue.trips)
+    crew.pool.hear(False)
+    looks = len(queue.trips)
+    wait_for(lambda: len(queue.trips) > looks)  # asleep for a second now, but for what comes by a hint
+    queue.waiting.append(claimed_job())
+    queue.wait = 0.05
+    crew.pool.hear(True)
+    wait_for(lambda: len(queue.settled) == 1)
+    looks = len(queue.trips)
+    wait_for(lambda: len(queue.trips) > looks + 1, 0.4)
+    crew.close()
+
+
+# What holds jobs up
+
+
+def test_slow_receiver_holds_up_no_claimed_job(start: Start) -> None:
+    heard: list[object] = []
+
+    def hear(job: object, **kwargs: object) -> None:
+        time.sleep(0.05)
+        heard.append(job)
+
+    queue = Stub(40)
+    signals.job_completed.connect(hear)
+    try:
+        crew = start(queue, completed, 2)
+        teller = threading.Thread(target=crew.pool.announcer.run)
+        teller.start()
+        wait_for(lambda: len(queue.settled) == 40, 1.0)
+        assert len(heard) < 40
+        wait_for(lambda: len(heard) == 40)
+        crew.pool.announcer.end()
+        teller.join(5)
+    finally:
+        signals.job_completed.disconnect(hear)
+
+
+def test_long_jobs_of_a_limited_queue_are_claimed_one_by_one_and_run_side_by_side(start: Start) -> None:
+    barrier = threading.Barrier(5, timeout=5)
+    queue = Stub(5)
+
+    def run(job: ClaimedJob) -> Settlement:
+        began = clock.now()
+        barrier.wait()
+        time.sleep(0.002)
+        return Settlement(job, Completed(), began, clock.now())
+
+    crew = start(queue, run, 5, lane=Queue("lane", rate_limit=RateLimit(100)))
+    wait_for(lambda: len(queue.settled) == 5)
+    crew.close()
+
+    assert max(wanted for _, wanted in queue.trips) == 1
+
+
+def test_worker_in_trouble_claims_less_and_less_and_works_on_when_it_is_over(start: Start) -> None:
+    queue, well = Stub(), threading.Event()
+    queue.waiting.extend(claimed_job() for _ in range(200))
+
+    def run(job: ClaimedJob) -> Settlement:
+        now = clock.now()
+        if well.is_set():
+            return Settlement(job, Completed(), now, now)
+        queue.waiting.append(job)
+        return Settlement(job, HandedBack("no connection", trouble=True))
+
+    crew = start(queue, run, 10)
+    time.sleep(0.8)
+    assert len(queue.settled) < 40
+    well.set()
+    wait_for(lambda: sum(isinstance(said.outcome, Completed) for said in queue.settled) == 200)
+    crew.close()

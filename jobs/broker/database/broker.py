@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError, connections, transaction
+from django.db import connections, transaction
 from django.utils.translation import gettext as _
 
 from ... import clock
@@ -26,9 +26,7 @@ from ..records import (
     Fact,
     FoundJob,
     NewJob,
-    Pushed,
     PushReply,
-    PushStatus,
     QueueCounts,
     Reaped,
     Released,
@@ -38,15 +36,13 @@ from ..records import (
     WorkerRecord,
 )
 from . import claim as claiming
-from . import giveback, pace
-from .connection import JobsDatabase, SqliteDatabase, Trip
+from . import giveback, hints, pace
+from .connection import JobsDatabase, SqliteDatabase
 from .reach import reaching
 from .reply import known_worker, read_reply, save_reply
 from .settle import settle_all, token_number
-from .values import MAX_REASON, expires_at, id_of, moment_of, ready_at, tags_of, text_of
-
-#: How often a job is offered while the holder of its key ends in between.
-KEY_PATIENCE = 20
+from .take import take
+from .values import MAX_REASON, id_of, moment_of, tags_of, text_of
 
 
 class DatabaseBroker:
@@ -58,7 +54,15 @@ class DatabaseBroker:
         """The broker for the alias's vendor."""
         vendor = connections[alias].vendor
         if vendor == "postgresql":
-            from .postgresql.broker import PostgresqlBroker
+            try:
+                from .postgresql.broker import PostgresqlBroker
+            except ModuleNotFoundError as error:
+                if error.name != "psycopg":
+                    raise
+                text = _(
+                    "jobs are kept in PostgreSQL by psycopg 3, which is not installed: pip install 'psycopg[binary]'"
+                )
+                raise ImproperlyConfigured(text) from error
 
             return super().__new__(PostgresqlBroker)
         if vendor != "sqlite":
@@ -95,6 +99,7 @@ class DatabaseBroker:
             return PushReply()
         with self._database.write_synced() as trip:
             answers = tuple(take(trip, job) for job in jobs)
+            trip.told |= hints.queues_of(jobs)
             point("push.before_commit")
         point("push.after_commit")
         return PushReply(answers)
@@ -163,19 +168,21 @@ class DatabaseBroker:
             if known.is_repeated(number):
                 return read_reply(trip, worker, known, policy, settlements)
             settled = settle_all(trip, worker, known.label, settlements)
+            pace.return_grants(trip, policy.name, settlements, settled)
             claimed = claiming.Claim()
             if known.may_claim and wanted > 0:
                 claimed = claiming.claim(trip, worker, policy, wanted, alone)
             answer = Exchange(settled, claimed.jobs, claimed.wait)
             if settled or claimed.jobs:
                 save_reply(trip, worker, number, settlements, answer, trip.now)
+            if hints.makes_due(policy, settlements, len(claimed.jobs)):
+                trip.told.add(policy.name)
             trip.write_counts()
-            if claimed.grants is not None:
-                stamped = pace.save_grants(trip, policy.name, claimed.grants, claimed.jobs, guard)
+            stamp = claimed.window and pace.save_window(trip, policy.name, claimed.window, len(claimed.jobs), guard)
             pass_exchange("before_commit", settlements, claimed.jobs)
         pass_exchange("after_commit", settlements, claimed.jobs)
-        if claimed.grants is not None:
-            answer = replace(answer, jobs=pace.committed(claimed.jobs, stamped, guard))
+        if stamp:
+            answer = replace(answer, jobs=pace.committed(claimed.jobs, stamp, guard))
         return answer if settled or claimed.jobs else self._remember(worker, number, answer)
 
     def _remember(self, worker: UUID, number: int, answer: Exchange) -> Exchange:
@@ -201,6 +208,8 @@ class DatabaseBroker:
             )
         with self._database.write_synced() as trip:
             known = known_worker(trip.run("read_worker", worker=worker.hex, now=trip.text_now))
+            if hints.makes_due(policy, [settlement], 0):
+                trip.told.add(policy.name)
             return settle_all(trip, worker, known.label, [settlement])[0]
 
     def after_atomic(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> None:
@@ -280,7 +289,10 @@ class DatabaseBroker:
     def promote(self, queue: str, job_id: UUID) -> bool:
         """Make a queued job due now; False: it is not queued, or is due already."""
         with self._database.write_synced() as trip:
-            return bool(trip.run("promote_job", queue=queue, id=job_id.hex, now=trip.text_now))
+            promoted = bool(trip.run("promote_job", queue=queue, id=job_id.hex, now=trip.text_now))
+            if promoted:
+                trip.told.add(queue)
+        return promoted
 
     @reaching
     def pause(self, queue: str) -> None:
@@ -293,21 +305,23 @@ class DatabaseBroker:
         """End a pause and what a provider's "slow down" had asked for."""
         with self._database.write_synced() as trip:
             trip.run("resume_queue", queue=queue)
+            trip.told.add(queue)
 
     @reaching
-    def counts(self, queue: str, most: int = COUNT_LIMIT) -> QueueCounts:
-        """The queue's live jobs in numbers; each stops counting at `most`."""
+    def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:
+        """The queue's live jobs in numbers; each stops counting at 10,000 unless `exact`."""
+        statement, most = ("count_every_live_job", None) if exact else ("count_live_jobs", COUNT_LIMIT)
         with self._database.read() as trip:
             now = trip.now
-            waiting, scheduled, active = trip.run("count_live_jobs", queue=queue, now=trip.text_now, most=most)[0]
+            waiting, scheduled, active = trip.run(statement, queue=queue, now=trip.text_now)[0]
             heads = trip.run("read_heads", queue=queue) + trip.run("read_alone_heads", queue=queue)
             found = trip.run("read_queue", queue=queue)
         due = [moment for _, head in heads if head is not None and (moment := moment_of(head)) <= now]
         paused, wait_until, _ = found[0] if found else (False, None, "")
         blocked_until = None if wait_until is None else moment_of(wait_until)
         return QueueCounts(
-            waiting=min(waiting, most),
-            scheduled=min(scheduled, most),
+            waiting=min(waiting, most or waiting),
+            scheduled=min(scheduled, most or scheduled),
             active=active,
             oldest_ready_at=min(due, default=None),
             paused=bool(paused),
@@ -326,11 +340,12 @@ class DatabaseBroker:
         return None
 
     def hint_after_commit(self, jobs: Sequence[NewJob]) -> None:
-        """Nothing: on SQLite workers look often enough."""
+        """Wake the workers of these jobs' queues once they are committed: one hint a transaction and queue."""
+        self._database.tell(hints.queues_of(jobs))
 
     def wait_for_hint(self, queue: str, seconds: float) -> bool | None:
-        """None: on SQLite nobody sends hints."""
-        return None
+        """Wait at most so long for a hint about the queue; None: none can be heard; see the contract."""
+        return self._database.listen(queue, seconds)
 
     def close(self) -> None:
         """Close the broker's own connections; the next call opens them again."""
@@ -374,53 +389,3 @@ def pass_exchange(where: str, settlements: Sequence[Settlement], claimed: object
         point(f"settle.{where}")
     if claimed:
         point(f"claim.{where}")
-
-
-def take(trip: Trip, job: NewJob) -> Pushed:
-    """Take one job in."""
-    for _round in range(KEY_PATIENCE):
-        answer = _take(trip, job)
-        if answer.status is not PushStatus.DUPLICATE or answer.holder is not None:
-            return answer
-    raise OperationalError(f"the key {job.key!r} of queue {job.queue!r} changes hands too fast; enqueue again")
-
-
-def _take(trip: Trip, job: NewJob) -> Pushed:
-    if trip.insert(job):
-        return Pushed(job.id, PushStatus.ACCEPTED)
-    found = trip.run("read_job", id=job.id.hex, now=trip.text_now)
-    if not found:
-        return _duplicate(trip, job)
-    run, state, has_expired, _queue = found[0]
-    if run == job.run and state == State.PENDING:
-        if has_expired:
-            trip.run("expire_pending", id=job.id.hex, run=run, now=trip.text_now)
-            trip.count(job.queue, expired=1)
-            return Pushed(job.id, PushStatus.ACCEPTED)
-        moved = bool(trip.run("queue_pending", id=job.id.hex, run=run, queue=job.queue, key=job.key))
-    elif run < job.run and state == State.FAILED:
-        moved = _take_next_run(trip, job)
-    else:
-        return Pushed(job.id, PushStatus.KNOWN)
-    return Pushed(job.id, PushStatus.ACCEPTED) if moved else _duplicate(trip, job)
-
-
-def _take_next_run(trip: Trip, job: NewJob) -> bool:
-    expires = expires_at(job, trip.now)
-    moved = trip.run(
-        "queue_next_run",
-        id=job.id.hex,
-        run=job.run,
-        queue=job.queue,
-        key=job.key,
-        priority=job.priority,
-        message=job.message,
-        ready_at=text_of(ready_at(job, trip.now)),
-        expires_at=None if expires is None else text_of(expires),
-    )
-    return bool(moved)
-
-
-def _duplicate(trip: Trip, job: NewJob) -> Pushed:
-    holder = trip.run("read_key_holder", queue=job.queue, key=job.key)
-    return Pushed(job.id, PushStatus.DUPLICATE, id_of(holder[0][0]) if holder else None)

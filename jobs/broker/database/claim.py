@@ -13,30 +13,29 @@ from ... import clock
 from ...policy import QueuePolicy
 from ..records import ClaimedJob
 from .connection import Trip
-from .pace import Grant, read_grants, seconds_of, slots_left, wait_for_slot
+from .pace import Window, look_at_window, open_window
 from .values import id_of, moment_of, tags_of, text_of, uuid_of
+
+#: More than any worker asks for: nothing limits the queue.
+MOST_SLOTS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many jobs the queue may start now, and for how long not one more. `grants`: those of its limit that count.
-
-    `clock_set_back`: some of them lay in the future and stand at this moment now, which has to be written down.
-    """
+    """How many jobs the queue may start now, and for how long not one more. `window`: of its rate limit, if open."""
 
     slots: int
     wait: float | None = None
-    grants: Sequence[Grant] = ()
-    clock_set_back: bool = False
+    window: Window | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a claim brought. `grants`, unless None, is to be saved as late in the transaction as can be."""
+    """What a claim brought. `window`, unless None, is to be saved as late in the transaction as can be."""
 
     jobs: tuple[ClaimedJob, ...] = ()
     wait: float | None = None
-    grants: Sequence[Grant] | None = None
+    window: Window | None = None
 
 
 def look(trip: Trip, policy: QueuePolicy, heads: Iterable[Sequence[Any]]) -> tuple[bool, float | None]:
@@ -45,15 +44,15 @@ def look(trip: Trip, policy: QueuePolicy, heads: Iterable[Sequence[Any]]) -> tup
     if not due:
         return False, wait
     room = room_of(trip, policy)
-    return room.slots > 0 or room.clock_set_back, room.wait
+    return room.slots > 0, room.wait
 
 
 def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: bool) -> Claim:
     """Claim up to `wanted` jobs for a worker whose lease lasts."""
-    room = room_of(trip, policy)
+    room = room_of(trip, policy, wanted)
     slots = min(wanted, room.slots)
     if slots <= 0:
-        return Claim(wait=room.wait, grants=room.grants if room.clock_set_back else None)
+        return Claim(wait=room.wait, window=room.window)
     for (queue,) in trip.run("expire_jobs", queues=json.dumps([policy.name]), now=text_of(trip.now)):
         trip.count(queue, expired=1)
     due, wait = _due(trip, read_heads(trip, policy.name, alone))
@@ -66,13 +65,14 @@ def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: boo
         # the due ones hid what comes after them
         wait = _due(trip, read_heads(trip, policy.name, alone))[1] if due else wait
     else:
-        wait = 0.0 if slots == wanted else wait_after(policy, room, slots, trip.now)
-    return Claim(tuple(jobs), wait, room.grants if (policy.rate_limit and jobs) or room.clock_set_back else None)
+        wait = 0.0 if slots == wanted else wait_after(room, slots, trip.now)
+    return Claim(tuple(jobs), wait, room.window)
 
 
-def wait_after(policy: QueuePolicy, room: Room, taken: int, now: datetime) -> float | None:
+def wait_after(room: Room, taken: int, now: datetime) -> float | None:
     """The seconds until one more may start, when this claim took so many; None: nobody knows."""
-    return wait_for_slot(policy.rate_limit, [*room.grants, Grant(seconds_of(now), taken)], now)
+    window = room.window
+    return window.wait(now) if window is not None and taken == window.free else None
 
 
 def read_heads(trip: Trip, queue: str, alone: bool) -> list[Any]:
@@ -95,26 +95,30 @@ def _due(trip: Trip, heads: Iterable[Sequence[Any]]) -> tuple[list[int], float |
     return sorted(due, reverse=True), (min(to_come) - trip.now).total_seconds() if to_come else None
 
 
-def room_of(trip: Trip, policy: QueuePolicy) -> Room:
-    """What the queue's pace, pause and global concurrency leave; on PostgreSQL under the lock of the queue's row."""
+def room_of(trip: Trip, policy: QueuePolicy, wanted: int = 0) -> Room:
+    """What the queue's pace, pause and global concurrency leave; for a claim of `wanted`, else it only looks.
+
+    On PostgreSQL a claim holds the lock of the queue's row.
+    """
     found = trip.run("read_queue", queue=policy.name)
-    paused, wait_until, stored = found[0] if found else (False, None, "[]")
+    paused, wait_until, taken = found[0] if found else (False, None, None)
     if paused:
         return Room(0)
     if wait_until is not None and moment_of(wait_until) > trip.now:
         return Room(0, (moment_of(wait_until) - trip.now).total_seconds())
-    slots: int | None = None
-    clock_set_back = False
-    grants: Sequence[Grant] = ()
-    if policy.rate_limit is not None:
-        grants, clock_set_back = read_grants(stored, policy.rate_limit, trip.now)
-        slots = slots_left(policy.rate_limit, grants)
+    slots, window = MOST_SLOTS, None
+    if policy.rate_limit is not None and not wanted:
+        free, wait = look_at_window(trip, policy.name, policy.rate_limit, taken)
+        if not free:
+            return Room(0, wait)
+    elif policy.rate_limit is not None:
+        window = open_window(trip, policy.name, policy.rate_limit, taken, wanted)
+        slots = window.free
         if not slots:
-            return Room(0, wait_for_slot(policy.rate_limit, grants, trip.now), grants, clock_set_back)
+            return Room(0, window.wait(trip.now), window)
     if policy.global_concurrency is not None:
-        free = policy.global_concurrency - trip.run("count_active", queue=policy.name)[0][0]
-        slots = free if slots is None else min(slots, free)
-    return Room(max(0, slots) if slots is not None else 1_000_000, None, grants, clock_set_back)
+        slots = min(slots, policy.global_concurrency - trip.run("count_active", queue=policy.name)[0][0])
+    return Room(max(0, slots), None, window)
 
 
 def _claim_priority(trip: Trip, worker: UUID, queue: str, priority: int, wanted: int, alone: bool) -> list[ClaimedJob]:

@@ -7,6 +7,7 @@ connection is in a transaction does everything there: it alone may hold the writ
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -22,11 +23,16 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ... import clock
+from ...sqlite_files import OpenedFile, is_in_memory, notice_replaced, path_of
 from ...states import State
 from ..records import NewJob
 from . import rows
+from .hints import tell_after_commit
+from .sqlite.word import Ears, folder_of, tell
 from .statements import load_statements
 from .values import text_of
+
+logger = logging.getLogger("jobs.broker")
 
 #: How long to wait for SQLite's write lock, in seconds; the busy handler is unfair, so a short wait would fail in vain.
 LOCK_TIMEOUT = 20.0
@@ -37,6 +43,9 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=OFF",
 )
 _all_of_this_process: weakref.WeakSet[Forkable] = weakref.WeakSet()
+#: How long a fork waits for the end of a transaction, in seconds.
+FORK_PATIENCE = 0.2
+_held_still: dict[int, list[Forkable]] = {}
 #: Connections inherited over fork: to close them here could harm the parent's files and sessions.
 _inherited: list[object] = []
 
@@ -66,7 +75,7 @@ class Forkable(ABC):
 class Trip:
     """One transaction, or one plain look, on the jobs' database. `now` was read once the lock was held."""
 
-    __slots__ = ("_counts", "_cursor", "_now", "_statements", "_vendor", "waited")
+    __slots__ = ("_counts", "_cursor", "_now", "_statements", "_vendor", "told", "waited")
 
     def __init__(self, cursor: rows.Cursor, vendor: str, waited: float = 0.0) -> None:
         self._now: datetime | None = clock.now()
@@ -75,6 +84,7 @@ class Trip:
         self._vendor = vendor
         self._statements: Mapping[str, str] = load_statements(vendor)
         self._counts: dict[str, dict[str, int]] = {}
+        self.told: set[str] = set()  # the queues whose sleeping workers shall look once this is committed
 
     @property
     def now(self) -> datetime:
@@ -152,6 +162,12 @@ class JobsDatabase(Protocol):
     def read(self) -> AbstractContextManager[Trip]:
         """A plain look, without a transaction: each statement sees what is committed by then."""
 
+    def tell(self, queues: set[str]) -> None:
+        """Let sleeping workers of these queues look: now, or once the caller's transaction commits."""
+
+    def listen(self, queue: str, seconds: float) -> bool | None:
+        """Wait for a hint; None: none can be heard for now."""
+
     def close(self) -> None:
         """Close the broker's own connections."""
 
@@ -166,6 +182,9 @@ class SqliteDatabase(Forkable):
         self._alias = alias
         self._own: sqlite3.Connection | None = None
         self._own_name = ""
+        self._own_file: OpenedFile | None = None
+        self._folder = ("", "")  # where word is said about the database of this name
+        self._ears = Ears()
 
     @property
     def django(self) -> BaseDatabaseWrapper:
@@ -191,6 +210,7 @@ class SqliteDatabase(Forkable):
             except BaseException:
                 self._roll_back(connection)
                 raise
+        self.tell(trip.told)
 
     @contextmanager
     def write_synced(self) -> Iterator[Trip]:
@@ -199,6 +219,7 @@ class SqliteDatabase(Forkable):
             trip = Trip(cursor, self.django.vendor)
             yield trip
             trip.write_counts()
+        self.tell(trip.told)
 
     @contextmanager
     def read(self) -> Iterator[Trip]:
@@ -211,11 +232,31 @@ class SqliteDatabase(Forkable):
             yield Trip(self._open().cursor(), "sqlite")
 
     def close(self) -> None:
-        """Close the broker's own connection."""
+        """Close the broker's own connection, and listen no more."""
         with self._lock:
             if self._own is not None:
                 self._own.close()
                 self._own = None
+        self._ears.close()
+
+    def tell(self, queues: set[str]) -> None:
+        """Let sleeping workers of these queues look: now, or once the caller's transaction commits."""
+        tell_after_commit(self.django, queues, self._say)
+
+    def listen(self, queue: str, seconds: float) -> bool | None:
+        """Wait for a word about the queue; None: none can be heard. Only one thread of a process may listen."""
+        folder = self._word_folder()
+        return self._ears.hear(folder, queue, seconds) if folder else None
+
+    def _say(self, queues: Iterable[str]) -> None:
+        if folder := self._word_folder():
+            tell(folder, frozenset(queues))
+
+    def _word_folder(self) -> str:
+        name = str(self.django.settings_dict["NAME"])
+        if self._folder[0] != name:
+            self._folder = name, folder_of(name)
+        return self._folder[1]
 
     @property
     def in_callers_transaction(self) -> bool:
@@ -225,12 +266,14 @@ class SqliteDatabase(Forkable):
 
     def _must_use_django(self) -> bool:
         # between connections an in-memory database locks whole tables and does not wait
-        return self.in_callers_transaction or _is_in_memory(str(self.django.settings_dict["NAME"]))
+        return self.in_callers_transaction or is_in_memory(str(self.django.settings_dict["NAME"]))
 
     def _open(self) -> sqlite3.Connection:
         name = str(self.django.settings_dict["NAME"])
         if self._own is not None and self._own_name != name:
             self.close()
+        if self._own is not None and self._own_file is not None:
+            self._look_at(self._own_file)
         if self._own is None:
             connection = sqlite3.connect(
                 name,
@@ -247,7 +290,21 @@ class SqliteDatabase(Forkable):
                 connection.close()
                 raise
             self._own, self._own_name = connection, name
+            self._own_file = OpenedFile.of(connection, path_of(name))
         return self._own
+
+    def _look_at(self, file: OpenedFile) -> None:
+        """Go over to another file that was put in this one's place; without any there is nothing to work on."""
+        if file.is_there:
+            return
+        if file.is_replaced:
+            # first, while the old file is open: the number of what it left cannot be another's
+            file.remove_what_it_left()
+            self.close()
+            notice_replaced()
+            logger.warning("database_replaced path=%s: working on the new file", file.path)
+        else:
+            raise sqlite3.OperationalError(f"the database file {file.path} is gone: put it back")
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
         try:
@@ -261,15 +318,26 @@ class SqliteDatabase(Forkable):
 
     def _forget_connections(self) -> None:
         self._own = None
+        self._ears.leave_to_parent()
 
 
-def _is_in_memory(name: str) -> bool:
-    return name == ":memory:" or "mode=memory" in name
+def _hold_still() -> None:
+    """Fork between two transactions: SQLite would believe for ever that the child holds the locks of one."""
+    for database in list(_all_of_this_process):
+        # not for long: what is in the way may wait for a lock that the forking thread itself holds
+        if database._lock.acquire(timeout=FORK_PATIENCE):
+            _held_still.setdefault(threading.get_ident(), []).append(database)
 
 
-def _after_fork() -> None:
+def _go_on() -> None:
+    for database in _held_still.pop(threading.get_ident(), []):
+        database._lock.release()
+
+
+def _leave_all_to_parent() -> None:
+    _held_still.clear()
     for database in list(_all_of_this_process):
         database.leave_to_parent()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(before=_hold_still, after_in_parent=_go_on, after_in_child=_leave_all_to_parent)

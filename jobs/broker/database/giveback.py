@@ -84,6 +84,7 @@ def _give_back(trip: Trip, worker: UUID, label: str, ending: str) -> list[State]
     attempts: list[dict[str, Any]] = []
     for id, run, queue, state, claimed_at in moved:
         states.append(State(state))
+        trip.told.add(queue)
         numbers = {"lost": 1} if ending == LOST else {}
         if state != State.QUEUED:
             numbers[state] = 1

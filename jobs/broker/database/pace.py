@@ -2,39 +2,32 @@
 
 A grant is stamped before its transaction commits, and its jobs start after that: within its guard, or not at all. So
 the next slot is free one period after the guard. A guard is as long as commits take here, and never below PACE_GUARD.
+
+A grant is a row, found by the moment until which its jobs must have started, and the queue's row holds how many slots
+the rows take together. A claim removes as many rows that are over as it needs slots, and adds one: it costs the same
+whatever the limit. What is stored knows no `per` and no limit, so that others hold from the next claim on.
 """
 
 from __future__ import annotations
 
-import json
-from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from ... import clock
 from ...policy import RateLimit
 from ..contract import PACE_GUARD
-from ..records import ClaimedJob
+from ..records import ClaimedJob, Settled, Settlement
 from .connection import Trip
+from .values import moment_of, text_of
 
 #: What a start needs beside the commit: the way from the broker's answer to the task's first line, in seconds.
 HAND_OVER = 0.010
 #: One slow commit among so many is an accident, two are how it is here.
 REMEMBERED = 8
-
-
-class Grant(NamedTuple):
-    """`number` slots taken at `at` (seconds since 1970); their jobs start within `guard` seconds of it."""
-
-    at: float
-    number: int
-    guard: float = PACE_GUARD
-
-    def ends(self, rate_limit: RateLimit) -> float:
-        """When its slots are free again."""
-        return self.at + self.guard + rate_limit.per
+#: As many grants that are over one claim removes at most: after a limit was lowered there can be many.
+MOST_ENDED = 1_000
 
 
 class Guard:
@@ -56,47 +49,140 @@ class Guard:
         self._took.append(seconds)
 
 
-def read_grants(stored: str, rate_limit: RateLimit, now: datetime) -> tuple[list[Grant], bool]:
-    """The grants that count at this moment, and whether one of them had to be changed, because the clock was set back.
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How many slots are taken at a moment, and when the oldest grant is over; None: there is none.
 
-    A grant from the future counts as made now, else it would block for as long.
+    `changed`: grants were removed or stand at another moment, so that `taken` has to be saved.
     """
-    moment = seconds_of(now)
-    recent = [grant for entry in json.loads(stored) if (grant := Grant(*entry)).ends(rate_limit) > moment]
-    set_back = any(grant.at > moment + PACE_GUARD for grant in recent)
-    return [grant._replace(at=min(grant.at, moment)) for grant in recent], set_back
+
+    limit: RateLimit
+    taken: int
+    next_end: datetime | None
+    changed: bool = False
+
+    @property
+    def free(self) -> int:
+        """How many jobs the limit still grants."""
+        return max(0, self.limit.limit - self.taken)
+
+    def wait(self, now: datetime) -> float:
+        """The seconds until the oldest grant is over; a whole period if there is none but the one to come."""
+        if self.next_end is None:
+            return PACE_GUARD + self.limit.per
+        return max(0.0, (self.next_end - now).total_seconds())
 
 
-def slots_left(rate_limit: RateLimit, grants: Iterable[Grant]) -> int:
-    """How many jobs the limit still grants."""
-    return max(0, rate_limit.limit - sum(grant.number for grant in grants))
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A grant that is written down: its row, and what `clock.monotonic()` showed at that moment or a little before."""
+
+    grant: int
+    monotonic: float
 
 
-def wait_for_slot(rate_limit: RateLimit | None, grants: Sequence[Grant], now: datetime) -> float | None:
-    """The seconds until the limit grants one more; None: it is not the limit that stops the queue."""
-    if rate_limit is None or slots_left(rate_limit, grants):
+def look_at_window(trip: Trip, queue: str, limit: RateLimit, taken: int | None) -> tuple[bool, float | None]:
+    """Whether a claim could find a free slot, and else for how many seconds not; only reads."""
+    if taken is None or taken < limit.limit:
+        return True, None
+    start_by, granted_at = _ends_of_grants(trip, queue)
+    if start_by is None or (granted_at is not None and _is_to_come(granted_at, trip.now)):
+        return True, None
+    window = Window(limit, taken, start_by + timedelta(seconds=limit.per))
+    wait = window.wait(trip.now)
+    return wait <= 0, wait
+
+
+def open_window(trip: Trip, queue: str, limit: RateLimit, taken: int | None, wanted: int) -> Window:
+    """The window with the grants removed that are over, as many as this claim needs; under the queue's lock.
+
+    `taken` is None for a queue that had no limit so far.
+    """
+    changed = taken is None
+    if taken is None:
+        trip.run("forget_grants", queue=queue)
+        taken = 0
+    start_by, granted_at = _ends_of_grants(trip, queue)
+    if granted_at is not None and _is_to_come(granted_at, trip.now):
+        _restart_grants(trip, queue)
+        start_by = _ends_of_grants(trip, queue)[0]
+    before = trip.now - timedelta(seconds=limit.per)
+    if start_by is not None and start_by <= before:
+        most = min(MOST_ENDED, max(0, taken - limit.limit) + 2 * wanted)
+        ended = trip.run("end_grants", queue=queue, before=text_of(before), most=most)
+        taken, changed = max(0, taken - sum(number for (number,) in ended)), True
+        start_by = _ends_of_grants(trip, queue)[0]
+    if start_by is None and taken:
+        taken, changed = 0, True
+    next_end = None if start_by is None else start_by + timedelta(seconds=limit.per)
+    return Window(limit, taken, next_end, changed)
+
+
+def save_window(trip: Trip, queue: str, window: Window, jobs: int, guard: Guard) -> Stamp | None:
+    """Write down which slots are taken, at the latest moment before the commit: starts can only come after it."""
+    if not jobs:
+        if window.changed:
+            trip.run("save_taken", queue=queue, taken=window.taken)
         return None
-    return max(0.0, min(grant.ends(rate_limit) for grant in grants) - seconds_of(now))
+    trip.run("save_taken", queue=queue, taken=window.taken + jobs)
+    monotonic, now = clock.monotonic(), clock.now()
+    ((grant,),) = trip.run(
+        "insert_grant",
+        queue=queue,
+        number=jobs,
+        guard=guard.seconds,
+        granted_at=text_of(now),
+        start_by=text_of(now + timedelta(seconds=guard.seconds)),
+    )
+    return Stamp(grant, monotonic)
 
 
-def save_grants(trip: Trip, queue: str, grants: Sequence[Grant], jobs: Sequence[ClaimedJob], guard: Guard) -> float:
-    """Write down which slots are taken, at the latest moment before the commit: starts can only come after it.
-
-    Returns what `clock.monotonic()` showed at the stamp.
-    """
-    stamped = clock.monotonic()
-    new = [Grant(seconds_of(trip.read_clock()), len(jobs), guard.seconds)] if jobs else []
-    trip.run("save_grants", queue=queue, grants=json.dumps([*grants, *new]))
-    return stamped
-
-
-def committed(jobs: Sequence[ClaimedJob], stamped: float, guard: Guard) -> tuple[ClaimedJob, ...]:
+def committed(jobs: Sequence[ClaimedJob], stamp: Stamp, guard: Guard) -> tuple[ClaimedJob, ...]:
     """The jobs of a grant whose transaction has just committed, told until when they must start."""
-    start_by = stamped + guard.seconds
-    guard.learn(clock.monotonic() - stamped)
-    return tuple(replace(job, start_by=start_by) for job in jobs)
+    start_by = stamp.monotonic + guard.seconds
+    guard.learn(clock.monotonic() - stamp.monotonic)
+    return tuple(replace(job, start_by=start_by, grant=stamp.grant) for job in jobs)
 
 
-def seconds_of(moment: datetime) -> float:
-    """Seconds since 1970."""
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(seconds=1)
+def unstarted(settlements: Sequence[Settlement]) -> list[Settlement]:
+    """Those of jobs with a grant whose function was never called."""
+    return [one for one in settlements if one.job.grant is not None and one.started_at is None]
+
+
+def return_grants(trip: Trip, queue: str, settlements: Sequence[Settlement], answers: Sequence[Settled]) -> None:
+    """Free the slots of those settlements that counted; under the queue's lock."""
+    counted = [one for one, answer in zip(settlements, answers, strict=True) if answer.counted]
+    grants = Counter(one.job.grant for one in unstarted(counted) if one.job.grant is not None)
+    returned = 0
+    for grant, number in sorted(grants.items()):
+        left = trip.run("return_slots", grant=grant, queue=queue, number=number)
+        if left:
+            returned += number
+            if left[0][0] <= 0:
+                trip.run("delete_grant", grant=grant)
+    if returned:
+        trip.run("lower_taken", queue=queue, number=returned)
+
+
+def _ends_of_grants(trip: Trip, queue: str) -> tuple[datetime | None, datetime | None]:
+    """Until when the oldest grant's jobs must have started, and when the newest was made; None without any."""
+    found = trip.run("read_ends_of_grants", queue=queue)[0]
+    start_by, granted_at = (None if moment is None else moment_of(moment) for moment in found)
+    return start_by, granted_at
+
+
+def _restart_grants(trip: Trip, queue: str) -> None:
+    """After the clock was set back: let a grant from the future count as made now, else it would block for as long."""
+    to_come = trip.run("read_grants_to_come", queue=queue, now=trip.text_now)
+    now = text_of(trip.now)
+    trip.run_each(
+        "move_grant",
+        (
+            {"grant": grant, "granted_at": now, "start_by": text_of(trip.now + (moment_of(start_by) - moment_of(made)))}
+            for grant, made, start_by in to_come
+        ),
+    )
+
+
+def _is_to_come(granted_at: datetime, now: datetime) -> bool:
+    return granted_at > now + timedelta(seconds=PACE_GUARD)

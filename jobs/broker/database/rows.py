@@ -134,6 +134,7 @@ def _as_json(jobs: Sequence[NewJob], state: State) -> dict[str, str]:
             "message": job.message,
             "key": job.key,
             "delay": job.delay,
+            "at": None if job.at is None else job.at.isoformat(),
             "ready_at": None if job.ready_at is None else job.ready_at.isoformat(),
             "expires_in": job.expires_in,
             "expires_at": None if job.expires_at is None else job.expires_at.isoformat(),

@@ -19,6 +19,8 @@ MAX_REASON = 250
 
 def ready_at(job: NewJob, now: datetime) -> datetime:
     """When a job that the store takes at `now` is due."""
+    if job.at is not None:
+        return job.ready_at or max(job.at, now)
     return job.ready_at or now + timedelta(seconds=job.delay)
 
 

@@ -14,7 +14,7 @@ from jobs.defined import find_task
 from jobs.errors import InvalidArguments, JobsError
 from jobs.management.actions.action import Action, Paper
 from jobs.management.actions.look import MOST_LISTED
-from jobs.management.actions.words import json_of, seconds, uuid, whole
+from jobs.management.actions.words import json_of, moment, seconds, uuid, whole
 from jobs.operate.cancel import cancel
 from jobs.operate.pause import pause, resume
 from jobs.operate.promote import promote
@@ -37,11 +37,12 @@ def _enqueue_arguments(parser: CommandParser) -> None:
     parser.add_argument("--kwargs", dest="named", type=json_of(dict), default={}, metavar="JSON", help=_("An object."))
     parser.add_argument("--priority", type=whole(1, 10), metavar=_("NUMBER"), help=_("1 (highest) to 10."))
     parser.add_argument("--delay", type=seconds, metavar=_("SECONDS"), help=_("Start it so much later."))
+    parser.add_argument("--at", type=moment, metavar=_("TIME"), help=_("Start it then: 2027-01-31T09:00-03:00."))
 
 
 def _enqueue(paper: Paper, options: Mapping[str, Any]) -> None:
     task = find_task(options["task"])
-    chosen = {name: options[name] for name in ("priority", "delay") if options[name] is not None}
+    chosen = {name: options[name] for name in ("priority", "delay", "at") if options[name] is not None}
     try:
         handle = task.using(**chosen).enqueue(*options["positional"], **options["named"])
     except InvalidArguments as error:
@@ -73,8 +74,7 @@ def _retry(paper: Paper, options: Mapping[str, Any]) -> None:
     if bool(ids) == bool(queue):
         raise CommandError(_("give either ids or --queue QUEUE"), returncode=2)
     if queue:
-        task = find_task(options["task"]).name if options["task"] else ""
-        ids = dead_letters(queue, task, options["limit"])
+        ids = dead_letters(queue, options["task"] or "", options["limit"])
     elif options["task"]:
         raise CommandError(_("--task goes with --queue QUEUE"), returncode=2)
     _each(paper, ids, retry, "retried")

@@ -10,6 +10,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser, OutputWrapper
 
+from jobs.visible import visible, visible_json
+
 
 @dataclass(frozen=True)
 class Paper:
@@ -20,18 +22,22 @@ class Paper:
 
     def say(self, line: str) -> None:
         """Write one line."""
-        self.out.write(line)
+        self.out.write(visible(line))
+
+    def text(self, lines: str) -> None:
+        """Write a text that has lines of its own."""
+        self.out.write(lines)
 
     def table(self, heads: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
         """Write lines whose columns stand below each other; `heads` may be empty."""
-        table = [heads, *lines] if heads else list(lines)
+        table = [[visible(text) for text in line] for line in ([heads] if heads else []) + list(lines)]
         widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))] if table else []
         for line in table:
             self.say("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
 
     def document(self, content: Any) -> None:
         """Write the one JSON document."""
-        self.say(json.dumps(content, indent=2, ensure_ascii=False, default=_json_value))
+        self.out.write(visible_json(json.dumps(content, indent=2, ensure_ascii=False, default=_json_value)))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -18,7 +19,7 @@ from jobs.history.status.report import Report, headline, report
 from jobs.history.targets import name_of
 from jobs.management.actions.action import Action, Paper
 from jobs.management.actions.words import seconds, uuid, whole
-from jobs.models import Attempt, AttemptOutcome, Job
+from jobs.models import Attempt, Job
 from jobs.states import State
 
 MOST_LISTED = 10_000
@@ -93,7 +94,7 @@ def _list(paper: Paper, options: Mapping[str, Any]) -> None:
     lines = [
         (
             *(str(job.pk), job.queue, job.task, job.shown_state()),
-            *(f"{job.created_at:%Y-%m-%d %H:%M:%S}", job.shown_error()[:60]),
+            *(f"{job.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}", job.shown_error()[:60]),
         )
         for job in found
     ]
@@ -113,18 +114,19 @@ def _show(paper: Paper, options: Mapping[str, Any]) -> None:
         return
     paper.say(document.pop("verdict"))
     lines = document.pop("attempts_made")
-    document |= {"error": job.shown_error(), "reason": job.shown_reason()}
+    mask = lookup.mask_of(job)
+    document |= {"error": mask(job.shown_error()), "reason": mask(job.shown_reason())}
     told = [(_label(name), _plain(value)) for name, value in document.items() if value not in (None, "", [], {})]
     paper.table((), told)
     for line, attempt in zip(lines, attempts, strict=True):
         paper.say("")
         text = _("run %(run)s, attempt %(number)s: %(outcome)s %(ended)s")
-        outcome = AttemptOutcome(line["outcome"]).label
+        outcome = attempt.get_outcome_display()
         values = {"run": line["run"], "number": line["number"] or "–", "outcome": outcome, "ended": line["ended_at"]}
         paper.say(text % values)
-        paper.say(f"  {line['worker']}  {attempt.shown_error()}".rstrip())
+        paper.say(f"  {line['worker']}  {mask(attempt.shown_error())}".rstrip())
         if line["traceback"]:
-            paper.say(line["traceback"].rstrip())
+            paper.text(line["traceback"].rstrip())
 
 
 def _label(name: str) -> str:
@@ -215,18 +217,20 @@ def _line_document(job: Job) -> dict[str, Any]:
 
 
 def _job_document(job: Job, attempts: Sequence[Attempt]) -> dict[str, Any]:
+    mask = lookup.mask_of(job)
     return {
-        "verdict": verdict.job_verdict(job),
+        "verdict": mask(verdict.job_verdict(job)),
         **_line_document(job),
+        "error": mask(job.error),
         "arguments": {one.name: one.value for one in lookup.arguments(job)},
-        "result": None if job.result is None else json.loads(job.result),
+        "result": lookup.shown_result(job),
         "priority": job.priority,
-        "key": job.key,
+        "key": lookup.shown_key(job),
         "expires_at": job.expires_at,
         "started_at": job.started_at,
         "starts": job.starts,
         "lost": job.lost,
-        "reason": job.reason,
+        "reason": mask(job.reason),
         "event": job.event,
         "event_id": job.event_id,
         "parent_id": job.parent_id,
@@ -238,8 +242,8 @@ def _job_document(job: Job, attempts: Sequence[Attempt]) -> dict[str, Any]:
                 "worker": one.worker,
                 "started_at": one.started_at,
                 "ended_at": one.ended_at,
-                "error": one.error,
-                "traceback": one.traceback,
+                "error": mask(one.error),
+                "traceback": mask(one.traceback),
             }
             for one in attempts
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from argparse import ArgumentTypeError
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -68,6 +68,17 @@ def json_of(kind: type) -> Callable[[str], Any]:
         return value
 
     return read
+
+
+def moment(text: str) -> datetime:
+    """A time with its zone."""
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        value = None
+    if value is None or value.utcoffset() is None:
+        raise _wrong(_("%(value)s: expected a time with its zone, like 2027-01-31T09:00-03:00"), text)
+    return value
 
 
 def age(text: str) -> timedelta:

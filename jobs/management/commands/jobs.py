@@ -5,8 +5,6 @@ Ends with 0 when done, 1 when something is not found or refused (or `status --ch
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -43,9 +41,6 @@ class Command(TranslatedCommand):
         try:
             action.run(paper, options)
             self.stdout.flush()
-        except BrokenPipeError:
-            # who read this, as `head` does, has seen enough; what is left would fail once more at the exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except JobsError as error:
             if paper.as_json:
                 paper.document({"error": str(error)})

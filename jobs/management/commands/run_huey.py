@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import socket
@@ -18,7 +19,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from jobs import clock
+from jobs import clock, logs
 from jobs.broker import get_broker
 from jobs.broker.records import WorkerRecord
 from jobs.command_line import TranslatedCommand
@@ -72,13 +73,19 @@ class Command(TranslatedCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Be a supervisor, or one of its children; ends the process with its exit code."""
+        if threading.current_thread() is not threading.main_thread():
+            raise CommandError(_("run_huey listens to signals, so it must run in the main thread of its process"))
         _log_to_the_terminal()
+        logs.protect()
         try:
             code = self._be_child(options) if options["child"] else self._supervise(options)
         except (JobsError, ImproperlyConfigured) as error:
             # 75: trying again may help; 78: restarting does not
             code = os.EX_TEMPFAIL if isinstance(error, DatabaseAway) else os.EX_CONFIG
             raise CommandError(str(error), returncode=code) from error
+        finally:
+            logs.finish()
+            gc.freeze()  # all of it goes with the process: looking for garbage in it took most of the way out
         if code:
             sys.exit(code)
 
@@ -124,12 +131,13 @@ class Command(TranslatedCommand):
 
 def _log_to_the_terminal() -> None:
     """Show what the engine does where the settings do not say what to do with logs."""
-    logger = logging.getLogger("jobs")
+    logger, chosen = logging.getLogger("jobs"), logging.root.level != logging.WARNING
     if not logger.hasHandlers():
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("{asctime} {levelname} {name}: {message}", style="{"))
         logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
+        if logger.level == logging.NOTSET and not chosen:
+            logger.setLevel(logging.INFO)
     huey = logging.getLogger("huey")
     if huey.level == logging.NOTSET:
         huey.setLevel(logging.WARNING)  # its start-up message is a page long

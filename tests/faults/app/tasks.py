@@ -1,11 +1,14 @@
 """Tasks that write a ledger: one line for each start, appended in one write, before anything else happens."""
 
+import logging
 import math
 import os
 import re
 import select
 import signal
+import sys
 import time
+from typing import Any
 
 from django.conf import settings
 from django.db.models import F
@@ -13,12 +16,13 @@ from huey import crontab
 
 from jobs import Cancelled, current_job
 
+from . import forks
 from .models import Counter
 from .queues import other, paced, work
 
 
 def write(word: str) -> None:
-    claimed = current_job().claimed
+    claimed = current_job()._claimed
     at = time.time() - settings.CLOCK_ERROR
     line = f"{word} {claimed.id} {claimed.token} {os.getpid()} {at:.6f} {current_job().queue}\n"
     ledger = os.open(settings.FOLDER / "ledger", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -38,7 +42,7 @@ def nap(seconds: float = 0.0) -> None:
 def nap_at_first(seconds: float) -> None:
     """Only its first start takes long: that it runs again is seen at once."""
     write("start")
-    if current_job().claimed.token == "1":
+    if current_job()._claimed.token == "1":
         select.select([], [], [], seconds)
     write("end")
 
@@ -99,6 +103,40 @@ def blink() -> None:
 def every_minute() -> None:
     write("start")
     write("end")
+
+
+@work.task()
+def play(case: str) -> Any:
+    """One case of `forks`."""
+    write("start")
+    answer = forks.CASES[case]()
+    write("end")
+    return answer
+
+
+@work.task()
+def say(lines: int, size: int) -> None:
+    """Log and print so many lines."""
+    write("start")
+    for number in range(lines):
+        logging.getLogger("faults").error("said %d %s", number, "." * size)
+        print("printed", number, "." * size, file=sys.stderr)
+        print("printed", number, "." * size)
+    write("end")
+
+
+@work.task(atomic=True)
+def fork_and_count(way: str) -> int:
+    """An atomic task whose child leaves by a way of its own."""
+    write("start")
+    Counter.objects.filter(pk=1).update(value=F("value") + 1)
+    if pid := os.fork():
+        code = forks.exit_code(pid)
+        write("end")
+        return code
+    if way == "return":
+        return 0
+    raise SystemExit(3) if way == "exit" else ValueError("in the child")
 
 
 if os.environ.get("FAULTS_RELEASE") == "new":

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +17,6 @@ from .... import clock
 from ....faults import point
 from ....policy import QueuePolicy
 from ...records import (
-    Answer,
     Exchange,
     NewJob,
     Pushed,
@@ -28,11 +26,13 @@ from ...records import (
     Settlement,
 )
 from .. import claim as claiming
-from .. import pace
-from ..broker import DatabaseBroker, check_queue, pass_exchange, take
+from .. import hints, pace
+from ..broker import DatabaseBroker, check_queue, pass_exchange
 from ..connection import Trip
 from ..reach import reaching
 from ..reply import known_worker, read_reply, save_reply
+from ..settle import BUSY
+from ..take import take
 from .connection import PostgresqlDatabase
 from .exchange import Found, exchange_jobs, look_for_due
 from .lane import Lane
@@ -45,8 +45,6 @@ LOCK_PATIENCE, LOCK_PAUSE = 0.2, 0.02
 BUSY_PAUSE = 0.005
 #: Seconds between two comparisons of this machine's clock with the server's.
 MEASURE_EVERY = 10.0
-#: Workers look once a second by themselves: what is due later than that needs no hint.
-HINT_WITHIN = 1.0
 
 
 class PostgresqlBroker(DatabaseBroker):
@@ -95,8 +93,8 @@ class PostgresqlBroker(DatabaseBroker):
             # one statement needs no transaction around it
             with self._database.read_django() as trip:
                 if trip.insert_all(jobs):
+                    trip.told |= hints.queues_of(jobs)
                     point("push.after_commit")
-                    self.hint_after_commit(jobs)
                     return PushReply((Pushed(jobs[0].id, PushStatus.ACCEPTED),))
         with self._database.write_synced() as trip:
             trip.lock_keys(jobs)
@@ -108,9 +106,9 @@ class PostgresqlBroker(DatabaseBroker):
                     answers.append(Pushed(job.id, PushStatus.ACCEPTED))
                 else:
                     answers.append(take(trip, job))
+            trip.told |= hints.queues_of(jobs)
             point("push.before_commit")
         point("push.after_commit")
-        self.hint_after_commit(jobs)
         return PushReply(tuple(answers))
 
     @reaching
@@ -134,7 +132,8 @@ class PostgresqlBroker(DatabaseBroker):
         pass_exchange("before", settlements, wanted)
         # what is seen in the caller's transaction may be rolled back
         lane = Lane() if self._database.in_callers_transaction else self._lanes[policy.name]
-        trips = self._exchange_limited if wanted and _is_limited(policy) else self._exchange_free
+        limited = (wanted and _is_limited(policy)) or pace.unstarted(settlements)
+        trips = self._exchange_limited if limited else self._exchange_free
         answer = trips(worker, policy, settlements, wanted, number, alone, lane, overdue=lane.idle, repeated=repeated)
         if answer is None:
             with self._database.read() as trip:
@@ -170,11 +169,13 @@ class PostgresqlBroker(DatabaseBroker):
                 trip, worker, policy.name, settlements, wanted,
                 number=number, alone=alone, bounds=lane.bounds(overdue=overdue), saves=True,
             )  # fmt: skip
+            if hints.makes_due(policy, settlements, len(found.jobs)):
+                trip.told.add(policy.name)
         if not found.fresh:
             return None
         lane.note_claim(found.seen)
         answer = Exchange(found.settled, found.jobs, found.wait)
-        if any(settled.answer is Answer.BUSY for settled in found.settled):
+        if BUSY in found.settled:
             return self._settle_busy(worker, policy, settlements, number, answer)
         return answer
 
@@ -183,11 +184,11 @@ class PostgresqlBroker(DatabaseBroker):
     ) -> Exchange:
         """Settle once more, a moment later, what was busy: a claim of another process may have looked at the row."""
         time.sleep(BUSY_PAUSE)
-        left = [one for one, said in zip(settlements, answer.settled, strict=True) if said.answer is Answer.BUSY]
+        left = [one for one, said in zip(settlements, answer.settled, strict=True) if said is BUSY]
         with self._database.write() as trip:
             known = known_worker(trip.lock_worker(worker))
             again = iter(exchange_jobs(trip, worker, policy.name, left, 0).settled)
-            settled = tuple(next(again) if said.answer is Answer.BUSY else said for said in answer.settled)
+            settled = tuple(next(again) if said is BUSY else said for said in answer.settled)
             answer = replace(answer, settled=settled)
             save_reply(trip, worker, number, settlements, answer, known.exchanged_at or trip.now)
         return answer
@@ -214,37 +215,48 @@ class PostgresqlBroker(DatabaseBroker):
             if not possible:
                 return Exchange(wait=wait)
         name, guard, bounds = policy.name, self._guards[policy.name], lane.bounds(overdue=overdue)
-        stamped: float | None = None
+        found, stamp = Found(), None
         with self._database.write() as trip:
-            known = known_worker(trip.lock_worker(worker))
-            if known.is_repeated(number):
+            if known_worker(trip.lock_worker(worker)).is_repeated(number):
                 return None
             if not trip.lock_queue(name, LOCK_PATIENCE):
                 # somebody holds the queue's row: a pause in an open transaction, say
-                settled = exchange_jobs(trip, worker, name, settlements, 0).settled
-                answer = Exchange(settled, (), LOCK_PAUSE)
-                save_reply(trip, worker, number, settlements, answer, trip.now)
-                return answer
-            settled = ()
+                return self._settle_only(trip, worker, policy, settlements, number)
+            settled: tuple[Settled, ...] = ()
             if settlements:
                 # first, and apart: the count of active jobs must see what became free
                 settled = exchange_jobs(trip, worker, name, settlements, 0).settled
-            room = claiming.room_of(trip, policy)
+                pace.return_grants(trip, name, settlements, settled)
+            room = claiming.room_of(trip, policy, wanted) if wanted else claiming.Room(0)
             slots = min(wanted, room.slots)
-            found = Found(wait=room.wait)
             if slots > 0:
                 found = exchange_jobs(trip, worker, name, (), slots, alone=alone, bounds=bounds)
-            jobs, wait = found.jobs, found.wait
-            if len(jobs) == slots < wanted and slots:
-                wait = claiming.wait_after(policy, room, slots, trip.now)
+            jobs, wait = found.jobs, found.wait if slots > 0 else room.wait
+            if 0 < len(jobs) == slots < wanted:
+                wait = claiming.wait_after(room, slots, trip.now)
             answer = Exchange(settled, jobs, wait)
             if settled or jobs:
                 save_reply(trip, worker, number, settlements, answer, jobs[0].claimed_at if jobs else trip.now)
-            if (policy.rate_limit is not None and jobs) or room.clock_set_back:
-                stamped = pace.save_grants(trip, name, room.grants, jobs, guard)
+            if hints.makes_due(policy, settlements, len(jobs)):
+                trip.told.add(name)
+            if room.window is not None:
+                stamp = pace.save_window(trip, name, room.window, len(jobs), guard)
             pass_exchange("before_commit", settlements, jobs)
         lane.note_claim(found.seen)
-        return answer if stamped is None else replace(answer, jobs=pace.committed(jobs, stamped, guard))
+        return replace(answer, jobs=pace.committed(jobs, stamp, guard)) if stamp else answer
+
+    def _settle_only(
+        self, trip: Trip, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], number: int
+    ) -> Exchange:
+        """Claim nothing, and settle what gives no slot back."""
+        unstarted = {id(settlement) for settlement in pace.unstarted(settlements)}
+        rest = [settlement for settlement in settlements if id(settlement) not in unstarted]
+        said = iter(exchange_jobs(trip, worker, policy.name, rest, 0).settled)
+        settled = tuple(BUSY if id(settlement) in unstarted else next(said) for settlement in settlements)
+        answer = Exchange(settled, (), LOCK_PAUSE)
+        if settled:
+            save_reply(trip, worker, number, settlements, answer, trip.now)
+        return answer
 
     def _read_heads(
         self, trip: Trip, policy: QueuePolicy, alone: bool, lane: Lane, overdue: bool
@@ -263,53 +275,14 @@ class PostgresqlBroker(DatabaseBroker):
                 f"settle_in_transaction needs an open transaction.atomic(using={self._alias!r})"
             )
         with self._database.read_django() as trip:
+            if hints.makes_due(policy, [settlement], 0):
+                trip.told.add(policy.name)
             settled = exchange_jobs(trip, worker, policy.name, [settlement], 0).settled[0]
-            if settled.answer is Answer.BUSY:
+            if settled is BUSY:
                 # only this job's own thread waits
                 trip.lock_job(settlement.job.id)
                 settled = exchange_jobs(trip, worker, policy.name, [settlement], 0).settled[0]
         return settled
-
-    def promote(self, queue: str, job_id: UUID) -> bool:
-        """Make a queued job due now; False: it is not queued, or is due already."""
-        promoted = super().promote(queue, job_id)
-        if promoted:
-            self._hint({queue})
-        return promoted
-
-    def resume(self, queue: str) -> None:
-        """End a pause and what a provider's "slow down" had asked for."""
-        super().resume(queue)
-        self._hint({queue})
-
-    # Hints
-
-    def hint_after_commit(self, jobs: Sequence[NewJob]) -> None:
-        """Wake the workers of these jobs' queues once they are committed: one notification a transaction and queue."""
-        self._hint({job.queue for job in jobs if job.ready_at is not None or job.delay < HINT_WITHIN})
-
-    def _hint(self, queues: set[str]) -> None:
-        django = self._database.django
-        if not queues or (not django.in_atomic_block and not django.get_autocommit()):
-            return
-        if not django.in_atomic_block:
-            self._database.notify(queues)
-            return
-        # several enqueues of one transaction: the first that runs after the commit speaks for all
-        waiting: set[str] = django.__dict__.setdefault("_esteira_hints", set())
-        waiting.update(queues)
-        transaction.on_commit(partial(self._hint_all, waiting), using=self._alias, robust=True)
-
-    def _hint_all(self, waiting: set[str]) -> None:
-        if waiting:
-            point("enqueue.after_commit")
-            queues = set(waiting)
-            waiting.clear()
-            self._database.notify(queues)
-
-    def wait_for_hint(self, queue: str, seconds: float) -> bool | None:
-        """Wait for a notification that names the queue; None: none can be heard, for example behind a pooler."""
-        return self._database.listen(queue, seconds)
 
 
 def _is_limited(policy: QueuePolicy) -> bool:

@@ -18,16 +18,17 @@ from uuid import UUID
 import psycopg
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import sql
 
 from .... import clock
 from ....conf import jobs_settings
 from ...records import NewJob
 from .. import rows
 from ..connection import Forkable, Trip
+from ..hints import tell_after_commit
 
 logger = logging.getLogger("jobs.broker")
 
-CHANNEL = "esteira_jobs"
 #: Executions after which psycopg prepares a statement.
 PREPARE_AFTER = 2
 #: Seconds in which a notification to oneself must arrive, or there is a pooler in between.
@@ -147,7 +148,7 @@ class PostgresqlDatabase(Forkable):
         self._alias = alias
         self._own: psycopg.Connection[Any] | None = None
         self._own_address: dict[str, Any] = {}
-        self._ear: psycopg.Connection[Any] | None = None
+        self._ears: dict[str, psycopg.Connection[Any]] = {}  # by queue
         self._deaf_until = 0.0
         self.broken = 0
 
@@ -173,14 +174,20 @@ class PostgresqlDatabase(Forkable):
             trip = PostgresqlTrip(cursor)
             yield trip
             trip.write_counts()
+        self.tell(trip.told)
 
     @contextmanager
     def write_synced(self) -> Iterator[PostgresqlTrip]:
         """A transaction of what people ask for, on Django's connection: part of the caller's, if there is one."""
+        begins = not self.in_callers_transaction
         with self._noticing_a_break(), rows.block(self.django), self.django.cursor() as cursor:
+            if begins and self.django.settings_dict["OPTIONS"].get("isolation_level") is not None:
+                # at a higher level, what others do at the same time would be an error instead of an answer
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
             trip = PostgresqlTrip(cursor)
             yield trip
             trip.write_counts()
+        self.tell(trip.told)
 
     @contextmanager
     def read(self) -> Iterator[PostgresqlTrip]:
@@ -190,13 +197,17 @@ class PostgresqlDatabase(Forkable):
                 yield trip
             return
         with self._own_cursor() as cursor:
-            yield PostgresqlTrip(cursor)
+            trip = PostgresqlTrip(cursor)
+            yield trip
+        self.tell(trip.told)
 
     @contextmanager
     def read_django(self) -> Iterator[PostgresqlTrip]:
         """The same on Django's connection."""
         with self._noticing_a_break(), self.django.cursor() as cursor:
-            yield PostgresqlTrip(cursor)
+            trip = PostgresqlTrip(cursor)
+            yield trip
+        self.tell(trip.told)
 
     @contextmanager
     def _noticing_a_break(self) -> Iterator[None]:
@@ -211,7 +222,7 @@ class PostgresqlDatabase(Forkable):
             raise
 
     def close(self) -> None:
-        """Close the broker's own connection and its ear."""
+        """Close the broker's own connection and its ears."""
         with self._lock:
             for connection in self._connections():
                 connection.close()
@@ -219,11 +230,15 @@ class PostgresqlDatabase(Forkable):
 
     # Hints
 
-    def notify(self, queues: Iterable[str]) -> None:
+    def tell(self, queues: set[str]) -> None:
+        """Let sleeping workers of these queues look: now, or once the caller's transaction commits."""
+        tell_after_commit(self.django, queues, self._notify)
+
+    def _notify(self, queues: Iterable[str]) -> None:
         """Say, as a statement of its own, that there may be something to claim; a failure is only a later start."""
         try:
             with self.django.cursor() as cursor:
-                cursor.execute("SELECT pg_notify(%s, queue) FROM unnest(%s::text[]) AS queue", [CHANNEL, list(queues)])
+                PostgresqlTrip(cursor).run("notify", queues=list(queues))
         except Exception as error:
             logger.warning("hint_not_sent %s: %s", type(error).__name__, error)
 
@@ -232,30 +247,30 @@ class PostgresqlDatabase(Forkable):
         if clock.monotonic() < self._deaf_until:
             return None
         try:
-            if self._ear is None:
-                self._ear = self._open_ear()
-                if self._ear is None:
+            if queue not in self._ears:
+                ear = self._open_ear(queue)
+                if ear is None:
                     logger.warning("no_hints: nobody's word arrives, as behind a pooler in transaction mode; polling")
                     self._deaf_until = clock.monotonic() + POOLED_FOR
                     return None
+                self._ears[queue] = ear
                 return True
-            # several can come in one packet: all must be looked at
-            heard = [notice.payload for notice in self._ear.notifies(timeout=seconds, stop_after=1)]
-            return queue in heard
+            # several can come in one packet: all are taken
+            return bool(list(self._ears[queue].notifies(timeout=seconds, stop_after=1)))
         except (psycopg.Error, OSError) as error:
             logger.warning("no_hints %s: %s; polling", type(error).__name__, " ".join(str(error).split()))
             self._deaf_until = clock.monotonic() + DEAF_FOR
-            if self._ear is not None:
-                self._ear.close()
-                self._ear = None
+            if ear := self._ears.pop(queue, None):
+                ear.close()
             return None
 
-    def _open_ear(self) -> psycopg.Connection[Any] | None:
+    def _open_ear(self, queue: str) -> psycopg.Connection[Any] | None:
         connection = psycopg.connect(**self._address(), autocommit=True, prepare_threshold=None)
         try:
             if not _is_behind_pooler(connection):
-                connection.execute(f"LISTEN {CHANNEL}")
-                if self._hears(connection):
+                channel = PostgresqlTrip(connection.cursor()).run("read_channel", queue=queue)[0][0]
+                connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                if self._hears(connection, channel):
                     return connection
         except BaseException:
             connection.close()
@@ -263,11 +278,11 @@ class PostgresqlDatabase(Forkable):
         connection.close()
         return None
 
-    def _hears(self, ear: psycopg.Connection[Any]) -> bool:
+    def _hears(self, ear: psycopg.Connection[Any], channel: str) -> bool:
         """Whether a word that another session says arrives; one's own is heard even where nobody else's is."""
         token = clock.new_id().hex
         with psycopg.connect(**self._address(), autocommit=True, prepare_threshold=None) as other:
-            other.execute("SELECT pg_notify(%s, %s)", [CHANNEL, token])
+            other.execute("SELECT pg_notify(%s, %s)", [channel, token])
         until = clock.monotonic() + SELF_TEST
         while (left := until - clock.monotonic()) > 0:
             if any(notice.payload == token for notice in ear.notifies(timeout=left, stop_after=1)):
@@ -304,6 +319,8 @@ class PostgresqlDatabase(Forkable):
         return self._own
 
     def _prepare_session(self, connection: psycopg.Connection[Any]) -> None:
+        if role := self.django.settings_dict["OPTIONS"].get("assume_role"):
+            connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
         if _is_behind_pooler(connection):
             logger.warning("pooler_found: no prepared statements and no session settings on the queue connection")
             connection.prepare_threshold = None
@@ -318,10 +335,11 @@ class PostgresqlDatabase(Forkable):
         return {**_KEEPALIVE, **{name: value for name, value in django.items() if name not in ours}}
 
     def _connections(self) -> list[psycopg.Connection[Any]]:
-        return [connection for connection in (self._own, self._ear) if connection is not None]
+        return [*([] if self._own is None else [self._own]), *self._ears.values()]
 
     def _forget_connections(self) -> None:
-        self._own = self._ear = None
+        self._own = None
+        self._ears.clear()
 
 
 def _is_behind_pooler(connection: psycopg.Connection[Any]) -> bool:

@@ -1,4 +1,4 @@
--- A queue's live jobs; each number stops at `most`. Walked by priority, so that far jobs cost the near ones nothing.
+-- A queue's live jobs; each number stops at 10,000. Walked by priority, so that far jobs cost the near ones nothing.
 WITH RECURSIVE clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
 lane AS (
     SELECT max(priority) AS priority FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND NOT alone
@@ -17,25 +17,25 @@ SELECT
             SELECT 1 FROM jobs_job
             WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = lane.priority
               AND ready_at <= (SELECT now FROM clock)
-            LIMIT %(most)s
+            LIMIT 10000
         ) AS due
-        LIMIT %(most)s) AS waiting)
+        LIMIT 10000) AS waiting)
     + (SELECT count(*) FROM (
         SELECT 1 FROM jobs_job
         WHERE queue = %(queue)s AND state = 'queued' AND alone AND ready_at <= (SELECT now FROM clock)
-        LIMIT %(most)s) AS waiting_alone),
+        LIMIT 10000) AS waiting_alone),
     (SELECT count(*) FROM (
         SELECT 1 FROM lane
         CROSS JOIN LATERAL (
             SELECT 1 FROM jobs_job
             WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = lane.priority
               AND ready_at > (SELECT now FROM clock)
-            LIMIT %(most)s
+            LIMIT 10000
         ) AS later
-        LIMIT %(most)s) AS scheduled)
+        LIMIT 10000) AS scheduled)
     + (SELECT count(*) FROM (
         SELECT 1 FROM jobs_job
         WHERE queue = %(queue)s AND state = 'queued' AND alone AND ready_at > (SELECT now FROM clock)
-        LIMIT %(most)s) AS scheduled_alone),
+        LIMIT 10000) AS scheduled_alone),
     (SELECT count(*) FROM (
-        SELECT 1 FROM jobs_job WHERE queue = %(queue)s AND state = 'active' LIMIT %(most)s) AS active)
+        SELECT 1 FROM jobs_job WHERE queue = %(queue)s AND state = 'active' LIMIT 10000) AS active)

@@ -167,8 +167,8 @@ attempted AS (
     WHERE started_at IS NOT NULL
 ),
 held AS (
-    INSERT INTO jobs_queuestate AS held (queue, paused, wait_until, grants, returns)
-    SELECT queue, false, (SELECT now FROM clock) + max(delay) FILTER (WHERE whole_queue) * interval '1 second', '[]',
+    INSERT INTO jobs_queuestate AS held (queue, paused, wait_until, returns)
+    SELECT queue, false, (SELECT now FROM clock) + max(delay) FILTER (WHERE whole_queue) * interval '1 second',
         count(*) FILTER (WHERE state = 'queued' AND ready_at < (SELECT now FROM clock) - interval '0.5 second')
     FROM settled
     -- what became ready within the slack of the bounds, a second, they do not skip: half of it is left for the commit

@@ -23,8 +23,8 @@ returned AS (
 ),
 noted AS (
     -- they stand at their old places: see exchange_jobs
-    INSERT INTO jobs_queuestate AS held (queue, paused, grants, returns)
-    SELECT DISTINCT queue, false, '[]', 1
+    INSERT INTO jobs_queuestate AS held (queue, paused, returns)
+    SELECT DISTINCT queue, false, 1
     FROM returned
     WHERE state = 'queued'
     ORDER BY queue

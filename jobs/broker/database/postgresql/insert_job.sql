@@ -7,13 +7,17 @@ INSERT INTO jobs_job (
 )
 SELECT
     job.id, job.run, job.queue, job.task, %(state)s, job.priority, job.message, job.key, clock.now,
-    coalesce(job.ready_at, clock.now + job.delay * interval '1 second'),
+    CASE
+        WHEN job.ready_at IS NOT NULL THEN job.ready_at
+        WHEN job.at IS NOT NULL THEN greatest(job.at, clock.now)
+        ELSE clock.now + job.delay * interval '1 second'
+    END,
     coalesce(job.expires_at, clock.now + job.expires_in * interval '1 second'),
     0, 0, 0, false, 0, false, '', '',
     job.event, job.event_id, job.about_type, job.about_id, job.parent_id, job.scope, job."group", job.tags
 FROM clock, json_to_recordset(%(jobs)s::json) AS job (
     id uuid, run smallint, queue text, task text, priority smallint, message text, key text,
-    delay double precision, ready_at timestamptz, expires_in double precision, expires_at timestamptz,
+    delay double precision, at timestamptz, ready_at timestamptz, expires_in double precision, expires_at timestamptz,
     event text, event_id uuid, about_type text, about_id text, parent_id uuid, scope text, "group" text, tags text
 )
 RETURNING id, ready_at

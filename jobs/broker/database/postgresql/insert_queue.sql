@@ -1,4 +1,4 @@
 -- A queue's row, where it has none yet.
-INSERT INTO jobs_queuestate (queue, paused, grants)
-VALUES (%(queue)s, false, '[]')
+INSERT INTO jobs_queuestate (queue, paused)
+VALUES (%(queue)s, false)
 ON CONFLICT (queue) DO NOTHING

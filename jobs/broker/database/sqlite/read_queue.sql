@@ -1,4 +1,4 @@
 -- What holds for the whole queue.
-SELECT paused, wait_until, grants
+SELECT paused, wait_until, taken
 FROM jobs_queuestate
 WHERE queue = :queue

@@ -1,0 +1,9 @@
+-- Remove the oldest grants that are over, at most so many.
+DELETE FROM jobs_grant
+WHERE id = ANY (ARRAY(
+    SELECT id FROM jobs_grant
+    WHERE queue = %(queue)s AND start_by <= %(before)s::timestamp AT TIME ZONE 'UTC'
+    ORDER BY start_by
+    LIMIT %(most)s
+))
+RETURNING number

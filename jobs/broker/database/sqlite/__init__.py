@@ -1,0 +1,1 @@
+"""What only SQLite needs: its statements, and the word between the processes of its one machine."""

@@ -1,0 +1,4 @@
+-- So many slots of a limited queue are free again.
+UPDATE jobs_queuestate
+SET taken = taken - :number
+WHERE queue = :queue
