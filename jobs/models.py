@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce, Greatest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -64,6 +65,8 @@ class Job(models.Model):
     about_type = models.CharField(_("about"), max_length=100, blank=True, default="")
     about_id = models.CharField(_("about id"), max_length=64, blank=True, default="")
     parent_id = models.UUIDField(_("enqueued by job"), null=True, blank=True)
+    # from which moment the broker counted `ready_at`; NULL: that is a time that was asked for
+    timed_at = models.DateTimeField(null=True, blank=True, editable=False)
     scope = models.CharField(_("scope"), max_length=100, blank=True, default="", db_default="")
     group = models.CharField(_("group"), max_length=100, blank=True, default="", db_default="")
     tags = models.CharField(_("tags"), max_length=500, blank=True, default="", db_default="")  # a JSON list, or empty
@@ -104,6 +107,12 @@ class Job(models.Model):
                 fields=["expires_at"],
                 condition=Q(state__in=["pending", "queued"], expires_at__isnull=False),
                 name="jobs_expiring",
+            ),
+            # what a clock that was ahead leaves: see broker.database.rewind
+            models.Index(
+                Greatest("created_at", Coalesce("timed_at", "created_at")),
+                condition=Q(state__in=["pending", "queued"]),
+                name="jobs_timed",
             ),
             models.Index(fields=["queue", "state", "id"], name="jobs_queue_state"),
             models.Index(fields=["state", "id"], name="jobs_state"),
@@ -226,6 +235,7 @@ class QueueState(models.Model):
     paused = models.BooleanField(_("paused"), default=False)
     paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)
     wait_until = models.DateTimeField(_("waits until"), null=True, blank=True)
+    wait_from = models.DateTimeField(null=True, editable=False)
     # together by the rows of Grant; NULL: the queue had no limit so far
     taken = models.IntegerField(null=True)
     # how often jobs came back to their old places; only PostgreSQL's claims ask: see postgresql_lane
@@ -305,6 +315,9 @@ class Worker(models.Model):
     ending = models.CharField(max_length=12, default="", db_default="")
     #: a keeper: when its duties last had all run
     duties_at = models.DateTimeField(_("duties done"), null=True, blank=True)
+    #: a worker: what keeps it from working, though its jobs are well
+    trouble = models.TextField(_("trouble"), blank=True, default="", db_default="")
+    trouble_since = models.DateTimeField(_("in trouble since"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("worker")
@@ -315,11 +328,32 @@ class Worker(models.Model):
         return f"{self.kind} {self.queue} {self.host}:{self.pid}".replace("  ", " ")
 
 
+class ClockJump(models.Model):
+    """That the broker's clock was ahead by so many seconds at least until it was noticed, and of how many jobs."""
+
+    id = models.BigAutoField(primary_key=True)
+    noticed_at = models.DateTimeField()
+    ahead = models.FloatField()
+    jobs = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.ahead:.0f} s until {self.noticed_at:%Y-%m-%d %H:%M}"
+
+
 class Schedule(models.Model):
-    """The last tick of a periodic task; a tick fires once because one transaction moves it and inserts the job."""
+    """The last tick of a periodic task; a tick fires once because one transaction moves it and inserts the job.
+
+    `run_from` is the first of the ticks up to the last that fired one after the other, `run_after` the tick before
+    them: what to return to when the clock was ahead. Those of `skip_from` to `skip_until` have fired then, and do not
+    again.
+    """
 
     task = models.CharField(_("task"), max_length=200, primary_key=True)
     last_tick = models.DateTimeField(_("last tick"))
+    run_from = models.DateTimeField(null=True, editable=False)
+    run_after = models.DateTimeField(null=True, editable=False)
+    skip_from = models.DateTimeField(null=True, editable=False)
+    skip_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("schedule")

@@ -26,6 +26,7 @@ from .records import (
     Reaped,
     Released,
     Renewal,
+    Rewound,
     Settled,
     Settlement,
     WorkerRecord,
@@ -79,6 +80,9 @@ class Broker(Protocol):
         A process that is not in `alive` was released or reaped: what it holds is no longer its own. One that is in
         `alive` is not reaped before its new lease has ended.
         """
+
+    def report_trouble(self, worker: UUID, trouble: str) -> None:
+        """Note for the status what keeps a process from working; an empty text: nothing any more."""
 
     def exchange(
         self,
@@ -179,6 +183,13 @@ class Broker(Protocol):
         """How many seconds the history is behind. None: the rows are the queue, it never is."""
 
     # Hints
+
+    def rewind(self) -> Rewound:
+        """After its clock was set back: what waits for a moment counted from a time to come waits from now on.
+
+        Some thousand jobs a call; the answer says whether there are more. Delays are kept, times that were asked for
+        stay.
+        """
 
     def hint_after_commit(self, jobs: Sequence[NewJob]) -> None:
         """Let sleeping workers look for these jobs, which the caller inserted, once its transaction commits.

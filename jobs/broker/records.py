@@ -322,3 +322,12 @@ class Renewal:
 
     alive: frozenset[UUID] = field(default_factory=frozenset)
     cancel_requested: frozenset[UUID] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewound:
+    """What was set right after the clock had been ahead, by `ahead` seconds at least; `more`: not all jobs are."""
+
+    jobs: int = 0
+    ahead: float = 0.0
+    more: bool = False

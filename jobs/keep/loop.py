@@ -17,7 +17,7 @@ from django.db import connections
 
 from .. import clock
 from ..connections import close_obsolete_connections
-from . import limits, prune, reap, relay, sign, tick, upkeep
+from . import limits, prune, reap, relay, rewind, sign, tick, upkeep
 
 logger = logging.getLogger("jobs.keeper")
 
@@ -44,6 +44,7 @@ def duties() -> list[Duty]:
     return [
         Duty("reap", reap.INTERVAL, reap.run, reap.SOON),
         Duty("relay", relay.INTERVAL, relay.run, relay.SOON),
+        Duty("rewind", rewind.INTERVAL, rewind.run, rewind.SOON),
         Duty("tick", tick.INTERVAL, tick.run),
         Duty("prune", prune.INTERVAL, prune.run, prune.SOON),
         Duty("upkeep", upkeep.INTERVAL, upkeep.run),

@@ -11,8 +11,8 @@ import logging
 import threading
 from typing import Any
 
-from django.db import DatabaseError, connections
 from django.db import Error as DatabaseFailure
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
@@ -57,7 +57,7 @@ def look_after(job: ClaimedJob, callers: dict[str, int]) -> None:
         if len(connection.atomic_blocks) > callers.get(connection.alias, 0) == 0:
             logger.error("transaction_left_open id=%s task=%s: rolled back", job.id, job.task)
             connection.close()
-            with contextlib.suppress(DatabaseFailure):  # the next job tries again
+            with contextlib.suppress(DatabaseFailure), connection.wrap_database_errors:  # the next job tries again
                 connection.connect()
         elif connection.in_atomic_block:
             continue
@@ -79,14 +79,14 @@ def connect_first() -> DatabaseFailure | None:
     connection = connections[jobs_settings().database]
     if connection.connection is None:
         try:
-            connection.connect()
+            connection.ensure_connection()
         except DatabaseFailure as error:
             return error
     return None
 
 
-def could_not_connect(error: BaseException) -> bool:
-    """Whether the error comes of a connection to the project's database that could not be made.
+def failure_to_connect(error: BaseException) -> DatabaseFailure | None:
+    """The failure to connect to the project's database of which the error comes, if it does.
 
     Decided by where it was raised: its own text, and that of what it was raised in place of, say nothing for sure.
     """
@@ -94,11 +94,11 @@ def could_not_connect(error: BaseException) -> bool:
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
-        if isinstance(cause, DatabaseError | DatabaseFailure) and _was_raised_connecting(cause):
+        if isinstance(cause, DatabaseFailure) and _was_raised_connecting(cause):
             _connect_first.set()
-            return True
+            return cause
         cause = cause.__cause__ or cause.__context__
-    return False
+    return None
 
 
 def _was_raised_connecting(error: BaseException) -> bool:

@@ -41,7 +41,7 @@ from ..faults import point
 from ..policy import ONE_YEAR
 from ..visible import visible
 from .announce import announce
-from .databases import connect_first, could_not_connect, look_after, look_before
+from .databases import connect_first, failure_to_connect, look_after, look_before
 from .error_texts import line_of, trace_of
 from .forks import call
 
@@ -224,8 +224,9 @@ class _Execution:
 
     def _failure(self, error: BaseException, attempts: int, backoff: Callable[[int], float]) -> Outcome:
         text, trace = self._line(error), trace_of(error, self.mask)
-        if could_not_connect(error) and not isinstance(error, (Cancelled, RetryLater)):
-            return self._no_connection(error)
+        away = failure_to_connect(error)
+        if away is not None and not isinstance(error, (Cancelled, RetryLater)):
+            return self._no_connection(away)
         if isinstance(error, Cancelled):
             return GivenUp(text)
         if isinstance(error, CancelExecution) and not error.retry:

@@ -262,3 +262,14 @@ def test_the_command_says_how_many() -> None:
     with pytest.raises(CommandError, match="queues are") as caught:
         say("drain", "emial")
     assert caught.value.returncode == 1
+
+
+def test_clean_goes_by_the_end_whenever_a_job_was_made() -> None:
+    young_but_ended_long_ago = make("completed", created_at=clock.now() - timedelta(days=8), ended=timedelta(days=8))
+    made_long_ago = make("completed", created_at=clock.now() - timedelta(days=90), ended=timedelta(days=1))
+    ended_first = make("completed", created_at=clock.now() - timedelta(days=11), ended=timedelta(days=10))
+    assert clean(lane.name, "completed", timedelta(days=7), limit=1) == 1
+    assert set(states()) == {*young_but_ended_long_ago, *made_long_ago}
+    assert ended_first[0] not in states()
+    assert clean(lane.name, "completed", timedelta(days=7)) == 1
+    assert set(states()) == set(made_long_ago)

@@ -338,6 +338,32 @@ def test_signals_tell_of_completion_retry_and_failure(queue: Queue, work: Work) 
         job.task = "other"  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("error", [ValueError("no"), RetryLater(5)], ids=["failed", "asked for later"])
+def test_no_retry_is_announced_of_a_job_that_ends_as_cancelled(queue: Queue, work: Work, error: Exception) -> None:
+    seen: list[object] = []
+
+    def hear(**kwargs: object) -> None:
+        seen.append(kwargs)
+
+    @queue.signal()
+    def any_signal(signal: str, task: object, *args: object) -> None:
+        seen.append(signal)
+
+    @queue.task()
+    def long() -> None:
+        handle.cancel()
+        raise error
+
+    handle = long.enqueue()
+    signals.job_retrying.connect(hear)
+    try:
+        work(queue)
+    finally:
+        signals.job_retrying.disconnect(hear)
+    assert handle.state == "cancelled"
+    assert seen == ["executing", "canceled"]
+
+
 def test_hueys_hooks_and_signals_still_work(queue: Queue, work: Work) -> None:
     seen: list[str] = []
 

@@ -194,6 +194,17 @@ def test_a_machine_whose_clock_is_wrong_is_found(
     assert found() == {}
 
 
+def test_trouble_that_a_worker_reports_is_told_until_it_reports_none(at_work: str) -> None:
+    worker = register("worker", lane.name, host="alpha")
+    get_broker().report_trouble(worker.id, "no connection")
+    finding = found()["worker_in_trouble"]
+    assert finding.text.startswith("The worker alpha:4711 cannot work for ")
+    assert "(no connection)" in finding.text
+    assert finding.needs_person
+    get_broker().report_trouble(worker.id, "")
+    assert found() == {}
+
+
 def test_this_machines_own_clock_is_compared_too(at_work: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if at_work == "sqlite":
         return
@@ -442,3 +453,29 @@ def test_what_needs_a_person_stands_first(at_work: str) -> None:
     seen: Report = report()
     assert [finding.code for finding in seen.findings] == ["pending_too_long", "paused"]
     assert seen.needs_person
+
+
+def test_a_queue_that_no_code_defines_is_found_until_its_jobs_are_gone(at_work: str) -> None:
+    waits, dead = row("gone_lane", "queued"), row("gone_lane", "failed")
+    (found,) = report().findings
+    assert (found.code, found.queue, found.needs_person) == ("unknown_queue", "gone_lane", True)
+    assert "1 of its jobs have not ended" in found.text
+    assert "Nobody will work them. Dead letters there: 1." in found.text
+    waits.delete()
+    (found,) = report().findings
+    assert (found.code, found.needs_person) == ("unknown_queue", False)
+    assert "1 of its jobs are dead letters" in found.text
+    dead.delete()
+    assert report().findings == []
+
+
+def test_a_queue_that_other_code_works_is_not_called_unknown(at_work: str) -> None:
+    register("worker", "newer_lane")
+    row("newer_lane", "queued")
+    assert report().findings == []
+
+
+def row(queue: str, state: str) -> Job:
+    now = clock.now()
+    values: dict[str, Any] = {"message": "{}", "created_at": now, "ready_at": now}
+    return Job.objects.create(id=clock.new_id(), queue=queue, task="app.task", state=state, **values)

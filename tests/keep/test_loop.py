@@ -64,7 +64,7 @@ def test_duty_that_fails_is_tried_again_later_and_stops_no_other(caplog: pytest.
 
 
 def test_duties_are_all_that_the_keeper_has() -> None:
-    assert [duty.name for duty in duties()] == ["reap", "relay", "tick", "prune", "upkeep", "limits"]
+    assert [duty.name for duty in duties()] == ["reap", "relay", "rewind", "tick", "prune", "upkeep", "limits"]
 
 
 def test_a_keeper_signs_once_all_duties_have_run_and_not_while_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:

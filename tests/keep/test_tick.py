@@ -10,7 +10,7 @@ from huey import crontab
 from jobs import Queue
 from jobs.broker import forget_broker, get_broker
 from jobs.keep import tick
-from jobs.models import Job, Schedule
+from jobs.models import ClockJump, Job, Schedule
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOON = datetime(2026, 11, 23, 12, 0, 20, tzinfo=UTC)
@@ -93,6 +93,88 @@ def test_job_that_cannot_be_enqueued_leaves_the_tick_to_be_fired(
             tick.run()
     assert Schedule.objects.get().last_tick == NOON.replace(second=0) - MINUTE
     assert tick.run() == 1
+
+
+def test_schedule_that_ticked_while_the_clock_was_ahead_goes_on_within_a_minute(
+    lane: Queue, clock_at: list[datetime]
+) -> None:
+    lane.periodic_task(crontab(), name="t.each")(lambda: None)
+    last_tick_is("t.each", NOON)
+    clock_at[0] = NOON + MINUTE
+    assert tick.run() == 1
+    clock_at[0] = NOON + timedelta(days=400)
+    assert tick.run() == 1
+    clock_at[0] = NOON + 2 * MINUTE
+    tick.forget()  # a restart
+    assert [tick.run(), tick.run()] == [1, 0]
+    clock_at[0] = NOON + 3 * MINUTE
+    assert tick.run() == 1
+    assert ClockJump.objects.get().ahead == pytest.approx(400 * 86_400, abs=200)
+
+
+def test_tick_that_fired_ahead_of_its_time_does_not_fire_again_when_that_comes(
+    lane: Queue, clock_at: list[datetime]
+) -> None:
+    lane.periodic_task(crontab(), name="t.each")(lambda: None)
+    fired = []
+    # ahead by ten minutes for three, then right again for a quarter of an hour
+    for minute in [0, 1, 12, 13, 14, *range(5, 20)]:
+        clock_at[0] = NOON + minute * MINUTE
+        fired += [minute] * tick.run()
+    assert fired == [1, 12, 13, 14, 5, 6, 7, 8, 9, 10, 11, 15, 16, 17, 18, 19]
+
+
+def test_tick_missed_while_the_clock_was_ahead_fires_once_it_is_right(lane: Queue, clock_at: list[datetime]) -> None:
+    lane.periodic_task(crontab(minute="3"), name="t.third")(lambda: None)
+    last_tick_is("t.third", NOON - timedelta(minutes=50))
+    assert tick.run() == 0
+    clock_at[0] = NOON + timedelta(days=300)
+    assert tick.run() == 1
+    clock_at[0] = NOON + 5 * MINUTE
+    assert [tick.run(), tick.run()] == [1, 0]
+    assert Schedule.objects.get().last_tick == datetime(2026, 11, 23, 12, 3, tzinfo=UTC)
+
+
+def test_last_tick_to_come_of_which_no_more_is_known_stops_nothing(lane: Queue, clock_at: list[datetime]) -> None:
+    lane.periodic_task(crontab(), name="t.each")(lambda: None)
+    last_tick_is("t.each", NOON + timedelta(days=400))
+    assert tick.run() == 0
+    clock_at[0] = NOON + MINUTE
+    assert tick.run() == 1
+
+
+def test_clock_that_is_set_back_fires_no_tick_a_second_time(lane: Queue, clock_at: list[datetime]) -> None:
+    lane.periodic_task(crontab(), name="t.each")(lambda: None)
+    fired = []
+    for minute in [*range(10), *range(6, 13)]:
+        clock_at[0] = NOON + minute * MINUTE
+        fired += [minute] * tick.run()
+    assert fired == [*range(1, 13)]
+
+
+def test_tick_that_cannot_be_enqueued_stops_no_other(
+    lane: Queue, clock_at: list[datetime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = lane.periodic_task(crontab(), name="t.bad")(lambda: None)
+    lane.periodic_task(crontab(), name="t.good")(lambda: None)
+    for name in ("t.bad", "t.good"):
+        last_tick_is(name, NOON - MINUTE)
+    real = type(bad).enqueue
+    monkeypatch.setattr(type(bad), "enqueue", lambda self: 1 / 0 if self is bad else real(self))
+    for number in (1, 2):
+        with pytest.raises(ZeroDivisionError):
+            tick.run()
+        assert [job.task for job in Job.objects.all()] == ["t.good"] * number
+        clock_at[0] += MINUTE
+
+
+def test_schedule_whose_row_was_removed_begins_anew(lane: Queue, clock_at: list[datetime]) -> None:
+    lane.periodic_task(crontab(), name="t.each")(lambda: None)
+    for minute, fired in enumerate([0, 1, 0, 1]):
+        clock_at[0] = NOON + minute * MINUTE
+        if minute == 2:
+            Schedule.objects.all().delete()
+        assert tick.run() + tick.run() == fired
 
 
 def test_of_many_keepers_at_the_same_moment_one_fires(lane: Queue, clock_at: list[datetime]) -> None:

@@ -27,6 +27,7 @@ def read_pending(
     """The outbox: rows still pending, of these ids or all, accepted at least `older_than` seconds ago, oldest first."""
     params: dict[str, str | float | None] = {
         "ids": None if ids is None else json.dumps([id.hex for id in ids]),
+        "now": text_of(clock.now()),
         "created_before": text_of(clock.now() - timedelta(seconds=older_than)),
         "older_than": older_than,
         "limit": limit,

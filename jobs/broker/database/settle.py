@@ -72,13 +72,13 @@ def _move(trip: Trip, worker: UUID, settlement: Settlement) -> State | None:
         "worker": worker.hex,
         "started": int(started_at is not None),
         "started_at": None if started_at is None else text_of(started_at),
-        "ended_at": text_of(settlement.ended_at or now),
+        "ended_at": text_of(ended_at(settlement, now)),
     }
     match outcome:
         case Completed(result):
             moved = trip.run("complete_job", **known, result=result)
         case Retried(delay, error):
-            moved = trip.run("retry_job", **known, ready_at=_after(now, delay), error=error)
+            moved = trip.run("retry_job", **known, ready_at=_after(now, delay), now=text_of(now), error=error)
         case Failed(error, _, attempted):
             moved = trip.run("fail_job", **known, attempted=int(attempted), error=error)
         case GivenUp(reason):
@@ -86,7 +86,7 @@ def _move(trip: Trip, worker: UUID, settlement: Settlement) -> State | None:
         case Postponed(delay, reason, whole_queue):
             moved = _hand_back(trip, known, _after(now, delay), reason)
             if moved and whole_queue:
-                trip.run("hold_queue", queue=job.queue, until=_after(now, delay))
+                trip.run("hold_queue", queue=job.queue, until=_after(now, delay), now=text_of(now))
         case HandedBack(reason, back_in, unknown):
             moved = _hand_back(trip, known, None if back_in is None else _after(now, back_in), reason, unknown)
     return State(moved[0][0]) if moved else None
@@ -129,10 +129,15 @@ def _attempt(settlement: Settlement, label: str, now: datetime) -> dict[str, Any
         "worker": label,
         "claimed_at": text_of(job.claimed_at),
         "started_at": None if started_at is None else text_of(started_at),
-        "ended_at": text_of(settlement.ended_at or now),
+        "ended_at": text_of(ended_at(settlement, now)),
         "error": getattr(outcome, "error", "") or getattr(outcome, "reason", ""),
         "traceback": getattr(outcome, "traceback", ""),
     }
+
+
+def ended_at(settlement: Settlement, now: datetime) -> datetime:
+    """When the start ended; never in the future: the clock may have been set back since the claim."""
+    return min(settlement.ended_at or now, now)
 
 
 def _after(now: datetime, seconds: float) -> str:

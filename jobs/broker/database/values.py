@@ -24,6 +24,11 @@ def ready_at(job: NewJob, now: datetime) -> datetime:
     return job.ready_at or now + timedelta(seconds=job.delay)
 
 
+def timed_at(job: NewJob, now: datetime) -> datetime | None:
+    """From which moment the due time of a job is counted that the store takes at `now`; None: it was asked for."""
+    return None if job.at is not None and job.at > now else now
+
+
 def expires_at(job: NewJob, now: datetime) -> datetime | None:
     """When a job that the store takes at `now` expires."""
     if job.expires_at is not None or job.expires_in is None:

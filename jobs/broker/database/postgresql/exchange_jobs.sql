@@ -121,12 +121,16 @@ settled AS (
         started_at = coalesce(given.started_at, job.started_at),
         ended_at = CASE
             WHEN act IN ('complete', 'fail', 'give_up') OR cancel_requested
-            THEN coalesce(given.ended_at, (SELECT now FROM clock))
+            THEN least(given.ended_at, (SELECT now FROM clock))
         END,
         ready_at = CASE
             WHEN act IN ('retry', 'hand_back') AND NOT cancel_requested AND delay IS NOT NULL
             THEN (SELECT now FROM clock) + delay * interval '1 second'
             ELSE ready_at
+        END,
+        timed_at = CASE
+            WHEN act IN ('retry', 'hand_back') AND NOT cancel_requested AND delay IS NOT NULL THEN (SELECT now FROM clock)
+            ELSE timed_at
         END,
         result = CASE WHEN act = 'complete' THEN given.result ELSE job.result END,
         error = CASE WHEN act = 'complete' THEN '' WHEN act IN ('retry', 'fail') THEN given.error ELSE job.error END,
@@ -162,20 +166,25 @@ busy AS MATERIALIZED (
 attempted AS (
     INSERT INTO jobs_attempt (job_id, run, number, outcome, worker, claimed_at, started_at, ended_at, error, traceback)
     SELECT id, run, CASE WHEN burns = 1 THEN attempts END, outcome, coalesce((SELECT label FROM owner), ''),
-        claimed_at, started_at, coalesce(ended_at, (SELECT now FROM clock)), note, traceback
+        claimed_at, started_at, least(ended_at, (SELECT now FROM clock)), note, traceback
     FROM settled
     WHERE started_at IS NOT NULL
 ),
 held AS (
-    INSERT INTO jobs_queuestate AS held (queue, paused, wait_until, returns)
+    INSERT INTO jobs_queuestate AS held (queue, paused, wait_until, wait_from, returns)
     SELECT queue, false, (SELECT now FROM clock) + max(delay) FILTER (WHERE whole_queue) * interval '1 second',
+        (SELECT now FROM clock),
         count(*) FILTER (WHERE state = 'queued' AND ready_at < (SELECT now FROM clock) - interval '0.5 second')
     FROM settled
     -- what became ready within the slack of the bounds, a second, they do not skip: half of it is left for the commit
     WHERE whole_queue OR (state = 'queued' AND ready_at < (SELECT now FROM clock) - interval '0.5 second')
     GROUP BY queue
     ON CONFLICT (queue) DO UPDATE SET
-        wait_until = greatest(held.wait_until, excluded.wait_until), returns = held.returns + excluded.returns
+        wait_until = greatest(held.wait_until, excluded.wait_until),
+        wait_from = CASE
+            WHEN excluded.wait_until > coalesce(held.wait_until, '-infinity') THEN excluded.wait_from ELSE held.wait_from
+        END,
+        returns = held.returns + excluded.returns
 ),
 claimed AS (
     UPDATE jobs_job AS job

@@ -2,7 +2,8 @@
 -- The token goes on: it never repeats over a job's whole life. Who asks holds the lock of the key.
 UPDATE jobs_job
 SET state = 'queued', run = %(run)s, priority = %(priority)s, message = %(message)s,
-    ready_at = %(ready_at)s::timestamp AT TIME ZONE 'UTC', expires_at = %(expires_at)s::timestamp AT TIME ZONE 'UTC',
+    ready_at = %(ready_at)s::timestamp AT TIME ZONE 'UTC', timed_at = clock_timestamp(),
+    expires_at = %(expires_at)s::timestamp AT TIME ZONE 'UTC',
     attempts = 0, starts = 0, lost = 0, alone = false, cancel_requested = false, unknown_since = NULL,
     claimed_at = NULL, started_at = NULL, ended_at = NULL, reason = ''
 WHERE id = %(id)s AND run < %(run)s AND state = 'failed'

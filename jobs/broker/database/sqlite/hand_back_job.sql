@@ -6,6 +6,7 @@ SET state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END,
     started_at = coalesce(:started_at, started_at),
     ended_at = CASE WHEN cancel_requested THEN :ended_at END,
     ready_at = CASE WHEN cancel_requested THEN ready_at ELSE coalesce(:ready_at, ready_at) END,
+    timed_at = CASE WHEN :ready_at IS NULL THEN timed_at ELSE :now END,
     reason = CASE WHEN cancel_requested THEN reason ELSE :reason END,
     unknown_since = CASE
         WHEN :unknown THEN coalesce(unknown_since, :now)

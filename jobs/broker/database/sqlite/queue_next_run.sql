@@ -2,7 +2,7 @@
 -- The token goes on: it never repeats over a job's whole life.
 UPDATE jobs_job
 SET state = 'queued', run = :run, priority = :priority, message = :message,
-    ready_at = :ready_at, expires_at = :expires_at,
+    ready_at = :ready_at, timed_at = :now, expires_at = :expires_at,
     attempts = 0, starts = 0, lost = 0, alone = 0, cancel_requested = 0, unknown_since = NULL,
     claimed_at = NULL, started_at = NULL, ended_at = NULL, reason = ''
 WHERE id = :id AND run < :run AND state = 'failed'

@@ -1,4 +1,4 @@
 -- End a pause and a provider's "slow down".
 UPDATE jobs_queuestate
-SET paused = 0, paused_at = NULL, wait_until = NULL
+SET paused = 0, paused_at = NULL, wait_until = NULL, wait_from = NULL
 WHERE queue = :queue

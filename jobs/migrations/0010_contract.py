@@ -11,7 +11,7 @@ def show_priorities(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0007_grants")]
+    dependencies = [("jobs", "0009_trouble")]
 
     operations = [
         migrations.RemoveIndex("job", "jobs_ready"),

@@ -1,0 +1,4 @@
+-- The queues that were told to wait at a moment that is yet to come.
+SELECT queue, wait_from, wait_until
+FROM jobs_queuestate
+WHERE wait_from > :after AND wait_until IS NOT NULL
