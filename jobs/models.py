@@ -291,6 +291,9 @@ class Worker(models.Model):
     clock_offset = models.FloatField(_("clock ahead (s)"), null=True, blank=True)
     #: a keeper: when its duties last had all run
     duties_at = models.DateTimeField(_("duties done"), null=True, blank=True)
+    #: a worker: what keeps it from working, though its jobs are well
+    trouble = models.TextField(_("trouble"), blank=True, default="", db_default="")
+    trouble_since = models.DateTimeField(_("in trouble since"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("worker")

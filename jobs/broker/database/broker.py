@@ -26,7 +26,9 @@ from ..records import (
     Fact,
     FoundJob,
     NewJob,
+    Pushed,
     PushReply,
+    PushStatus,
     QueueCounts,
     Reaped,
     Released,
@@ -41,7 +43,7 @@ from . import giveback, hints, pace, rewind
 from .connection import JobsDatabase, SqliteDatabase
 from .reach import reaching
 from .settle import settle_all, token_number
-from .take import take
+from .take import take_all
 from .values import MAX_REASON, id_of, moment_of, text_of
 
 
@@ -95,8 +97,15 @@ class DatabaseBroker:
         check_queue(queue, jobs)
         if not jobs:
             return PushReply()
+        if len(jobs) == 1 and jobs[0].key is None:
+            # one statement needs no transaction around it
+            with self._database.on_django() as trip:
+                if trip.insert(jobs[0]):
+                    trip.told |= hints.queues_of(jobs)
+                    point("push.after_commit")
+                    return PushReply((Pushed(jobs[0].id, PushStatus.ACCEPTED),))
         with self._database.write_synced() as trip:
-            answers = tuple(take(trip, job) for job in jobs)
+            answers = take_all(trip, jobs)
             trip.told |= hints.queues_of(jobs)
             point("push.before_commit")
         point("push.after_commit")
@@ -134,6 +143,12 @@ class DatabaseBroker:
             )
             asked = trip.run("read_cancel_requests", ids=ids)
         return Renewal(frozenset(id_of(id) for (id,) in alive), frozenset(id_of(id) for (id,) in asked))
+
+    @reaching
+    def report_trouble(self, worker: UUID, trouble: str) -> None:
+        """Note for the status what keeps a process from working; see the contract."""
+        with self._database.write() as trip:
+            trip.run("report_trouble", worker=worker.hex, trouble=trouble, now=trip.text_now)
 
     @reaching
     def exchange(

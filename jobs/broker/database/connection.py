@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any, Protocol
@@ -116,6 +116,13 @@ class Trip:
         """Insert a queued job; False: its id or its key is taken."""
         return rows.insert_row_unless_taken(self._cursor, self._vendor, rows.job_values(job, State.QUEUED, self.now))
 
+    def insert_all(self, jobs: Sequence[NewJob]) -> set[UUID]:
+        """Insert queued jobs; returns which: the others' id or key is taken."""
+        return {job.id for job in jobs if self.insert(job)}
+
+    def lock_keys(self, jobs: Iterable[NewJob]) -> None:
+        """Let nobody else give these jobs' keys away until the end of this transaction."""
+
     def count(self, queue: str, **numbers: int) -> None:
         """Add to the queue's counters; written by `write_counts`."""
         sums = self._counts.setdefault(queue, {})
@@ -150,6 +157,9 @@ class JobsDatabase(Protocol):
 
     def write_synced(self) -> AbstractContextManager[Trip]:
         """A transaction of what people ask for, on Django's connection: part of the caller's, if there is one."""
+
+    def on_django(self) -> AbstractContextManager[Trip]:
+        """One statement that commits by itself, on Django's connection."""
 
     def read(self) -> AbstractContextManager[Trip]:
         """A plain look, without a transaction: each statement sees what is committed by then."""
@@ -211,6 +221,14 @@ class SqliteDatabase(Forkable):
             trip = Trip(cursor, self.django.vendor)
             yield trip
             trip.write_counts()
+        self.tell(trip.told)
+
+    @contextmanager
+    def on_django(self) -> Iterator[Trip]:
+        """One statement that commits by itself, on Django's connection."""
+        with self.django.cursor() as cursor:
+            trip = Trip(cursor, self.django.vendor)
+            yield trip
         self.tell(trip.told)
 
     @contextmanager

@@ -116,28 +116,29 @@ def job_values(job: NewJob, state: State, now: datetime) -> dict[str, Any]:
     }
 
 
+def parameters(job: NewJob) -> dict[str, Any]:
+    """The parameters of PostgreSQL's insert of one new job."""
+    return {
+        "id": job.id,
+        "run": job.run,
+        "queue": job.queue,
+        "task": job.task,
+        "priority": job.priority,
+        "message": job.message,
+        "key": job.key,
+        "delay": job.delay,
+        "at": job.at,
+        "ready_at": job.ready_at,
+        "expires_in": job.expires_in,
+        "expires_at": job.expires_at,
+        "event": job.event,
+        "event_id": job.event_id,
+        "about_type": job.about[0] if job.about else "",
+        "about_id": job.about[1] if job.about else "",
+        "parent_id": job.parent_id,
+    }
+
+
 def _as_json(jobs: Sequence[NewJob], state: State) -> dict[str, str]:
-    """The parameters of PostgreSQL's insert."""
-    values = [
-        {
-            "id": job.id.hex,
-            "run": job.run,
-            "queue": job.queue,
-            "task": job.task,
-            "priority": job.priority,
-            "message": job.message,
-            "key": job.key,
-            "delay": job.delay,
-            "at": None if job.at is None else job.at.isoformat(),
-            "ready_at": None if job.ready_at is None else job.ready_at.isoformat(),
-            "expires_in": job.expires_in,
-            "expires_at": None if job.expires_at is None else job.expires_at.isoformat(),
-            "event": job.event,
-            "event_id": None if job.event_id is None else job.event_id.hex,
-            "about_type": job.about[0] if job.about else "",
-            "about_id": job.about[1] if job.about else "",
-            "parent_id": None if job.parent_id is None else job.parent_id.hex,
-        }
-        for job in jobs
-    ]
-    return {"jobs": json.dumps(values, ensure_ascii=False), "state": str(state)}
+    """The parameters of PostgreSQL's inserts of many."""
+    return {"jobs": json.dumps([parameters(job) for job in jobs], ensure_ascii=False, default=str), "state": str(state)}

@@ -14,7 +14,6 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, transaction
 
 from .... import clock
-from ....faults import point
 from ....policy import QueuePolicy
 from ...contract import PACE_GUARD
 from ...records import (
@@ -22,10 +21,6 @@ from ...records import (
     ClaimedJob,
     Exchange,
     Expired,
-    NewJob,
-    Pushed,
-    PushReply,
-    PushStatus,
     Released,
     Settled,
     Settlement,
@@ -33,11 +28,10 @@ from ...records import (
 )
 from .. import claim as claiming
 from .. import hints, pace
-from ..broker import DatabaseBroker, check_queue, pass_exchange
+from ..broker import DatabaseBroker, pass_exchange
 from ..connection import Trip
 from ..reach import reaching
 from ..settle import ATTEMPT_OUTCOME
-from ..take import take
 from .connection import PostgresqlDatabase
 from .exchange import Found, exchange_jobs, look_for_due
 from .lane import Bounds, Lane
@@ -86,34 +80,6 @@ class PostgresqlBroker(DatabaseBroker):
             offset = max(0.0, ahead - doubt) if ahead > 0 else min(0.0, ahead + doubt)
             self._offset = (clock.monotonic(), offset)
         return offset
-
-    @reaching
-    def push(self, queue: str, jobs: Sequence[NewJob], as_of: datetime | None = None) -> PushReply:
-        """Take jobs in, all or none; see the contract."""
-        check_queue(queue, jobs)
-        if not jobs:
-            return PushReply()
-        if len(jobs) == 1 and jobs[0].key is None:
-            # one statement needs no transaction around it
-            with self._database.read_django() as trip:
-                if trip.insert_all(jobs):
-                    trip.told |= hints.queues_of(jobs)
-                    point("push.after_commit")
-                    return PushReply((Pushed(jobs[0].id, PushStatus.ACCEPTED),))
-        with self._database.write_synced() as trip:
-            trip.lock_keys(jobs)
-            left = trip.insert_all(jobs)
-            answers: list[Pushed] = []
-            for job in jobs:
-                if job.id in left:
-                    left.discard(job.id)
-                    answers.append(Pushed(job.id, PushStatus.ACCEPTED))
-                else:
-                    answers.append(take(trip, job))
-            trip.told |= hints.queues_of(jobs)
-            point("push.before_commit")
-        point("push.after_commit")
-        return PushReply(tuple(answers))
 
     @reaching
     def exchange(
@@ -241,7 +207,7 @@ class PostgresqlBroker(DatabaseBroker):
             raise transaction.TransactionManagementError(
                 f"settle_in_transaction needs an open transaction.atomic(using={self._alias!r})"
             )
-        with self._database.read_django() as trip:
+        with self._database.on_django() as trip:
             answer = exchange_jobs(trip, worker, policy.name, [settlement], 0, False, Bounds())
             if hints.makes_due(policy, [settlement], 0):
                 trip.told.add(policy.name)
