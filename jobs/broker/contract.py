@@ -81,6 +81,9 @@ class Broker(Protocol):
         `alive` is not reaped before its new lease has ended.
         """
 
+    def report_trouble(self, worker: UUID, trouble: str) -> None:
+        """Note for the status what keeps a process from working; an empty text: nothing any more."""
+
     def exchange(
         self,
         worker: UUID,

@@ -7,9 +7,11 @@ and whatever ends meanwhile.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from .. import clock
@@ -20,14 +22,18 @@ from ..faults import point
 from ..history import lookup
 from ..history.old_hours import fold_old_hours
 from ..models import Job, Worker
-from ..operate.clean import ended_before, remove_chunk
+from ..operate.clean import CHUNK, ended_before, remove_chunk
 from ..policy import QueuePolicy, Retention
 from ..states import ENDED, State
+
+logger = logging.getLogger("jobs.keeper")
 
 #: Seconds between two runs that found nothing, and after one that removed something.
 INTERVAL, SOON = 10.0, 1.0
 #: Seconds after which a run ends, whatever is left: the keeper's other duties wait for it.
 LONGEST = 1.0
+#: What ended later than so long from now ended while the clock was wrong.
+AHEAD = timedelta(minutes=1)
 
 
 def run() -> int:
@@ -38,9 +44,14 @@ def run() -> int:
 
 def prune(policies: Iterable[QueuePolicy]) -> int:
     """Remove the ended jobs that these queues do not keep, for a second at most; returns how many."""
-    end = clock.monotonic() + LONGEST
-    todo = [rows for policy in policies for state in sorted(ENDED) for rows in _too_many(policy, state)]
+    end, now = clock.monotonic() + LONGEST, get_broker().now()
+    todo: list[QuerySet[Job]] = []
     removed = 0
+    for policy in policies:
+        for state in sorted(ENDED):
+            jobs = Job.objects.using(jobs_settings().database).filter(queue=policy.name, state=state)
+            _bring_back(jobs, now)
+            todo += _too_many(jobs, policy.retention, state, now)
     while todo:
         left = []
         for jobs in todo:
@@ -69,18 +80,28 @@ def _undefined() -> list[QueuePolicy]:
     return [QueuePolicy(name) for name in sorted(names - set(alive.values_list("queue", flat=True)))]
 
 
-def _too_many(policy: QueuePolicy, state: State) -> Iterator[QuerySet[Job]]:
-    jobs = Job.objects.using(jobs_settings().database).filter(queue=policy.name, state=state)
-    kept, age = _kept(policy.retention, state)
+def _bring_back(jobs: QuerySet[Job], now: datetime) -> None:
+    """Let what ended in the future, by a clock that was ahead, have ended a minute ago: else only it would be kept."""
+    ahead = jobs.filter(ended_at__gt=now + AHEAD)
+    if not ahead.exists():
+        return
+    with transaction.atomic(using=jobs.db):
+        ids = list(ahead.select_for_update(skip_locked=True).order_by("ended_at").values_list("id", flat=True)[:CHUNK])
+        jobs.filter(id__in=ids).update(ended_at=now - AHEAD)
+    logger.warning("ended_in_the_future jobs=%d: the clock was ahead; they count as ended a minute ago", len(ids))
+
+
+def _too_many(jobs: QuerySet[Job], retention: Retention, state: State, now: datetime) -> Iterator[QuerySet[Job]]:
+    kept, age = _kept(retention, state)
     # without the condition, PostgreSQL would count a row without an end among the last
-    ended = jobs.filter(ended_at__isnull=False).order_by("-ended_at", "-id").values_list("ended_at", "id")
+    ended = jobs.filter(ended_at__lte=now + AHEAD).order_by("-ended_at", "-id").values_list("ended_at", "id")
     boundary = ended[kept : kept + 1].first()
     if boundary is not None:
         ended_at, id = boundary
         # in words that begin with the index's column alone
         yield jobs.filter(Q(ended_at__lt=ended_at) | Q(id__lte=id), ended_at__lte=ended_at)
     if age is not None:
-        yield ended_before(jobs, get_broker().now() - age)
+        yield ended_before(jobs, now - age)
 
 
 def _kept(retention: Retention, state: State) -> tuple[int, timedelta | None]:

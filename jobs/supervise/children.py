@@ -18,6 +18,8 @@ from ..work.link import DRAINING, READY
 
 #: Seconds to wait for a killed process to be gone.
 KILL_LIMIT = 5.0
+#: The variable that tells of a process, and of whatever its tasks start, which worker it belongs to.
+MARK = "JOBS_STARTED_BY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Child:
             self.process = subprocess.Popen(
                 [*command, *post.arguments(self.worker, life, beat)],
                 pass_fds=(life, beat),
+                env={**os.environ, MARK: str(self.worker)},
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
@@ -105,7 +108,7 @@ class Child:
                 self.process.terminate()
 
     def end(self, why: str, *, interrupted: bool) -> None:
-        """End it and what it started now; returns when it is dead, or stuck in the kernel for too long."""
+        """End it now; returns when it is dead, or stuck in the kernel for too long."""
         if self.process.poll() is None:
             self.ended_for = why
             self.interrupted = interrupted

@@ -11,14 +11,15 @@ import os
 import selectors
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 
 from .. import clock
 from ..broker.contract import Broker
 from ..broker.records import WorkerRecord
-from ..work.leases import Leases
 from .children import KILL_LIMIT, Child, Post
+from .leases import Leases
+from .programs import Programs
 from .systemd import ServiceManager
 from .watch import CodeWatch
 
@@ -35,23 +36,40 @@ STEADY_AFTER = 60.0
 EXIT_TIME = 0.5
 #: How long, in seconds, the last releases may take at the end.
 CLOSE_LIMIT = 10.0
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Place:
     """A post and who fills it."""
 
     post: Post
     child: Child | None = None
+    successor: Child | None = None  # starts, and takes over when it is ready
+    leaving: list[Child] = field(default_factory=list)  # drain, since another has taken over
     failures: int = 0
     start_at: float = 0.0
     ended_at: float = 0.0
     waits_for_change: bool = False
 
+    def children(self) -> list[Child]:
+        """All who live here."""
+        return [child for child in (self.child, self.successor, *self.leaving) if child is not None]
+
+    def hand_over(self) -> None:
+        """Let the successor take over and the old one drain."""
+        if self.child is not None:
+            self.child.drain()
+            self.leaving.append(self.child)
+        self.child, self.successor = self.successor, None
+
+    def begin_anew(self) -> None:
+        """Forget what went wrong with other code."""
+        self.failures, self.start_at, self.waits_for_change = 0, 0.0, False
+
 
 class Supervisor:
-    """Fills the posts until it is told to stop.
+    """Fills the posts until it is told to stop (SIGTERM, SIGINT), with new children when it is told to (SIGHUP).
 
     `own` is how the broker knows this process; `command` starts a child; `lease` and `grace` are in seconds; `watch`
     makes a change of code restart the children.
@@ -77,9 +95,11 @@ class Supervisor:
         self._grace = grace
         self._watch = watch
         self._code_changed = False
+        self._has_terminal = _has_terminal()  # asked now: once it has hung up, nobody knows
         self._service_manager = ServiceManager()
         self._said_ready = False
         self._stopping = False
+        self._to_restart: list[_Place] = []
         self._exit_code = 0
         self._selector = selectors.DefaultSelector()
         self._wake_out, self._wake_in = os.pipe()
@@ -89,6 +109,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Supervise; returns the exit code: 0 after a stop, 78 after a child's configuration error."""
+        self._programs = Programs()
         self._listen_to_signals()
         self._selector.register(self._wake_out, selectors.EVENT_READ)
         self._leases.register(self._own)
@@ -98,6 +119,7 @@ class Supervisor:
         while not self._stopping or self._manned():
             self._hear(max(0.0, look_at - clock.monotonic()))
             self._bury()
+            self._programs.look(self._manned())
             if clock.monotonic() >= look_at:
                 look_at = clock.monotonic() + LOOK_EVERY
                 self._look_for_changes()
@@ -105,6 +127,7 @@ class Supervisor:
                 self._show_life()
             if not self._stopping:
                 self._fill()
+                self._restart_next()
                 self._show_readiness()
         self._leases.release(self._own, lost=False)
         self._leases.close(CLOSE_LIMIT)
@@ -112,7 +135,7 @@ class Supervisor:
         return self._exit_code
 
     def _manned(self) -> list[Child]:
-        return [place.child for place in self._all_places() if place.child is not None]
+        return [child for place in self._all_places() for child in place.children()]
 
     def _all_places(self) -> list[_Place]:
         return [*self._places, *self._alone.values()]
@@ -120,8 +143,9 @@ class Supervisor:
     # What comes in
 
     def _listen_to_signals(self) -> None:
-        for number in (*STOP_SIGNALS, signal.SIGCHLD):
-            signal.signal(number, _noted)
+        for number in (*STOP_SIGNALS, signal.SIGCHLD, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                signal.signal(number, _noted)
         signal.set_wakeup_fd(self._wake_in, warn_on_full_buffer=False)
 
     def _wake(self) -> None:
@@ -134,8 +158,10 @@ class Supervisor:
                 key.data.listen()
                 continue
             for number in os.read(self._wake_out, 512):
-                if number in STOP_SIGNALS:
+                if number in STOP_SIGNALS or (number == signal.SIGHUP and self._has_terminal):
                     self._stop(signal.Signals(number).name)
+                elif number == signal.SIGHUP:
+                    self._restart()
 
     def _stop(self, why: str) -> None:
         if not self._stopping:
@@ -156,10 +182,38 @@ class Supervisor:
         logger.info("code_changed file=%s: the children start anew", changed)
         self._code_changed = True
         for place in self._all_places():
-            place.failures, place.start_at, place.waits_for_change = 0, 0.0, False
+            place.begin_anew()
             if place.child is not None:
                 place.child.outdated = True
                 place.child.drain()
+
+    def _restart(self) -> None:
+        if self._stopping:
+            return
+        logger.info("restarting reason=SIGHUP: one by one, and each new child is ready before the old one drains")
+        # a successor that is on its way may have read what has changed since, so its place comes once more
+        self._to_restart = [*(place for place in self._places if place.successor is not None), *self._places]
+        for place in self._all_places():
+            place.begin_anew()
+        for place in self._alone.values():  # the next job that must run alone starts another
+            if place.child is not None:
+                place.child.outdated = True
+                place.child.drain()
+
+    def _restart_next(self) -> None:
+        while self._to_restart:
+            place = self._to_restart[0]
+            if place.successor is not None:
+                if not place.successor.ready:
+                    return
+                place.hand_over()
+            elif place.child is not None and place.child.draining_since is None:
+                place.successor = self._start(place.post)
+                if place.successor is not None:
+                    return
+            self._to_restart.pop(0)
+            if not self._to_restart:
+                logger.info("restarted")
 
     # The children
 
@@ -194,15 +248,30 @@ class Supervisor:
 
     def _bury(self) -> None:
         for place in self._all_places():
-            if place.child is not None and (code := place.child.process.poll()) is not None:
-                child, place.child = place.child, None
-                child.listen()
-                self._selector.unregister(child.beats)
-                child.forget()
-                died = code != 0 and not child.interrupted
-                self._leases.release(child.record(), lost=died)
-                self._report(child, code, died)
-                self._plan_next(place, child, code, died)
+            for child in place.children():
+                if (code := child.process.poll()) is not None:
+                    self._bury_one(place, child, code)
+
+    def _bury_one(self, place: _Place, child: Child, code: int) -> None:
+        child.listen()
+        self._selector.unregister(child.beats)
+        child.forget()
+        self._programs.end_those_of(child, [other for other in self._manned() if other is not child])
+        died = code != 0 and not child.interrupted
+        self._leases.release(child.record(), lost=died)
+        self._report(child, code, died)
+        if child in place.leaving:
+            place.leaving.remove(child)
+        elif child is place.successor:
+            place.successor = None
+            self._to_restart.clear()
+            logger.error("restart_given_up %s does not start: the others stay as they are", child)
+        elif place.successor is not None:
+            place.child, place.successor = place.successor, None
+            self._to_restart.remove(place)
+        else:
+            place.child = None
+            self._plan_next(place, child, code, died)
 
     def _report(self, child: Child, code: int, died: bool) -> None:
         level = logging.ERROR if died else logging.INFO
@@ -235,20 +304,32 @@ class Supervisor:
                 continue
             if place.post.alone and (place.post.queue not in alone or looked_at <= place.ended_at):
                 continue
-            self._start(place)
+            place.child = self._start(place.post)
+            if place.child is None:
+                place.failures += 1
+                place.start_at = now + min(2.0 ** (place.failures - 1), LONGEST_BACKOFF)
 
-    def _start(self, place: _Place) -> None:
+    def _start(self, post: Post) -> Child | None:
         try:
-            child = Child(place.post, self._command)
+            child = Child(post, self._command)
         except OSError as error:
-            logger.error("child_not_started %s: %s", place.post, error)
-            place.failures += 1
-            place.start_at = clock.monotonic() + min(2.0 ** (place.failures - 1), LONGEST_BACKOFF)
-            return
-        place.child = child
+            logger.error("child_not_started %s: %s", post, error)
+            return None
         self._selector.register(child.beats, selectors.EVENT_READ, child)
         self._leases.register(child.record())
         logger.info("child_started %s worker=%s", child, child.worker)
+        return child
+
+
+def _has_terminal() -> bool:
+    """Whether this process was started on a terminal, which hangs up on it when it is closed."""
+    if any(os.isatty(end) for end in (0, 1, 2)):
+        return True
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _noted(number: int, frame: FrameType | None) -> None:

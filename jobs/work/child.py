@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from uuid import UUID
 
 from django.db import connections
@@ -44,14 +45,24 @@ def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life
         logger.warning("worker_cut queue=%s pid=%d jobs=%d", queue.name, os.getpid(), consumer.pool.held)
         logs.finish()
         logging.shutdown()
+        if link.orphaned:
+            _end_group()
         # threads that still run must not touch anything any more, not even while the interpreter closes
         os._exit(0)
     lease.join()
-    ear.join()
     logger.info("worker_stopped queue=%s pid=%d", queue.name, os.getpid())
     connections.close_all()
     forget_broker()
+    if link.orphaned:
+        logs.finish()
+        _end_group()
     return 0
+
+
+def _end_group() -> None:
+    """End this process with what its tasks have started: there is no supervisor any more that would do it."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
 
 
 def _keep_connections() -> None:

@@ -12,14 +12,17 @@ from ..broker.contract import Broker
 
 logger = logging.getLogger("jobs.worker")
 
-#: The longest wait for a hint, in seconds: how soon the thread notices that it shall end.
+#: The longest wait for a hint, in seconds.
 LISTEN = 0.5
 #: Seconds until a broker without hints is asked again.
 AGAIN = 5.0
 
 
 class HintEar(threading.Thread):
-    """Waits for hints about one queue and passes them to `hear`, as `Broker.wait_for_hint` answers them."""
+    """Waits for hints about one queue and passes them to `hear`, as `Broker.wait_for_hint` answers them.
+
+    Nobody waits for its end, which may take half a second: it goes with the process.
+    """
 
     def __init__(self, broker: Broker, queue: str, hear: Callable[[bool | None], None]) -> None:
         super().__init__(name="hints", daemon=True)
@@ -38,6 +41,8 @@ class HintEar(threading.Thread):
             try:
                 hint = self._broker.wait_for_hint(self._queue, LISTEN)
             except Exception:
+                if self._ended.is_set():
+                    break
                 logger.exception("hints_broke queue=%s: polling", self._queue)
                 hint = None
             self._hear(hint)

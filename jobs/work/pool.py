@@ -8,6 +8,7 @@ longer than a switch is worth, it lets the others begin what was claimed beside 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -41,6 +42,8 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0
 FIRST_BUSY, LONGEST_BUSY = 0.1, 1.0
 #: How often the watch looks, in seconds, while claimed jobs wait for their start, and for how long after a claim.
 TICK, ALERT = 0.002, 0.010
+#: Trouble of the worker's own is told in the status until there was none for so many seconds.
+TROUBLE_PASSES = 10.0
 #: What takes longer, in seconds, is worth a thread of its own.
 SHORT = 0.0002
 #: After such a job, for so many claims all threads are woken at once.
@@ -123,6 +126,8 @@ class Pool:
         self._broken_since = 0.0
         self._troubles = 0
         self._claim_at = 0.0  # not before, because of the worker's own trouble
+        self._trouble = self._trouble_told = ""
+        self._trouble_at = 0.0
         self._long = LONG_FOR
         self._short = False  # the jobs of a limited queue, of late
         self._claimed = self._drained = 0  # jobs in all
@@ -302,6 +307,7 @@ class Pool:
             seats = self._pass_on(now)
         if error is not None and first:
             self._complain(error)
+        self._tell_trouble(now)
         return seats
 
     def _exchange(self, request: _Request) -> Exchange | None:
@@ -380,9 +386,19 @@ class Pool:
                 self._troubles = 0
         if trouble is not None:
             self._troubles += 1
+            self._trouble, self._trouble_at = trouble.reason, now
             self._claim_at = now + min(FIRST_BACKOFF * 2 ** min(self._troubles - 1, 10), LONGEST_BACKOFF)
             if self._troubles == 1:
                 logger.error("worker_in_trouble queue=%s pid=%d %s", self._queue.name, os.getpid(), trouble.reason)
+
+    def _tell_trouble(self, now: float) -> None:
+        """Let the status say what keeps this worker from working, or that nothing does any more."""
+        if self._trouble and now > self._trouble_at + TROUBLE_PASSES:
+            self._trouble = ""
+        if (self._trouble != "") != (self._trouble_told != ""):
+            with contextlib.suppress(BrokerAway):  # the next time then
+                self._broker.report_trouble(self._worker_id, self._trouble)
+                self._trouble_told = self._trouble
 
     def _note_failure(self, now: float) -> bool:
         """Wait before the next exchange; whether this failure is the first in a row."""

@@ -20,6 +20,7 @@ REMEDIES = {
     "pending_too_long": "see that `manage.py run_huey`",
     "no_keeper": "Restart `manage.py run_huey`",
     "keeper_stopped": "restart that `manage.py run_huey`",
+    "worker_in_trouble": "see that the database admits as many connections",
     "leases_not_reaped": "restart `manage.py run_huey`",
     "clock_skew": "let NTP set it",
     "clock_was_ahead": "Let NTP set the clock",

@@ -194,6 +194,17 @@ def test_a_machine_whose_clock_is_wrong_is_found(
     assert found() == {}
 
 
+def test_trouble_that_a_worker_reports_is_told_until_it_reports_none(at_work: str) -> None:
+    worker = register("worker", lane.name, host="alpha")
+    get_broker().report_trouble(worker.id, "no connection")
+    finding = found()["worker_in_trouble"]
+    assert finding.text.startswith("The worker alpha:4711 cannot work for ")
+    assert "(no connection)" in finding.text
+    assert finding.needs_person
+    get_broker().report_trouble(worker.id, "")
+    assert found() == {}
+
+
 def test_this_machines_own_clock_is_compared_too(at_work: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if at_work == "sqlite":
         return

@@ -104,21 +104,26 @@ def test_a_queue_that_other_code_works_is_left_to_that_code(monkeypatch):
     assert prune.run() == 0
 
 
+def too_many(**retention):
+    jobs = Job.objects.filter(queue="lane", state=State.COMPLETED)
+    return list(prune._too_many(jobs, Retention(**retention), State.COMPLETED, clock.now()))
+
+
 def test_several_keepers_at_once_cut_what_one_would():
     ids = ended(State.COMPLETED, list(range(60)))
-    boundary = list(prune._too_many(lane(completed=10), State.COMPLETED))
+    boundaries = too_many(completed=10)
     # the other keeper has pruned, and more has ended, since the first one looked
     prune.prune([lane(completed=10)])
     younger = ended(State.COMPLETED, [0] * 5)
-    for too_many in boundary:
-        clean.remove_chunk(too_many)
+    for beyond in boundaries:
+        clean.remove_chunk(beyond)
     assert set(Job.objects.values_list("id", flat=True)) == {*ids[:10], *younger}
 
 
 @pytest.mark.parametrize("chosen", ["the count", "the age", "the chunk"])
 def test_the_cut_walks_an_index_by_the_end(chosen):
     ended(State.COMPLETED, [60] * 20)
-    by_count, by_age = prune._too_many(lane(completed=10, age=timedelta(minutes=1)), State.COMPLETED)
+    by_count, by_age = too_many(completed=10, age=timedelta(minutes=1))
     wanted = {"the count": by_count, "the age": by_age, "the chunk": by_count.filter(ended_at__gte=clock.now())}
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -129,3 +134,16 @@ def test_the_cut_walks_an_index_by_the_end(chosen):
     assert "jobs_ended" in plan
     assert "TEMP B-TREE" not in plan
     assert "Sort" not in plan
+
+
+def test_what_ended_while_the_clock_was_ahead_takes_nobodys_place_for_ever(monkeypatch):
+    monkeypatch.setattr(prune, "CHUNK", 2)
+    days = 24 * 60
+    ahead = ended(State.FAILED, [-400 * days, -401 * days, -402 * days])
+    # the clock is right again
+    first = ended(State.FAILED, [0.5])
+    prune.prune([lane(failed=3)])
+    assert first[0] in kept(lane(failed=3))
+    assert not Job.objects.filter(ended_at__gt=clock.now()).exists()
+    later = ended(State.FAILED, [0, 0, 0])
+    assert kept(lane(failed=3)) == set(later), ahead

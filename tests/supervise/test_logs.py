@@ -20,22 +20,6 @@ from tests.faults.harness import Site, cpu_seconds, wait_for
 POSTS = ("work/1", "paced/1", "other/1", "keeper")
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    site = Site(tmp_path_factory.mktemp("template"))
-    done = site.manage("migrate", "--verbosity", "0")
-    assert done.returncode == 0, done.stderr
-    site.rows("PRAGMA wal_checkpoint(TRUNCATE)")
-    return site.database
-
-
-@pytest.fixture
-def site(tmp_path: Path, migrated: Path) -> Iterator[Site]:
-    site = Site(tmp_path, migrated)
-    yield site
-    site.close()
-
-
 class FullPipe:
     """A pipe of 4 KiB that nobody reads, and that is full."""
 

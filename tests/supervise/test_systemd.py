@@ -48,15 +48,6 @@ def ear(tmp_path: Path) -> Iterator[Ear]:
     ear.socket.close()
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    site = Site(tmp_path_factory.mktemp("template"))
-    done = site.manage("migrate", "--verbosity", "0")
-    assert done.returncode == 0, done.stderr
-    site.rows("PRAGMA wal_checkpoint(TRUNCATE)")
-    return site.database
-
-
 @pytest.fixture
 def site(tmp_path: Path, migrated: Path) -> Iterator[Site]:
     site = Site(tmp_path, migrated, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="10000000")

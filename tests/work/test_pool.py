@@ -16,6 +16,7 @@ from jobs import Queue, RateLimit, clock, reasons, signals
 from jobs.broker.records import Answer, ClaimedJob, Completed, Exchange, Failed, HandedBack, Settled, Settlement
 from jobs.errors import BrokerAway
 from jobs.states import State
+from jobs.work import pool
 from jobs.work.pool import Pool
 
 LANE = Queue("lane")
@@ -42,6 +43,10 @@ class Stub:
         self.locked: set[ClaimedJob] = set()
         self.unwritable: set[ClaimedJob] = set()
         self.wait: float | None = None
+        self.troubles: list[str] = []
+
+    def report_trouble(self, worker: object, trouble: str) -> None:
+        self.troubles.append(trouble)
 
     def exchange(
         self,
@@ -470,7 +475,9 @@ def test_long_jobs_of_a_limited_queue_are_claimed_one_by_one_and_run_side_by_sid
     assert max(wanted for _, wanted in queue.trips) == 1
 
 
-def test_worker_in_trouble_claims_less_and_less_and_works_on_when_it_is_over(start: Start) -> None:
+def test_worker_in_trouble_says_so_claims_less_and_less_and_works_on_when_it_is_over(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     queue, well = Stub(), threading.Event()
     queue.waiting.extend(claimed_job() for _ in range(200))
 
@@ -481,9 +488,12 @@ def test_worker_in_trouble_claims_less_and_less_and_works_on_when_it_is_over(sta
         queue.waiting.append(job)
         return Settlement(job, HandedBack("no connection", trouble=True))
 
+    monkeypatch.setattr(pool, "TROUBLE_PASSES", 0.2)
     crew = start(queue, run, 10)
     time.sleep(0.8)
     assert len(queue.settled) < 40
+    assert queue.troubles[-1] == "no connection"
     well.set()
     wait_for(lambda: sum(isinstance(said.outcome, Completed) for said in queue.settled) == 200)
+    wait_for(lambda: not queue.troubles[-1])
     crew.close()

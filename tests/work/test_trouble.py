@@ -18,6 +18,7 @@ from django.db import connection, connections
 from jobs import Fixed, PermanentError, Queue, RateLimit, clock
 from jobs.broker.database.broker import DatabaseBroker
 from jobs.broker.records import ClaimedJob, HandedBack, Retried, WorkerRecord
+from jobs.history.status.report import report
 from jobs.models import Attempt, Job
 from jobs.work import databases
 from jobs.work.consumer import QueueConsumer
@@ -202,9 +203,10 @@ def test_role_without_a_free_connection_burns_no_attempt_and_slows_the_claims_do
     worker = threading.Thread(target=consumer.run)
     worker.start()
     try:
-        wait_for(lambda: consumer.pool._troubles > 3)
+        wait_for(lambda: consumer.pool._troubles > 3 and consumer.pool._trouble_told)
         for stranger in strangers:
             stranger.close()
+        text = {finding.code: finding.text for finding in report().findings}["worker_in_trouble"]
         wait_for(lambda: Job.objects.filter(state="completed").count() == 30)
     finally:
         consumer.drain()
@@ -212,6 +214,8 @@ def test_role_without_a_free_connection_burns_no_attempt_and_slows_the_claims_do
         broker.release(record, lost=False)
         broker.close()
 
+    assert f"The worker host:{os.getpid()} cannot work" in text
+    assert "connect" in text
     assert Group.objects.count() == 30
     assert not Job.objects.filter(attempts__gt=1).exists()
     # each thread noticed it once in a task that had begun

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any, Protocol
@@ -103,6 +103,14 @@ class Trip:
     def lock_job(self, job_id: UUID) -> None:
         """Let nobody else change the job until the end of this transaction; SQLite has one lock for everything."""
 
+    def lock_worker(self, worker: UUID) -> list[Any]:
+        """The process's row, whose lease nobody ends or renews until the end of this transaction."""
+        return self.run("read_worker", worker=worker.hex, now=self.text_now)
+
+    def parameter(self, moment: datetime) -> Any:
+        """A moment to compare a column with."""
+        return text_of(moment)
+
     def run(self, statement: str, **values: Any) -> list[Any]:
         """Run one SQL file and return all its rows."""
         self._cursor.execute(self._statements[statement], values)
@@ -115,6 +123,13 @@ class Trip:
     def insert(self, job: NewJob) -> bool:
         """Insert a queued job; False: its id or its key is taken."""
         return rows.insert_row_unless_taken(self._cursor, self._vendor, rows.job_values(job, State.QUEUED, self.now))
+
+    def insert_all(self, jobs: Sequence[NewJob]) -> set[UUID]:
+        """Insert queued jobs; returns which: the others' id or key is taken."""
+        return {job.id for job in jobs if self.insert(job)}
+
+    def lock_keys(self, jobs: Iterable[NewJob]) -> None:
+        """Let nobody else give these jobs' keys away until the end of this transaction."""
 
     def count(self, queue: str, **numbers: int) -> None:
         """Add to the queue's counters; written by `write_counts`."""
@@ -150,6 +165,9 @@ class JobsDatabase(Protocol):
 
     def write_synced(self) -> AbstractContextManager[Trip]:
         """A transaction of what people ask for, on Django's connection: part of the caller's, if there is one."""
+
+    def on_django(self) -> AbstractContextManager[Trip]:
+        """One statement that commits by itself, on Django's connection."""
 
     def read(self) -> AbstractContextManager[Trip]:
         """A plain look, without a transaction: each statement sees what is committed by then."""
@@ -211,6 +229,14 @@ class SqliteDatabase(Forkable):
             trip = Trip(cursor, self.django.vendor)
             yield trip
             trip.write_counts()
+        self.tell(trip.told)
+
+    @contextmanager
+    def on_django(self) -> Iterator[Trip]:
+        """One statement that commits by itself, on Django's connection."""
+        with self.django.cursor() as cursor:
+            trip = Trip(cursor, self.django.vendor)
+            yield trip
         self.tell(trip.told)
 
     @contextmanager

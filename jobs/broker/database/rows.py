@@ -19,11 +19,9 @@ from ... import clock
 from ...states import State, check_move
 from ..records import NewJob
 from .statements import load_statements
-from .values import expires_at, moment_of, ready_at, text_of, timed_at
+from .values import expires_at, moment_of, ready_at, text_of, text_of_tags, timed_at
 
 _NO_COUNTS = dict.fromkeys(("completed", "failed", "retried", "lost", "cancelled", "expired", "ran_ms", "waited_ms"), 0)
-#: Which part of an hour's counters this process adds to, on PostgreSQL: one row for all would make them queue up.
-STAT_PART = random.randrange(64)
 
 
 class Cursor(Protocol):
@@ -88,8 +86,14 @@ def add_counts(cursor: Cursor, vendor: str, queue: str, at: datetime, counts: Ma
     # no fraction: the ORM writes a whole hour without one, and equality of text must find it
     hour = at.strftime("%Y-%m-%d %H:00:00")
     cursor.execute(
-        load_statements(vendor)["add_counts"], {**_NO_COUNTS, **counts, "queue": queue, "hour": hour, "part": STAT_PART}
+        load_statements(vendor)["add_counts"],
+        {**_NO_COUNTS, **counts, "queue": queue, "hour": hour, "part": any_part()},
     )
+
+
+def any_part() -> int:
+    """A name for a new row of counters, on PostgreSQL: nobody waits for a row that somebody else holds."""
+    return random.randrange(1, 32_768)
 
 
 def job_values(job: NewJob, state: State, now: datetime) -> dict[str, Any]:
@@ -112,32 +116,39 @@ def job_values(job: NewJob, state: State, now: datetime) -> dict[str, Any]:
         "about_type": job.about[0] if job.about else "",
         "about_id": job.about[1] if job.about else "",
         "parent_id": None if job.parent_id is None else job.parent_id.hex,
+        "scope": job.scope,
+        "group": job.group,
+        "tags": text_of_tags(job.tags),
         "timed_at": None if (timed := timed_at(job, now)) is None else text_of(timed),
     }
 
 
+def parameters(job: NewJob) -> dict[str, Any]:
+    """The parameters of PostgreSQL's insert of one new job."""
+    return {
+        "id": job.id,
+        "run": job.run,
+        "queue": job.queue,
+        "task": job.task,
+        "priority": job.priority,
+        "message": job.message,
+        "key": job.key,
+        "delay": job.delay,
+        "at": job.at,
+        "ready_at": job.ready_at,
+        "expires_in": job.expires_in,
+        "expires_at": job.expires_at,
+        "event": job.event,
+        "event_id": job.event_id,
+        "about_type": job.about[0] if job.about else "",
+        "about_id": job.about[1] if job.about else "",
+        "parent_id": job.parent_id,
+        "scope": job.scope,
+        "group": job.group,
+        "tags": text_of_tags(job.tags),
+    }
+
+
 def _as_json(jobs: Sequence[NewJob], state: State) -> dict[str, str]:
-    """The parameters of PostgreSQL's insert."""
-    values = [
-        {
-            "id": job.id.hex,
-            "run": job.run,
-            "queue": job.queue,
-            "task": job.task,
-            "priority": job.priority,
-            "message": job.message,
-            "key": job.key,
-            "delay": job.delay,
-            "at": None if job.at is None else job.at.isoformat(),
-            "ready_at": None if job.ready_at is None else job.ready_at.isoformat(),
-            "expires_in": job.expires_in,
-            "expires_at": None if job.expires_at is None else job.expires_at.isoformat(),
-            "event": job.event,
-            "event_id": None if job.event_id is None else job.event_id.hex,
-            "about_type": job.about[0] if job.about else "",
-            "about_id": job.about[1] if job.about else "",
-            "parent_id": None if job.parent_id is None else job.parent_id.hex,
-        }
-        for job in jobs
-    ]
-    return {"jobs": json.dumps(values, ensure_ascii=False), "state": str(state)}
+    """The parameters of PostgreSQL's inserts of many."""
+    return {"jobs": json.dumps([parameters(job) for job in jobs], ensure_ascii=False, default=str), "state": str(state)}

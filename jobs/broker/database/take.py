@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import OperationalError
 
 from ...states import State
@@ -13,8 +15,21 @@ from .values import expires_at, id_of, ready_at, text_of
 KEY_PATIENCE = 20
 
 
-def take(trip: Trip, job: NewJob) -> Pushed:
-    """Take one job in."""
+def take_all(trip: Trip, jobs: Sequence[NewJob]) -> tuple[Pushed, ...]:
+    """Take jobs in, and answer in order."""
+    trip.lock_keys(jobs)
+    new = trip.insert_all(jobs)
+    answers = []
+    for job in jobs:
+        if job.id in new:
+            new.discard(job.id)
+            answers.append(Pushed(job.id, PushStatus.ACCEPTED))
+        else:
+            answers.append(_take_known(trip, job))
+    return tuple(answers)
+
+
+def _take_known(trip: Trip, job: NewJob) -> Pushed:
     for _round in range(KEY_PATIENCE):
         answer = _take(trip, job)
         if answer.status is not PushStatus.DUPLICATE or answer.holder is not None:

@@ -40,6 +40,22 @@ def findings_of_keepers(alive: Sequence[Worker], now: datetime, limits: Limits) 
     return found
 
 
+def findings_of_trouble(alive: Sequence[Worker], now: datetime) -> list[Finding]:
+    """Workers that cannot work, for a reason of their own."""
+    found = []
+    for worker in alive:
+        if not worker.trouble:
+            continue
+        text = _(
+            "The worker %(process)s cannot work for %(time)s (%(trouble)s): see that the database admits as many "
+            "connections as all processes have threads. Its jobs wait and burn no attempt."
+        )
+        silent = seconds_between(worker.trouble_since, now) or 0.0
+        values = {"process": f"{worker.host}:{worker.pid}", "time": duration(silent), "trouble": worker.trouble}
+        found.append(Finding("worker_in_trouble", worker.queue, text % values))
+    return found
+
+
 def findings_of_leases(lag: float, limits: Limits) -> list[Finding]:
     """Jobs of dead processes are not given back."""
     if lag <= limits.lease_lag + jobs_settings().lease:

@@ -20,7 +20,14 @@ from ..verdict import seconds_between
 from .database import findings_of_database
 from .finding import LIMITS, Finding, Limits
 from .jumps import findings_of_jumps
-from .processes import clock_offsets, findings_of_clocks, findings_of_keepers, findings_of_leases, lease_lag
+from .processes import (
+    clock_offsets,
+    findings_of_clocks,
+    findings_of_keepers,
+    findings_of_leases,
+    findings_of_trouble,
+    lease_lag,
+)
 from .queues import QueueReport, findings_of_queue, queue_report
 
 #: As many of the oldest pending rows are looked at for the relay's lag: a retry keeps its old id.
@@ -62,6 +69,7 @@ def report(limits: Limits = LIMITS) -> Report:
     offsets, unreaped = clock_offsets(alive), lease_lag(now)
     found = [
         *findings_of_keepers(alive, now, limits),
+        *findings_of_trouble(alive, now),
         *findings_of_leases(unreaped, limits),
         *_findings_of_relay(now, limits),
         *findings_of_clocks(offsets, limits),

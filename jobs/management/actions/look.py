@@ -134,7 +134,7 @@ def _label(name: str) -> str:
     """What a person reads for a name of the JSON document."""
     if name in ("arguments", "about"):
         return {"arguments": _("arguments"), "about": _("about")}[name]
-    field: Any = Job._meta.get_field(name)
+    field: Any = Job._meta.get_field("stored_priority" if name == "priority" else name)
     return str(field.verbose_name)
 
 

@@ -370,3 +370,12 @@ def child_enqueues() -> int:
 @case
 def child_asks_about_its_job() -> int:
     return forked(lambda: int(not current_job().still_mine()))
+
+
+@case
+def ignores_sighup() -> list[bool]:
+    """Whether a forked child and another program were told to ignore it, as `nohup` asks for."""
+    code = forked(lambda: int(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN))
+    status = subprocess.run(["cat", "/proc/self/status"], capture_output=True, text=True, check=True).stdout
+    ignored = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigIgn")), 16)
+    return [code == 1, bool(ignored & 1 << (signal.SIGHUP - 1))]

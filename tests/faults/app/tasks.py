@@ -6,6 +6,7 @@ import os
 import re
 import select
 import signal
+import subprocess
 import sys
 import time
 from typing import Any
@@ -16,7 +17,7 @@ from huey import crontab
 
 from jobs import Cancelled, current_job
 
-from . import forks
+from . import forks, programs
 from .models import Counter
 from .queues import other, paced, work
 
@@ -112,6 +113,33 @@ def play(case: str) -> Any:
     answer = forks.CASES[case]()
     write("end")
     return answer
+
+
+@work.task()
+def launch(ways: list[str], mark: str, seconds: float) -> list[int]:
+    """Start programs in these ways at the first start; each start answers which ran already."""
+    write("start")
+    found = programs.running(mark)
+    if current_job()._claimed.token == "1":
+        for way in ways:
+            programs.WAYS[way](mark)
+        (settings.FOLDER / "launched").touch()
+        select.select([], [], [], seconds)
+    write("end")
+    return found
+
+
+@other.task()
+def launch_elsewhere(way: str, mark: str) -> None:
+    """Start a program on another queue."""
+    programs.WAYS[way](mark)
+
+
+@work.task()
+def orphan(number: int) -> None:
+    """Leave so many programs behind, which end at once."""
+    for _ in range(number):
+        subprocess.run(["sh", "-c", "sleep 0.01 &"], check=True)
 
 
 @work.task()

@@ -9,7 +9,7 @@ nor session settings nor LISTEN can be relied on; that is noticed when the conne
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -100,11 +100,19 @@ class PostgresqlTrip(Trip):
 
     def insert(self, job: NewJob) -> bool:
         """Insert a queued job; False: its id or its key is taken."""
-        return bool(self.insert_all([job]))
+        return bool(self.run("insert_one_job_unless_taken", **rows.parameters(job)))
 
-    def insert_all(self, jobs: Iterable[NewJob]) -> set[UUID]:
+    def insert_all(self, jobs: Sequence[NewJob]) -> set[UUID]:
         """Insert queued jobs in one statement; returns which: the others' id or key is taken."""
-        return rows.insert_rows_unless_taken(self._cursor, list(jobs))
+        return rows.insert_rows_unless_taken(self._cursor, jobs)
+
+    def lock_worker(self, worker: UUID) -> list[Any]:
+        """The process's row, whose lease nobody ends or renews until the end of this transaction."""
+        return self.run("lock_worker", worker=worker)
+
+    def parameter(self, moment: datetime) -> Any:
+        """A moment to compare a column with."""
+        return moment
 
     def lock_job(self, job_id: UUID) -> None:
         """Let nobody else change the job until the end of this transaction."""
@@ -115,11 +123,21 @@ class PostgresqlTrip(Trip):
         for queue, key in sorted({(job.queue, job.key) for job in jobs if job.key is not None}):
             self.run("lock_key", queue=queue, key=key)
 
-    def lock_queue(self, queue: str) -> None:
-        """Be the only one to claim from the queue until the end of this transaction."""
-        if not self.run("lock_queue", queue=queue):
+    def lock_queue(self, queue: str, patience: float) -> bool:
+        """Be the only one to claim from the queue until the end of this transaction; waits at most so many seconds."""
+        if self.run("lock_queue_if_free", queue=queue):
+            return True
+        if not isinstance(self._cursor, psycopg.Cursor):  # the caller's transaction: only its own thread waits
             self.run("insert_queue", queue=queue)
-            self.run("lock_queue", queue=queue)
+            return bool(self.run("lock_queue", queue=queue))
+        try:
+            with self._cursor.connection.transaction():
+                self.run("limit_wait", seconds=f"{patience}s")
+                self.run("insert_queue", queue=queue)
+                self.run("lock_queue", queue=queue)
+        except psycopg.errors.LockNotAvailable:
+            return False
+        return True
 
 
 class PostgresqlDatabase(Forkable):
@@ -175,7 +193,7 @@ class PostgresqlDatabase(Forkable):
     def read(self) -> Iterator[PostgresqlTrip]:
         """Without a transaction: each statement stands for itself and sees what is committed by then."""
         if self.in_callers_transaction:
-            with self.read_django() as trip:
+            with self.on_django() as trip:
                 yield trip
             return
         with self._own_cursor() as cursor:
@@ -184,7 +202,7 @@ class PostgresqlDatabase(Forkable):
         self.tell(trip.told)
 
     @contextmanager
-    def read_django(self) -> Iterator[PostgresqlTrip]:
+    def on_django(self) -> Iterator[PostgresqlTrip]:
         """The same on Django's connection."""
         with self._noticing_a_break(), self.django.cursor() as cursor:
             trip = PostgresqlTrip(cursor)
@@ -220,7 +238,8 @@ class PostgresqlDatabase(Forkable):
         """Say, as a statement of its own, that there may be something to claim; a failure is only a later start."""
         try:
             with self.django.cursor() as cursor:
-                PostgresqlTrip(cursor).run("notify", queues=list(queues))
+                for queue in queues:
+                    PostgresqlTrip(cursor).run("notify", queue=queue)
         except Exception as error:
             logger.warning("hint_not_sent %s: %s", type(error).__name__, error)
 

@@ -1,4 +1,2 @@
--- Wake those who listen for these queues of this table. Its commit has nothing to lose and does not wait for the disk.
-SELECT set_config('synchronous_commit', 'off', true),
-    pg_notify(left('jobs_' || 'jobs_job'::regclass::oid || '_' || queue, 63), '')
-FROM unnest(%(queues)s::text[]) AS queue
+-- Wake those who listen for this queue of this table. By itself: then its commit has nothing to wait for on the disk.
+SELECT pg_notify(left('jobs_' || 'jobs_job'::regclass::oid || '_' || %(queue)s, 63), '')

@@ -1,0 +1,141 @@
+"""SIGHUP: the children are replaced one by one, and no queue is without a worker in between."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.harness import ROOT, Huey, Site, wait_for
+
+MakeSite = Callable[..., Site]
+POSTS = ("work/1", "paced/1", "other/1", "keeper")
+
+
+def line_of(huey: Huey, text: str) -> int:
+    """Where the text stands in the log."""
+    found = [number for number, line in enumerate(huey.log.splitlines()) if text in line]
+    assert found, f"{text!r} is not in the log"
+    return found[0]
+
+
+def test_sighup_replaces_every_child_and_each_is_ready_before_the_old_one_drains(site: Site) -> None:
+    huey = site.run_huey()
+    long = site.enqueue("nap.enqueue(4.0)")
+    wait_for(lambda: site.starts(long))
+    # a stream of jobs, due every 50 ms over the whole restart
+    stream = site.enqueue("[nap.using(delay=number * 0.05).enqueue() for number in range(100)]")
+    huey.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: " restarted" in huey.log)
+    wait_for(lambda: huey.count("child_ended") == 4)
+
+    assert [len(huey.started(post)) for post in POSTS] == [2, 2, 2, 2]
+    started = [line_of(huey, f"child_started {post} pid={huey.child(post)}") for post in POSTS]
+    assert started == sorted(started)
+    for number, post in enumerate(POSTS[:3]):
+        old, new = huey.started(post)
+        ready = line_of(huey, f"worker_started queue={post.partition('/')[0]} pid={new}")
+        assert ready < line_of(huey, f"worker_stopped queue={post.partition('/')[0]} pid={old}")
+        assert ready < started[number + 1], "one by one"
+    wait_for(lambda: site.states("work")["completed"] == 101)
+    assert len(site.starts(long)) == 1, "what ran was finished"
+    begun = sorted(site.starts(job)[0].at for job in stream)
+    assert max(after - before for before, after in zip(begun, begun[1:], strict=False)) < 0.5, "no gap"
+    assert huey.stop() == 0
+
+
+def test_children_that_cannot_start_leave_the_old_ones_at_work(site: Site) -> None:
+    huey = site.run_huey("--queue", "work", "--queue", "other")
+    (site.folder / "broken").touch()
+    huey.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: "restart_given_up" in huey.log)
+    (site.folder / "broken").unlink()
+    job = site.enqueue("nap.enqueue()")
+    wait_for(lambda: site.job(job)["state"] == "completed")
+    assert "worker_stopped" not in huey.log
+
+    huey.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: " restarted" in huey.log)
+    assert [len(huey.started(post)) for post in ("work/1", "other/1", "keeper")] == [3, 2, 2]
+    assert huey.stop() == 0
+
+
+def test_a_second_sighup_replaces_all_once_more_and_sigterm_ends_all(site: Site) -> None:
+    huey = site.run_huey("--queue", "work")
+    huey.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: len(huey.started("work/1")) == 2)
+    huey.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: " restarted" in huey.log)
+    assert [len(huey.started(post)) for post in ("work/1", "keeper")] == [3, 2]
+    huey.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: len(huey.started("work/1")) == 4)
+
+    assert huey.stop() == 0
+    assert huey.children() == []
+    assert site.rows("SELECT count(*) FROM jobs_worker") == [(0,)]
+
+
+def test_a_worker_killed_while_its_successor_starts_is_succeeded_by_it(site: Site) -> None:
+    huey = site.run_huey("--queue", "work")
+    huey.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: len(huey.started("work/1")) == 2)
+    os.kill(huey.started("work/1")[0], signal.SIGKILL)
+    wait_for(lambda: " restarted" in huey.log)
+    assert len(huey.started("work/1")) == 2
+    job = site.enqueue("nap.enqueue()")
+    wait_for(lambda: site.job(job)["state"] == "completed")
+
+
+def test_under_nohup_sighup_stays_ignored(site: Site) -> None:
+    huey = site.run_huey("--queue", "work", through=["nohup"])
+    huey.process.send_signal(signal.SIGHUP)
+    job = site.enqueue("nap.enqueue()")
+    wait_for(lambda: site.job(job)["state"] == "completed")
+    assert huey.process.poll() is None
+    assert "restarting" not in huey.log
+    ignored = site.enqueue("play.enqueue('ignores_sighup')")
+    wait_for(lambda: site.job(ignored)["state"] == "completed")
+    assert site.rows("SELECT result FROM jobs_job WHERE id = ?", ignored) == [("[true,true]",)]
+    assert huey.stop() == 0
+
+
+def test_on_a_terminal_a_hang_up_stops_it(site: Site) -> None:
+    terminal, end = pty.openpty()
+    with subprocess.Popen(
+        ["setsid", "--ctty", sys.executable, "manage.py", "run_huey", "--queue", "work"],
+        cwd=ROOT,
+        env=site.environment,
+        stdin=end,
+        stdout=end,
+        stderr=end,
+    ) as process:
+        os.close(end)
+        said = b""
+        until = time.monotonic() + 30
+        while b"worker_started" not in said and time.monotonic() < until:
+            said += os.read(terminal, 4096)
+        os.close(terminal)
+        assert process.wait(20) == 0
+    assert site.rows("SELECT count(*) FROM jobs_worker") == [(0,)]
+
+
+@pytest.mark.parametrize("words", [(), ("--queue", "work")])
+def test_an_idle_run_huey_ends_quickly(site: Site, words: tuple[str, ...]) -> None:
+    huey = site.run_huey(*words)
+    wait_for(lambda: site.rows("SELECT 1 FROM jobs_worker WHERE kind = 'keeper'"))
+    took = []
+    for _ in range(2):
+        began = time.monotonic()
+        assert huey.stop() == 0
+        took.append(time.monotonic() - began)
+        huey = site.run_huey(*words)
+    print(f"ended {min(took):.2f} s after SIGTERM")
+    # 0.15 s on a machine with nothing else to do
+    assert min(took) < 0.6
+    assert site.manage("jobs", "status").returncode == 0
