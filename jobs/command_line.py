@@ -12,6 +12,7 @@ A command of one's own:
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -66,6 +67,18 @@ class TranslatedHelp(DjangoHelpFormatter):
         return gettext(action.help) if action.help else action.help
 
 
+class LineFormatter(logging.Formatter):
+    """One line a fact, whatever a stranger's text in it holds; only a traceback has lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line itself."""
+        return visible(super().formatMessage(record))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and the traceback if there is one."""
+        return visible(super().format(record), keep="\n\t")
+
+
 class VisibleOutput(OutputWrapper):
     """Hands a terminal no control sequence that stands in the texts of strangers: it is written out."""
 
@@ -86,7 +99,10 @@ class TranslatedCommand(BaseCommand):
         """Django's parser, speaking our catalogue: argparse itself looks into one of the shell's language."""
         vars(argparse).update(_=gettext, ngettext=ngettext)
         self.help = gettext(self.help)
-        return super().create_parser(prog_name, subcommand, formatter_class=TranslatedHelp, **kwargs)
+        parser = super().create_parser(prog_name, subcommand, formatter_class=TranslatedHelp, **kwargs)
+        refuse = parser.error
+        parser.error = lambda message: refuse(visible(message))  # type: ignore[method-assign]  # it quotes what was typed
+        return parser
 
     def run_from_argv(self, argv: list[str]) -> None:
         """Run as a program: what the terminal cannot show is escaped, and a reader who leaves ends it quietly."""

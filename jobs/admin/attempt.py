@@ -32,9 +32,9 @@ class AttemptAdmin(ReadOnlyAdmin):
         "number",
         "outcome",
         "worker",
-        "claimed_at",
-        "started_at",
-        "ended_at",
+        "claimed_shown",
+        "started_shown",
+        "ended_shown",
         "ran",
         "error_shown",
         "trace",
@@ -55,6 +55,21 @@ class AttemptAdmin(ReadOnlyAdmin):
     def ended(self, attempt: Attempt) -> str:
         """How long ago, with the moment on hover."""
         return page.ago(attempt.ended_at, clock.now())
+
+    @admin.display(description=_("claimed"))
+    def claimed_shown(self, attempt: Attempt) -> str:
+        """The exact moment."""
+        return page.exact_time(attempt.claimed_at)
+
+    @admin.display(description=_("started"))
+    def started_shown(self, attempt: Attempt) -> str:
+        """The exact moment."""
+        return page.exact_time(attempt.started_at)
+
+    @admin.display(description=_("ended"))
+    def ended_shown(self, attempt: Attempt) -> str:
+        """The exact moment."""
+        return page.exact_time(attempt.ended_at)
 
     @admin.display(description=_("ran"))
     def ran(self, attempt: Attempt) -> str:

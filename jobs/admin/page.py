@@ -118,9 +118,19 @@ def job_page(job: Job, site: str, user: Any) -> JobPage:
 
 def ago(moment: datetime, now: datetime) -> str:
     """A relative time with the exact one on hover."""
-    exact = date_format(localtime(moment), "DATETIME_FORMAT")
+    exact = exact_time(moment)
     past = _("%(time)s ago") % {"time": timesince(moment, now, depth=1)}
     return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, past)
+
+
+def exact_time(moment: datetime | None) -> str:
+    """The moment in the reader's zone and format; in UTC where the zone has no such moment."""
+    if moment is None:
+        return "–"
+    try:
+        return date_format(localtime(moment), "DATETIME_FORMAT")
+    except OverflowError:
+        return moment.isoformat(" ", "seconds")
 
 
 def pretty(value: Any) -> str:

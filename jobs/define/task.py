@@ -18,7 +18,7 @@ from ..broker.records import ClaimedJob, NewJob
 from ..conf import jobs_settings
 from ..enqueue.accept import accept
 from ..errors import InvalidArguments, InvalidOption, InvalidTask
-from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR, Backoff
+from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR, Backoff, stored_priority
 from . import huey as huey_interface
 from .context import RunningJob, working_on
 from .handle import JobHandle
@@ -141,7 +141,7 @@ class Task(TaskWrapper):
             queue=self.queue.name,
             task=self.name,
             message="",
-            priority=self.policy.priority,
+            priority=stored_priority(self.policy.priority),
             token="",
             attempts=0,
             starts=0,
@@ -243,7 +243,7 @@ class PreparedTask:
             queue=task.queue.name,
             task=task.name,
             message=task.signature.encode(args, kwargs),
-            priority=task.policy.priority if options.priority is None else options.priority,
+            priority=stored_priority(task.policy.priority if options.priority is None else options.priority),
             delay=options.delay,
             key=options.key,
             expires_in=options.expires,

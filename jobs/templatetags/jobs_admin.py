@@ -27,6 +27,12 @@ def job_ago(moment: datetime, now: datetime) -> str:
 
 
 @register.simple_tag
+def job_time(moment: datetime | None) -> str:
+    """The exact moment."""
+    return page.exact_time(moment)
+
+
+@register.simple_tag
 def job_link(link: page.Link) -> str:
     """A link, or its text alone."""
     return format_html('<a href="{}">{}</a>', link.address, link.text) if link.address else link.text

@@ -13,6 +13,7 @@ from django.db import OperationalError, connection, connections, transaction
 from jobs import clock
 from jobs.broker.database import rows
 from jobs.broker.database.broker import DatabaseBroker
+from jobs.broker.database.settle import BUSY
 from jobs.broker.records import CancelAnswer, Completed, NewJob, PushStatus
 from jobs.models import Attempt, Job, QueueStat
 from jobs.policy import QueuePolicy, RateLimit
@@ -153,12 +154,14 @@ def test_many_settling_and_reaping_at_once_end_without_an_error(hands, broker):
         try:
             jobs = own.exchange(mine.worker, policy, [], 20, number=next(mine.numbers)).jobs
             while jobs:
-                settled = [mine.settlement(job, Completed()) for job in reversed(jobs)]
-                answer = own.exchange(mine.worker, policy, settled, 20, number=next(mine.numbers))
-                done.extend(settled.counted for settled in answer.settled)
+                settlements = [mine.settlement(job, Completed()) for job in reversed(jobs)]
+                answer = own.exchange(mine.worker, policy, settlements, 20, number=next(mine.numbers))
+                # a claim of another process may have looked at a row at that moment: say it again
+                busy = [job for job, said in zip(reversed(jobs), answer.settled, strict=True) if said == BUSY]
+                done.extend(said.counted for said in answer.settled if said != BUSY)
                 own.reap(QUEUES)
                 own.renew([mine.worker, hands.worker], 1000)
-                jobs = answer.jobs
+                jobs = [*busy, *answer.jobs]
         except Exception as error:
             errors.append(error)
         finally:
@@ -189,7 +192,7 @@ def test_a_trip_that_was_chosen_to_end_a_deadlock_is_made_again(hands, broker, m
 
     monkeypatch.setattr(broker._database, "read", once_broken)
     assert hands.claim_ids() == [job_id]
-    assert len(calls) == 2
+    assert len(calls) == 1  # the second trip locks the worker first
 
 
 def test_two_relays_with_one_key_make_one_job_live(broker, hands):

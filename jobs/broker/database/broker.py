@@ -42,9 +42,10 @@ from . import claim as claiming
 from . import giveback, hints, pace, rewind
 from .connection import JobsDatabase, SqliteDatabase
 from .reach import reaching
+from .reply import known_worker, read_reply, save_reply
 from .settle import settle_all, token_number
 from .take import take_all
-from .values import MAX_REASON, id_of, moment_of, text_of
+from .values import MAX_REASON, id_of, moment_of, tags_of, text_of
 
 
 class DatabaseBroker:
@@ -79,6 +80,8 @@ class DatabaseBroker:
         self._alias = alias
         self._database: JobsDatabase = self._connect(alias)
         self._guards: defaultdict[str, pace.Guard] = defaultdict(pace.Guard)
+        # by worker: the number of its last exchange, if that brought nothing, and the reply
+        self._empty: dict[UUID, tuple[int, Exchange]] = {}
 
     def _connect(self, alias: str) -> JobsDatabase:
         return SqliteDatabase(alias)
@@ -162,31 +165,52 @@ class DatabaseBroker:
         alone: bool = False,
     ) -> Exchange:
         """Settle and claim in one transaction; without anything to do it only reads. See the contract."""
+        if (again := self._remembered(worker, number)) is not None:
+            return again
         if not settlements:
             if wanted <= 0:
                 return Exchange()
             with self._database.read() as trip:
+                known = known_worker(trip.run("read_worker", worker=worker.hex, now=trip.text_now))
+                if known.is_repeated(number):
+                    return read_reply(trip, worker, known, policy, settlements)
                 possible, wait = claiming.look(trip, policy, claiming.read_heads(trip, policy.name, alone))
             if not possible:
-                return Exchange(wait=wait)
+                return self._remember(worker, number, Exchange(wait=wait))
         pass_exchange("before", settlements, wanted > 0)
         guard = self._guards[policy.name]
         with self._database.write() as trip:
-            found = trip.run("read_worker", worker=worker.hex, now=trip.text_now)
-            label, may_claim = (f"{found[0][0]}:{found[0][1]}", found[0][2]) if found else ("", False)
-            settled = settle_all(trip, worker, label, settlements)
+            known = known_worker(trip.lock_worker(worker))
+            if known.is_repeated(number):
+                return read_reply(trip, worker, known, policy, settlements)
+            settled = settle_all(trip, worker, known.label, settlements)
             pace.return_grants(trip, policy.name, settlements, settled)
             claimed = claiming.Claim()
-            if may_claim and wanted > 0:
+            if known.may_claim and wanted > 0:
                 claimed = claiming.claim(trip, worker, policy, wanted, alone)
+            answer = Exchange(settled, claimed.jobs, claimed.wait)
+            if settled or claimed.jobs:
+                save_reply(trip, worker, number, settlements, answer, trip.now)
             if hints.makes_due(policy, settlements, len(claimed.jobs)):
                 trip.told.add(policy.name)
             trip.write_counts()
             stamp = claimed.window and pace.save_window(trip, policy.name, claimed.window, len(claimed.jobs), guard)
             pass_exchange("before_commit", settlements, claimed.jobs)
         pass_exchange("after_commit", settlements, claimed.jobs)
-        jobs = pace.committed(claimed.jobs, stamp, guard) if stamp else claimed.jobs
-        return Exchange(settled, jobs, claimed.wait)
+        if stamp:
+            answer = replace(answer, jobs=pace.committed(claimed.jobs, stamp, guard))
+        return answer if settled or claimed.jobs else self._remember(worker, number, answer)
+
+    def _remember(self, worker: UUID, number: int, answer: Exchange) -> Exchange:
+        """Keep a reply that brought nothing: it is not written down, that would be a write for each idle look."""
+        self._empty[worker] = number, answer
+        return answer
+
+    def _remembered(self, worker: UUID, number: int) -> Exchange | None:
+        last, answer = self._empty.get(worker, (0, None))
+        if number < last:
+            raise ValueError(f"exchange number {number}: this worker has made exchange {last} already")
+        return answer if number == last else None
 
     def begin_atomic(self, worker: UUID, policy: QueuePolicy, job: ClaimedJob) -> None:
         """Nothing: the settle in the transaction fences it."""
@@ -199,9 +223,10 @@ class DatabaseBroker:
                 f"settle_in_transaction needs an open transaction.atomic(using={self._alias!r})"
             )
         with self._database.write_synced() as trip:
+            known = known_worker(trip.run("read_worker", worker=worker.hex, now=trip.text_now))
             if hints.makes_due(policy, [settlement], 0):
                 trip.told.add(policy.name)
-            return settle_all(trip, worker, giveback.read_label(trip, worker), [settlement])[0]
+            return settle_all(trip, worker, known.label, [settlement])[0]
 
     def after_atomic(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> None:
         """Nothing: the settle was part of the transaction."""
@@ -230,17 +255,13 @@ class DatabaseBroker:
     @reaching
     def release(self, worker: WorkerRecord, *, lost: bool) -> Released:
         """End a dead process's lease and give its jobs back; see the contract."""
-        with self._database.write() as trip:
-            given_back = giveback.give_back(trip, worker.id.hex, worker.label, lost=lost)
-            point("release.before_commit")
-        point("release.after_commit")
-        return Released(len(given_back))
+        self._empty.pop(worker.id, None)
+        return giveback.release(self._database, worker, lost=lost)
 
     @reaching
     def reap(self, queues: Sequence[str], grace: float = 0.0) -> Reaped:
         """Give back what the silent hold, and end what came too late; at most 1,000 expired jobs a call."""
-        with self._database.write() as trip:
-            return giveback.reap(trip, grace)
+        return giveback.reap(self._database, queues, grace)
 
     @reaching
     def waits_alone(self, queues: Sequence[str]) -> frozenset[str]:
@@ -364,7 +385,8 @@ def check_queue(queue: str, jobs: Sequence[NewJob]) -> None:
 
 def found_job(row: Sequence[Any]) -> FoundJob:
     """The job of a row."""
-    id, run, queue, task, state, message, priority, ready, attempts, starts, lost, key, expires, cancel_requested = row
+    id, run, queue, task, state, message, priority, ready, attempts, starts, lost, key, expires, *rest = row
+    cancel_requested, scope, group, tags = rest
     return FoundJob(
         id=id_of(id),
         run=run,
@@ -380,6 +402,9 @@ def found_job(row: Sequence[Any]) -> FoundJob:
         key=key,
         expires_at=None if expires is None else moment_of(expires),
         cancel_requested=bool(cancel_requested),
+        scope=scope,
+        group=group,
+        tags=tags_of(tags),
     )
 
 

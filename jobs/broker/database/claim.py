@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from ...policy import QueuePolicy
 from ..records import ClaimedJob
 from .connection import Trip
 from .pace import Window, look_at_window, open_window
-from .values import id_of, moment_of, text_of, uuid_of
+from .values import id_of, moment_of, tags_of, text_of, uuid_of
 
 #: More than any worker asks for: nothing limits the queue.
 MOST_SLOTS = 1_000_000
@@ -52,7 +53,7 @@ def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: boo
     slots = min(wanted, room.slots)
     if slots <= 0:
         return Claim(wait=room.wait, window=room.window)
-    for (queue,) in trip.run("expire_jobs", now=text_of(trip.now)):
+    for (queue,) in trip.run("expire_jobs", queues=json.dumps([policy.name]), now=text_of(trip.now)):
         trip.count(queue, expired=1)
     due, wait = _due(trip, read_heads(trip, policy.name, alone))
     jobs: list[ClaimedJob] = []
@@ -91,7 +92,7 @@ def _due(trip: Trip, heads: Iterable[Sequence[Any]]) -> tuple[list[int], float |
             due.append(priority)
         else:
             to_come.append(ready_at)
-    return sorted(due), (min(to_come) - trip.now).total_seconds() if to_come else None
+    return sorted(due, reverse=True), (min(to_come) - trip.now).total_seconds() if to_come else None
 
 
 def room_of(trip: Trip, policy: QueuePolicy, wanted: int = 0) -> Room:
@@ -132,14 +133,19 @@ def _claim_priority(trip: Trip, worker: UUID, queue: str, priority: int, wanted:
     monotonic = clock.monotonic() - (clock.now() - trip.now).total_seconds()
     jobs = [claimed_job(row, queue, trip.now, monotonic) for row in claimed]
     # RETURNING has no order
-    return sorted(jobs, key=lambda job: (job.ready_at, job.id))
+    return sorted(jobs, key=start_order)
+
+
+def start_order(job: ClaimedJob) -> tuple[int, datetime, UUID]:
+    """What jobs that were claimed together are sorted by (G5)."""
+    return -job.priority, job.ready_at, job.id
 
 
 def claimed_job(row: Sequence[Any], queue: str, now: datetime, monotonic: float) -> ClaimedJob:
     """The job of a claim's row; `monotonic` is this process's clock at, or a little before, the broker's `now`."""
     (
         id, run, task, message, priority, token, attempts, starts, lost, ready_at, key, expires_at, unknown_since,
-        event, event_id, about_type, about_id,
+        event, event_id, about_type, about_id, scope, group, tags,
     ) = row  # fmt: skip
     return ClaimedJob(
         id=id_of(id),
@@ -160,5 +166,8 @@ def claimed_job(row: Sequence[Any], queue: str, now: datetime, monotonic: float)
         event=event,
         event_id=uuid_of(event_id),
         about=(about_type, about_id) if about_type else None,
+        scope=scope,
+        group=group,
+        tags=tags_of(tags),
         claimed_monotonic=monotonic,
     )

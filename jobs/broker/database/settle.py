@@ -12,7 +12,6 @@ from ...states import State
 from ..records import (
     Answer,
     Completed,
-    Expired,
     Failed,
     GivenUp,
     HandedBack,
@@ -32,10 +31,9 @@ ATTEMPT_OUTCOME: dict[type[Outcome], str] = {
     Failed: AttemptOutcome.FAILED.value,
     Postponed: AttemptOutcome.POSTPONED.value,
     HandedBack: AttemptOutcome.HANDED_BACK.value,
-    Expired: AttemptOutcome.HANDED_BACK.value,
     GivenUp: AttemptOutcome.CANCELLED.value,
 }
-REFUSED = Settled(Answer.REFUSED)
+REFUSED, BUSY = Settled(Answer.REFUSED), Settled(Answer.BUSY)
 #: Outcomes that end an attempt.
 BURNS_AN_ATTEMPT = (Completed, Retried, Failed)
 
@@ -91,10 +89,6 @@ def _move(trip: Trip, worker: UUID, settlement: Settlement) -> State | None:
                 trip.run("hold_queue", queue=job.queue, until=_after(now, delay), now=text_of(now))
         case HandedBack(reason, back_in, unknown):
             moved = _hand_back(trip, known, None if back_in is None else _after(now, back_in), reason, unknown)
-        case Expired():
-            moved = _hand_back(trip, known, None, "")
-            if moved and moved[0][0] == State.QUEUED:
-                moved = trip.run("expire_job", id=job.id.hex, now=text_of(now))
     return State(moved[0][0]) if moved else None
 
 

@@ -22,7 +22,7 @@ from django.utils.translation import gettext_noop
 from jobs import clock, logs
 from jobs.broker import get_broker
 from jobs.broker.records import WorkerRecord
-from jobs.command_line import TranslatedCommand
+from jobs.command_line import LineFormatter, TranslatedCommand
 from jobs.conf import jobs_settings
 from jobs.errors import JobsError
 from jobs.keep.loop import keep
@@ -134,7 +134,7 @@ def _log_to_the_terminal() -> None:
     logger, chosen = logging.getLogger("jobs"), logging.root.level != logging.WARNING
     if not logger.hasHandlers():
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("{asctime} {levelname} {name}: {message}", style="{"))
+        handler.setFormatter(LineFormatter("{asctime} {levelname} {name}: {message}", style="{"))
         logger.addHandler(handler)
         if logger.level == logging.NOTSET and not chosen:
             logger.setLevel(logging.INFO)

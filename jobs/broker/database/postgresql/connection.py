@@ -106,6 +106,14 @@ class PostgresqlTrip(Trip):
         """Insert queued jobs in one statement; returns which: the others' id or key is taken."""
         return rows.insert_rows_unless_taken(self._cursor, jobs)
 
+    def lock_worker(self, worker: UUID) -> list[Any]:
+        """The process's row, whose lease nobody ends or renews until the end of this transaction."""
+        return self.run("lock_worker", worker=worker)
+
+    def parameter(self, moment: datetime) -> Any:
+        """A moment to compare a column with."""
+        return moment
+
     def lock_job(self, job_id: UUID) -> None:
         """Let nobody else change the job until the end of this transaction."""
         self.run("lock_job", id=job_id)
@@ -115,11 +123,21 @@ class PostgresqlTrip(Trip):
         for queue, key in sorted({(job.queue, job.key) for job in jobs if job.key is not None}):
             self.run("lock_key", queue=queue, key=key)
 
-    def lock_queue(self, queue: str) -> None:
-        """Be the only one to claim from the queue until the end of this transaction."""
-        if not self.run("lock_queue", queue=queue):
+    def lock_queue(self, queue: str, patience: float) -> bool:
+        """Be the only one to claim from the queue until the end of this transaction; waits at most so many seconds."""
+        if self.run("lock_queue_if_free", queue=queue):
+            return True
+        if not isinstance(self._cursor, psycopg.Cursor):  # the caller's transaction: only its own thread waits
             self.run("insert_queue", queue=queue)
-            self.run("lock_queue", queue=queue)
+            return bool(self.run("lock_queue", queue=queue))
+        try:
+            with self._cursor.connection.transaction():
+                self.run("limit_wait", seconds=f"{patience}s")
+                self.run("insert_queue", queue=queue)
+                self.run("lock_queue", queue=queue)
+        except psycopg.errors.LockNotAvailable:
+            return False
+        return True
 
 
 class PostgresqlDatabase(Forkable):
