@@ -203,7 +203,7 @@ def test_role_without_a_free_connection_burns_no_attempt_and_slows_the_claims_do
     worker = threading.Thread(target=consumer.run)
     worker.start()
     try:
-        wait_for(lambda: consumer.pool._troubles > 3 and consumer.pool._trouble_told)
+        wait_for(lambda: consumer.pool._trouble.times > 3 and consumer.pool._trouble._told)
         for stranger in strangers:
             stranger.close()
         text = {finding.code: finding.text for finding in report().findings}["worker_in_trouble"]
