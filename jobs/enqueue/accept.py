@@ -58,6 +58,8 @@ def accept(jobs: Sequence[NewJob]) -> list[Accepted]:
 
 def in_transaction(connection: BaseDatabaseWrapper) -> bool:
     """Whether what is written now becomes visible only later: in `atomic()`, or with autocommit off."""
+    if connection.connection is None:  # asking would connect
+        return connection.in_atomic_block or not connection.settings_dict["AUTOCOMMIT"]
     return connection.in_atomic_block or not connection.get_autocommit()
 
 
