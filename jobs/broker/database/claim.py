@@ -117,7 +117,8 @@ def room_of(trip: Trip, policy: QueuePolicy, wanted: int = 0) -> Room:
         if not slots:
             return Room(0, window.wait(trip.now), window)
     if policy.global_concurrency is not None:
-        slots = min(slots, policy.global_concurrency - trip.run("count_active", queue=policy.name)[0][0])
+        most = policy.global_concurrency
+        slots = min(slots, most - trip.run("count_active", queue=policy.name, most=most)[0][0])
     return Room(max(0, slots), None, window)
 
 
