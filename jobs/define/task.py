@@ -46,6 +46,9 @@ class Options:
     about: tuple[str, str] | None = None
 
 
+NO_OPTIONS = Options()
+
+
 class Task(TaskWrapper):
     """What `@queue.task()` makes of a function. Calling it enqueues, as with Huey."""
 
@@ -115,15 +118,15 @@ class Task(TaskWrapper):
         `key` at most one live job of the queue has it; `expires` seconds or timedelta after which it is not started
         any more; `about` the model instance that the job is about. Raises `InvalidOption`.
         """
-        return PreparedTask(self, Options()).using(**options)
+        return PreparedTask(self, NO_OPTIONS).using(**options)
 
     def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
         """Enqueue a call; raises `InvalidArguments` (a TypeError) if the arguments do not fit the signature."""
-        return PreparedTask(self, Options()).enqueue(*args, **kwargs)
+        return PreparedTask(self, NO_OPTIONS).enqueue(*args, **kwargs)
 
     def enqueue_many(self, calls: Iterable[Any]) -> list[JobHandle]:
         """Enqueue many calls, all checked first; each is a tuple of arguments, a dict of named ones, or one value."""
-        return PreparedTask(self, Options()).enqueue_many(calls)
+        return PreparedTask(self, NO_OPTIONS).enqueue_many(calls)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task now, in this process; no job is made.

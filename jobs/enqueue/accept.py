@@ -87,7 +87,7 @@ def _push(jobs: Sequence[NewJob]) -> list[Accepted]:
     accepted: list[Accepted] = []
     for trip in _trips(jobs):
         try:
-            answered = dict(push_each_queue(trip))
+            answered = {job.id: answer for job, answer in push_each_queue(trip)}
         except BrokerAway as error:
             raise BrokerUnavailable(
                 f"the job database did not take the job ({error}); nothing was enqueued"
@@ -95,7 +95,7 @@ def _push(jobs: Sequence[NewJob]) -> list[Accepted]:
                 else f"the job database failed after {len(accepted)} of {len(jobs)} jobs ({error})"
             ) from error
         for job in trip:
-            answer = answered[job]
+            answer = answered[job.id]
             duplicate = answer.status is PushStatus.DUPLICATE and answer.holder is not None
             accepted.append(Accepted(answer.holder, False) if duplicate and answer.holder else Accepted(job.id))
     return accepted

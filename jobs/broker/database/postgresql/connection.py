@@ -232,7 +232,8 @@ class PostgresqlDatabase(Forkable):
 
     def tell(self, queues: set[str]) -> None:
         """Let sleeping workers of these queues look: now, or once the caller's transaction commits."""
-        tell_after_commit(self.django, queues, self._notify)
+        if queues:
+            tell_after_commit(self.django, queues, self._notify)
 
     def _notify(self, queues: Iterable[str]) -> None:
         """Say, as a statement of its own, that there may be something to claim; a failure is only a later start."""
