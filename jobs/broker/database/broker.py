@@ -57,15 +57,7 @@ class DatabaseBroker:
         """The broker for the alias's vendor."""
         vendor = connections[alias].vendor
         if vendor == "postgresql":
-            try:
-                from .postgresql.broker import PostgresqlBroker
-            except ModuleNotFoundError as error:
-                if error.name != "psycopg":
-                    raise
-                text = _(
-                    "jobs are kept in PostgreSQL by psycopg 3, which is not installed: pip install 'psycopg[binary]'"
-                )
-                raise ImproperlyConfigured(text) from error
+            from .postgresql.broker import PostgresqlBroker
 
             return super().__new__(PostgresqlBroker)
         if vendor != "sqlite":

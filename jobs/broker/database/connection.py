@@ -13,9 +13,10 @@ import sqlite3
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -235,7 +236,7 @@ class SqliteDatabase(Forkable):
     def on_django(self) -> Iterator[Trip]:
         """One statement that commits by itself, on Django's connection."""
         with self.django.cursor() as cursor:
-            trip = Trip(cursor, self.django.vendor)
+            trip = Trip(cursor, "sqlite")
             yield trip
         self.tell(trip.told)
 
@@ -259,19 +260,21 @@ class SqliteDatabase(Forkable):
 
     def tell(self, queues: set[str]) -> None:
         """Let sleeping workers of these queues look: now, or once the caller's transaction commits."""
-        tell_after_commit(self.django, queues, self._say)
+        if queues:
+            django = self.django
+            tell_after_commit(django, queues, partial(self._say, self._word_folder(django)))
 
     def listen(self, queue: str, seconds: float) -> bool | None:
         """Wait for a word about the queue; None: none can be heard. Only one thread of a process may listen."""
-        folder = self._word_folder()
+        folder = self._word_folder(self.django)
         return self._ears.hear(folder, queue, seconds) if folder else None
 
-    def _say(self, queues: Iterable[str]) -> None:
-        if folder := self._word_folder():
-            tell(folder, frozenset(queues))
+    def _say(self, folder: str, queues: Collection[str]) -> None:
+        if folder:
+            tell(folder, queues)
 
-    def _word_folder(self) -> str:
-        name = str(self.django.settings_dict["NAME"])
+    def _word_folder(self, django: BaseDatabaseWrapper) -> str:
+        name = str(django.settings_dict["NAME"])
         if self._folder[0] != name:
             self._folder = name, folder_of(name)
         return self._folder[1]

@@ -31,6 +31,10 @@ class Cursor(Protocol):
     def description(self) -> Any:
         """What the columns of the answer are; None without an answer."""
 
+    @property
+    def rowcount(self) -> int:
+        """How many rows the last statement wrote."""
+
     def execute(self, sql: str, params: Any = ..., /) -> Any:
         """Run one statement."""
 
@@ -71,7 +75,7 @@ def insert_rows(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob], state: 
 def insert_row_unless_taken(cursor: Cursor, vendor: str, values: Mapping[str, Any]) -> bool:
     """Insert one new job; False: its id or its key is taken, and nothing happened."""
     cursor.execute(load_statements(vendor)["insert_job_unless_taken"], values)
-    return bool(cursor.fetchall())
+    return cursor.rowcount == 1
 
 
 def insert_rows_unless_taken(cursor: Cursor, jobs: Sequence[NewJob]) -> set[UUID]:

@@ -9,4 +9,3 @@ INSERT INTO jobs_job (
     :event, :event_id, :about_type, :about_id, :parent_id, :timed_at, :scope, :group, :tags
 )
 ON CONFLICT DO NOTHING
-RETURNING id
