@@ -20,7 +20,7 @@ from uuid import UUID
 
 from .. import clock, reasons, signals
 from ..broker.contract import Broker
-from ..broker.records import Answer, ClaimedJob, Exchange, Failed, HandedBack, Settled, Settlement
+from ..broker.records import Answer, ClaimedJob, Exchange, Failed, HandedBack, Retried, Settled, Settlement
 from ..define.queue import Queue
 from ..errors import BrokerAway
 from .announce import Announcer
@@ -78,8 +78,8 @@ class _Request:
 class Pool:
     """What the threads share: jobs claimed and not begun, settlements not yet sent, and who leads.
 
-    With `alone`, one job that must run alone is claimed, and then the pool closes by itself. A test may `run` something
-    else than `execute`.
+    With `alone`, jobs that must run alone are claimed until one of them ends badly, and then the pool closes by itself.
+    A test may `run` something else than `execute`.
     """
 
     def __init__(
@@ -112,7 +112,6 @@ class Pool:
         self._threads = 0
         self._running = 0  # claimed, and not known to have ended
         self._unsettled = 0  # ended, and not settled
-        self._budget: float = 1 if alone else math.inf
         self._closing = False
         self._hinted = False  # the broker sends word of new jobs
         self._hint_at = 0.0
@@ -139,10 +138,9 @@ class Pool:
         """How many jobs this process holds: claimed and not settled."""
         return self._running + self._unsettled
 
-    @property
-    def claimed_all(self) -> bool:
-        """Whether the one job of an `alone` pool was claimed."""
-        return not self._budget
+    def idle_for(self, seconds: float) -> bool:
+        """Whether nothing was claimed or settled for so long."""
+        return not self.held and clock.monotonic() - self._worked_at >= seconds
 
     def close(self) -> None:
         """Claim nothing more; the threads leave when what runs is finished and settled."""
@@ -240,14 +238,13 @@ class Pool:
         return now >= self._look_at and self._wants > 0
 
     @property
-    def _wants(self) -> float:
+    def _wants(self) -> int:
         """For how many more jobs there is room; what has ended has made room, settled or not."""
-        return 0 if self._closing else min(self._threads - self._running, self._budget)
+        return 0 if self._closing else self._threads - self._running
 
     @property
     def _is_over(self) -> bool:
-        none_to_come = self._closing or not self._budget
-        return none_to_come and not (self._leading or self._requests or self._done or self._busy)
+        return self._closing and not (self._leading or self._requests or self._done or self._busy)
 
     def _next_request(self, now: float) -> _Request | None:
         """What to say to the broker; None: nothing."""
@@ -260,6 +257,8 @@ class Pool:
             if settlements:
                 self._requests.append(_Request(settlements, 0))
             return self._requests[0]
+        if self._alone and any(isinstance(settlement.outcome, (Failed, Retried)) for settlement in settlements):
+            self._closing = True  # who knows what it left behind in this process
         if settlements:
             self._learn(settlements, now)
             if self._long and 2 * sum(_seconds(settlement) < SHORT for settlement in settlements) > len(settlements):
@@ -271,7 +270,7 @@ class Pool:
             wanted = min(wanted, 1) if now >= self._claim_at else 0
         if not settlements and wanted <= 0:
             return None
-        self._requests.append(_Request(settlements, int(wanted)))
+        self._requests.append(_Request(settlements, wanted))
         return self._requests[0]
 
     def _drain(self) -> list[Settlement]:
@@ -344,7 +343,6 @@ class Pool:
         self._note_answers(request.settlements, answer.settled, now)
         self._running += len(jobs)
         self._claimed += len(jobs)
-        self._budget -= len(jobs)
         self._ready.extend(jobs)
         if self._closing:
             self._hand_back_ready()
@@ -425,7 +423,7 @@ class Pool:
 
     def _pass_on(self, now: float) -> list[_Seat]:
         """Whom the leader wakes when it comes back: for long jobs everybody, else at most the watch."""
-        if self._closing or not self._budget:
+        if self._closing:
             return self._all_seats()
         waiting = len(self._ready)
         seats: list[_Seat] = []
