@@ -9,6 +9,14 @@ from django.db import close_old_connections, connections
 from .sqlite_files import notice_replaced
 
 
+def keep_connections() -> None:
+    """Let each thread of this process keep its connection, and look before it is used again whether it still works."""
+    for settings in connections.settings.values():
+        if not settings.get("OPTIONS", {}).get("pool"):
+            settings["CONN_MAX_AGE"] = None
+            settings["CONN_HEALTH_CHECKS"] = True
+
+
 def close_obsolete_connections() -> None:
     """Close this thread's connections that broke, grew too old or lost their file.
 

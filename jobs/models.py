@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from . import clock, reasons
+from .policy import shown_priority, stored_priority
 from .states import Shown, State, shown
 
 
@@ -39,7 +40,7 @@ class Job(models.Model):
     queue = models.CharField(_("queue"), max_length=50)
     task = models.CharField(_("task"), max_length=200)
     state = models.CharField(_("state"), max_length=10, choices=JobState)
-    priority = models.PositiveSmallIntegerField(_("priority"), default=5)
+    stored_priority = models.SmallIntegerField(_("priority"), db_column="priority", default=0)  # larger first
     message = models.TextField(_("arguments"))
     key = models.CharField(_("key"), max_length=200, null=True, blank=True)  # noqa: DJ001 - NULL is "no key" in the index
     created_at = models.DateTimeField(_("created"))
@@ -66,6 +67,9 @@ class Job(models.Model):
     parent_id = models.UUIDField(_("enqueued by job"), null=True, blank=True)
     # from which moment the broker counted `ready_at`; NULL: that is a time that was asked for
     timed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    scope = models.CharField(_("scope"), max_length=100, blank=True, default="", db_default="")
+    group = models.CharField(_("group"), max_length=100, blank=True, default="", db_default="")
+    tags = models.CharField(_("tags"), max_length=500, blank=True, default="", db_default="")  # a JSON list, or empty
 
     class Meta:
         verbose_name = _("job")
@@ -83,11 +87,13 @@ class Job(models.Model):
                 name="jobs_one_live_key",
             ),
             models.CheckConstraint(condition=Q(state__in=[s.value for s in State]), name="jobs_known_state"),
-            models.CheckConstraint(condition=Q(priority__gte=1, priority__lte=10), name="jobs_priority"),
+            models.CheckConstraint(
+                condition=Q(stored_priority__gte=-100, stored_priority__lte=100), name="jobs_priority"
+            ),
         ]
         indexes = [
             models.Index(
-                fields=["queue", "priority", "ready_at", "id"],
+                fields=["queue", "stored_priority", "ready_at", "id"],
                 condition=Q(state="queued", alone=False),
                 name="jobs_ready",
             ),
@@ -117,11 +123,23 @@ class Job(models.Model):
             models.Index(fields=["key", "id"], condition=Q(key__isnull=False), name="jobs_key"),
             models.Index(fields=["about_type", "about_id", "id"], condition=~Q(about_type=""), name="jobs_about"),
             models.Index(fields=["event_id"], condition=Q(event_id__isnull=False), name="jobs_event"),
+            models.Index(fields=["scope", "id"], condition=~Q(scope=""), name="jobs_scope"),
+            models.Index(fields=["queue", "group", "id"], condition=~Q(group=""), name="jobs_group"),
+            models.Index(fields=["tags", "id"], condition=~Q(tags=""), name="jobs_tags"),
             models.Index(fields=["parent_id"], condition=Q(parent_id__isnull=False), name="jobs_parent"),
         ]
 
     def __str__(self) -> str:
         return f"{self.task} {self.id}"
+
+    @property
+    def priority(self) -> int:
+        """1 (highest) to 10, as people give and read it."""
+        return shown_priority(self.stored_priority)
+
+    @priority.setter
+    def priority(self, shown: int) -> None:
+        self.stored_priority = stored_priority(shown)
 
     @property
     def args(self) -> list[Any]:
@@ -220,7 +238,7 @@ class QueueState(models.Model):
     wait_from = models.DateTimeField(null=True, editable=False)
     # together by the rows of Grant; NULL: the queue had no limit so far
     taken = models.IntegerField(null=True)
-    # how often jobs came back to their old places; only PostgreSQL's claims ask: see postgresql_lane
+    # how often jobs came back to their old places; only PostgreSQL's claims ask: see broker.database.postgresql.lane
     returns = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
@@ -289,6 +307,12 @@ class Worker(models.Model):
     lease_until = models.DateTimeField(_("lease until"))
     #: seconds by which its machine's clock is ahead of the database's, at least
     clock_offset = models.FloatField(_("clock ahead (s)"), null=True, blank=True)
+    #: its last exchange that settled or claimed: its number, when it claimed, and what else was answered, as JSON
+    exchange_number = models.BigIntegerField(default=0, db_default=0)
+    exchanged_at = models.DateTimeField(null=True)
+    reply = models.TextField(default="", db_default="")
+    #: "lost" or "interrupted": it is gone, and jobs that somebody holds locked are still to be given back so
+    ending = models.CharField(max_length=12, default="", db_default="")
     #: a keeper: when its duties last had all run
     duties_at = models.DateTimeField(_("duties done"), null=True, blank=True)
     #: a worker: what keeps it from working, though its jobs are well

@@ -12,6 +12,8 @@ from .errors import InvalidPolicy
 
 QUEUE_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 HIGHEST_PRIORITY, DEFAULT_PRIORITY, LOWEST_PRIORITY = 1, 5, 10
+#: Stored priorities run from -100 to 100, larger first, and leave room between and above those that people give.
+PRIORITY_STEP = 20
 ONE_DAY = 86_400.0
 ONE_YEAR = 365 * ONE_DAY
 
@@ -134,6 +136,16 @@ class QueuePolicy:
             _positive(where, "timeout", self.timeout)
         if self.global_concurrency is not None:
             _whole(where, "global_concurrency", self.global_concurrency, 1, 100_000)
+
+
+def stored_priority(shown: int) -> int:
+    """The stored priority for one from 1 (highest) to 10: 5 is 0, and each step is 20."""
+    return (DEFAULT_PRIORITY - shown) * PRIORITY_STEP
+
+
+def shown_priority(stored: int) -> int:
+    """The priority from 1 (highest) to 10 that is next to a stored one."""
+    return min(max(round(DEFAULT_PRIORITY - stored / PRIORITY_STEP), HIGHEST_PRIORITY), LOWEST_PRIORITY)
 
 
 def _is_number(value: object) -> bool:

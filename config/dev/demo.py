@@ -24,6 +24,7 @@ from config.language import gettext as _
 from .children import BASE_DIR, Children, manage
 from .client import Client, free_port, listens, wait_until
 from .run import Interrupts
+from .terminal import escape_what_is_lacking
 from .webhook import PractiseCrm
 
 START_SECONDS, JOBS_SECONDS, RETRY_SECONDS = 60, 180, 60
@@ -87,6 +88,7 @@ class Site:
 
 def main() -> int:
     """Play the story and judge it."""
+    escape_what_is_lacking()
     parser = argparse.ArgumentParser(description="The whole flow without a person, on a temporary site.")
     parser.add_argument("--database", default="", help="an empty database, such as postgres://user@host/name")
     database = parser.parse_args().database

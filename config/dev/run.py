@@ -18,7 +18,7 @@ from config.language import gettext as _
 
 from .children import BASE_DIR, Children, coloured, manage
 from .client import Client, free_port, listens, port_is_free, wait_until
-from .terminal import own_foreground
+from .terminal import escape_what_is_lacking, own_foreground
 
 START_SECONDS = 30
 #: Remembers what the first start printed; only for the demo's own users.
@@ -60,6 +60,7 @@ class Interrupts:
 
 def main() -> int:
     """Start all, say where to look, and wait for Ctrl-C."""
+    escape_what_is_lacking()
     port = _port()
     if port is None:
         return 1

@@ -1,4 +1,4 @@
-"""Who hears the terminal's Ctrl-C."""
+"""The terminal of `make run` and `make demo`: who hears its Ctrl-C, and what it can show."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 
 
 @contextmanager
@@ -37,3 +38,9 @@ def own_foreground() -> Iterator[None]:
         yield
     finally:
         os.tcsetpgrp(terminal, before)
+
+
+def escape_what_is_lacking() -> None:
+    """Let a terminal that lacks a letter show its number."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")

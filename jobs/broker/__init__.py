@@ -24,7 +24,13 @@ def get_broker() -> Broker:
         raise ImproperlyConfigured(text)
     from .database.broker import DatabaseBroker
 
-    return DatabaseBroker(jobs_settings().database)
+    try:
+        return DatabaseBroker(jobs_settings().database)
+    except ModuleNotFoundError as error:
+        if error.name != "psycopg":
+            raise
+        text = _("jobs are kept in PostgreSQL by psycopg 3, which is not installed: pip install 'psycopg[binary]'")
+        raise ImproperlyConfigured(text) from error
 
 
 def close_broker() -> None:

@@ -170,12 +170,7 @@ class GivenUp:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Expired:
-    """The job's time had passed when it was claimed: it goes back and ends as expired without a start."""
-
-
-Outcome = Completed | Retried | Postponed | HandedBack | Failed | GivenUp | Expired
+Outcome = Completed | Retried | Postponed | HandedBack | Failed | GivenUp
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import re
 import string
 import unicodedata
@@ -12,6 +13,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, time
 from functools import cache
 from typing import Any
+from urllib.parse import quote, quote_plus
 from uuid import UUID
 
 import msgspec
@@ -57,8 +59,10 @@ class Mask:
             return [self.of_value(item, depth + 1) for item in value]
         if isinstance(value, str):
             return self(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and self(repr(value)) != repr(value):
-            return MASK
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            text = repr(value)
+            # of older versions: no JSON has the numbers nan and inf
+            return MASK if self(text) != text else value if math.isfinite(value) else text
         return value
 
     def __bool__(self) -> bool:
@@ -72,6 +76,12 @@ def secrets_of(values: Iterable[Any]) -> tuple[str, ...]:
     """The texts, folded, that must not be seen where these values are personal; the longest first."""
     texts = {folded for value in values for text in _texts(value) for folded in _spellings(text)}
     return tuple(sorted((text for text in texts if len(text.strip()) >= SHORTEST_SECRET), key=len, reverse=True))
+
+
+def spellings_of(text: str) -> set[str]:
+    """The text as stored errors and results may hold it, for a search that knows no escapes: they differ in these."""
+    escaped = {json.dumps(text, ensure_ascii=False)[1:-1], json.dumps(text)[1:-1], repr(text)[1:-1], ascii(text)[1:-1]}
+    return {text, *escaped, quote(text, safe=""), quote_plus(text), html.escape(text)}
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:

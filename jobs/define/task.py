@@ -18,12 +18,13 @@ from ..broker.records import ClaimedJob, NewJob
 from ..conf import jobs_settings
 from ..enqueue.accept import accept
 from ..errors import InvalidArguments, InvalidOption, InvalidTask
-from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR, Backoff
+from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR, Backoff, stored_priority
 from . import huey as huey_interface
 from .context import RunningJob, working_on
 from .handle import JobHandle
 from .message import Signature, decode_result, encode_result
 from .reference import is_storable, object_reference
+from .scope import scope_of
 
 if TYPE_CHECKING:
     from .queue import Queue
@@ -44,6 +45,9 @@ class Options:
     key: str | None = None
     expires: float | None = None
     about: tuple[str, str] | None = None
+
+
+NO_OPTIONS = Options()
 
 
 class Task(TaskWrapper):
@@ -115,15 +119,15 @@ class Task(TaskWrapper):
         `key` at most one live job of the queue has it; `expires` seconds or timedelta after which it is not started
         any more; `about` the model instance that the job is about. Raises `InvalidOption`.
         """
-        return PreparedTask(self, Options()).using(**options)
+        return PreparedTask(self, NO_OPTIONS).using(**options)
 
     def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
         """Enqueue a call; raises `InvalidArguments` (a TypeError) if the arguments do not fit the signature."""
-        return PreparedTask(self, Options()).enqueue(*args, **kwargs)
+        return PreparedTask(self, NO_OPTIONS).enqueue(*args, **kwargs)
 
     def enqueue_many(self, calls: Iterable[Any]) -> list[JobHandle]:
         """Enqueue many calls, all checked first; each is a tuple of arguments, a dict of named ones, or one value."""
-        return PreparedTask(self, Options()).enqueue_many(calls)
+        return PreparedTask(self, NO_OPTIONS).enqueue_many(calls)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task now, in this process; no job is made.
@@ -138,7 +142,7 @@ class Task(TaskWrapper):
             queue=self.queue.name,
             task=self.name,
             message="",
-            priority=self.policy.priority,
+            priority=stored_priority(self.policy.priority),
             token="",
             attempts=0,
             starts=0,
@@ -240,12 +244,13 @@ class PreparedTask:
             queue=task.queue.name,
             task=task.name,
             message=task.signature.encode(args, kwargs),
-            priority=task.policy.priority if options.priority is None else options.priority,
+            priority=stored_priority(task.policy.priority if options.priority is None else options.priority),
             delay=options.delay,
             key=options.key,
             expires_in=options.expires,
             about=options.about,
             at=options.at,
+            scope=scope_of(task.signature.signature, args, kwargs),
         )
 
 

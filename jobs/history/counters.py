@@ -23,9 +23,6 @@ def counts(queue: HasName | str) -> Counts:
     name = name_of(queue)
     live = get_broker().counts(name, exact=True)
     rows = lookup.all_jobs().filter(queue=name).order_by()
-    totals = (
-        QueueStat.objects.using(jobs_settings().database).filter(queue=name).aggregate(**{t: Sum(t) for t in TOTALS})
-    )
     return Counts(
         queue=name,
         waiting=live.waiting,
@@ -35,5 +32,12 @@ def counts(queue: HasName | str) -> Counts:
         dead_letters=rows.filter(state=State.FAILED).count(),
         paused=live.paused,
         oldest_ready_at=live.oldest_ready_at,
-        **{total: number or 0 for total, number in totals.items()},
+        **totals(name),
     )
+
+
+def totals(queue: str) -> dict[str, int]:
+    """How often each of `TOTALS` happened on the queue since ever, also to jobs that are not there any more."""
+    hours = QueueStat.objects.using(jobs_settings().database).filter(queue=queue)
+    sums = hours.aggregate(**{name: Sum(name) for name in TOTALS})
+    return {name: number or 0 for name, number in sums.items()}

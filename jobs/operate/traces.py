@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 
 from ..broker import get_broker
 from ..broker.records import CancelAnswer
+from ..define.masks import spellings_of
 from ..history import lookup
 from ..models import Attempt, Job
 from ..reasons import ERASED
@@ -33,6 +34,8 @@ _TEXTS_OF_ATTEMPT = ("error", "traceback")
 def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[str], known: Collection[UUID]) -> Erased:
     """Empty the subjects' jobs and take the texts out of others; see `jobs.operate.erase.erase_jobs`."""
     jobs = lookup.all_jobs().exclude(task__in=spare)
+    # an error may hold them escaped, an argument always does
+    texts = sorted({spelling for text in texts for spelling in spellings_of(text)}, key=len, reverse=True)
     own = sorted({*_jobs_of(jobs, subjects, texts), *known})
     cancelled = sum(
         get_broker().cancel(queue, job_id, ERASED) is CancelAnswer.CANCELLED for job_id, queue in _not_ended(jobs, own)

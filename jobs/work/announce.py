@@ -15,7 +15,6 @@ from .. import signals
 from ..broker.records import (
     ClaimedJob,
     Completed,
-    Expired,
     Failed,
     GivenUp,
     HandedBack,
@@ -112,8 +111,6 @@ def announce(queue: Queue, settlement: Settlement, state: State | None = None) -
     job, outcome = settlement.job, settlement.outcome
     if state is State.CANCELLED:
         outcome = GivenUp("")
-    elif state is State.EXPIRED:
-        outcome = Expired()
     match outcome:
         case Completed():
             seconds = _seconds_run(settlement)
@@ -143,8 +140,6 @@ def announce(queue: Queue, settlement: Settlement, state: State | None = None) -
             logger.info("job_handed_back id=%s queue=%s task=%s attempt=%d reason=%s", *where, outcome.reason)
         case GivenUp():
             logger.info("job_cancelled id=%s queue=%s task=%s attempt=%d", *_where(settlement))
-        case Expired():
-            logger.info("job_expired id=%s queue=%s task=%s attempt=%d", *_where(settlement))
     _emit_huey_signal(queue, job, outcome)
 
 
@@ -169,7 +164,6 @@ _HUEY_SIGNALS: dict[type, str] = {
     Retried: huey_signals.SIGNAL_RETRYING,
     Postponed: huey_signals.SIGNAL_RETRYING,
     GivenUp: huey_signals.SIGNAL_CANCELED,
-    Expired: huey_signals.SIGNAL_EXPIRED,
 }
 
 

@@ -12,6 +12,7 @@ from django.db import connections
 from .. import logs
 from ..broker import forget_broker, get_broker
 from ..conf import jobs_settings
+from ..connections import keep_connections
 from ..defined import find_queue
 from .consumer import QueueConsumer
 from .hints import HintEar
@@ -28,7 +29,7 @@ def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life
     end of the process, which then does not return.
     """
     settings, queue, broker = jobs_settings(), find_queue(queue_name), get_broker()
-    _keep_connections()
+    keep_connections()
     consumer = QueueConsumer(queue, broker, worker, threads=threads, grace=settings.grace, alone=alone)
     link = ParentLink(life, beat, consumer.drain)
     lease = OwnLease(broker, worker, settings.lease, holds_jobs=lambda: consumer.pool.held > 0, gone=link.stop)
@@ -63,11 +64,3 @@ def _end_group() -> None:
     """End this process with what its tasks have started: there is no supervisor any more that would do it."""
     if os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
-
-
-def _keep_connections() -> None:
-    """Let each thread keep its database connection, and look before a job whether it still works."""
-    for settings in connections.settings.values():
-        if not settings.get("OPTIONS", {}).get("pool"):
-            settings["CONN_MAX_AGE"] = None
-            settings["CONN_HEALTH_CHECKS"] = True

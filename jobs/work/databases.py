@@ -65,11 +65,18 @@ def look_after(job: ClaimedJob, callers: dict[str, int]) -> None:
             gone = True
         elif not connection.autocommit:
             logger.error("transaction_left_open id=%s task=%s: rolled back", job.id, job.task)
-            connection.rollback()
-            connection.set_autocommit(True)
+            _roll_back(connection)
         connection.close_if_unusable_or_obsolete()
     if gone:
         _of_thread.opened = [connection for connection in _of_thread.opened if connection.connection is not None]
+
+
+def _roll_back(connection: BaseDatabaseWrapper) -> None:
+    try:
+        connection.rollback()
+        connection.set_autocommit(True)
+    except DatabaseFailure:  # the task has broken it as well; how the job ended is none of its business
+        connection.close()
 
 
 def connect_first() -> DatabaseFailure | None:

@@ -21,7 +21,6 @@ from ..broker.records import (
     Answer,
     ClaimedJob,
     Completed,
-    Expired,
     Failed,
     GivenUp,
     HandedBack,
@@ -115,8 +114,6 @@ class _Execution:
         claimed = self.claimed
         if claimed.cancel_requested:
             return self._settlement(GivenUp(reasons.BEFORE_START))
-        if claimed.expires_at is not None and claimed.expires_at <= claimed.claimed_at:
-            return self._settlement(Expired())
         task = self.queue.find_task(claimed.task)
         if task is None:
             return self._settlement(self._not_understood(reasons.UNKNOWN_TASK % {"task": claimed.task}))

@@ -59,7 +59,7 @@ class Hands:
 
     def new_job(self, **options: Any) -> NewJob:
         known: dict[str, Any] = {"id": clock.new_id(), "queue": self.policy.name, "task": "app.task", "message": "{}"}
-        return NewJob(**{**known, "priority": 5, **options})
+        return NewJob(**{**known, "priority": 0, **options})
 
     def push_one(self, **options: Any) -> Pushed:
         job = self.new_job(**options)

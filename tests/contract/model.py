@@ -58,7 +58,7 @@ class Model:
             for job in self.jobs.values()
             if job.state == "queued" and job.ready[0] <= self.time and (job.lost >= LOSS_RULES.alone_after) is alone
         ]
-        chosen = sorted(due, key=lambda job: (job.priority, job.ready, job.id))[:wanted]
+        chosen = sorted(due, key=lambda job: (-job.priority, job.ready, job.id))[:wanted]
         for job in chosen:
             job.state, job.worker, job.claims = "active", worker, job.claims + 1
         return [job.id for job in chosen]

@@ -28,13 +28,13 @@ def test_a_claim_takes_nothing_from_another_queue(hands):
 
 
 def test_jobs_start_by_priority_then_by_the_time_they_became_ready(hands):
-    low, first, high, second = (hands.push(priority=priority) for priority in (10, 5, 1, 5))
-    late_but_high = hands.push(priority=1)
+    low, first, high, second = (hands.push(priority=priority) for priority in (-100, 0, 80, 0))
+    late_but_high = hands.push(priority=80)
     assert hands.claim_ids() == [high, late_but_high, first, second, low]
 
 
 def test_one_by_one_the_order_is_the_same(hands):
-    low, first, high, second = (hands.push(priority=priority) for priority in (10, 5, 1, 5))
+    low, first, high, second = (hands.push(priority=priority) for priority in (-100, 0, 80, 0))
     assert [hands.claim_one().id for _ in range(4)] == [high, first, second, low]
 
 
@@ -74,7 +74,7 @@ def test_one_by_one_the_due_time_decides_not_the_id(hands, bench):
 def test_the_answer_says_how_long_nothing_is_due(hands, bench):
     hands.push(delay=3600)
     assert hands.exchange().wait == pytest.approx(3600, abs=5)
-    hands.push(delay=60, priority=9)
+    hands.push(delay=60, priority=-37)
     assert hands.exchange().wait == pytest.approx(60, abs=5)
     bench.advance(60)
     exchange = hands.exchange()
@@ -97,8 +97,8 @@ def test_the_answer_says_that_more_is_due(hands):
 
 
 def test_far_jobs_of_high_priority_do_not_hide_due_ones(hands, broker):
-    hands.push_all([hands.new_job(priority=1, delay=1000) for _ in range(50)])
-    due = hands.push(priority=10)
+    hands.push_all([hands.new_job(priority=100, delay=1000) for _ in range(50)])
+    due = hands.push(priority=-99)
     assert hands.claim_ids(1) == [due]
 
 

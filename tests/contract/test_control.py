@@ -131,9 +131,9 @@ def test_only_a_queued_job_that_is_not_due_is_promoted(hands, broker):
 
 def test_counts_tell_the_live_jobs_apart(hands, broker, bench):
     assert (broker.counts("lane").waiting, broker.counts("lane").oldest_ready_at) == (0, None)
-    hands.push(priority=9)
+    hands.push(priority=-80)
     oldest = hands.claim_one()
-    for priority in (1, 5, 9):
+    for priority in (81, 0, -80):
         hands.push(priority=priority)
         hands.push(priority=priority, delay=3600)
     hands.push(queue="other")

@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.broker.contract import PACE_GUARD
-from jobs.broker.records import Completed, Expired, Failed, GivenUp, HandedBack
+from jobs.broker.records import Completed, Failed, GivenUp, HandedBack
 from jobs.policy import QueuePolicy, RateLimit
 
 PACED = QueuePolicy("lane", rate_limit=RateLimit(3, per=10))
@@ -57,7 +57,7 @@ def test_the_window_is_longer_by_the_guard(hands, broker, bench):
     assert (granted[0].claimed_at - last.claimed_at).total_seconds() >= 10 + PACE_GUARD
 
 
-@pytest.mark.parametrize("outcome", [HandedBack("too late"), Expired(), GivenUp("asked before it started")], ids=repr)
+@pytest.mark.parametrize("outcome", [HandedBack("too late"), GivenUp("asked before it started")], ids=repr)
 def test_a_job_that_comes_back_unstarted_gives_its_slot_back(hands, broker, outcome):
     hands.push_all([hands.new_job() for _ in range(9)])
     jobs = hands.claim(3, policy=PACED)

@@ -3,7 +3,7 @@
 import pytest
 
 from jobs import clock
-from jobs.broker.records import Completed, Expired, Failed, GivenUp, PushStatus, Retried
+from jobs.broker.records import Completed, Failed, GivenUp, PushStatus, Retried
 from jobs.states import State
 
 
@@ -40,7 +40,7 @@ def test_a_repeated_push_makes_no_second_job(hands, broker):
     assert hands.claim_ids() == []
 
 
-@pytest.mark.parametrize("outcome", [Completed(), Failed("broken"), GivenUp("no need"), Expired()])
+@pytest.mark.parametrize("outcome", [Completed(), Failed("broken"), GivenUp("no need")])
 def test_a_push_after_the_end_does_not_bring_the_job_back(hands, broker, outcome):
     job = hands.new_job()
     hands.push_all([job])
@@ -104,7 +104,7 @@ def test_a_repeated_push_of_the_holder_is_no_duplicate_of_itself(hands, broker):
     assert hands.push_all([job])[0].status is PushStatus.KNOWN
 
 
-@pytest.mark.parametrize("outcome", [Completed(), Failed("broken"), GivenUp("no need"), Expired()])
+@pytest.mark.parametrize("outcome", [Completed(), Failed("broken"), GivenUp("no need")])
 def test_every_ending_frees_the_key(hands, outcome):
     hands.push(key="k")
     hands.settle(hands.claim_one(), outcome)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from jobs import clock
-from jobs.broker.records import CancelAnswer, Completed, Expired, Failed, GivenUp, HandedBack, Postponed, Retried
+from jobs.broker.records import CancelAnswer, Completed, Failed, GivenUp, HandedBack, Postponed, Retried
 from jobs.states import State
 
 ALL = [
@@ -15,7 +15,6 @@ ALL = [
     HandedBack("stopping"),
     Failed("broken"),
     GivenUp("no need"),
-    Expired(),
 ]
 
 
@@ -157,14 +156,6 @@ def test_a_job_that_agrees_to_be_cancelled_ends_as_cancelled(hands, bench):
     assert bench.counters("lane") == {"cancelled": 1}
 
 
-def test_a_job_met_too_late_ends_as_expired_without_a_start(hands, bench):
-    job_id = hands.push()
-    hands.settle(hands.claim_one(), Expired(), started=False)
-    record = bench.record(job_id)
-    assert (record.state, record.starts, record.timeline) == (State.EXPIRED, 0, [])
-    assert bench.counters("lane") == {"expired": 1}
-
-
 @pytest.mark.parametrize("outcome", ALL, ids=lambda outcome: type(outcome).__name__)
 def test_a_settlement_counts_once(hands, bench, outcome):
     hands.push()
@@ -238,7 +229,7 @@ def test_holds_tells_whether_the_job_is_still_mine(hands, broker):
 
 @pytest.mark.parametrize(
     "outcome",
-    [Retried(5, "broken"), Postponed(5, "busy"), HandedBack("stopping"), Expired()],
+    [Retried(5, "broken"), Postponed(5, "busy"), HandedBack("stopping")],
     ids=lambda outcome: type(outcome).__name__,
 )
 def test_a_job_asked_to_cancel_ends_as_cancelled_when_it_comes_back(hands, broker, bench, outcome):

@@ -96,5 +96,32 @@ def test_machine_clock_that_jumps_costs_no_lease_and_keeps_no_job_waiting(
     assert site.rows("SELECT sum(lost) FROM jobs_job") == [(0,)]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("make_site", ["sqlite"], indirect=True)
+def test_after_a_clock_that_was_400_days_ahead_is_right_everything_runs_within_a_minute(
+    make_site: MakeSite, faketime: dict[str, str]
+) -> None:
+    site = make_site()
+    ahead = {**faketime, "FAKETIME": f"+{400 * 24 * HOUR}", "FAULTS_CLOCK_ERROR": str(400 * 24 * HOUR)}
+    wrong = site.run_huey("--queue", "other", **ahead)
+    wait_for(lambda: site.rows("SELECT last_tick FROM jobs_schedule"))
+    wrong.stop()
+    waiting = site.enqueue("nap.enqueue_many([()] * 5)", **ahead)
+    delayed = site.enqueue("nap.using(delay=15).enqueue()", **ahead)
+    told = site.manage("jobs", "status", "--check").stdout
+    assert "6 jobs were accepted at a moment that is yet to come" in told
+
+    began = time.time()
+    site.run_huey("--queue", "work", "--queue", "other")
+    wait_for(lambda: {line.job for line in site.ledger()} >= {*waiting, delayed}, 60)
+    assert next(line.at for line in site.ledger() if line.job == delayed) >= began + 15
+    print(f"all done {time.time() - began:.1f} s after the clock was right, the delayed job included")
+    wait_for(lambda: any(line.queue == "other" for line in site.ledger()), 70, "the schedule ticks at the next minute")
+    told = site.manage("jobs", "status").stdout
+    assert "The clock was ahead by 400 days" in told or "The clock was ahead by 399 days" in told
+    assert "jobs were due in the future, and are set right" in told
+    check_ledger(site, [*waiting, delayed])
+
+
 def _seconds(text: str) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()

@@ -115,3 +115,13 @@ def test_the_brokers_own_connection_takes_on_the_role_that_djangos_does(
         forget_broker()
         with connection.cursor() as cursor:
             cursor.execute("DROP ROLE of_jobs")
+
+
+@pytest.mark.parametrize("each_database", ["postgresql"], indirect=True)
+def test_postgresql_without_psycopg_3(each_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(alias: str) -> None:
+        raise ModuleNotFoundError("No module named 'psycopg'", name="psycopg")
+
+    forget_broker()
+    monkeypatch.setattr("jobs.broker.database.broker.DatabaseBroker", missing)
+    refused("jobs.E001 jobs are kept in PostgreSQL by psycopg 3")

@@ -5,16 +5,17 @@ import sqlite3
 import warnings
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, connections, transaction
 
 from jobs import clock
-from jobs.broker.database import connection as connecting
 from jobs.broker.database import pending as outbox
 from jobs.broker.database import rows
 from jobs.broker.database.broker import DatabaseBroker
+from jobs.broker.database.sqlite import connection as connecting
 from jobs.broker.records import CancelAnswer, Completed, Failed, PushStatus, Reaped
 from jobs.errors import BrokerAway
 from jobs.models import Attempt, Job, QueueStat, Worker
@@ -196,7 +197,7 @@ def test_a_reaper_that_waited_for_the_lock_gives_every_ended_lease_one_more_term
     claimed = hands.claim_one(worker=worker)
     later = clock.now() + timedelta(seconds=11)
     monkeypatch.setattr(clock, "now", lambda: later)
-    ticks = iter([0.0, 1.5])
+    ticks = count(0.0, 1.5)
     with monkeypatch.context() as slow:
         slow.setattr(clock, "monotonic", lambda: next(ticks))
         assert broker.reap(QUEUES) == Reaped()

@@ -25,12 +25,13 @@ from django.urls import reverse
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jobs import PermanentError, Queue, signals
+from jobs import PermanentError, Queue, clock, signals
 from jobs.broker.records import Settlement
 from jobs.define.masks import Mask, masked, secrets_of
 from jobs.define.message import Signature
 from jobs.models import Attempt, Job
 from jobs.operate import retry
+from jobs.operate.erase import erase_jobs
 
 Work = Callable[..., list[Settlement]]
 SECRETS = [
@@ -284,3 +285,18 @@ def test_a_refusal_that_tells_the_key_masks_it(work: Work) -> None:
     with pytest.raises(CommandError) as told:
         call_command("jobs", "retry", str(dead.id), stdout=io.StringIO())
     assert "ana@" not in str(told.value)
+
+
+@pytest.mark.django_db
+def test_an_erasure_also_takes_out_a_text_that_stands_escaped() -> None:
+    now = clock.now()
+    times = {"created_at": now, "ready_at": now, "ended_at": now, "queue": "mask_lane", "task": "gone"}
+    spelled = [spell(SECRET) for spell in (str, repr, ascii, json.dumps, html.escape, quote, quote_plus)]
+    jobs = [Job.objects.create(state="failed", message="{}", error=f"no {text}", **times) for text in spelled]
+    carrying = Job.objects.create(state="failed", message=json.dumps({"v": 1, "args": [SECRET], "kwargs": {}}), **times)
+    assert erase_jobs([], [SECRET]).mentions == len(jobs)
+    for job in [*jobs, carrying]:
+        job.refresh_from_db()
+        assert not {"ana@example", "ana%40"} & {job.error[at : at + 11] for at in range(len(job.error))}
+    assert carrying.message == '{"erased": true}'
+    assert {job.error.strip('"') for job in jobs if "erased" in job.error} == {job.error.strip('"') for job in jobs}

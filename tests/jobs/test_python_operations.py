@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.management import call_command
 
 import jobs
 from jobs import Fixed, InvalidOption, JobHandle, PermanentError, Queue, Refused, UnknownJob, UnknownQueue, clock
@@ -159,6 +162,11 @@ def test_counts_are_exact_also_for_jobs_that_are_not_there_any_more() -> None:
     seen = jobs.counts(lane)
     assert (seen.queue, seen.completed, seen.failed, seen.cancelled, seen.dead_letters) == (lane.name, 3, 1, 1, 1)
     assert (seen.waiting, seen.scheduled, seen.active, seen.pending, seen.paused) == (1, 1, 0, 0, False)
+    out = StringIO()
+    call_command("jobs", "status", "--json", stdout=out)
+    (told,) = json.loads(out.getvalue())["queues"]
+    totals = ("completed", "failed", "cancelled", "expired", "retried", "lost")
+    assert told["since_ever"] == {name: getattr(seen, name) for name in totals}
     assert seen.oldest_ready_at is not None
     assert abs((clock.now() - seen.oldest_ready_at).total_seconds()) < 60
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -166,7 +174,7 @@ def test_counts_are_exact_also_for_jobs_that_are_not_there_any_more() -> None:
 
 
 def test_counts_go_on_where_the_lists_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.broker.database.broker.COUNT_LIMIT", 10)
+    monkeypatch.setattr("jobs.broker.database.shared.COUNT_LIMIT", 10)
     work.enqueue_many([()] * 12)
     work.using(delay=60).enqueue_many([()] * 11)
     seen = jobs.counts(lane)

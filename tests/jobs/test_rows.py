@@ -18,7 +18,7 @@ WHOLE_SECOND = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
 def new_job(**options):
     return NewJob(
-        **{"id": clock.new_id(), "queue": "lane", "task": "app.task", "message": "{}", "priority": 5, **options}
+        **{"id": clock.new_id(), "queue": "lane", "task": "app.task", "message": "{}", "priority": 0, **options}
     )
 
 
@@ -29,7 +29,7 @@ def insert(*jobs, state=State.PENDING):
 def test_the_orm_reads_what_was_inserted():
     event_id, parent_id = clock.new_id(), clock.new_id()
     job = new_job(
-        message='{"é": 1}', priority=2, key="k", delay=60, expires_in=120, event="e", event_id=event_id,
+        message='{"é": 1}', priority=60, key="k", delay=60, expires_in=120, event="e", event_id=event_id,
         about=("leads.lead", "7"), parent_id=parent_id,
     )  # fmt: skip
     (ready_at,) = insert(job)

@@ -17,7 +17,7 @@ from jobs import Queue, RateLimit, clock, reasons, signals
 from jobs.broker.records import Answer, ClaimedJob, Completed, Exchange, Failed, HandedBack, Settled, Settlement
 from jobs.errors import BrokerAway
 from jobs.states import State
-from jobs.work import pool
+from jobs.work import trouble
 from jobs.work.pool import Pool
 
 LANE = Queue("lane")
@@ -493,7 +493,7 @@ def test_worker_in_trouble_says_so_claims_less_and_less_and_works_on_when_it_is_
         queue.waiting.append(job)
         return Settlement(job, HandedBack("no connection", trouble=True))
 
-    monkeypatch.setattr(pool, "TROUBLE_PASSES", 0.2)
+    monkeypatch.setattr(trouble, "PASSES", 0.2)
     crew = start(queue, run, 10)
     time.sleep(0.8)
     assert len(queue.settled) < 40

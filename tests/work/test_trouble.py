@@ -17,7 +17,7 @@ from django.db import connection, connections
 
 from jobs import Fixed, PermanentError, Queue, RateLimit, clock
 from jobs.broker.database.broker import DatabaseBroker
-from jobs.broker.records import ClaimedJob, HandedBack, Retried, WorkerRecord
+from jobs.broker.records import ClaimedJob, Completed, HandedBack, Retried, WorkerRecord
 from jobs.history.status.report import report
 from jobs.models import Attempt, Job
 from jobs.work import databases
@@ -146,6 +146,25 @@ def test_error_of_a_tasks_own_statement_is_the_tasks(each_database: str) -> None
     assert isinstance(settlement.outcome, Retried)
 
 
+def test_job_that_leaves_a_broken_connection_in_a_transaction_ends_as_it_ended(each_database: str) -> None:
+    queue = Queue("test_lane")
+
+    @queue.task(name="trouble.careless")
+    def careless() -> int:
+        connection.set_autocommit(False)
+        Group.objects.count()
+        connection.connection.close()
+        return 7
+
+    careless.enqueue()
+    with claiming(queue) as (claim, worker):
+        settlement = execute(claim(), queue, worker.id)
+
+    assert settlement is not None
+    assert settlement.outcome == Completed("7")
+    assert Group.objects.count() == 0
+
+
 def test_database_of_a_tasks_own_that_is_away_is_the_tasks_failure() -> None:
     queue = Queue("test_lane", attempts=2, backoff=Fixed(1))
 
@@ -203,7 +222,7 @@ def test_role_without_a_free_connection_burns_no_attempt_and_slows_the_claims_do
     worker = threading.Thread(target=consumer.run)
     worker.start()
     try:
-        wait_for(lambda: consumer.pool._troubles > 3 and consumer.pool._trouble_told)
+        wait_for(lambda: consumer.pool._trouble.times > 3 and consumer.pool._trouble._told)
         for stranger in strangers:
             stranger.close()
         text = {finding.code: finding.text for finding in report().findings}["worker_in_trouble"]

@@ -3,42 +3,89 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from ...faults import point
 from ...models import AttemptOutcome
 from ...states import State
 from ..contract import LOSS_RULES
-from ..records import Reaped
-from .connection import Trip
-from .values import moment_of, text_of
+from ..records import Reaped, Released, WorkerRecord
+from .connection import JobsDatabase, Trip
+from .values import id_of, moment_of, text_of
 
 #: A reaper that waited longer than this for the write lock, in seconds, cannot blame others for not renewing.
 LATE = 1.0
+LOST, INTERRUPTED = AttemptOutcome.LOST.value, AttemptOutcome.INTERRUPTED.value
 
 
-def give_back(trip: Trip, worker: str | UUID, label: str, *, lost: bool) -> list[State]:
-    """Give back all jobs of one process and end its lease; returns the states that they reached."""
-    now = text_of(trip.now)
-    if lost:
-        moved = trip.run(
-            "give_back_lost",
-            worker=worker,
-            now=now,
-            alone_after=LOSS_RULES.alone_after,
-            dead_after=LOSS_RULES.dead_after,
-        )
-    else:
-        moved = trip.run("give_back_interrupted", worker=worker, now=now)
-    trip.run("delete_worker", worker=worker)
-    outcome = AttemptOutcome.LOST if lost else AttemptOutcome.INTERRUPTED
+def release(database: JobsDatabase, worker: WorkerRecord, *, lost: bool) -> Released:
+    """Give back the jobs of a process that is gone; see the contract."""
+    with database.write() as trip:
+        found = trip.lock_worker(worker.id)
+        ending = (found and found[0][-1]) or (LOST if lost else INTERRUPTED)
+        states = _give_back(trip, worker.id, worker.label, ending)
+        remaining = _end_lease(trip, worker.id, ending)
+        point("release.before_commit")
+    point("release.after_commit")
+    return Released(len(states), remaining)
+
+
+def reap(database: JobsDatabase, queues: Sequence[str], grace: float) -> Reaped:
+    """Give back what processes with an ended lease hold, a transaction each; end queued jobs whose time has passed."""
+    names = json.dumps(list(queues))
+    with database.write() as trip:
+        _restart_future_leases(trip)
+        orphans = trip.run("read_orphan_workers", queues=names)
+        expired = trip.run("expire_jobs", queues=names, now=text_of(trip.now))
+        for (queue,) in expired:
+            trip.count(queue, expired=1)
     states: list[State] = []
-    attempts = []
+    done: list[str] = []
+    while (given_back := _reap_next(database, names, done, grace)) is not None:
+        states += given_back
+    for (worker,) in orphans:
+        with database.write() as trip:
+            states += _give_back(trip, id_of(worker), "", LOST)
+    return Reaped(lost=len(states), failed=states.count(State.FAILED), expired=len(expired))
+
+
+def _reap_next(database: JobsDatabase, queues: str, done: list[str], grace: float) -> list[State] | None:
+    """Give back the jobs of the next process whose lease has ended, and note it as done; None: there is no other."""
+    with database.write() as trip:
+        before = text_of(trip.now - timedelta(seconds=grace))
+        found = trip.run("lock_ended_worker", queues=queues, before=before, done=json.dumps(done))
+        if not found:
+            return None
+        id, host, pid, ending, renewed_at, lease_until = found[0]
+        worker = id_of(id)
+        done.append(worker.hex)
+        if trip.waited > LATE and not ending:
+            term = moment_of(lease_until) - moment_of(renewed_at)
+            trip.run("extend_lease", worker=worker.hex, lease_until=text_of(trip.now + term))
+            return []
+        states = _give_back(trip, worker, f"{host}:{pid}", ending or LOST)
+        _end_lease(trip, worker, ending or LOST)
+        point("reap.before_commit")
+    return states if (ending or LOST) == LOST else []
+
+
+def _give_back(trip: Trip, worker: UUID, label: str, ending: str) -> list[State]:
+    """Give back all jobs of one process that nobody holds locked; returns the states that they reached."""
+    now = text_of(trip.now)
+    if ending == LOST:
+        rules = {"alone_after": LOSS_RULES.alone_after, "dead_after": LOSS_RULES.dead_after}
+        moved = trip.run("give_back_lost", worker=worker.hex, now=now, **rules)
+    else:
+        moved = trip.run("give_back_interrupted", worker=worker.hex, now=now)
+    states: list[State] = []
+    attempts: list[dict[str, Any]] = []
     for id, run, queue, state, claimed_at in moved:
         states.append(State(state))
         trip.told.add(queue)
-        numbers = {"lost": 1} if lost else {}
+        numbers = {"lost": 1} if ending == LOST else {}
         if state != State.QUEUED:
             numbers[state] = 1
         trip.count(queue, **numbers)
@@ -47,7 +94,7 @@ def give_back(trip: Trip, worker: str | UUID, label: str, *, lost: bool) -> list
                 "job": id,
                 "run": run,
                 "number": None,
-                "outcome": outcome.value,
+                "outcome": ending,
                 "worker": label,
                 "claimed_at": text_of(moment_of(claimed_at)),
                 "started_at": None,
@@ -61,31 +108,14 @@ def give_back(trip: Trip, worker: str | UUID, label: str, *, lost: bool) -> list
     return states
 
 
-def read_label(trip: Trip, worker: UUID) -> str:
-    """What people read for a process: `host:pid`; empty if it is unknown."""
-    found = trip.run("read_worker", worker=worker.hex, now=trip.text_now)
-    return f"{found[0][0]}:{found[0][1]}" if found else ""
-
-
-def reap(trip: Trip, grace: float) -> Reaped:
-    """Give back, as lost, what processes with an ended lease hold; end queued jobs whose time has passed."""
-    _restart_future_leases(trip)
-    states: list[State] = []
-    ended = trip.run("read_ended_leases", before=text_of(trip.now - timedelta(seconds=grace)))
-    if trip.waited > LATE:
-        for id, _, _, renewed_at, lease_until in ended:
-            term = moment_of(lease_until) - moment_of(renewed_at)
-            trip.run("extend_lease", worker=id, lease_until=text_of(trip.now + term))
+def _end_lease(trip: Trip, worker: UUID, ending: str) -> tuple[UUID, ...]:
+    """End the lease of a process; returns the jobs that remain, whose way back is noted then."""
+    remaining = tuple(sorted(id_of(id) for (id,) in trip.run("read_held", worker=worker.hex)))
+    if remaining:
+        trip.run("end_worker", worker=worker.hex, ending=ending, now=text_of(trip.now))
     else:
-        for id, host, pid, _, _ in ended:
-            states += give_back(trip, id, f"{host}:{pid}", lost=True)
-            point("reap.before_commit")
-        for (id,) in trip.run("read_orphan_workers"):
-            states += give_back(trip, id, "", lost=True)
-    expired = trip.run("expire_jobs", now=text_of(trip.now))
-    for (queue,) in expired:
-        trip.count(queue, expired=1)
-    return Reaped(lost=len(states), failed=states.count(State.FAILED), expired=len(expired))
+        trip.run("delete_worker", worker=worker.hex)
+    return remaining
 
 
 def _restart_future_leases(trip: Trip) -> None:

@@ -5,7 +5,7 @@ Whoever makes a job due, or room for one, notes its queue on the trip; who looks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 
 from django.db import transaction
@@ -18,7 +18,7 @@ from ..records import HandedBack, NewJob, Postponed, Retried, Settlement
 #: Workers look once a second by themselves: what is due later than that, and some time for the look, needs no hint.
 HINT_WITHIN = 1.5
 
-Say = Callable[[Iterable[str]], None]
+Say = Callable[[Collection[str]], None]
 
 
 def queues_of(jobs: Iterable[NewJob]) -> set[str]:
@@ -36,8 +36,6 @@ def makes_due(policy: QueuePolicy, settlements: Sequence[Settlement], claimed: i
 
 def tell_after_commit(connection: BaseDatabaseWrapper, queues: set[str], say: Say) -> None:
     """Say it now; inside a transaction once after its commit; with autocommit off nobody knows when that would be."""
-    if not queues:
-        return
     if connection.in_atomic_block:
         # several enqueues of one transaction: the first that runs after the commit speaks for all
         waiting: set[str] = connection.__dict__.setdefault("_esteira_hints", set())

@@ -15,7 +15,7 @@ from ...states import State, check_move
 from ..records import NewJob
 from .rows import add_counts, block
 from .statements import load_statements
-from .values import MAX_REASON, id_of, moment_of, text_of, uuid_of
+from .values import MAX_REASON, id_of, moment_of, tags_of, text_of, uuid_of
 
 
 def read_pending(
@@ -67,7 +67,24 @@ def start_next_run(connection: BaseDatabaseWrapper, job_id: UUID) -> int | None:
 
 
 def _new_job(row: Sequence[Any]) -> NewJob:
-    id, run, queue, task, priority, message, key, ready, expires, event, event_id, about_type, about_id, parent = row
+    (
+        id,
+        run,
+        queue,
+        task,
+        priority,
+        message,
+        key,
+        ready,
+        expires,
+        event,
+        event_id,
+        about_type,
+        about_id,
+        parent,
+        *rest,
+    ) = row
+    scope, group, tags = rest
     return NewJob(
         id=id_of(id),
         run=run,
@@ -82,4 +99,7 @@ def _new_job(row: Sequence[Any]) -> NewJob:
         event_id=uuid_of(event_id),
         about=(about_type, about_id) if about_type else None,
         parent_id=uuid_of(parent),
+        scope=scope,
+        group=group,
+        tags=tags_of(tags),
     )

@@ -19,11 +19,9 @@ from ... import clock
 from ...states import State, check_move
 from ..records import NewJob
 from .statements import load_statements
-from .values import expires_at, moment_of, ready_at, text_of, timed_at
+from .values import expires_at, moment_of, ready_at, text_of, text_of_tags, timed_at
 
 _NO_COUNTS = dict.fromkeys(("completed", "failed", "retried", "lost", "cancelled", "expired", "ran_ms", "waited_ms"), 0)
-#: Which part of an hour's counters this process adds to, on PostgreSQL: one row for all would make them queue up.
-STAT_PART = random.randrange(64)
 
 
 class Cursor(Protocol):
@@ -32,6 +30,10 @@ class Cursor(Protocol):
     @property
     def description(self) -> Any:
         """What the columns of the answer are; None without an answer."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows the last statement wrote."""
 
     def execute(self, sql: str, params: Any = ..., /) -> Any:
         """Run one statement."""
@@ -73,7 +75,7 @@ def insert_rows(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob], state: 
 def insert_row_unless_taken(cursor: Cursor, vendor: str, values: Mapping[str, Any]) -> bool:
     """Insert one new job; False: its id or its key is taken, and nothing happened."""
     cursor.execute(load_statements(vendor)["insert_job_unless_taken"], values)
-    return bool(cursor.fetchall())
+    return cursor.rowcount == 1
 
 
 def insert_rows_unless_taken(cursor: Cursor, jobs: Sequence[NewJob]) -> set[UUID]:
@@ -88,8 +90,14 @@ def add_counts(cursor: Cursor, vendor: str, queue: str, at: datetime, counts: Ma
     # no fraction: the ORM writes a whole hour without one, and equality of text must find it
     hour = at.strftime("%Y-%m-%d %H:00:00")
     cursor.execute(
-        load_statements(vendor)["add_counts"], {**_NO_COUNTS, **counts, "queue": queue, "hour": hour, "part": STAT_PART}
+        load_statements(vendor)["add_counts"],
+        {**_NO_COUNTS, **counts, "queue": queue, "hour": hour, "part": any_part()},
     )
+
+
+def any_part() -> int:
+    """A name for a new row of counters, on PostgreSQL: nobody waits for a row that somebody else holds."""
+    return random.randrange(1, 32_768)
 
 
 def job_values(job: NewJob, state: State, now: datetime) -> dict[str, Any]:
@@ -112,6 +120,9 @@ def job_values(job: NewJob, state: State, now: datetime) -> dict[str, Any]:
         "about_type": job.about[0] if job.about else "",
         "about_id": job.about[1] if job.about else "",
         "parent_id": None if job.parent_id is None else job.parent_id.hex,
+        "scope": job.scope,
+        "group": job.group,
+        "tags": text_of_tags(job.tags),
         "timed_at": None if (timed := timed_at(job, now)) is None else text_of(timed),
     }
 
@@ -136,6 +147,9 @@ def parameters(job: NewJob) -> dict[str, Any]:
         "about_type": job.about[0] if job.about else "",
         "about_id": job.about[1] if job.about else "",
         "parent_id": job.parent_id,
+        "scope": job.scope,
+        "group": job.group,
+        "tags": text_of_tags(job.tags),
     }
 
 

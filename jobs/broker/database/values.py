@@ -6,6 +6,8 @@ sorts as time does only when all of it has one length.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -46,6 +48,16 @@ def moment_of(value: str | datetime) -> datetime:
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def text_of_tags(tags: Sequence[str]) -> str:
+    """Tags as they are stored; empty without any."""
+    return json.dumps(tags, ensure_ascii=False) if tags else ""
+
+
+def tags_of(text: str) -> tuple[str, ...]:
+    """Stored tags."""
+    return tuple(json.loads(text)) if text else ()
 
 
 def uuid_of(value: str | UUID | None) -> UUID | None:

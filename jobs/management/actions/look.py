@@ -14,6 +14,7 @@ from django.utils.translation import gettext_noop, pgettext
 
 from jobs.defined import find_task
 from jobs.history import lookup, verdict
+from jobs.history.counters import totals
 from jobs.history.status.finding import LIMITS
 from jobs.history.status.report import Report, headline, report
 from jobs.history.targets import name_of
@@ -133,7 +134,7 @@ def _label(name: str) -> str:
     """What a person reads for a name of the JSON document."""
     if name in ("arguments", "about"):
         return {"arguments": _("arguments"), "about": _("about")}[name]
-    field: Any = Job._meta.get_field(name)
+    field: Any = Job._meta.get_field("stored_priority" if name == "priority" else name)
     return str(field.verbose_name)
 
 
@@ -194,6 +195,7 @@ def _status_document(seen: Report) -> dict[str, Any]:
                 "states": {
                     state.value: {"count": count.number, "more": count.more} for state, count in row.states.items()
                 },
+                "since_ever": totals(row.name),
             }
             for row in seen.queues
         ],

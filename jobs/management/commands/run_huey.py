@@ -24,6 +24,7 @@ from jobs.broker import get_broker
 from jobs.broker.records import WorkerRecord
 from jobs.command_line import LineFormatter, TranslatedCommand
 from jobs.conf import jobs_settings
+from jobs.connections import keep_connections
 from jobs.errors import JobsError
 from jobs.keep.loop import keep
 from jobs.supervise.children import own_command
@@ -125,6 +126,7 @@ class Command(TranslatedCommand):
         get_broker()
         link.start()
         link.ready()
+        keep_connections()
         keep(stop, worker=options["worker_id"])
         return 0
 

@@ -1,10 +1,31 @@
--- Adds to a queue's counters of the present hour; several parts, so that writers do not queue up.
+-- Adds to a queue's counters of the present hour: to a row that nobody holds, or to a new one, so that nobody waits.
+WITH hour AS MATERIALIZED (SELECT date_trunc('hour', clock_timestamp(), 'UTC') AS hour),
+free AS MATERIALIZED (
+    SELECT id FROM jobs_queuestat
+    WHERE queue = %(queue)s AND hour = (SELECT hour FROM hour)
+    ORDER BY part
+    LIMIT 1
+    FOR NO KEY UPDATE SKIP LOCKED
+),
+added AS (
+    UPDATE jobs_queuestat AS stat SET
+        completed = stat.completed + %(completed)s,
+        failed = stat.failed + %(failed)s,
+        retried = stat.retried + %(retried)s,
+        lost = stat.lost + %(lost)s,
+        cancelled = stat.cancelled + %(cancelled)s,
+        expired = stat.expired + %(expired)s,
+        ran_ms = stat.ran_ms + %(ran_ms)s,
+        waited_ms = stat.waited_ms + %(waited_ms)s
+    FROM free
+    WHERE stat.id = free.id
+)
 INSERT INTO jobs_queuestat AS stat
     (queue, hour, part, completed, failed, retried, lost, cancelled, expired, ran_ms, waited_ms)
-VALUES (
-    %(queue)s, date_trunc('hour', clock_timestamp(), 'UTC'), %(part)s, %(completed)s, %(failed)s, %(retried)s,
-    %(lost)s, %(cancelled)s, %(expired)s, %(ran_ms)s, %(waited_ms)s
-)
+SELECT %(queue)s, hour, %(part)s, %(completed)s, %(failed)s, %(retried)s, %(lost)s, %(cancelled)s, %(expired)s,
+    %(ran_ms)s, %(waited_ms)s
+FROM hour
+WHERE NOT EXISTS (SELECT FROM free)
 ON CONFLICT (queue, hour, part) DO UPDATE SET
     completed = stat.completed + excluded.completed,
     failed = stat.failed + excluded.failed,

@@ -3,48 +3,45 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from functools import partial
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from .... import clock
 from ....policy import QueuePolicy
-from ...contract import PACE_GUARD
 from ...records import (
-    Answer,
-    ClaimedJob,
     Exchange,
-    Expired,
-    Released,
     Settled,
     Settlement,
-    WorkerRecord,
 )
 from .. import claim as claiming
 from .. import hints, pace
-from ..broker import DatabaseBroker, pass_exchange
 from ..connection import Trip
+from ..outcomes import BUSY
 from ..reach import reaching
-from ..settle import ATTEMPT_OUTCOME
+from ..reply import known_worker, read_reply, save_reply
+from ..shared import SharedBroker, pass_exchange
 from .connection import PostgresqlDatabase
 from .exchange import Found, exchange_jobs, look_for_due
-from .lane import Bounds, Lane
+from .lane import Lane
 
 logger = logging.getLogger("jobs.broker")
 
-#: Seconds for which a statement whose reply was lost may still be under way: its own time limit, and a margin.
-_STILL_UNDER_WAY = 40.0
+#: Seconds that a claim waits for the row of a limited queue, and until it comes again.
+LOCK_PATIENCE, LOCK_PAUSE = 0.2, 0.02
+#: Seconds after which a job is settled again that somebody held locked.
+BUSY_PAUSE = 0.005
 #: Seconds between two comparisons of this machine's clock with the server's.
 MEASURE_EVERY = 10.0
 
 
-class PostgresqlBroker(DatabaseBroker):
+class PostgresqlBroker(SharedBroker):
     """Keeps the live jobs in PostgreSQL. See `jobs.broker.contract`."""
 
     _database: PostgresqlDatabase
@@ -52,9 +49,8 @@ class PostgresqlBroker(DatabaseBroker):
     def __init__(self, alias: str) -> None:
         super().__init__(alias)
         self._lanes: defaultdict[str, Lane] = defaultdict(Lane)
-        # what each worker of this process was given and has not settled; and for whom a reply was lost, until when
-        self._given: defaultdict[UUID, set[UUID]] = defaultdict(set)
-        self._unsure: dict[UUID, float] = {}
+        # by worker: the number of the last exchange that was tried
+        self._asked: dict[UUID, int] = {}
         # when the clocks were last compared, and the answer
         self._offset = (float("-inf"), 0.0)
 
@@ -95,67 +91,138 @@ class PostgresqlBroker(DatabaseBroker):
         """Settle and claim in one statement; for a queue with a limit in a few, under its lock. See the contract."""
         if not settlements and wanted <= 0:
             return Exchange()
-        recovered = self._recover(worker, policy) if worker in self._unsure else ()
-        room = max(0, wanted - len(recovered))
-        own = not self._database.in_callers_transaction
-        pass_exchange("before", settlements, room)
-        try:
-            answer = self._exchange(worker, policy, settlements, room, alone)
-        except (OperationalError, InterfaceError):
-            # it may have happened all the same
-            if own:
-                self._unsure[worker] = clock.monotonic() + _STILL_UNDER_WAY
-            raise
-        pass_exchange("after_commit", settlements, answer.jobs)
-        if own:
-            if worker in self._unsure:
-                answer = self._mend(worker, settlements, answer)
-            given = self._given[worker]
-            given.difference_update(settlement.job.id for settlement in settlements)
-            given.update(job.id for job in answer.jobs)
-            given.update(job.id for job in recovered)
-        return Exchange(answer.settled, (*recovered, *answer.jobs), 0.0 if recovered else answer.wait)
-
-    def _exchange(
-        self, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], wanted: int, alone: bool
-    ) -> Exchange:
+        if (again := self._remembered(worker, number)) is not None:
+            return again
+        # after a lost reply the first trip may still be under way on the server: then only the worker's row tells
+        repeated, self._asked[worker] = self._asked.get(worker) == number, number
+        pass_exchange("before", settlements, wanted)
         # what is seen in the caller's transaction may be rolled back
         lane = Lane() if self._database.in_callers_transaction else self._lanes[policy.name]
-        answer = self._exchange_once(worker, policy, settlements, wanted, alone, lane, overdue=lane.idle)
-        if wanted and not alone and not answer.jobs and lane.overdue:
+        limited = (wanted and _is_limited(policy)) or pace.unstarted(settlements)
+        trips = self._exchange_limited if limited else self._exchange_free
+        answer = trips(worker, policy, settlements, wanted, number, alone, lane, overdue=lane.idle, repeated=repeated)
+        if answer is None:
+            with self._database.read() as trip:
+                known = known_worker(trip.run("read_worker", worker=worker))
+                known.is_repeated(number)
+                return read_reply(trip, worker, known, policy, settlements)
+        pass_exchange("after_commit", settlements, answer.jobs)
+        if answer.settled or answer.jobs:
+            return answer
+        if wanted and not alone and lane.overdue:
             # nothing to do: there is time for the walk without bounds
-            again = self._exchange_once(worker, policy, (), wanted, alone, lane, overdue=False)
-            answer = replace(again, settled=answer.settled)
-        return answer
+            answer = trips(worker, policy, (), wanted, number, alone, lane, overdue=False, repeated=False) or answer
+        return answer if answer.jobs else self._remember(worker, number, answer)
 
-    def _exchange_once(
+    def _exchange_free(
         self,
         worker: UUID,
         policy: QueuePolicy,
         settlements: Sequence[Settlement],
         wanted: int,
+        number: int,
         alone: bool,
         lane: Lane,
         *,
         overdue: bool,
+        repeated: bool,
+    ) -> Exchange | None:
+        """Settle and claim; `overdue`: with bounds whose time is over, too. None: the number was answered already."""
+        with self._database.write() if repeated else self._database.read() as trip:
+            if repeated and known_worker(trip.lock_worker(worker)).is_repeated(number):
+                return None
+            found = exchange_jobs(
+                trip, worker, policy.name, settlements, wanted,
+                number=number, alone=alone, bounds=lane.bounds(overdue=overdue), saves=True,
+            )  # fmt: skip
+            if hints.makes_due(policy, settlements, len(found.jobs)):
+                trip.told.add(policy.name)
+        if not found.fresh:
+            return None
+        lane.note_claim(found.seen)
+        answer = Exchange(found.settled, found.jobs, found.wait)
+        if BUSY in found.settled:
+            return self._settle_busy(worker, policy, settlements, number, answer)
+        return answer
+
+    def _settle_busy(
+        self, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], number: int, answer: Exchange
     ) -> Exchange:
-        """Settle and claim; `overdue`: with bounds whose time is over, too."""
-        limited = policy.rate_limit is not None or policy.global_concurrency is not None
-        if not (wanted and limited) and not pace.unstarted(settlements):
-            late = any(isinstance(settlement.outcome, Expired) for settlement in settlements)
-            bounds = lane.bounds(overdue=overdue)
-            with self._database.write() if late else self._database.read() as trip:
-                answer = exchange_jobs(trip, worker, policy.name, settlements, wanted, alone, bounds)
-                if hints.makes_due(policy, settlements, len(answer.jobs)):
-                    trip.told.add(policy.name)
-            lane.note_claim(answer.seen)
-            return Exchange(answer.settled, answer.jobs, answer.wait if wanted else None)
-        if not settlements:
+        """Settle once more, a moment later, what was busy: a claim of another process may have looked at the row."""
+        time.sleep(BUSY_PAUSE)
+        left = [one for one, said in zip(settlements, answer.settled, strict=True) if said is BUSY]
+        with self._database.write() as trip:
+            known = known_worker(trip.lock_worker(worker))
+            again = iter(exchange_jobs(trip, worker, policy.name, left, 0).settled)
+            settled = tuple(next(again) if said is BUSY else said for said in answer.settled)
+            answer = replace(answer, settled=settled)
+            save_reply(trip, worker, number, settlements, answer, known.exchanged_at or trip.now)
+        return answer
+
+    def _exchange_limited(
+        self,
+        worker: UUID,
+        policy: QueuePolicy,
+        settlements: Sequence[Settlement],
+        wanted: int,
+        number: int,
+        alone: bool,
+        lane: Lane,
+        *,
+        overdue: bool,
+        repeated: bool,
+    ) -> Exchange | None:
+        """The same for a queue with a limit, under the lock of its row."""
+        if not settlements and not repeated:
             with self._database.read() as trip:
+                if known_worker(trip.run("read_worker", worker=worker)).is_repeated(number):
+                    return None
                 possible, wait = claiming.look(trip, policy, self._read_heads(trip, policy, alone, lane, overdue))
             if not possible:
                 return Exchange(wait=wait)
-        return self._exchange_limited(worker, policy, settlements, wanted, alone, lane, overdue)
+        name, guard, bounds = policy.name, self._guards[policy.name], lane.bounds(overdue=overdue)
+        found, stamp = Found(), None
+        with self._database.write() as trip:
+            if known_worker(trip.lock_worker(worker)).is_repeated(number):
+                return None
+            if not trip.lock_queue(name, LOCK_PATIENCE):
+                # somebody holds the queue's row: a pause in an open transaction, say
+                return self._settle_only(trip, worker, policy, settlements, number)
+            settled: tuple[Settled, ...] = ()
+            if settlements:
+                # first, and apart: the count of active jobs must see what became free
+                settled = exchange_jobs(trip, worker, name, settlements, 0).settled
+                pace.return_grants(trip, name, settlements, settled)
+            room = claiming.room_of(trip, policy, wanted) if wanted else claiming.Room(0)
+            slots = min(wanted, room.slots)
+            if slots > 0:
+                found = exchange_jobs(trip, worker, name, (), slots, alone=alone, bounds=bounds)
+            jobs, wait = found.jobs, found.wait if slots > 0 else room.wait
+            if 0 < len(jobs) == slots < wanted:
+                wait = claiming.wait_after(room, slots, trip.now)
+            answer = Exchange(settled, jobs, wait)
+            if settled or jobs:
+                save_reply(trip, worker, number, settlements, answer, jobs[0].claimed_at if jobs else trip.now)
+            if hints.makes_due(policy, settlements, len(jobs)):
+                trip.told.add(name)
+            if room.window is not None:
+                stamp = pace.save_window(trip, name, room.window, len(jobs), guard)
+            pass_exchange("before_commit", settlements, jobs)
+        lane.note_claim(found.seen)
+        return replace(answer, jobs=pace.committed(jobs, stamp, guard)) if stamp else answer
+
+    def _settle_only(
+        self, trip: Trip, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], number: int
+    ) -> Exchange:
+        """Claim nothing, and settle what gives no slot back."""
+        unstarted = {id(settlement) for settlement in pace.unstarted(settlements)}
+        rest = [settlement for settlement in settlements if id(settlement) not in unstarted]
+        said = iter(exchange_jobs(trip, worker, policy.name, rest, 0).settled)
+        settled = tuple(BUSY if id(settlement) in unstarted else next(said) for settlement in settlements)
+        answer = Exchange(settled, (), LOCK_PAUSE)
+        if settled:
+            save_reply(trip, worker, number, settlements, answer, trip.now)
+        return answer
 
     def _read_heads(
         self, trip: Trip, policy: QueuePolicy, alone: bool, lane: Lane, overdue: bool
@@ -166,40 +233,6 @@ class PostgresqlBroker(DatabaseBroker):
         lane.note_look(seen)
         return heads
 
-    def _exchange_limited(
-        self,
-        worker: UUID,
-        policy: QueuePolicy,
-        settlements: Sequence[Settlement],
-        wanted: int,
-        alone: bool,
-        lane: Lane,
-        overdue: bool,
-    ) -> Exchange:
-        name, guard, bounds = policy.name, self._guards[policy.name], lane.bounds(overdue=overdue)
-        answer, stamp = Found(), None
-        with self._database.write() as trip:
-            trip.lock_queue(name)
-            settled: tuple[Settled, ...] = ()
-            if settlements:
-                # first, and apart: the count of active jobs must see what became free
-                settled = exchange_jobs(trip, worker, name, settlements, 0, alone, Bounds()).settled
-                pace.return_grants(trip, name, settlements, settled)
-            room = claiming.room_of(trip, policy, wanted) if wanted else claiming.Room(0)
-            slots = min(wanted, room.slots)
-            if slots > 0:
-                answer = exchange_jobs(trip, worker, name, (), slots, alone, bounds)
-            jobs, wait = answer.jobs, answer.wait if slots > 0 else room.wait
-            if 0 < len(jobs) == slots < wanted:
-                wait = claiming.wait_after(room, slots, trip.now)
-            if hints.makes_due(policy, settlements, len(jobs)):
-                trip.told.add(name)
-            if room.window is not None:
-                stamp = pace.save_window(trip, name, room.window, len(jobs), guard)
-            pass_exchange("before_commit", settlements, jobs)
-        lane.note_claim(answer.seen)
-        return Exchange(settled, pace.committed(jobs, stamp, guard) if stamp else jobs, wait)
-
     @reaching
     def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> Settled:
         """Settle one job in the caller's transaction; see the contract."""
@@ -208,59 +241,15 @@ class PostgresqlBroker(DatabaseBroker):
                 f"settle_in_transaction needs an open transaction.atomic(using={self._alias!r})"
             )
         with self._database.on_django() as trip:
-            answer = exchange_jobs(trip, worker, policy.name, [settlement], 0, False, Bounds())
             if hints.makes_due(policy, [settlement], 0):
                 trip.told.add(policy.name)
-        # only when it is true may the job be forgotten: what is not known is claimed anew after a lost reply
-        transaction.on_commit(partial(self._given[worker].discard, settlement.job.id), using=self._alias, robust=True)
-        return answer.settled[0]
-
-    def release(self, worker: WorkerRecord, *, lost: bool) -> Released:
-        """End a dead process's lease and give its jobs back; see the contract."""
-        self._given.pop(worker.id, None)
-        self._unsure.pop(worker.id, None)
-        return super().release(worker, lost=lost)
-
-    # After a reply that was lost
-
-    def _recover(self, worker: UUID, policy: QueuePolicy) -> tuple[ClaimedJob, ...]:
-        """The jobs that a lost reply brought: this worker's in the database, and unknown here."""
-        if clock.monotonic() > self._unsure[worker]:
-            del self._unsure[worker]
-        with self._database.read() as trip:
-            found = trip.run("read_unclaimed", worker=worker, queue=policy.name, known=list(self._given[worker]))
-            if not found:
-                return ()
-            now, monotonic = trip.now, clock.monotonic()
-        jobs = []
-        for row in found:
-            claimed_at = row[17].astimezone(UTC)
-            claimed_monotonic = monotonic - (now - claimed_at).total_seconds()
-            job = claiming.claimed_job(row[:17], policy.name, claimed_at, claimed_monotonic)
-            # its slots were granted then, and not for now
-            jobs.append(replace(job, start_by=claimed_monotonic + PACE_GUARD) if policy.rate_limit else job)
-        logger.warning("claims_recovered queue=%s worker=%s jobs=%d", policy.name, worker, len(jobs))
-        return tuple(jobs)
-
-    def _mend(self, worker: UUID, settlements: Sequence[Settlement], answer: Exchange) -> Exchange:
-        """Say of refused settlements whether they had counted already, when their reply was lost."""
-        settled = list(answer.settled)
-        with self._database.read() as trip:
-            for place, settlement in enumerate(settlements):
-                refused = not settled[place].counted and settlement.started_at is not None
-                if refused and _is_in_history(trip, settlement):
-                    settled[place] = Settled(Answer.COUNTED)
-        return Exchange(tuple(settled), answer.jobs, answer.wait)
+            settled = exchange_jobs(trip, worker, policy.name, [settlement], 0).settled[0]
+            if settled is BUSY:
+                # only this job's own thread waits
+                trip.lock_job(settlement.job.id)
+                settled = exchange_jobs(trip, worker, policy.name, [settlement], 0).settled[0]
+        return settled
 
 
-def _is_in_history(trip: Trip, settlement: Settlement) -> bool:
-    job = settlement.job
-    return bool(
-        trip.run(
-            "read_settled",
-            job=job.id,
-            run=job.run,
-            claimed_at=job.claimed_at,
-            outcome=ATTEMPT_OUTCOME[type(settlement.outcome)],
-        )
-    )
+def _is_limited(policy: QueuePolicy) -> bool:
+    return policy.rate_limit is not None or policy.global_concurrency is not None

@@ -106,6 +106,14 @@ class PostgresqlTrip(Trip):
         """Insert queued jobs in one statement; returns which: the others' id or key is taken."""
         return rows.insert_rows_unless_taken(self._cursor, jobs)
 
+    def lock_worker(self, worker: UUID) -> list[Any]:
+        """The process's row, whose lease nobody ends or renews until the end of this transaction."""
+        return self.run("lock_worker", worker=worker)
+
+    def parameter(self, moment: datetime) -> Any:
+        """A moment to compare a column with."""
+        return moment
+
     def lock_job(self, job_id: UUID) -> None:
         """Let nobody else change the job until the end of this transaction."""
         self.run("lock_job", id=job_id)
@@ -115,11 +123,21 @@ class PostgresqlTrip(Trip):
         for queue, key in sorted({(job.queue, job.key) for job in jobs if job.key is not None}):
             self.run("lock_key", queue=queue, key=key)
 
-    def lock_queue(self, queue: str) -> None:
-        """Be the only one to claim from the queue until the end of this transaction."""
-        if not self.run("lock_queue", queue=queue):
+    def lock_queue(self, queue: str, patience: float) -> bool:
+        """Be the only one to claim from the queue until the end of this transaction; waits at most so many seconds."""
+        if self.run("lock_queue_if_free", queue=queue):
+            return True
+        if not isinstance(self._cursor, psycopg.Cursor):  # the caller's transaction: only its own thread waits
             self.run("insert_queue", queue=queue)
-            self.run("lock_queue", queue=queue)
+            return bool(self.run("lock_queue", queue=queue))
+        try:
+            with self._cursor.connection.transaction():
+                self.run("limit_wait", seconds=f"{patience}s")
+                self.run("insert_queue", queue=queue)
+                self.run("lock_queue", queue=queue)
+        except psycopg.errors.LockNotAvailable:
+            return False
+        return True
 
 
 class PostgresqlDatabase(Forkable):
@@ -194,27 +212,33 @@ class PostgresqlDatabase(Forkable):
     @contextmanager
     def _noticing_a_break(self) -> Iterator[None]:
         """Close Django's connection when it turns out to be broken, as after a restart of the server."""
+        django = self.django
+        before, own = django.connection, not django.in_atomic_block
         try:
             yield
         except Exception:
-            django = self.django
-            if not django.in_atomic_block and django.connection is not None and django.connection.closed:
-                django.close()
+            # a transaction that cannot even be rolled back lets go of its connection by itself
+            if own and before is not None and (before.closed or django.connection is not before):
+                if django.connection is before:
+                    django.close()
                 self.broken += 1
             raise
 
     def close(self) -> None:
         """Close the broker's own connection and its ears."""
         with self._lock:
-            for connection in self._connections():
-                connection.close()
+            # forgotten first: who listens at this moment shall see that it was closed, and not broken
+            closing = self._connections()
             self._forget_connections()
+            for connection in closing:
+                connection.close()
 
     # Hints
 
     def tell(self, queues: set[str]) -> None:
         """Let sleeping workers of these queues look: now, or once the caller's transaction commits."""
-        tell_after_commit(self.django, queues, self._notify)
+        if queues:
+            tell_after_commit(self.django, queues, self._notify)
 
     def _notify(self, queues: Iterable[str]) -> None:
         """Say, as a statement of its own, that there may be something to claim; a failure is only a later start."""
@@ -229,8 +253,9 @@ class PostgresqlDatabase(Forkable):
         """Wait for a hint; None: none can be heard for now. Only one thread of a process may listen."""
         if clock.monotonic() < self._deaf_until:
             return None
+        ear = self._ears.get(queue)
         try:
-            if queue not in self._ears:
+            if ear is None:
                 ear = self._open_ear(queue)
                 if ear is None:
                     logger.warning("no_hints: nobody's word arrives, as behind a pooler in transaction mode; polling")
@@ -239,11 +264,13 @@ class PostgresqlDatabase(Forkable):
                 self._ears[queue] = ear
                 return True
             # several can come in one packet: all are taken
-            return bool(list(self._ears[queue].notifies(timeout=seconds, stop_after=1)))
+            return bool(list(ear.notifies(timeout=seconds, stop_after=1)))
         except (psycopg.Error, OSError) as error:
+            if ear is not None and self._ears.get(queue) is not ear:
+                return None
             logger.warning("no_hints %s: %s; polling", type(error).__name__, " ".join(str(error).split()))
             self._deaf_until = clock.monotonic() + DEAF_FOR
-            if ear := self._ears.pop(queue, None):
+            if self._ears.pop(queue, None) is not None and ear is not None:
                 ear.close()
             return None
 

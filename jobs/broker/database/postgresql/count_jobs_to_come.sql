@@ -1,6 +1,5 @@
 -- The live jobs that were accepted, or whose due time was counted, at a moment that is yet to come; at most so many.
-SELECT count(*)
-FROM (
+SELECT count(*) FROM (
     SELECT 1
     FROM jobs_job
     WHERE state IN ('pending', 'queued')

@@ -1,8 +1,18 @@
 -- A queue's live jobs; each number stops at 10,000. Walked by priority, so that far jobs cost the near ones nothing.
-WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
+WITH RECURSIVE clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
+lane AS (
+    SELECT max(priority) AS priority FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND NOT alone
+    UNION ALL
+    SELECT (
+        SELECT max(priority) FROM jobs_job
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority < lane.priority
+    )
+    FROM lane
+    WHERE lane.priority IS NOT NULL
+)
 SELECT
     (SELECT count(*) FROM (
-        SELECT 1 FROM generate_series(1, 10) AS lane (priority)
+        SELECT 1 FROM lane
         CROSS JOIN LATERAL (
             SELECT 1 FROM jobs_job
             WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = lane.priority
@@ -15,7 +25,7 @@ SELECT
         WHERE queue = %(queue)s AND state = 'queued' AND alone AND ready_at <= (SELECT now FROM clock)
         LIMIT 10000) AS waiting_alone),
     (SELECT count(*) FROM (
-        SELECT 1 FROM generate_series(1, 10) AS lane (priority)
+        SELECT 1 FROM lane
         CROSS JOIN LATERAL (
             SELECT 1 FROM jobs_job
             WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = lane.priority

@@ -15,7 +15,6 @@ from ...records import (
     Answer,
     ClaimedJob,
     Completed,
-    Expired,
     Failed,
     GivenUp,
     HandedBack,
@@ -25,12 +24,15 @@ from ...records import (
     Settled,
     Settlement,
 )
-from ..claim import claimed_job
+from ..claim import claimed_job, start_order
 from ..connection import Trip
-from ..rows import STAT_PART
-from ..settle import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, REFUSED, milliseconds, token_number
+from ..outcomes import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, BUSY, REFUSED, milliseconds, token_number
+from ..rows import any_part
 from ..values import MAX_REASON
-from .lane import A_JOB, EXPIRY, MOST_EXPIRED, PRIORITIES, Bounds, Seen
+from .lane import A_JOB, NO_BOUNDS, Bounds, Seen
+
+#: A number that is higher than any worker's: such an exchange counts always.
+MOST = 2**63 - 1
 
 _ACT: dict[type[Outcome], str] = {
     Completed: "complete",
@@ -39,7 +41,6 @@ _ACT: dict[type[Outcome], str] = {
     GivenUp: "give_up",
     Postponed: "hand_back",
     HandedBack: "hand_back",
-    Expired: "hand_back",
 }
 
 
@@ -47,19 +48,30 @@ _ACT: dict[type[Outcome], str] = {
 class Found:
     """What one statement brought; `wait` as in `Exchange`, None also when no claim was wanted.
 
-    `seen`: what a usual claim learnt of the queue, None where it was not possible.
+    `fresh`: the number was higher than the worker's last one, else nothing happened. `seen`: what a usual claim learnt
+    of the queue, None where it was not possible.
     """
 
     settled: tuple[Settled, ...] = ()
     jobs: tuple[ClaimedJob, ...] = ()
     wait: float | None = None
     seen: Seen | None = None
+    fresh: bool = True
 
 
 def exchange_jobs(
-    trip: Trip, worker: UUID, queue: str, settlements: Sequence[Settlement], wanted: int, alone: bool, bounds: Bounds
+    trip: Trip,
+    worker: UUID,
+    queue: str,
+    settlements: Sequence[Settlement],
+    wanted: int,
+    *,
+    number: int = MOST,
+    alone: bool = False,
+    bounds: Bounds = NO_BOUNDS,
+    saves: bool = False,
 ) -> Found:
-    """Settle and claim in one statement; jobs met too late end in a second one, so the trip is then a transaction."""
+    """Settle and claim in one statement; `saves`: remember the reply, if there is anything in it."""
     given = _unique(settlements)
     began = clock.monotonic()
     found = trip.run(
@@ -67,44 +79,44 @@ def exchange_jobs(
         worker=worker,
         queue=queue,
         settlements=json.dumps([_as_json(settlement) for settlement in given], ensure_ascii=False),
-        since=bounds.as_array(),
-        expiring_since=bounds.expiring_since,
+        settles=bool(settlements),
+        notes=any(_notes(settlement.outcome) for settlement in given),
+        number=number,
+        saves=saves,
+        priorities=list(bounds.since),
+        since=list(bounds.since.values()),
         returns=bounds.returns,
         wanted=0 if alone else wanted,
         wanted_alone=wanted if alone else 0,
-        most_expired=MOST_EXPIRED if wanted else 0,
-        part=STAT_PART,
+        part=any_part(),
     )
     moment = next(row for row in found if row[0] == "moment")
     now = moment[10].astimezone(UTC)
     jobs = [claimed_job(row[1:], queue, now, began) for row in found if row[0] == "claimed"]
-    jobs.sort(key=lambda job: (job.priority, job.ready_at, job.id))
-    states = {row[1]: row for row in found if row[0] == "settled"}
-    counted: dict[int, Settled] = {}
-    for settlement in given:
-        if (row := states.get(settlement.job.id)) is None:
-            continue
-        state = State(row[3])
-        if isinstance(settlement.outcome, Expired) and state is State.QUEUED:
-            trip.run("expire_job", id=settlement.job.id)
-            trip.count(settlement.job.queue, expired=1)
-            state = State.EXPIRED
-        counted[id(settlement)] = Settled(Answer.COUNTED, state)
-    trip.write_counts()
-    back = [row[10] for row in states.values() if row[3] == State.QUEUED]
+    jobs.sort(key=start_order)
+    states = {row[1]: Settled(Answer.COUNTED, State(row[3])) for row in found if row[0] == "settled"}
+    states |= {row[1]: BUSY for row in found if row[0] == "busy"}
+    answers = {id(settlement): states[settlement.job.id] for settlement in given if settlement.job.id in states}
     return Found(
-        settled=tuple(counted.get(id(settlement), REFUSED) for settlement in settlements),
+        fresh=bool(moment[2]),
+        settled=tuple(answers.get(id(settlement), REFUSED) for settlement in settlements),
         jobs=tuple(jobs),
-        wait=_wait(moment, now, back, full=0 < wanted == len(jobs)),
-        seen=_seen(moment, now, jobs, wanted, bounds) if wanted and not alone and moment[2] else None,
+        wait=None if moment[4] is None else max(0.0, float(moment[4])),
+        seen=_seen(moment, now, jobs, wanted, bounds) if wanted and not alone and moment[5] else None,
     )
 
 
 def look_for_due(trip: Trip, queue: str, bounds: Bounds) -> tuple[list[tuple[int, datetime | None]], Seen]:
     """The first queued job's priority and due time, for each priority; only reads."""
-    found = trip.run("look_for_due", queue=queue, since=bounds.as_array(), returns=bounds.returns)
+    found = trip.run(
+        "look_for_due",
+        queue=queue,
+        priorities=list(bounds.since),
+        since=list(bounds.since.values()),
+        returns=bounds.returns,
+    )
     *_, returns, now, microseconds = found[-1]
-    heads = [(row[0], row[1]) for row in found]
+    heads = [(row[0], row[1]) for row in found if row[0] is not None]
     empty_before = {priority: now if head is None else min(head, now) for priority, head in heads}
     due = sum(head is not None and head <= now for _, head in heads)
     return heads, Seen(bounds, returns, empty_before, due, microseconds / 1e6)
@@ -112,25 +124,19 @@ def look_for_due(trip: Trip, queue: str, bounds: Bounds) -> tuple[list[tuple[int
 
 def _seen(moment: Sequence[Any], now: datetime, jobs: Sequence[ClaimedJob], wanted: int, bounds: Bounds) -> Seen:
     """Which priorities were walked, in their order: all of them, or those up to where the last job was found."""
-    returns, microseconds, expired = moment[6:9]
-    empty_before = dict.fromkeys(PRIORITIES, now)
+    returns, microseconds = moment[6:8]
+    known = {*bounds.since, *(job.priority for job in jobs)}
+    empty_before = dict.fromkeys(known, now)
     if len(jobs) == wanted:
         last = jobs[-1]
-        empty_before = {**dict.fromkeys(range(1, last.priority), now), last.priority: last.ready_at}
-    if expired < MOST_EXPIRED:
-        empty_before[EXPIRY] = now
-    return Seen(bounds, returns, empty_before, len(jobs), microseconds / 1e6 - A_JOB * (len(jobs) + expired))
+        empty_before = {priority: now for priority in known if priority > last.priority}
+        empty_before[last.priority] = last.ready_at
+    return Seen(bounds, returns, empty_before, len(jobs), microseconds / 1e6 - A_JOB * len(jobs))
 
 
-def _wait(moment: Sequence[Any], now: datetime, back: Sequence[datetime], *, full: bool) -> float | None:
-    """For how long there is nothing to claim; what this statement settled, it could not claim itself (`back`)."""
-    held_until, open_, head = moment[12], moment[2], moment[13]
-    if not open_:
-        return (held_until - now).total_seconds() if held_until is not None and held_until > now else None
-    if full:
-        return 0.0
-    due = [max(0.0, (when - now).total_seconds()) for when in (*back, head) if when is not None]
-    return min(due, default=None)
+def _notes(outcome: Outcome) -> bool:
+    """Whether the settlement writes to the queue's row: all shall wait, or a job stands at its old place again."""
+    return getattr(outcome, "whole_queue", False) or (isinstance(outcome, HandedBack) and outcome.delay is None)
 
 
 def _unique(settlements: Sequence[Settlement]) -> list[Settlement]:
@@ -154,6 +160,7 @@ def _as_json(settlement: Settlement) -> dict[str, Any]:
         "delay": getattr(outcome, "delay", None),
         "unknown": getattr(outcome, "unknown", False),
         "whole_queue": getattr(outcome, "whole_queue", False),
+        "notes": _notes(outcome),
         "ran_ms": 0,
         "waited_ms": 0,
         "result": getattr(outcome, "result", None),

@@ -1,28 +1,116 @@
--- Settle and claim in one statement and one snapshot: what is settled here cannot be claimed here.
+-- Settle and claim in one statement and one snapshot: what is settled here cannot be claimed here. It waits for nobody's
+-- job, queue or counters: a job that cannot be settled now is answered as busy, one that is locked is not claimed.
 --
--- settlements: JSON, one object each, ordered by job id so that row locks are taken in that order; `act` is one of
--- complete, retry, fail, give_up, hand_back. since: for each priority 1 to 10, where its due jobs begin (dead
--- rows before that are not walked over), while nothing came back to its place since the queue's count of `returns`
--- was read: see postgresql_lane; expiring_since: the same for the moments at which jobs expire. wanted, wanted_alone,
--- most_expired: at most so many of the usual, of the lone, and of the expiring jobs.
+-- settlements: JSON, one object each, ordered by job id; `act` is one of complete, retry, fail, give_up, hand_back;
+-- `notes`: it writes to the queue's row. number: the exchange's; nothing happens unless it is higher than the worker's
+-- last one. priorities, since: where the due jobs of a priority begin, while nothing came back to its place since the
+-- queue's count of `returns` was read: see lane. Other priorities in use are found between those.
 -- States are written out, because a generic plan uses the partial indexes only then; a CASE hides the conditions of a
 -- settle from the planner, which shall go by the primary key and not look for the few rows that they fit.
 --
--- Answers with three kinds of rows: 'settled' (job's id, state reached as task, ready_at), 'claimed' (the job), and one
--- 'moment' (now as ready_at, end of a whole-queue wait as expires_at, next due time as unknown_since, whether a claim
--- was possible as run, returns as token, the microseconds of the walk to the jobs as attempts, how
--- many of them had expired as starts).
-WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
+-- Answers with rows of four kinds: 'settled' (id, state reached as task), 'busy' (id), 'claimed' (the job), and one
+-- 'moment' (now as ready_at, whether the number was new as run, whether a claim was possible as priority, returns as
+-- token, microseconds of the walk as attempts, seconds until the next look as message).
+WITH RECURSIVE clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
+hold AS MATERIALIZED (
+    SELECT coalesce(bool_or(paused), false) AS paused, max(wait_until) AS wait_until, coalesce(max(returns), 0) AS returns
+    FROM jobs_queuestate WHERE queue = %(queue)s
+),
 worker AS MATERIALIZED (
-    SELECT host || ':' || pid AS label, lease_until > (SELECT now FROM clock) AS lasts
-    FROM jobs_worker WHERE id = %(worker)s
+    SELECT exchange_number < %(number)s AS fresh, ending = '' AND lease_until > now AS lasts
+    FROM jobs_worker, clock
+    WHERE id = %(worker)s
+),
+gate AS MATERIALIZED (
+    SELECT %(wanted)s + %(wanted_alone)s > 0 AND coalesce((SELECT fresh AND lasts FROM worker), false)
+        AND NOT paused AND coalesce(wait_until <= now, true) AS open, clock_timestamp() AS passed_at
+    FROM hold, clock
+),
+known AS MATERIALIZED (
+    SELECT * FROM unnest(
+        %(priorities)s::smallint[],
+        CASE WHEN (SELECT returns FROM hold) = %(returns)s THEN %(since)s::timestamptz[] END
+    ) AS known (priority, since)
+),
+lane AS (
+    SELECT 101 AS priority, NULL::timestamptz AS since
+    UNION ALL
+    SELECT coalesce(found.priority, below.priority), CASE WHEN found.priority IS NULL THEN below.since END
+    FROM lane
+    CROSS JOIN LATERAL (
+        SELECT coalesce(max(priority), -101)::integer AS priority, max(since) AS since FROM (
+            SELECT priority, since FROM known WHERE priority < lane.priority ORDER BY priority DESC LIMIT 1
+        ) AS next
+    ) AS below
+    LEFT JOIN LATERAL (
+        SELECT priority FROM jobs_job
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone
+          AND priority < lane.priority AND priority > below.priority
+        ORDER BY priority DESC
+        LIMIT 1
+    ) AS found ON true
+    WHERE lane.priority > -101
+),
+pick AS MATERIALIZED (
+    SELECT ready.id, ready.expires_at <= (SELECT now FROM clock) AS late
+    FROM lane
+    CROSS JOIN LATERAL (
+        SELECT id, expires_at FROM jobs_job
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = lane.priority
+          AND ready_at >= coalesce(lane.since, '-infinity') AND ready_at <= (SELECT now FROM clock)
+        ORDER BY ready_at, id
+        LIMIT %(wanted)s
+        FOR UPDATE SKIP LOCKED
+    ) AS ready
+    WHERE (SELECT open FROM gate)
+    LIMIT %(wanted)s
+),
+pick_alone AS MATERIALIZED (
+    SELECT id, expires_at <= (SELECT now FROM clock) AS late FROM jobs_job
+    WHERE (SELECT open FROM gate) AND queue = %(queue)s AND state = 'queued' AND alone
+      AND ready_at <= (SELECT now FROM clock)
+    ORDER BY priority DESC, ready_at, id
+    LIMIT %(wanted_alone)s
+    FOR UPDATE SKIP LOCKED
+),
+picked AS MATERIALIZED (SELECT * FROM pick UNION ALL SELECT * FROM pick_alone),
+walk AS MATERIALIZED (
+    SELECT (extract(epoch FROM clock_timestamp() - (SELECT passed_at FROM gate)) * 1000000)::integer AS microseconds
+    FROM (SELECT count(*) FROM picked) AS the_whole_walk
+),
+owner AS MATERIALIZED (
+    -- locked from here on: a renewal or a reaper that comes between decides, and an exchange of this number under way
+    SELECT host || ':' || pid AS label, exchange_number < %(number)s AS fresh, ending = '' AND lease_until > now AS lasts
+    FROM (
+        SELECT now FROM clock, walk WHERE %(settles)s OR EXISTS (SELECT FROM picked)
+    ) AS needed
+    JOIN jobs_worker ON jobs_worker.id = %(worker)s
+    FOR NO KEY UPDATE OF jobs_worker
 ),
 given AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(settlements)s::json) AS given (
         id uuid, token bigint, act text, burns smallint, delay double precision, unknown boolean, whole_queue boolean,
-        started_at timestamptz, ended_at timestamptz, ran_ms bigint, waited_ms bigint,
+        notes boolean, started_at timestamptz, ended_at timestamptz, ran_ms bigint, waited_ms bigint,
         result text, error text, reason text, outcome text, note text, traceback text
     )
+    WHERE coalesce((SELECT fresh FROM owner), true)
+),
+noting AS MATERIALIZED (
+    SELECT queue FROM jobs_queuestate
+    WHERE queue = %(queue)s AND %(notes)s
+    FOR NO KEY UPDATE SKIP LOCKED
+),
+locked AS MATERIALIZED (
+    SELECT job.id
+    FROM given
+    CROSS JOIN LATERAL (
+        SELECT id FROM jobs_job
+        WHERE id = given.id
+          AND CASE WHEN state = 'active' AND worker_id = %(worker)s THEN token = given.token ELSE false END
+        FOR UPDATE SKIP LOCKED
+    ) AS job
+    WHERE NOT notes OR EXISTS (SELECT FROM noting)
+        OR NOT EXISTS (SELECT FROM jobs_queuestate WHERE queue = %(queue)s)
 ),
 settled AS (
     UPDATE jobs_job AS job
@@ -64,17 +152,24 @@ settled AS (
             ELSE unknown_since
         END,
         worker_id = NULL
-    FROM given
-    WHERE job.id = given.id AND CASE
-        WHEN job.state = 'active' AND job.worker_id = %(worker)s THEN job.token = given.token
-        ELSE false
-    END
+    FROM given JOIN locked USING (id)
+    WHERE job.id = given.id
     RETURNING job.id, job.run, job.queue, job.state, job.attempts, job.claimed_at, job.ready_at,
         act, burns, delay, whole_queue, given.started_at, given.ended_at, ran_ms, waited_ms, outcome, note, traceback
 ),
+busy AS MATERIALIZED (
+    SELECT job.id
+    FROM given
+    CROSS JOIN LATERAL (
+        SELECT id FROM jobs_job
+        WHERE id = given.id
+          AND CASE WHEN state = 'active' AND worker_id = %(worker)s THEN token = given.token ELSE false END
+    ) AS job
+    WHERE NOT job.id IN (SELECT id FROM locked)
+),
 attempted AS (
     INSERT INTO jobs_attempt (job_id, run, number, outcome, worker, claimed_at, started_at, ended_at, error, traceback)
-    SELECT id, run, CASE WHEN burns = 1 THEN attempts END, outcome, coalesce((SELECT label FROM worker), ''),
+    SELECT id, run, CASE WHEN burns = 1 THEN attempts END, outcome, coalesce((SELECT label FROM owner), ''),
         claimed_at, started_at, least(ended_at, (SELECT now FROM clock)), note, traceback
     FROM settled
     WHERE started_at IS NOT NULL
@@ -95,127 +190,116 @@ held AS (
         END,
         returns = held.returns + excluded.returns
 ),
-hold AS MATERIALIZED (
-    SELECT
-        coalesce((SELECT paused FROM jobs_queuestate WHERE queue = %(queue)s), false) AS paused,
-        greatest(
-            (SELECT wait_until FROM jobs_queuestate WHERE queue = %(queue)s),
-            (SELECT now FROM clock) + (SELECT max(delay) FROM settled WHERE whole_queue) * interval '1 second'
-        ) AS wait_until,
-        coalesce((SELECT returns FROM jobs_queuestate WHERE queue = %(queue)s), 0) AS returns
-),
-gate AS MATERIALIZED (
-    SELECT coalesce((SELECT lasts FROM worker), false)
-        AND NOT paused AND coalesce(wait_until <= (SELECT now FROM clock), true) AS open,
-        clock_timestamp() AS passed_at
-    FROM hold
-),
-too_late AS MATERIALIZED (
-    SELECT id FROM jobs_job
-    WHERE (SELECT open FROM gate) AND expires_at IS NOT NULL AND state IN ('pending', 'queued')
-      AND expires_at >= CASE
-          WHEN (SELECT returns FROM hold) = %(returns)s THEN %(expiring_since)s::timestamptz ELSE '-infinity'
-      END
-      AND expires_at <= (SELECT now FROM clock) AND state = 'queued'
-    ORDER BY expires_at
-    LIMIT %(most_expired)s
-    FOR UPDATE SKIP LOCKED
-),
-pick AS MATERIALIZED (
-    SELECT ready.id
-    FROM unnest(%(since)s::timestamptz[]) WITH ORDINALITY AS lane (since, priority)
-    CROSS JOIN LATERAL (
-        SELECT id FROM jobs_job
-        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = lane.priority
-          AND ready_at >= CASE WHEN (SELECT returns FROM hold) = %(returns)s THEN lane.since ELSE '-infinity' END
-          AND ready_at <= (SELECT now FROM clock)
-          AND (expires_at IS NULL OR expires_at > (SELECT now FROM clock))
-        ORDER BY ready_at, id
-        LIMIT %(wanted)s
-        FOR UPDATE SKIP LOCKED
-    ) AS ready
-    WHERE (SELECT open FROM gate)
-    LIMIT %(wanted)s
-),
-walk AS MATERIALIZED (
-    SELECT (extract(epoch FROM clock_timestamp() - (SELECT passed_at FROM gate)) * 1000000)::integer AS microseconds
-    FROM (SELECT count(*) FROM pick) AS the_whole_pick, (SELECT count(*) FROM too_late) AS and_these
-),
-expired AS (
-    UPDATE jobs_job
-    SET state = 'expired', ended_at = (SELECT now FROM clock)
-    FROM too_late
-    -- the walks end before the first update, or they would be measured with it
-    WHERE jobs_job.id = too_late.id AND (SELECT microseconds FROM walk) IS NOT NULL
-    RETURNING queue
-),
-pick_alone AS MATERIALIZED (
-    SELECT id FROM jobs_job
-    WHERE (SELECT open FROM gate) AND queue = %(queue)s AND state = 'queued' AND alone
-      AND ready_at <= (SELECT now FROM clock) AND (expires_at IS NULL OR expires_at > (SELECT now FROM clock))
-    ORDER BY priority, ready_at, id
-    LIMIT %(wanted_alone)s
-    FOR UPDATE SKIP LOCKED
-),
 claimed AS (
     UPDATE jobs_job AS job
-    SET state = 'active', token = token + 1, worker_id = %(worker)s, claimed_at = (SELECT now FROM clock)
-    FROM (SELECT id FROM pick UNION ALL SELECT id FROM pick_alone) AS chosen
-    WHERE job.id = chosen.id AND (SELECT microseconds FROM walk) IS NOT NULL
+    SET state = CASE WHEN late THEN 'expired' ELSE 'active' END,
+        ended_at = CASE WHEN late THEN now END,
+        claimed_at = CASE WHEN late THEN job.claimed_at ELSE now END,
+        worker_id = CASE WHEN late THEN NULL ELSE %(worker)s::uuid END,
+        token = token + 1
+    FROM picked, clock
+    WHERE job.id = picked.id AND (SELECT fresh AND lasts FROM owner)
+      AND NOT EXISTS (SELECT FROM settled WHERE whole_queue)
     RETURNING job.id, run, task, message, priority, token, attempts, starts, lost, ready_at, key, expires_at,
-        unknown_since, event, event_id, about_type, about_id
+        unknown_since, event, event_id, about_type, about_id, scope, "group", tags, state
 ),
-counted AS (
-    INSERT INTO jobs_queuestat AS stat
-        (queue, hour, part, completed, failed, retried, lost, cancelled, expired, ran_ms, waited_ms)
-    SELECT queue, date_trunc('hour', (SELECT now FROM clock), 'UTC'), %(part)s, sum(completed), sum(failed),
-        sum(retried), 0, sum(cancelled), sum(expired), sum(ran_ms), sum(waited_ms)
+sums AS MATERIALIZED (
+    SELECT date_trunc('hour', (SELECT now FROM clock), 'UTC') AS hour, sum(completed) AS completed,
+        sum(failed) AS failed, sum(retried) AS retried, sum(cancelled) AS cancelled, sum(expired) AS expired,
+        sum(ran_ms) AS ran_ms, sum(waited_ms) AS waited_ms
     FROM (
-        SELECT queue,
-            (state = 'completed')::integer AS completed, (state = 'failed')::integer AS failed,
+        SELECT (state = 'completed')::integer AS completed, (state = 'failed')::integer AS failed,
             (state = 'queued' AND act = 'retry')::integer AS retried,
             (state = 'cancelled')::integer AS cancelled, 0 AS expired, ran_ms, waited_ms
         FROM settled
         WHERE state <> 'queued' OR act = 'retry' OR started_at IS NOT NULL
         UNION ALL
-        SELECT queue, 0, 0, 0, 0, 1, 0, 0 FROM expired
+        SELECT 0, 0, 0, 0, 1, 0, 0 FROM claimed WHERE state = 'expired'
     ) AS numbers
-    GROUP BY queue
-    ORDER BY queue
+    HAVING count(*) > 0
+),
+free AS MATERIALIZED (
+    -- a row of counters that nobody holds, or a new one
+    SELECT id FROM jobs_queuestat
+    WHERE queue = %(queue)s AND hour = (SELECT hour FROM sums)
+    ORDER BY part
+    LIMIT 1
+    FOR NO KEY UPDATE SKIP LOCKED
+),
+added AS (
+    UPDATE jobs_queuestat AS stat SET
+        completed = stat.completed + sums.completed, failed = stat.failed + sums.failed,
+        retried = stat.retried + sums.retried, cancelled = stat.cancelled + sums.cancelled,
+        expired = stat.expired + sums.expired, ran_ms = stat.ran_ms + sums.ran_ms,
+        waited_ms = stat.waited_ms + sums.waited_ms
+    FROM free, sums
+    WHERE stat.id = free.id
+),
+counted AS (
+    INSERT INTO jobs_queuestat AS stat
+        (queue, hour, part, completed, failed, retried, lost, cancelled, expired, ran_ms, waited_ms)
+    SELECT %(queue)s, hour, %(part)s, completed, failed, retried, 0, cancelled, expired, ran_ms, waited_ms
+    FROM sums
+    WHERE NOT EXISTS (SELECT FROM free)
     ON CONFLICT (queue, hour, part) DO UPDATE SET
-        completed = stat.completed + excluded.completed,
-        failed = stat.failed + excluded.failed,
-        retried = stat.retried + excluded.retried,
-        cancelled = stat.cancelled + excluded.cancelled,
-        expired = stat.expired + excluded.expired,
-        ran_ms = stat.ran_ms + excluded.ran_ms,
+        completed = stat.completed + excluded.completed, failed = stat.failed + excluded.failed,
+        retried = stat.retried + excluded.retried, cancelled = stat.cancelled + excluded.cancelled,
+        expired = stat.expired + excluded.expired, ran_ms = stat.ran_ms + excluded.ran_ms,
         waited_ms = stat.waited_ms + excluded.waited_ms
+),
+answer AS MATERIALIZED (
+    SELECT CASE
+        WHEN %(wanted)s + %(wanted_alone)s = 0 THEN NULL
+        WHEN paused THEN NULL
+        WHEN greatest(wait_until, until) > now THEN extract(epoch FROM greatest(wait_until, until) - now)
+        WHEN NOT gate.open THEN NULL
+        WHEN (SELECT count(*) FROM picked) >= %(wanted)s + %(wanted_alone)s THEN 0
+        ELSE extract(epoch FROM least(
+            (SELECT min(ready_at) FROM settled WHERE state = 'queued'),
+            CASE WHEN %(wanted)s > 0 THEN (
+                SELECT min(next.ready_at)
+                FROM lane
+                CROSS JOIN LATERAL (
+                    SELECT ready_at FROM jobs_job
+                    WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = lane.priority
+                      AND ready_at > now
+                    ORDER BY ready_at
+                    LIMIT 1
+                ) AS next
+            ) ELSE (
+                SELECT min(ready_at) FROM jobs_job
+                WHERE queue = %(queue)s AND state = 'queued' AND alone AND ready_at > now
+            ) END
+        ) - now)
+    END::double precision AS wait
+    FROM clock, hold, gate, (
+        SELECT (SELECT now FROM clock) + max(delay) * interval '1 second' AS until FROM settled WHERE whole_queue
+    ) AS slowed
+),
+saved AS (
+    UPDATE jobs_worker
+    SET exchange_number = %(number)s, exchanged_at = now, reply = json_build_object(
+        'settled', (SELECT coalesce(json_object_agg(id, state), '{}') FROM settled),
+        'busy', (SELECT coalesce(json_agg(id), '[]') FROM busy),
+        'wait', wait
+    )::text
+    FROM clock, answer
+    WHERE id = %(worker)s AND %(saves)s AND (SELECT fresh FROM owner)
 )
 SELECT 'claimed' AS kind, id, run::integer, task, message, priority::integer, token, attempts::integer, starts,
-    lost::integer, ready_at, key, expires_at, unknown_since, event, event_id, about_type, about_id
+    lost::integer, ready_at, key, expires_at, unknown_since, event, event_id, about_type, about_id, scope, "group", tags
 FROM claimed
+WHERE state = 'active'
 UNION ALL
-SELECT 'settled', id, NULL, state, NULL, NULL, NULL, NULL, NULL, NULL, ready_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT 'settled', id, NULL, state, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL
 FROM settled
 UNION ALL
-SELECT 'moment', NULL, gate.open::integer, NULL, NULL, NULL, hold.returns,
-    (SELECT microseconds FROM walk), (SELECT count(*) FROM too_late), NULL, clock.now, NULL, hold.wait_until,
-    CASE
-        WHEN %(wanted)s > 0 AND gate.open AND (SELECT count(*) FROM claimed) < %(wanted)s THEN (
-            SELECT min(next.ready_at)
-            FROM generate_series(1, 10) AS lane (priority)
-            CROSS JOIN LATERAL (
-                SELECT ready_at FROM jobs_job
-                WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = lane.priority
-                  AND ready_at > clock.now
-                ORDER BY ready_at
-                LIMIT 1
-            ) AS next
-        )
-        WHEN %(wanted_alone)s > 0 AND gate.open AND (SELECT count(*) FROM claimed) < %(wanted_alone)s THEN (
-            SELECT min(ready_at) FROM jobs_job
-            WHERE queue = %(queue)s AND state = 'queued' AND alone AND ready_at > clock.now
-        )
-    END,
-    NULL, NULL, NULL, NULL
-FROM clock, hold, gate
+SELECT 'busy', id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL
+FROM busy
+UNION ALL
+SELECT 'moment', NULL, coalesce((SELECT fresh FROM owner), (SELECT fresh FROM worker), true)::integer, NULL, wait::text, gate.open::integer,
+    hold.returns, (SELECT microseconds FROM walk), NULL, NULL, clock.now, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL
+FROM clock, hold, gate, answer

@@ -1,13 +1,21 @@
 -- active -> queued: the jobs of a process that was stopped on purpose; cancelled, if that was asked.
--- A job that somebody else holds locked is left for the next reaper.
-WITH returned AS (
+-- A job that somebody else holds locked, or whose queue's row somebody does, remains.
+WITH noting AS MATERIALIZED (
+    SELECT queue FROM jobs_queuestate
+    WHERE queue IN (SELECT queue FROM jobs_job WHERE state = 'active' AND worker_id = %(worker)s)
+    FOR NO KEY UPDATE SKIP LOCKED
+),
+returned AS (
     UPDATE jobs_job
     SET state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END,
         ended_at = CASE WHEN cancel_requested THEN clock_timestamp() END,
         starts = starts + 1, worker_id = NULL
     WHERE state = 'active' AND id IN (
         SELECT id FROM jobs_job
-        WHERE state = 'active' AND worker_id = %(worker)s
+        WHERE state = 'active' AND worker_id = %(worker)s AND (
+            queue IN (SELECT queue FROM noting)
+            OR NOT EXISTS (SELECT FROM jobs_queuestate AS held WHERE held.queue = jobs_job.queue)
+        )
         ORDER BY id
         FOR UPDATE SKIP LOCKED
     )

@@ -1,6 +1,11 @@
 -- active -> queued: the jobs of a process that died; after too many losses a dead letter; cancelled, if that was asked.
--- A job that somebody else holds locked is left for the next reaper.
-WITH returned AS (
+-- A job that somebody else holds locked, or whose queue's row somebody does, remains.
+WITH noting AS MATERIALIZED (
+    SELECT queue FROM jobs_queuestate
+    WHERE queue IN (SELECT queue FROM jobs_job WHERE state = 'active' AND worker_id = %(worker)s)
+    FOR NO KEY UPDATE SKIP LOCKED
+),
+returned AS (
     UPDATE jobs_job
     SET state = CASE WHEN cancel_requested THEN 'cancelled' WHEN lost + 1 >= %(dead_after)s THEN 'failed' ELSE 'queued' END,
         ended_at = CASE WHEN cancel_requested OR lost + 1 >= %(dead_after)s THEN clock_timestamp() END,
@@ -13,7 +18,10 @@ WITH returned AS (
         lost = lost + 1, starts = starts + 1, worker_id = NULL
     WHERE state = 'active' AND id IN (
         SELECT id FROM jobs_job
-        WHERE state = 'active' AND worker_id = %(worker)s
+        WHERE state = 'active' AND worker_id = %(worker)s AND (
+            queue IN (SELECT queue FROM noting)
+            OR NOT EXISTS (SELECT FROM jobs_queuestate AS held WHERE held.queue = jobs_job.queue)
+        )
         ORDER BY id
         FOR UPDATE SKIP LOCKED
     )

@@ -2,7 +2,7 @@
 INSERT INTO jobs_job (
     id, run, queue, task, state, priority, message, key, created_at, ready_at, expires_at,
     attempts, starts, lost, alone, token, cancel_requested, error, reason,
-    event, event_id, about_type, about_id, parent_id
+    event, event_id, about_type, about_id, parent_id, timed_at, scope, "group", tags
 ) VALUES (
     %(id)s, %(run)s, %(queue)s, %(task)s, 'queued', %(priority)s, %(message)s, %(key)s, clock_timestamp(),
     CASE
@@ -12,7 +12,9 @@ INSERT INTO jobs_job (
     END,
     coalesce(%(expires_at)s::timestamptz, clock_timestamp() + %(expires_in)s * interval '1 second'),
     0, 0, 0, false, 0, false, '', '',
-    %(event)s, %(event_id)s, %(about_type)s, %(about_id)s, %(parent_id)s
+    %(event)s, %(event_id)s, %(about_type)s, %(about_id)s, %(parent_id)s,
+    CASE WHEN %(at)s::timestamptz > clock_timestamp() THEN NULL ELSE clock_timestamp() END,
+    %(scope)s, %(group)s, %(tags)s
 )
 ON CONFLICT DO NOTHING
 RETURNING id

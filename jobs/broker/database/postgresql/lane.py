@@ -14,18 +14,16 @@ comes after so many times the length of the last such walks.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from .... import clock
+from ....policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, stored_priority
 
-PRIORITIES = range(1, 11)
-#: Stands among the priorities for the moments at which jobs expire: a claim ends those that are over. What it skips
-#: there, the keeper finds.
-EXPIRY = 0
-#: As many jobs a claim ends at most.
-MOST_EXPIRED = 1_000
+#: The priorities that people give: looked at, once walking is slow, even if this process has seen no job of them.
+GIVEN = tuple(stored_priority(shown) for shown in range(HIGHEST_PRIORITY, LOWEST_PRIORITY + 1))
 #: Seconds that a walk may take until dead rows are skipped, and for each job that it brings.
 SLOW, A_JOB = 0.002, 0.0001
 #: A bound lies so many seconds before the moment that it is known for: others may commit a little later.
@@ -36,23 +34,13 @@ FULL_EVERY, LONGEST = 20.0, 5.0
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Where a statement begins for each priority (None: at the first row), and what `returns` was when that held."""
+    """Where a statement begins for each known priority (None: at the first row); what `returns` was when that held."""
 
-    since: Mapping[int, datetime] = field(default_factory=dict)
+    since: Mapping[int, datetime | None] = field(default_factory=dict)
     returns: int = 0
 
-    def as_array(self) -> str:
-        """The ten moments for a statement."""
-        return "{" + ",".join(self._text(priority) for priority in PRIORITIES) + "}"
 
-    @property
-    def expiring_since(self) -> str:
-        """The moment for the expiring jobs."""
-        return self._text(EXPIRY)
-
-    def _text(self, priority: int) -> str:
-        moment = self.since.get(priority)
-        return "-infinity" if moment is None else moment.isoformat()
+NO_BOUNDS = Bounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +71,7 @@ class Start:
 class Lane:
     """The starts of one queue as this process knows them."""
 
-    starts: dict[int, Start] = field(default_factory=lambda: {key: Start() for key in (EXPIRY, *PRIORITIES)})
+    starts: defaultdict[int, Start] = field(default_factory=lambda: defaultdict(Start))
     returns: int = 0
     # the last claim brought nothing: then the next one keeps to its bounds, overdue or not: a job that comes after a
     # quiet while shall not wait for a long walk; that can be made when there is nothing to do
@@ -93,16 +81,14 @@ class Lane:
     def overdue(self) -> bool:
         """Whether a walk without bounds is due."""
         now = clock.monotonic()
-        untils = [self.starts[priority].until for priority in PRIORITIES]
-        return any(until is not None and until <= now for until in untils)
+        return any(start.until is not None and start.until <= now for start in self.starts.values())
 
     def bounds(self, *, overdue: bool = False) -> Bounds:
         """The bounds for the next statement; with those that are overdue, or without them."""
         earliest = -math.inf if overdue else clock.monotonic()
         since = {
-            priority: start.at
+            priority: start.at if start.until is not None and start.until > earliest else None
             for priority, start in self.starts.items()
-            if start.at is not None and start.until is not None and start.until > earliest
         }
         return Bounds(since, self.returns)
 
@@ -118,17 +104,20 @@ class Lane:
         self.idle = self.idle or not seen.jobs
 
     def _learn(self, seen: Seen) -> None:
-        since = seen.bounds.since
+        since: Mapping[int, datetime | None] = seen.bounds.since
         if seen.returns != seen.bounds.returns:
             since = {}  # the statement had noticed, too
         if seen.returns != self.returns:
             self.returns = seen.returns
             for start in self.starts.values():
                 start.until = None
+        if seen.seconds > SLOW:
+            for priority in GIVEN:
+                self.starts[priority]
         for priority, moment in seen.empty_before.items():
             start = self.starts[priority]
             start.at = moment - SLACK
-            if priority not in since:
+            if since.get(priority) is None:
                 # twice in a row: anything can take long once
                 shorter, start.walk = min(start.walk, seen.seconds), seen.seconds
                 start.until = clock.monotonic() + min(FULL_EVERY * shorter, LONGEST) if shorter > SLOW else None

@@ -1,5 +1,6 @@
--- Workers that are unknown although active jobs name them.
+-- Workers of these queues that are unknown although active jobs name them.
 SELECT DISTINCT worker_id
 FROM jobs_job
-WHERE state = 'active' AND NOT EXISTS (SELECT 1 FROM jobs_worker WHERE jobs_worker.id = jobs_job.worker_id)
+WHERE state = 'active' AND queue IN (SELECT value FROM json_array_elements_text(%(queues)s::json))
+  AND NOT EXISTS (SELECT 1 FROM jobs_worker WHERE jobs_worker.id = jobs_job.worker_id)
 ORDER BY worker_id

@@ -6,3 +6,4 @@ SELECT %(id)s, %(kind)s, %(queue)s, %(host)s, %(pid)s, %(concurrency)s, now, now
 FROM clock
 ON CONFLICT (id) DO UPDATE SET renewed_at = excluded.renewed_at, lease_until = excluded.lease_until,
     clock_offset = excluded.clock_offset
+WHERE jobs_worker.ending = ''

@@ -2,7 +2,7 @@
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
 chosen AS MATERIALIZED (
     SELECT id FROM jobs_worker
-    WHERE id IN (SELECT value::uuid FROM json_array_elements_text(%(ids)s::json))
+    WHERE id IN (SELECT value::uuid FROM json_array_elements_text(%(ids)s::json)) AND ending = ''
     ORDER BY id
     FOR UPDATE
 )

@@ -10,4 +10,4 @@ WHERE state = 'queued' AND id IN (
     LIMIT :wanted
 )
 RETURNING id, run, task, message, priority, token, attempts, starts, lost, ready_at, key, expires_at, unknown_since,
-    event, event_id, about_type, about_id
+    event, event_id, about_type, about_id, scope, "group", tags

@@ -1,4 +1,7 @@
--- The active jobs of a queue, over all workers.
-SELECT count(*)
-FROM jobs_job INDEXED BY jobs_active_queue
-WHERE queue = :queue AND state = 'active'
+-- The active jobs of a queue, over all workers; at most so many are counted.
+SELECT count(*) FROM (
+    SELECT 1
+    FROM jobs_job INDEXED BY jobs_active_queue
+    WHERE queue = :queue AND state = 'active'
+    LIMIT :most
+)

@@ -1,6 +1,17 @@
 -- A queue's live jobs; each number stops at 10,000. Walked by priority, so that far jobs cost the near ones nothing.
 -- `alone` stands twice: Django 5.2 writes the index's condition as NOT alone, 6.1 as alone = 0; INDEXED BY needs its own.
-WITH priorities (priority) AS (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10))
+WITH RECURSIVE priorities (priority) AS (
+    SELECT max(priority) FROM jobs_job INDEXED BY jobs_ready
+    WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0
+    UNION ALL
+    SELECT (
+        SELECT max(job.priority) FROM jobs_job AS job INDEXED BY jobs_ready
+        WHERE job.queue = :queue AND job.state = 'queued' AND NOT job.alone AND job.alone = 0
+          AND job.priority < priorities.priority
+    )
+    FROM priorities
+    WHERE priorities.priority IS NOT NULL
+)
 SELECT
     (SELECT count(*) FROM (
         SELECT 1 FROM priorities CROSS JOIN jobs_job AS job INDEXED BY jobs_ready

@@ -1,5 +1,6 @@
 -- A queue's jobs that wait for a start or for their time, by id.
-SELECT id, run, queue, task, state, message, priority, ready_at, attempts, starts, lost, key, expires_at, cancel_requested
+SELECT id, run, queue, task, state, message, priority, ready_at, attempts, starts, lost, key, expires_at, cancel_requested,
+    scope, "group", tags
 FROM jobs_job
 WHERE queue = :queue AND state = 'queued' AND (:after IS NULL OR id > :after)
 ORDER BY id

@@ -1,4 +1,5 @@
--- Workers that are unknown although active jobs name them.
+-- Workers of these queues that are unknown although active jobs name them.
 SELECT DISTINCT worker_id
 FROM jobs_job INDEXED BY jobs_active_worker
-WHERE state = 'active' AND NOT EXISTS (SELECT 1 FROM jobs_worker WHERE jobs_worker.id = jobs_job.worker_id)
+WHERE state = 'active' AND queue IN (SELECT value FROM json_each(:queues))
+  AND NOT EXISTS (SELECT 1 FROM jobs_worker WHERE jobs_worker.id = jobs_job.worker_id)

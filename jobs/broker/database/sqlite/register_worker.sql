@@ -3,3 +3,4 @@ INSERT INTO jobs_worker (id, kind, queue, host, pid, concurrency, started_at, re
 VALUES (:id, :kind, :queue, :host, :pid, :concurrency, :now, :now, :lease_until, :clock_offset)
 ON CONFLICT (id) DO UPDATE SET renewed_at = excluded.renewed_at, lease_until = excluded.lease_until,
     clock_offset = excluded.clock_offset
+WHERE jobs_worker.ending = ''

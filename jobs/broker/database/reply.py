@@ -1,0 +1,92 @@
+"""The last reply to each worker, kept until its next one: should it get lost, the same number brings it again.
+
+What a worker claimed stands in the jobs' rows, and is read from there; the rest is a short text in the worker's row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ... import clock
+from ...policy import QueuePolicy
+from ...states import State
+from ..contract import PACE_GUARD
+from ..records import Answer, ClaimedJob, Exchange, Settled, Settlement
+from .claim import claimed_job, start_order
+from .connection import Trip
+from .outcomes import BUSY, REFUSED
+from .values import moment_of, text_of
+
+
+@dataclass(frozen=True, slots=True)
+class KnownWorker:
+    """What the store knows of a worker; `number`, `exchanged_at` and `reply` are those of its last exchange."""
+
+    label: str = ""
+    may_claim: bool = False
+    number: int | None = None
+    exchanged_at: datetime | None = None
+    reply: str = ""
+
+    def is_repeated(self, number: int) -> bool:
+        """Whether this number was answered already; raises ValueError for a lower one."""
+        if self.number is None or number > self.number:
+            return False
+        if number == self.number:
+            return True
+        raise ValueError(f"exchange number {number}: this worker has made exchange {self.number} already")
+
+
+def known_worker(found: Sequence[Sequence[Any]]) -> KnownWorker:
+    """The worker of `read_worker`; one without a row is unknown."""
+    if not found:
+        return KnownWorker()
+    host, pid, may_claim, number, exchanged_at, reply, _ending = found[0]
+    at = None if exchanged_at is None else moment_of(exchanged_at)
+    return KnownWorker(f"{host}:{pid}", bool(may_claim), number, at, reply)
+
+
+def save_reply(
+    trip: Trip, worker: UUID, number: int, settlements: Sequence[Settlement], answer: Exchange, at: datetime
+) -> None:
+    """Remember what an exchange answers; `at` is when its jobs were claimed."""
+    pairs = list(zip(settlements, answer.settled, strict=True))
+    reply = {
+        "settled": {one.job.id.hex: said.state for one, said in pairs if said.counted},
+        "busy": [one.job.id.hex for one, said in pairs if said.answer is Answer.BUSY],
+        "wait": answer.wait,
+    }
+    trip.run("save_reply", worker=worker.hex, number=number, exchanged_at=text_of(at), reply=json.dumps(reply))
+
+
+def read_reply(
+    trip: Trip, worker: UUID, known: KnownWorker, policy: QueuePolicy, settlements: Sequence[Settlement]
+) -> Exchange:
+    """The reply to the worker's last exchange once more."""
+    reply = json.loads(known.reply or '{"settled": {}, "busy": [], "wait": null}')
+    said = {UUID(id): Settled(Answer.COUNTED, State(state)) for id, state in reply["settled"].items()}
+    said |= {UUID(id): BUSY for id in reply["busy"]}
+    return Exchange(
+        settled=tuple(said.pop(one.job.id, REFUSED) for one in settlements),
+        jobs=_read_claimed(trip, worker, known.exchanged_at, policy),
+        wait=reply["wait"] if reply["wait"] is None else max(0.0, reply["wait"]),
+    )
+
+
+def _read_claimed(
+    trip: Trip, worker: UUID, exchanged_at: datetime | None, policy: QueuePolicy
+) -> tuple[ClaimedJob, ...]:
+    if exchanged_at is None:
+        return ()
+    found = trip.run("read_claimed", worker=worker.hex, exchanged_at=trip.parameter(exchanged_at))
+    monotonic = clock.monotonic() - (trip.now - exchanged_at).total_seconds()
+    jobs = sorted((claimed_job(row, policy.name, exchanged_at, monotonic) for row in found), key=start_order)
+    if policy.rate_limit is not None:
+        # their slots were granted then, and not for now
+        jobs = [replace(job, start_by=monotonic + PACE_GUARD) for job in jobs]
+    return tuple(jobs)
