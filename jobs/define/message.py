@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from ..errors import InvalidArguments, InvalidTask
-from .values import HIGHEST, LOWEST, NotPlain, TooWide, difference, name_of, plain
+from .values import HIGHEST, LOWEST, NotPlain, TooWide, difference, is_plain, name_of, plain
 from .values import MAX_DEPTH as MAX_DEPTH
 
 #: Limits of DESIGN §9, in bytes of JSON.
@@ -191,6 +191,8 @@ class Signature:
         kind = type(value)
         if kind in parameter.sure and (kind is not int or LOWEST <= value <= HIGHEST):
             return value
+        if parameter.annotation is Any and is_plain(value, MAX_ARGUMENTS):
+            return value
         personal = parameter.name in self.personal
         try:
             written = _encoder.encode(plain(value, MAX_ARGUMENTS))
@@ -235,7 +237,9 @@ class Signature:
             try:
                 _encoder.encode({name: value})
             except ValueError as error:
-                shown = "***" if name in self.personal else _short(value)
+                # what no parameter is called so belongs to *args or **kwargs
+                hidden = self.personal and (name in self.personal or name not in self.signature.parameters)
+                shown = "***" if hidden else _short(value)
                 raise InvalidArguments(f"{self.name}: argument {name}={shown}: {_said(error)}") from None
         raise InvalidArguments(f"{self.name}: the arguments cannot be written as JSON")
 
@@ -248,8 +252,11 @@ def encode_result(name: str, value: Any, masked: Callable[[str], str] = str) -> 
     if value is None:
         return None
     try:
-        text = _encoder.encode(plain(value, MAX_RESULT))
-        found = None if type(value) in _PLAIN else difference(value, msgspec.json.decode(text))
+        if is_plain(value, MAX_RESULT):
+            text, found = _encoder.encode(value), None
+        else:
+            text = _encoder.encode(plain(value, MAX_RESULT))
+            found = difference(value, msgspec.json.decode(text))
     except TooWide:
         raise InvalidArguments(_too_long(name, f"over {MAX_RESULT:,}")) from None
     except Exception as error:  # of the value itself too

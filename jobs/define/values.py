@@ -42,6 +42,33 @@ def plain(value: Any, most_parts: int) -> Any:
     return _Writer(most_parts).write(value, 0)
 
 
+def is_plain(value: Any, most_parts: int) -> bool:
+    """Whether the value already is what JSON reads: then it comes out as it is, and nobody needs to look."""
+    return _parts_left(value, 0, most_parts) >= 0
+
+
+def _parts_left(value: Any, depth: int, left: int) -> int:
+    """How many parts are left when those of the value are counted; negative where it is not plain."""
+    kind = type(value)
+    if kind in _SIMPLE:
+        return left
+    if kind is int:
+        return left if LOWEST <= value <= HIGHEST else -1
+    if kind is float:
+        return left if math.isfinite(value) else -1
+    if depth > MAX_DEPTH or kind not in (dict, list):
+        return -1
+    left -= len(value)
+    if kind is dict and not all(type(key) is str for key in value):
+        return -1
+    for item in value.values() if kind is dict else value:
+        if left < 0:
+            return -1
+        if type(item) not in _SIMPLE:
+            left = _parts_left(item, depth + 1, left)
+    return left
+
+
 def difference(value: Any, again: Any) -> tuple[str, str] | None:
     """Where and how `again`, which came out of JSON, differs from `value`, which went in; None if it does not.
 

@@ -542,6 +542,17 @@ def test_a_personal_value_its_parts_and_keys_are_not_quoted_in_any_refusal() -> 
         assert "secret" not in str(refused.value)
 
 
+def test_what_personal_args_and_kwargs_hold_is_not_quoted_either() -> None:
+    def task(*lines: str, **others: str) -> None: ...
+
+    signature = Signature(task, "test.task")
+    signature.personal = frozenset({"lines", "others"})
+    for args, kwargs in ((("secret\udc80",), {}), ((), {"note": "secret\udc80"}), (({"secret"},), {})):
+        with pytest.raises(InvalidArguments) as refused:
+            signature.encode(args, kwargs)
+        assert "secret" not in str(refused.value)
+
+
 def test_what_a_dataclass_raises_when_it_is_made_is_an_error_of_the_message() -> None:
     stored = signature_of(Any).encode(({"a": -1},), {})
     with pytest.raises(MessageError, match="value: .*negative"):
