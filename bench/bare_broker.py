@@ -6,9 +6,7 @@ Prints jobs/s of exchange loops (settle and claim in one trip) by batch size, th
 look, and what a claim costs while 100,000 delayed jobs of priority 1 wait. On a database file of its own that it
 removes again, or on an empty database that you name. Bare loops are a ceiling: no Huey, no signals, no logging.
 
-With `--processes 2` it measures instead what as many processes reach together on one queue, beside one process, and
-beside as many that count in one row, as they did before each had a row of counters of its own: on PostgreSQL the second
-then waits for the first one's commit.
+With `--processes 2` it measures instead what as many processes reach together on one queue, beside one process.
 """
 
 from __future__ import annotations
@@ -34,7 +32,6 @@ def main() -> None:
     parser.add_argument("--database", default="", help="an empty database; default: a SQLite file of its own")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--drain", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--one-row", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     with tempfile.TemporaryDirectory() as folder:
@@ -45,8 +42,6 @@ def main() -> None:
 
         django.setup()
         if options.drain:
-            if options.one_row:
-                count_in_one_row()
             print(drain_one(options.drain), flush=True)
             return
         from django.core.management import call_command
@@ -78,18 +73,9 @@ def drain_one(batch: int) -> str:
     return f"{ended} {perf_counter() - begun}"
 
 
-def count_in_one_row() -> None:
-    """Let this process add to the same row of counters as all others that do."""
-    from jobs.broker.database import rows
-    from jobs.broker.database.postgresql import exchange as postgresql_exchange
-
-    rows.STAT_PART = postgresql_exchange.STAT_PART = 0
-
-
-def drain_together(processes: int, batch: int, one_row: bool = False) -> float:
+def drain_together(processes: int, batch: int) -> float:
     """Jobs per second of several processes that begin at one moment."""
     command = [sys.executable, __file__, "--drain", str(batch), "--database", os.environ["TEST_DATABASE_URL"]]
-    command += ["--one-row"] if one_row else []
     children = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(processes)
     ]
@@ -108,10 +94,10 @@ def rows_of_processes(processes: int, push: Callable[[int, int], float]) -> list
     """What is measured with several processes."""
     rows: list[tuple[str, Callable[[], float], str]] = []
     for batch in (1, 10, 50):
-        for number, one_row in ((1, False), (processes, False), (processes, True)):
-            name = f"{number} at once, batches of {batch}{', one row of counters' if one_row else ''}"
+        for number in (1, processes):
+            name = f"{number} at once, batches of {batch}"
             rows.append(("   (push 10,000)", partial(push, 10_000, 1_000), "jobs/s"))
-            rows.append((name, partial(drain_together, number, batch, one_row), "jobs/s"))
+            rows.append((name, partial(drain_together, number, batch), "jobs/s"))
     return rows
 
 

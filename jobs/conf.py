@@ -26,6 +26,7 @@ class JobsSettings:
     worker process keeps its jobs; `grace` how long running jobs may take to finish at a stop; `unknown_grace` how long
     a job waits for a worker that knows its task; `strict` makes an undeclared start of a receiver an error;
     `ignore_apps` are apps, by label or name, whose `tasks` and `receivers` are another system's and not imported;
+    `scope` is a function, by its dotted path, that answers whose a job is, for a call's arguments by name;
     `synchronous_commit=False` lets PostgreSQL acknowledge claims and settlements before they are on its disk;
     `fault_points` is a function of the tests that is called at each point of `jobs.faults`.
     """
@@ -42,6 +43,7 @@ class JobsSettings:
     synchronous_commit: bool = True
     fault_points: str = ""
     ignore_apps: Sequence[str] = ()
+    scope: str = ""
 
     def __post_init__(self) -> None:
         for name, field in self.__dataclass_fields__.items():

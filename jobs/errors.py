@@ -69,7 +69,14 @@ class NotInTransaction(JobsError):
 
 
 class BrokerAway(JobsError):
-    """The broker's store cannot be reached; what was asked of it may have happened, and may be asked again."""
+    """The broker's store cannot be reached; what was asked of it may be asked again.
+
+    `undone` tells that it surely did not happen; else nobody knows, as after a reply that was lost.
+    """
+
+    def __init__(self, text: str, *, undone: bool = False) -> None:
+        self.undone = undone
+        super().__init__(text)
 
 
 class BrokerUnavailable(JobsError):

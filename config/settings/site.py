@@ -49,6 +49,7 @@ if not DEBUG:  # under DEBUG, runserver finds the static files where they lie
 DATABASES = {"default": env.database("DATABASE_URL", "sqlite:///var/esteira.sqlite3", BASE_DIR)}
 JOBS = {
     "QUEUES": "config.queues",
+    "SCOPE": "leads.scope.organization_of",
     "NAMESPACE": env.text("JOBS_NAMESPACE", "esteira"),
     "REDIS_URL": env.redis(),
     "LEASE": env.seconds("JOBS_LEASE", 30),

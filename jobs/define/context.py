@@ -66,6 +66,11 @@ class RunningJob:
         return self._claimed.about
 
     @property
+    def scope(self) -> str:
+        """Whose the job is, as `JOBS["SCOPE"]` answered when it was enqueued."""
+        return self._claimed.scope
+
+    @property
     def queue(self) -> str:
         """The queue's name."""
         return self._claimed.queue

@@ -24,6 +24,7 @@ from .context import RunningJob, working_on
 from .handle import JobHandle
 from .message import Signature, decode_result, encode_result
 from .reference import is_storable, object_reference
+from .scope import scope_of
 
 if TYPE_CHECKING:
     from .queue import Queue
@@ -249,6 +250,7 @@ class PreparedTask:
             expires_in=options.expires,
             about=options.about,
             at=options.at,
+            scope=scope_of(task.signature.signature, args, kwargs),
         )
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import DataError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..broker import get_broker
@@ -17,7 +17,7 @@ from ..broker.database import rows
 from ..broker.records import NewJob, PushStatus
 from ..conf import jobs_settings
 from ..define.context import event_here, job_here, receiver_here
-from ..errors import BrokerAway, BrokerUnavailable, UndeclaredStart, WrongDatabase
+from ..errors import BrokerAway, BrokerUnavailable, InvalidArguments, UndeclaredStart, WrongDatabase
 from ..faults import point
 from ..states import State
 from .outbox import TRIP, push_each_queue, push_pending
@@ -39,7 +39,7 @@ def accept(jobs: Sequence[NewJob]) -> list[Accepted]:
     """Take jobs in and answer in order; nothing is taken if any is refused here.
 
     Raises `WrongDatabase` in a transaction on another database, `UndeclaredStart` in a receiver that did not declare
-    the task, `BrokerUnavailable` when no store can take the jobs.
+    the task, `BrokerUnavailable` when no store can take the jobs, `InvalidArguments` for letters that it has not.
     """
     if not jobs:
         return []
@@ -48,13 +48,18 @@ def accept(jobs: Sequence[NewJob]) -> list[Accepted]:
     connection = connections[alias]
     _refuse_other_transactions(alias)
     marked = [_mark(job) for job in jobs]
-    if in_transaction(connection):
-        return _write(connection, marked)
-    return _push(marked)
+    try:
+        return _write(connection, marked) if in_transaction(connection) else _push(marked)
+    except DataError as error:
+        raise InvalidArguments(
+            f"the job database cannot hold this ({' '.join(str(error).split())}): its encoding must be UTF-8"
+        ) from error
 
 
 def in_transaction(connection: BaseDatabaseWrapper) -> bool:
     """Whether what is written now becomes visible only later: in `atomic()`, or with autocommit off."""
+    if connection.connection is None:  # asking would connect
+        return connection.in_atomic_block or not connection.settings_dict["AUTOCOMMIT"]
     return connection.in_atomic_block or not connection.get_autocommit()
 
 
@@ -89,16 +94,23 @@ def _push(jobs: Sequence[NewJob]) -> list[Accepted]:
         try:
             answered = {job.id: answer for job, answer in push_each_queue(trip)}
         except BrokerAway as error:
-            raise BrokerUnavailable(
-                f"the job database did not take the job ({error}); nothing was enqueued"
-                if not accepted
-                else f"the job database failed after {len(accepted)} of {len(jobs)} jobs ({error})"
-            ) from error
+            raise BrokerUnavailable(_failure(error, len(accepted), jobs)) from error
         for job in trip:
             answer = answered[job.id]
             duplicate = answer.status is PushStatus.DUPLICATE and answer.holder is not None
             accepted.append(Accepted(answer.holder, False) if duplicate and answer.holder else Accepted(job.id))
     return accepted
+
+
+def _failure(error: BrokerAway, accepted: int, jobs: Sequence[NewJob]) -> str:
+    if not error.undone:
+        text = f"it is not known whether job {jobs[accepted].id}"
+        text += " was enqueued" if len(jobs) == 1 else f" and those behind it were enqueued, {accepted} before it were"
+    elif accepted:
+        text = f"{accepted} of {len(jobs)} jobs were enqueued"
+    else:
+        text = "nothing was enqueued"
+    return f"the job database did not answer ({error}); {text}"
 
 
 def _trips(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:

@@ -9,6 +9,7 @@ from django.db import connections
 
 from ..conf import jobs_settings
 from ..faults import point
+from ..sqlite_files import path_of
 
 logger = logging.getLogger("jobs.keeper")
 
@@ -23,7 +24,7 @@ def run() -> int:
     connection = connections[jobs_settings().database]
     if connection.vendor != "sqlite":
         return 0
-    log = f"{connection.settings_dict['NAME']}-wal"
+    log = f"{path_of(str(connection.settings_dict['NAME']))}-wal"
     before = _size(log)
     if before < LARGE:
         return 0

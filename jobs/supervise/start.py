@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from django.core.checks import ERROR
 from django.db import Error as DatabaseFailure
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.exceptions import MigrationSchemaMissing
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.formats import number_format
@@ -71,6 +72,7 @@ def check_database(own: WorkerRecord) -> None:
             )
             values = {"count": len(missing), "database": alias, "first": f"{first.app_label}.{first.name}"}
             raise CannotStart(text % values)
+        _check_encoding(connection)
         get_broker().register(own, jobs_settings().lease)
     except (BrokerAway, DatabaseFailure, MigrationSchemaMissing) as error:
         said = " ".join(str(error.__cause__ if isinstance(error, BrokerAway) else error).split())
@@ -86,6 +88,21 @@ def check_database(own: WorkerRecord) -> None:
         raise DatabaseAway(text % {"database": alias, "error": said}) from error
     finally:
         connection.close()
+
+
+def _check_encoding(connection: BaseDatabaseWrapper) -> None:
+    """Only UTF-8 has every letter: elsewhere one emoji in an error would lose a job's end."""
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_encoding")
+        (encoding,) = cursor.fetchone()
+    if encoding != "UTF8":
+        text = _(
+            "database '%(database)s' is encoded in %(encoding)s, which lacks most letters: move it to one made with "
+            "ENCODING 'UTF8'"
+        )
+        raise CannotStart(text % {"database": connection.alias, "encoding": encoding})
 
 
 def check_connections(posts: Sequence[Post]) -> None:

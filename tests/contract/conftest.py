@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
+import psycopg
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.db.models import Sum
+from psycopg import sql
 
 from jobs import clock
 from jobs.broker.contract import Broker
@@ -21,7 +23,7 @@ from jobs.broker.database.postgresql import lane as postgresql_lane
 from jobs.models import Attempt, Job, QueueStat
 from jobs.states import MOVES, State
 from tests.contract.hands import Hands
-from tests.databases import pooled_as_default, postgresql_as_default
+from tests.databases import default_is, pooled_as_default, postgresql_as_default
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,21 @@ class Bench(Protocol):
     """A broker with nothing in it, a hand on its clock, and a view of what it tells the history."""
 
     broker: Broker
+    #: whether a stranger can hold single rows locked, and whether the store's clock is its own
+    locks_rows: bool
+    has_a_clock: bool
+
+    def another(self) -> Broker:
+        """A broker of another process on the same store."""
+
+    def out_of_reach(self) -> AbstractContextManager[None]:
+        """Let nobody reach the store meanwhile."""
+
+    def locked(self, table: str, column: str, value: object) -> AbstractContextManager[None]:
+        """Let a stranger hold these rows locked meanwhile."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """A transaction of this thread on the jobs' database, which is its own."""
 
     def record(self, job_id: UUID) -> Record | None:
         """The history of a job, up to date."""
@@ -66,6 +83,8 @@ def _legal() -> str:
 class SqliteBench:
     """The database broker on SQLite; while it stands, the database itself refuses every illegal move."""
 
+    locks_rows = has_a_clock = False
+
     def __init__(self) -> None:
         refuse_other_databases()
         self.broker: Broker = DatabaseBroker("default")
@@ -73,6 +92,24 @@ class SqliteBench:
 
     def advance(self, seconds: float) -> None:
         self._ahead += timedelta(seconds=seconds)
+
+    def another(self) -> Broker:
+        return DatabaseBroker("default")
+
+    @contextmanager
+    def out_of_reach(self) -> Iterator[None]:
+        with default_is({**connection.settings_dict, **self._nowhere}):
+            yield
+
+    _nowhere: dict[str, object] = {"NAME": "/nowhere/at/all.sqlite3"}
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        try:
+            with transaction.atomic():
+                yield
+        finally:
+            connections.close_all()
 
     def record(self, job_id: UUID) -> Record | None:
         job = Job.objects.filter(id=job_id).first()
@@ -125,6 +162,20 @@ class SqliteBench:
 
 class PostgresqlBench(SqliteBench):
     """The same on PostgreSQL, whose own clock runs ahead: a function in the test's schema hides the server's."""
+
+    locks_rows = has_a_clock = True
+    _nowhere = {"HOST": "127.0.0.1", "PORT": 1}
+
+    @contextmanager
+    def locked(self, table: str, column: str, value: object) -> Iterator[None]:
+        params = connection.get_connection_params()
+        address = {name: params[name] for name in ("host", "port", "user", "dbname")}
+        with psycopg.connect(**address) as stranger:
+            query = sql.SQL("SELECT 1 FROM {} WHERE {} = %s FOR UPDATE")
+            found = stranger.execute(query.format(sql.Identifier(table), sql.Identifier(column)), [value])
+            assert found.fetchall(), "there is nothing to lock"
+            yield
+            stranger.rollback()
 
     @contextmanager
     def standing(self) -> Iterator[PostgresqlBench]:

@@ -8,16 +8,20 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from django.core.management import call_command
 from django.db import OperationalError, connection, connections, transaction
 
-from jobs import clock
+from jobs import Queue, clock
+from jobs.broker import forget_broker
 from jobs.broker.database import rows
 from jobs.broker.database.broker import DatabaseBroker
 from jobs.broker.database.settle import BUSY
-from jobs.broker.records import CancelAnswer, Completed, NewJob, PushStatus
+from jobs.broker.records import CancelAnswer, Completed, NewJob, PushStatus, WorkerRecord
+from jobs.errors import BrokerUnavailable, InvalidArguments
 from jobs.models import Attempt, Job, QueueStat
 from jobs.policy import QueuePolicy, RateLimit
 from jobs.states import State
+from jobs.supervise.start import CannotStart, check_database
 from tests.contract.hands import QUEUES, Hands
 from tests.databases import default_is, migrated_settings, postgresql_as_default
 from tests.faults.proxy import Proxy
@@ -389,6 +393,10 @@ def test_the_broker_works_on_after_a_restart_of_the_server(mortal_server, transa
         assert hands.settle(claimed)
         assert hands.claim_ids() == [second]
         assert claimed.id == first
+        mortal_server.restart(how)
+        assert broker.counts("lane").active == 1  # the first read after it
+        mortal_server.restart(how)
+        assert hands.push_one().status is PushStatus.ACCEPTED
         broker.close()
 
 
@@ -450,6 +458,38 @@ def test_a_job_that_runs_is_never_recovered_as_a_second_claim(cut):
     proxy.cut("hold")  # nothing of the next reply comes through
     [other] = hands.claim()
     assert other.id != running.id
+
+
+def test_a_push_whose_reply_was_cut_took_the_job_once(cut):
+    proxy, _broker, hands = cut
+    job = hands.new_job(key="k")
+    proxy.cut("hold", "INSERT INTO jobs_job")
+    assert [answer.holder for answer in hands.push_all([job])] == [None]
+    assert Job.objects.filter(id=job.id, state="queued").count() == 1
+
+
+def test_enqueue_tells_what_is_known_when_the_database_goes(cut):
+    proxy, _broker, _hands = cut
+    forget_broker()
+    lane = Queue("lane")
+    task = lane.task(name="test.cut")(lambda: None)
+    proxy.cut("hold", "INSERT INTO jobs_job", times=9)
+    with pytest.raises(BrokerUnavailable, match="it is not known whether job .* was enqueued"):
+        task.enqueue()
+
+
+def test_letters_that_the_database_lacks_are_refused_at_the_door_and_at_the_start(mortal_server, transactional_db):
+    mortal_server.execute("DROP DATABASE IF EXISTS latin")
+    mortal_server.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+    settings = {**migrated_settings(mortal_server, "letters"), "NAME": "latin"}
+    with default_is(settings):
+        call_command("migrate", verbosity=0)
+        task = Queue("lane").task(name="test.letters")(lambda text: None)
+        task.enqueue("façade")
+        with pytest.raises(InvalidArguments, match="its encoding must be UTF-8"):
+            task.enqueue("\N{ROCKET}")
+        with pytest.raises(CannotStart, match="encoded in LATIN1"):
+            check_database(WorkerRecord(clock.new_id(), "supervisor", "", "here", 1))
 
 
 def test_a_new_job_has_the_ids_and_times_that_were_given(hands, broker):

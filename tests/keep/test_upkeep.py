@@ -45,3 +45,9 @@ def test_small_log_is_left_alone(log: str, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(upkeep, "LARGE", 10**9)
     assert upkeep.run() == 0
     assert os.path.getsize(log) > 0
+
+
+def test_the_log_of_a_database_that_is_named_by_an_address_is_found(log: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connection.settings_dict, "NAME", f"file:{connection.settings_dict['NAME']}?mode=rw")
+    assert upkeep.run() > 0
+    assert os.path.getsize(log) == 0

@@ -47,7 +47,8 @@ def reaching(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, 
                 again = first_break or _sqlstate(error) in _AGAIN
                 if not again or not time_left or database.in_callers_transaction:
                     text = " ".join(str(error).split())
-                    raise BrokerAway(f"the jobs' database cannot be reached: {text}") from error
+                    undone = database.broken == broken
+                    raise BrokerAway(f"the jobs' database cannot be reached: {text}", undone=undone) from error
                 if not first_break:
                     time.sleep(clock.random() * 0.02)
         raise AssertionError("not reached")

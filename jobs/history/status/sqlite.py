@@ -11,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 
+from ...sqlite_files import path_of
 from .finding import Finding, Limits
 
 
@@ -29,6 +30,6 @@ def findings(connection: BaseDatabaseWrapper, limits: Limits) -> list[Finding]:
 def log_size(connection: BaseDatabaseWrapper) -> int:
     """Bytes of the write-ahead log; 0 if there is none."""
     try:
-        return os.stat(f"{connection.settings_dict['NAME']}-wal").st_size
+        return os.stat(f"{path_of(str(connection.settings_dict['NAME']))}-wal").st_size
     except OSError:
         return 0

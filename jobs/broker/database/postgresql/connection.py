@@ -212,12 +212,15 @@ class PostgresqlDatabase(Forkable):
     @contextmanager
     def _noticing_a_break(self) -> Iterator[None]:
         """Close Django's connection when it turns out to be broken, as after a restart of the server."""
+        django = self.django
+        before, own = django.connection, not django.in_atomic_block
         try:
             yield
         except Exception:
-            django = self.django
-            if not django.in_atomic_block and django.connection is not None and django.connection.closed:
-                django.close()
+            # a transaction that cannot even be rolled back lets go of its connection by itself
+            if own and before is not None and (before.closed or django.connection is not before):
+                if django.connection is before:
+                    django.close()
                 self.broken += 1
             raise
 

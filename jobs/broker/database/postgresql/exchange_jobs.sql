@@ -16,10 +16,14 @@ hold AS MATERIALIZED (
     SELECT coalesce(bool_or(paused), false) AS paused, max(wait_until) AS wait_until, coalesce(max(returns), 0) AS returns
     FROM jobs_queuestate WHERE queue = %(queue)s
 ),
+worker AS MATERIALIZED (
+    SELECT exchange_number < %(number)s AS fresh, ending = '' AND lease_until > now AS lasts
+    FROM jobs_worker, clock
+    WHERE id = %(worker)s
+),
 gate AS MATERIALIZED (
-    SELECT %(wanted)s + %(wanted_alone)s > 0 AND NOT paused AND coalesce(wait_until <= now, true) AND EXISTS (
-        SELECT FROM jobs_worker WHERE id = %(worker)s AND ending = '' AND lease_until > now
-    ) AS open, clock_timestamp() AS passed_at
+    SELECT %(wanted)s + %(wanted_alone)s > 0 AND coalesce((SELECT fresh AND lasts FROM worker), false)
+        AND NOT paused AND coalesce(wait_until <= now, true) AS open, clock_timestamp() AS passed_at
     FROM hold, clock
 ),
 known AS MATERIALIZED (
@@ -295,7 +299,7 @@ SELECT 'busy', id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, N
     NULL, NULL, NULL
 FROM busy
 UNION ALL
-SELECT 'moment', NULL, coalesce((SELECT fresh FROM owner), true)::integer, NULL, wait::text, gate.open::integer,
+SELECT 'moment', NULL, coalesce((SELECT fresh FROM owner), (SELECT fresh FROM worker), true)::integer, NULL, wait::text, gate.open::integer,
     hold.returns, (SELECT microseconds FROM walk), NULL, NULL, clock.now, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     NULL, NULL, NULL
 FROM clock, hold, gate, answer

@@ -1,0 +1,62 @@
+"""Every method raises one error when the store cannot be reached, and works again when it can."""
+
+import pytest
+
+from jobs import clock
+from jobs.broker.contract import Broker
+from jobs.broker.records import Completed, Settlement
+from jobs.errors import BrokerAway
+from jobs.policy import QueuePolicy, RateLimit
+from tests.contract.hands import QUEUES
+
+PACED = QueuePolicy("lane", rate_limit=RateLimit(10, per=1))
+#: How a test calls each method; None: it never goes to the store.
+CALLS = {
+    "now": lambda broker, hands, job: broker.now(),
+    "clock_offset": None,
+    "push": lambda broker, hands, job: broker.push("lane", [hands.new_job()]),
+    "register": lambda broker, hands, job: broker.register(hands.record(clock.new_id()), 30),
+    "renew": lambda broker, hands, job: broker.renew([hands.worker], 30),
+    "exchange": lambda broker, hands, job: hands.exchange(Settlement(job, Completed(), job.claimed_at, job.claimed_at)),
+    "exchange that only claims": lambda broker, hands, job: hands.exchange(),
+    "exchange of a limited queue": lambda broker, hands, job: hands.exchange(policy=PACED),
+    "release": lambda broker, hands, job: broker.release(hands.record(hands.worker), lost=False),
+    "reap": lambda broker, hands, job: broker.reap(QUEUES),
+    "waits_alone": lambda broker, hands, job: broker.waits_alone(["lane"]),
+    "begin_atomic": None,
+    "settle_in_transaction": None,  # its transaction ends with the connection
+    "after_atomic": None,
+    "holds": lambda broker, hands, job: broker.holds("lane", job.id, job.token),
+    "find": lambda broker, hands, job: broker.find("lane", job.id),
+    "list_waiting": lambda broker, hands, job: broker.list_waiting("lane"),
+    "cancel": lambda broker, hands, job: broker.cancel("lane", job.id, "why"),
+    "cancel_waiting": lambda broker, hands, job: broker.cancel_waiting("lane", [job.id], "why"),
+    "promote": lambda broker, hands, job: broker.promote("lane", job.id),
+    "pause": lambda broker, hands, job: broker.pause("lane"),
+    "resume": lambda broker, hands, job: broker.resume("lane"),
+    "counts": lambda broker, hands, job: broker.counts("lane"),
+    "rewind": lambda broker, hands, job: broker.rewind(),
+    "report_trouble": lambda broker, hands, job: broker.report_trouble(hands.worker, "trouble"),
+    "read_facts": None,
+    "forget_facts": None,
+    "lag": None,
+    "hint_after_commit": None,
+    "wait_for_hint": None,
+    "close": None,
+}
+
+
+def test_every_method_of_the_contract_is_tried_here():
+    methods = {name for name in vars(Broker) if not name.startswith("_") and callable(getattr(Broker, name))}
+    assert {name.partition(" ")[0] for name in CALLS} == methods
+
+
+@pytest.mark.parametrize("name", [name for name, call in CALLS.items() if call])
+def test_a_store_that_cannot_be_reached_raises_one_error_and_works_again_afterwards(bench, hands, broker, name):
+    hands.push()
+    claimed = hands.claim_one()
+    if name == "now" and not bench.has_a_clock:
+        pytest.skip("this store's clock is the machine's")
+    with bench.out_of_reach(), pytest.raises(BrokerAway):
+        CALLS[name](broker, hands, claimed)
+    CALLS[name](broker, hands, claimed)

@@ -1,0 +1,181 @@
+"""Rows that a stranger holds locked: what stands in them is delayed, and nothing else."""
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from jobs.broker.records import Answer, Completed, HandedBack, Postponed, Reaped, Released
+from jobs.policy import QueuePolicy, RateLimit
+from jobs.states import State
+from tests.contract.hands import QUEUES, Hands
+
+GLOBAL = QueuePolicy("lane", global_concurrency=100)
+PACED = QueuePolicy("lane", rate_limit=RateLimit(1_000, per=1))
+#: What "does not wait" may cost, in seconds: a stranger holds its rows for as long as the test likes.
+AT_ONCE = 1.0
+
+
+@pytest.fixture(autouse=True)
+def _locks_rows(bench):
+    if not bench.locks_rows:
+        pytest.skip("this store has one lock for all")
+
+
+@pytest.fixture
+def quickly():
+    """The test must be over before a wait for a lock would be."""
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < AT_ONCE
+
+
+def answers(exchange):
+    return [settled.answer for settled in exchange.settled]
+
+
+@pytest.mark.parametrize("policy", [QueuePolicy("lane"), GLOBAL, PACED], ids=["free", "global", "paced"])
+def test_a_locked_job_is_busy_and_the_rest_is_settled_and_claimed(bench, hands, policy, quickly):
+    for _ in range(4):
+        hands.push()
+    locked, other = hands.claim(2, policy=policy)
+    with bench.locked("jobs_job", "id", locked.id):
+        exchange = hands.exchange(
+            hands.settlement(locked, Completed()), hands.settlement(other, Completed()), policy=policy
+        )
+        assert answers(exchange) == [Answer.BUSY, Answer.COUNTED]
+        assert len(exchange.jobs) == 2
+    assert answers(hands.exchange(hands.settlement(locked, Completed()), policy=policy)) == [Answer.COUNTED]
+    assert bench.record(locked.id).state == State.COMPLETED
+
+
+def test_a_busy_answer_is_repeated_to_the_same_number(bench, hands, quickly):
+    hands.push()
+    claimed = hands.claim_one()
+    settlement = hands.settlement(claimed, Completed())
+    with bench.locked("jobs_job", "id", claimed.id):
+        assert answers(hands.exchange(settlement, number=10)) == [Answer.BUSY]
+    assert answers(hands.exchange(settlement, number=10)) == [Answer.BUSY]
+    assert answers(hands.exchange(settlement, number=11)) == [Answer.COUNTED]
+
+
+def test_a_locked_job_with_an_old_token_is_refused_not_busy(bench, hands, quickly):
+    hands.push()
+    claimed = hands.claim_one()
+    with bench.locked("jobs_job", "id", claimed.id):
+        late = hands.settlement(replace(claimed, token="77"), Completed())
+        assert answers(hands.exchange(late)) == [Answer.REFUSED]
+
+
+def test_a_cancellation_in_an_open_transaction_delays_its_own_job_only(bench, hands, broker):
+    running, others = hands.push(), [hands.push() for _ in range(20)]
+    claimed = hands.claim_one()
+    assert claimed.id == running
+    asked, go_on = threading.Event(), threading.Event()
+
+    def cancel():
+        with bench.transaction():
+            broker.cancel("lane", running, "not wanted")
+            broker.cancel("lane", others[0], "not wanted")
+            asked.set()
+            go_on.wait(20)
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    assert asked.wait(10)
+    try:
+        began = time.monotonic()
+        exchange = hands.exchange(hands.settlement(claimed, Completed()), wanted=30)
+        again = hands.exchange(*(hands.settlement(job, Completed()) for job in exchange.jobs))
+        assert time.monotonic() - began < AT_ONCE
+    finally:
+        go_on.set()
+        thread.join(10)
+    assert answers(exchange) == [Answer.BUSY]
+    assert [job.id for job in exchange.jobs] == others[1:]
+    assert set(answers(again)) == {Answer.COUNTED}
+    assert hands.settle(claimed)
+
+
+@pytest.mark.parametrize("policy", [QueuePolicy("lane"), GLOBAL, PACED], ids=["free", "global", "paced"])
+def test_a_locked_row_of_the_queue_stops_no_settlement(bench, hands, broker, policy, quickly):
+    broker.resume("lane")
+    hands.push()
+    claimed = hands.claim_one(policy=policy)
+    broker.pause("lane")
+    broker.resume("lane")
+    with bench.locked("jobs_queuestate", "queue", "lane"):
+        assert answers(hands.exchange(hands.settlement(claimed, Completed()), policy=policy)) == [Answer.COUNTED]
+
+
+@pytest.mark.parametrize("outcome", [HandedBack("stopping"), Postponed(5, "429", whole_queue=True)], ids=repr)
+def test_what_must_be_written_into_a_locked_row_of_the_queue_is_busy(bench, hands, broker, outcome, quickly):
+    broker.pause("lane")
+    broker.resume("lane")
+    hands.push()
+    claimed = hands.claim_one()
+    with bench.locked("jobs_queuestate", "queue", "lane"):
+        assert answers(hands.exchange(hands.settlement(claimed, outcome), wanted=0)) == [Answer.BUSY]
+    assert hands.settle(claimed, outcome)
+
+
+def test_locked_counters_stop_nothing_and_nothing_is_counted_twice(bench, hands, quickly):
+    for _ in range(3):
+        hands.push()
+    first, second, third = hands.claim(3)
+    assert hands.settle(first)
+    with bench.locked("jobs_queuestat", "queue", "lane"):
+        assert hands.settle(second)
+        assert hands.settle(third)
+    assert bench.counters("lane") == {"completed": 3}
+
+
+def test_a_release_gives_back_the_rest_and_tells_what_remains(bench, hands, broker, quickly):
+    ids = [hands.push() for _ in range(3)]
+    hands.claim(3)
+    with bench.locked("jobs_job", "id", ids[1]):
+        assert broker.release(hands.record(hands.worker), lost=False) == Released(2, (ids[1],))
+        assert hands.claim_ids(worker=hands.new_worker()) == [ids[0], ids[2]]
+    assert broker.release(hands.record(hands.worker), lost=False) == Released(1)
+    assert broker.release(hands.record(hands.worker), lost=False) == Released()
+    assert bench.record(ids[1]).timeline == [(None, "interrupted")]
+
+
+def test_what_remained_of_a_release_is_given_back_by_a_reaper_and_not_counted_as_lost(bench, hands, broker, quickly):
+    job_id = hands.push()
+    hands.claim_one()
+    with bench.locked("jobs_job", "id", job_id):
+        assert broker.release(hands.record(hands.worker), lost=False).remaining == (job_id,)
+        assert broker.reap(QUEUES) == Reaped()
+        assert broker.renew([hands.worker], 30).alive == frozenset()
+        assert hands.exchange().jobs == ()
+    assert broker.reap(QUEUES) == Reaped()
+    assert (bench.record(job_id).lost, bench.record(job_id).timeline) == (0, [(None, "interrupted")])
+    assert hands.claim_ids(worker=hands.new_worker()) == [job_id]
+
+
+def test_a_locked_job_of_one_dead_process_does_not_keep_the_reaper_from_the_others(bench, broker, quickly):
+    hands = Hands(broker, lease=30)
+    others = [hands.new_worker() for _ in range(3)]
+    ids = [hands.push() for _ in range(4)]
+    for worker in (hands.worker, *others):
+        hands.claim_one(worker=worker)
+    bench.advance(31)
+    with bench.locked("jobs_job", "id", ids[1]):
+        assert broker.reap(QUEUES) == Reaped(lost=3)
+    assert broker.reap(QUEUES) == Reaped(lost=1)
+
+
+def test_a_process_that_renews_at_this_moment_is_not_reaped(bench, broker, quickly):
+    hands = Hands(broker, lease=30)
+    other = hands.new_worker()
+    job_id = hands.push()
+    claimed, _ = hands.claim_one(), hands.push()
+    hands.claim_one(worker=other)
+    bench.advance(31)
+    with bench.locked("jobs_worker", "id", hands.worker):
+        assert broker.reap(QUEUES) == Reaped(lost=1)
+    assert broker.renew([hands.worker], 30).alive == {hands.worker}
+    assert broker.reap(QUEUES) == Reaped()
+    assert broker.holds("lane", job_id, claimed.token)
