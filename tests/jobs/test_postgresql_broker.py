@@ -370,6 +370,18 @@ def test_a_settle_sends_no_hint(ear, hands):
     assert ear.wait_for_hint("lane", 0.2) is False
 
 
+def test_an_ear_that_is_closed_while_it_listens_says_nothing_about_it(ear, caplog):
+    heard = []
+    listening = threading.Thread(target=lambda: heard.append(ear.wait_for_hint("lane", 1)))
+    listening.start()
+    time.sleep(0.05)
+    ear.close()
+    listening.join(5)
+    assert len(heard) == 1
+    assert not heard[0]
+    assert "no_hints" not in caplog.text
+
+
 # A server that goes and a network that breaks
 
 

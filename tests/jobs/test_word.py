@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -195,6 +196,21 @@ def test_who_begins_to_listen_looks_once_and_again_after_its_socket_was_removed(
     tell(folder, {"email"})
     assert ears.hear(folder, "email", 1) is True
     ears.close()
+
+
+def test_ear_that_is_closed_while_it_listens_says_nothing_about_it(
+    folder: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ears, heard = Ears(), []
+    ears.hear(folder, "email", 1)
+    listening = threading.Thread(target=lambda: heard.append(ears.hear(folder, "email", 0.2)))
+    listening.start()
+    ears.close()
+    listening.join(5)
+    assert len(heard) == 1
+    assert not heard[0]
+    assert not sockets(folder)
+    assert "no_word" not in caplog.text
 
 
 def test_forked_child_leaves_the_socket_to_its_parent(folder: str) -> None:

@@ -227,9 +227,11 @@ class PostgresqlDatabase(Forkable):
     def close(self) -> None:
         """Close the broker's own connection and its ears."""
         with self._lock:
-            for connection in self._connections():
-                connection.close()
+            # forgotten first: who listens at this moment shall see that it was closed, and not broken
+            closing = self._connections()
             self._forget_connections()
+            for connection in closing:
+                connection.close()
 
     # Hints
 
@@ -251,8 +253,9 @@ class PostgresqlDatabase(Forkable):
         """Wait for a hint; None: none can be heard for now. Only one thread of a process may listen."""
         if clock.monotonic() < self._deaf_until:
             return None
+        ear = self._ears.get(queue)
         try:
-            if queue not in self._ears:
+            if ear is None:
                 ear = self._open_ear(queue)
                 if ear is None:
                     logger.warning("no_hints: nobody's word arrives, as behind a pooler in transaction mode; polling")
@@ -261,11 +264,13 @@ class PostgresqlDatabase(Forkable):
                 self._ears[queue] = ear
                 return True
             # several can come in one packet: all are taken
-            return bool(list(self._ears[queue].notifies(timeout=seconds, stop_after=1)))
+            return bool(list(ear.notifies(timeout=seconds, stop_after=1)))
         except (psycopg.Error, OSError) as error:
+            if ear is not None and self._ears.get(queue) is not ear:
+                return None
             logger.warning("no_hints %s: %s; polling", type(error).__name__, " ".join(str(error).split()))
             self._deaf_until = clock.monotonic() + DEAF_FOR
-            if ear := self._ears.pop(queue, None):
+            if self._ears.pop(queue, None) is not None and ear is not None:
                 ear.close()
             return None
 

@@ -122,16 +122,19 @@ class Ears:
     def hear(self, folder: str, queue: str, seconds: float) -> bool | None:
         """Wait at most so long for a word; None, at once: none can be heard. True as well when it begins to listen."""
         place = folder, queue
+        ear = self._ears.get(place)
         try:
+            if ear is not None and ear.is_in_place:
+                return ear.hear(seconds)
             with self._lock:
-                ear = self._ears.get(place)
-                if ear is None or not ear.is_in_place:
-                    self._forget(place)
-                    self._ears[place] = Ear(folder, queue)
-                    self._is_deaf = False
-                    return True
-            return ear.hear(seconds)
+                self._forget(place)
+                ear = None
+                self._ears[place] = Ear(folder, queue)
+            self._is_deaf = False
+            return True
         except (OSError, ValueError, AttributeError) as error:
+            if ear is not None and self._ears.get(place) is not ear:
+                return None  # it was closed meanwhile
             with self._lock:
                 self._forget(place)
             if not self._is_deaf:
