@@ -19,7 +19,7 @@ from ..contract import PACE_GUARD
 from ..records import Answer, ClaimedJob, Exchange, Settled, Settlement
 from .claim import claimed_job, start_order
 from .connection import Trip
-from .settle import BUSY, REFUSED
+from .outcomes import BUSY, REFUSED
 from .values import moment_of, text_of
 
 

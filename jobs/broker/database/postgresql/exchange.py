@@ -26,8 +26,8 @@ from ...records import (
 )
 from ..claim import claimed_job, start_order
 from ..connection import Trip
+from ..outcomes import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, BUSY, REFUSED, milliseconds, token_number
 from ..rows import any_part
-from ..settle import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, BUSY, REFUSED, milliseconds, token_number
 from ..values import MAX_REASON
 from .lane import A_JOB, NO_BOUNDS, Bounds, Seen
 
