@@ -42,7 +42,7 @@ TICK, ALERT = 0.002, 0.010
 #: What takes longer, in seconds, is worth a thread of its own.
 SHORT = 0.0002
 #: After such a job, for so many claims all threads are woken at once.
-LONG_FOR = 8
+LONG_FOR = 32
 #: Of a queue with a rate limit so many short jobs are claimed together, and one that is not short by itself: what has
 #: no thread to start it within the guard of its grant would have to be handed back (G7).
 AT_ONCE, AT_ONCE_SHORT = 5, 0.001
