@@ -238,7 +238,7 @@ class QueueState(models.Model):
     wait_from = models.DateTimeField(null=True, editable=False)
     # together by the rows of Grant; NULL: the queue had no limit so far
     taken = models.IntegerField(null=True)
-    # how often jobs came back to their old places; only PostgreSQL's claims ask: see broker.database.postgresql.lane
+    # how often jobs came back to their old places; only PostgreSQL asks: see broker.database.postgresql.dead_rows
     returns = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:

@@ -28,7 +28,7 @@ ASKS_TOO_OFTEN = gettext_noop("started %(count)s times and still asks for anothe
 NOT_STORED = gettext_noop("the outcome could not be stored: %(error)s")
 #: Said by `errors.RetryLater`.
 LATER = gettext_noop("asked to be started again in %(seconds)s s")
-#: Written by give_back_lost.sql.
+#: Written by release_lost.sql.
 KILLED_WORKER = gettext_noop("killed its worker: lost %(count)s times")
 
 ALL = (

@@ -20,7 +20,7 @@ from ..define.context import event_here, job_here, receiver_here
 from ..errors import BrokerAway, BrokerUnavailable, InvalidArguments, UndeclaredStart, WrongDatabase
 from ..faults import point
 from ..states import State
-from .outbox import TRIP, push_each_queue, push_pending
+from .outbox import MOST_A_CALL, push_each_queue, push_pending
 
 logger = logging.getLogger("jobs.accept")
 
@@ -43,7 +43,7 @@ def accept(jobs: Sequence[NewJob]) -> list[Accepted]:
     """
     if not jobs:
         return []
-    _hold_against_receiver(jobs)
+    _check_receiver(jobs)
     alias = jobs_settings().database
     connection = connections[alias]
     _refuse_other_transactions(alias)
@@ -114,8 +114,8 @@ def _failure(error: BrokerAway, accepted: int, jobs: Sequence[NewJob]) -> str:
 
 
 def _trips(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:
-    for start in range(0, len(jobs), TRIP):
-        yield jobs[start : start + TRIP]
+    for start in range(0, len(jobs), MOST_A_CALL):
+        yield jobs[start : start + MOST_A_CALL]
 
 
 def _mark(job: NewJob) -> NewJob:
@@ -128,7 +128,7 @@ def _mark(job: NewJob) -> NewJob:
     return replace(job, event=name, event_id=event_id, parent_id=parent.id if parent else None)
 
 
-def _hold_against_receiver(jobs: Sequence[NewJob]) -> None:
+def _check_receiver(jobs: Sequence[NewJob]) -> None:
     receiver = receiver_here()
     if receiver is None:
         return

@@ -18,7 +18,7 @@ from ..faults import point
 from ..states import State
 
 #: Jobs per trip to the broker (DESIGN §9).
-TRIP = 1_000
+MOST_A_CALL = 1_000
 #: The relay leaves rows of this age, in seconds, to the `on_commit` of their own transaction.
 RELAY_AFTER = 1.0
 
@@ -33,7 +33,7 @@ def push_pending(ids: Sequence[UUID] | None = None, longest: float = math.inf) -
     until = clock.monotonic() + longest
     taken = 0
     while True:
-        waiting = pending.read_pending(connection, ids, RELAY_AFTER if ids is None else 0.0, TRIP)
+        waiting = pending.read_pending(connection, ids, RELAY_AFTER if ids is None else 0.0, MOST_A_CALL)
         if not waiting:
             return taken
         if ids is None:
@@ -45,7 +45,7 @@ def push_pending(ids: Sequence[UUID] | None = None, longest: float = math.inf) -
                 moved += 1
             elif answer.status is PushStatus.DUPLICATE and clock.monotonic() < until:
                 moved += _refuse_pending(connection, job, answer)
-        if len(waiting) < TRIP or not moved or clock.monotonic() >= until:
+        if len(waiting) < MOST_A_CALL or not moved or clock.monotonic() >= until:
             return taken
 
 

@@ -18,8 +18,8 @@ from psycopg import sql
 from jobs import clock
 from jobs.broker.contract import Broker
 from jobs.broker.database.broker import DatabaseBroker
+from jobs.broker.database.postgresql import dead_rows as bounds_of_dead_rows
 from jobs.broker.database.postgresql import exchange as postgresql_exchange
-from jobs.broker.database.postgresql import lane as postgresql_lane
 from jobs.models import Attempt, Job, QueueStat
 from jobs.states import MOVES, State
 from tests.contract.hands import Hands
@@ -243,9 +243,9 @@ def _postgresql() -> Iterator[Bench]:
 def _bounded() -> Iterator[Bench]:
     """Where every claim skips what it takes for dead rows, as behind an old snapshot, and never looks behind that."""
     with pytest.MonkeyPatch.context() as patch, _postgresql() as bench:
-        patch.setattr(postgresql_lane, "SLOW", float("-inf"))
-        patch.setattr(postgresql_lane, "FULL_EVERY", 1e9)
-        patch.setattr(postgresql_lane, "LONGEST", 3_600.0)
+        patch.setattr(bounds_of_dead_rows, "SLOW", float("-inf"))
+        patch.setattr(bounds_of_dead_rows, "FULL_EVERY", 1e9)
+        patch.setattr(bounds_of_dead_rows, "LONGEST", 3_600.0)
         patch.setattr(postgresql_exchange, "A_JOB", 0.0)
         yield bench
 

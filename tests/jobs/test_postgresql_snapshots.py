@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from jobs import clock
 from jobs.broker.database.broker import DatabaseBroker
-from jobs.broker.database.postgresql import lane as postgresql_lane
+from jobs.broker.database.postgresql import dead_rows as bounds_of_dead_rows
 from jobs.broker.records import Completed, HandedBack
 from jobs.models import Job
 from jobs.policy import QueuePolicy, RateLimit
@@ -78,7 +78,7 @@ def hands(broker):
 
 @pytest.fixture
 def lane(broker):
-    return broker._lanes["lane"]
+    return broker._dead_rows["lane"]
 
 
 def skip(lane, seconds):
@@ -99,7 +99,7 @@ def full_walk():
     """What a claim takes that skips nothing, in seconds."""
     other, took = Hands(DatabaseBroker("default")), []
     for _ in range(7):
-        other.broker._lanes.clear()
+        other.broker._dead_rows.clear()
         took.append(timed(lambda: other.claim(1))[0])
     other.broker.close()
     return statistics.median(took)
@@ -243,9 +243,9 @@ def test_jobs_that_come_back_stand_at_their_old_places_although_claims_skip_dead
 
 
 def test_what_is_seen_in_a_transaction_that_is_rolled_back_sets_no_bounds(hands, monkeypatch):
-    monkeypatch.setattr(postgresql_lane, "SLOW", float("-inf"))
-    monkeypatch.setattr(postgresql_lane, "LONGEST", 60.0)
-    monkeypatch.setattr(postgresql_lane, "FULL_EVERY", 1e9)
+    monkeypatch.setattr(bounds_of_dead_rows, "SLOW", float("-inf"))
+    monkeypatch.setattr(bounds_of_dead_rows, "LONGEST", 60.0)
+    monkeypatch.setattr(bounds_of_dead_rows, "FULL_EVERY", 1e9)
     job_id = hands.push(ready_at=clock.now() - timedelta(days=1))
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         assert hands.claim_ids(1) == [job_id]
@@ -280,7 +280,7 @@ def test_a_job_that_turns_up_before_the_bounds_starts_within_seconds(dead_rows, 
 def test_a_delayed_job_starts_on_time_while_dead_rows_are_skipped(dead_rows, hands, broker, lane, policy, delay):
     for _ in range(FIRST_FEW):
         hands.claim(policy=policy)
-    assert lane.bounds(overdue=True).since.keys() >= set(postgresql_lane.GIVEN)
+    assert lane.bounds(overdue=True).since.keys() >= set(bounds_of_dead_rows.GIVEN)
     job_id, ids = hands.push(delay=delay), []
     due = Job.objects.get(id=job_id).ready_at
     while not ids:

@@ -47,5 +47,5 @@ def test_retry_later_says_the_same_words():
 
 def test_sql_writes_the_same_words():
     words = reasons.KILLED_WORKER.replace("%(count)s", "' || (lost + 1) || '")
-    for path in Path("jobs/broker/database").glob("*/give_back_lost.sql"):
+    for path in Path("jobs/broker/database").glob("*/release_lost.sql"):
         assert words in path.read_text()

@@ -44,7 +44,7 @@ def pending() -> int:
 
 def test_a_run_ends_when_its_time_is_over_and_the_next_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "LONGEST", 0.0)
-    monkeypatch.setattr(outbox, "TRIP", 4)
+    monkeypatch.setattr(outbox, "MOST_A_CALL", 4)
     leave_pending(10)
     assert [relay.run() for _ in range(4)] == [4, 4, 2, 0]
 
@@ -61,7 +61,7 @@ def test_refusals_end_when_the_time_is_over_too(monkeypatch: pytest.MonkeyPatch)
 
 def test_other_duties_run_while_a_large_relay_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "LONGEST", 0.01)
-    monkeypatch.setattr(outbox, "TRIP", 25)
+    monkeypatch.setattr(outbox, "MOST_A_CALL", 25)
     leave_pending(500)
     stop, seen = threading.Event(), []
 

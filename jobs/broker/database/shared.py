@@ -34,7 +34,7 @@ from ..records import (
     Settlement,
     WorkerRecord,
 )
-from . import giveback, hints, pace, rewind
+from . import hints, pace, release, rewind
 from .connection import JobsDatabase
 from .outcomes import token_number
 from .reach import reaching
@@ -184,12 +184,12 @@ class SharedBroker(ABC):
     def release(self, worker: WorkerRecord, *, lost: bool) -> Released:
         """End a dead process's lease and give its jobs back; see the contract."""
         self._empty.pop(worker.id, None)
-        return giveback.release(self._database, worker, lost=lost)
+        return release.release(self._database, worker, lost=lost)
 
     @reaching
     def reap(self, queues: Sequence[str], grace: float = 0.0) -> Reaped:
         """Give back what the silent hold, and end what came too late; at most 1,000 expired jobs a call."""
-        return giveback.reap(self._database, queues, grace)
+        return release.reap(self._database, queues, grace)
 
     @reaching
     def waits_alone(self, queues: Sequence[str]) -> frozenset[str]:

@@ -28,8 +28,8 @@ from ..reach import reaching
 from ..reply import known_worker, read_reply, save_reply
 from ..shared import SharedBroker, pass_exchange
 from .connection import PostgresqlDatabase
+from .dead_rows import DeadRows
 from .exchange import Found, exchange_jobs, look_for_due
-from .lane import Lane
 
 logger = logging.getLogger("jobs.broker")
 
@@ -48,7 +48,7 @@ class PostgresqlBroker(SharedBroker):
 
     def __init__(self, alias: str) -> None:
         super().__init__(alias)
-        self._lanes: defaultdict[str, Lane] = defaultdict(Lane)
+        self._dead_rows: defaultdict[str, DeadRows] = defaultdict(DeadRows)
         # by worker: the number of the last exchange that was tried
         self._asked: dict[UUID, int] = {}
         # when the clocks were last compared, and the answer
@@ -97,10 +97,12 @@ class PostgresqlBroker(SharedBroker):
         repeated, self._asked[worker] = self._asked.get(worker) == number, number
         pass_exchange("before", settlements, wanted)
         # what is seen in the caller's transaction may be rolled back
-        lane = Lane() if self._database.in_callers_transaction else self._lanes[policy.name]
+        dead_rows = DeadRows() if self._database.in_callers_transaction else self._dead_rows[policy.name]
         limited = (wanted and _is_limited(policy)) or pace.unstarted(settlements)
         trips = self._exchange_limited if limited else self._exchange_free
-        answer = trips(worker, policy, settlements, wanted, number, alone, lane, overdue=lane.idle, repeated=repeated)
+        answer = trips(
+            worker, policy, settlements, wanted, number, alone, dead_rows, overdue=dead_rows.idle, repeated=repeated
+        )
         if answer is None:
             with self._database.read() as trip:
                 known = known_worker(trip.run("read_worker", worker=worker))
@@ -109,9 +111,10 @@ class PostgresqlBroker(SharedBroker):
         pass_exchange("after_commit", settlements, answer.jobs)
         if answer.settled or answer.jobs:
             return answer
-        if wanted and not alone and lane.overdue:
+        if wanted and not alone and dead_rows.overdue:
             # nothing to do: there is time for the walk without bounds
-            answer = trips(worker, policy, (), wanted, number, alone, lane, overdue=False, repeated=False) or answer
+            walked = trips(worker, policy, (), wanted, number, alone, dead_rows, overdue=False, repeated=False)
+            answer = walked or answer
         return answer if answer.jobs else self._remember(worker, number, answer)
 
     def _exchange_free(
@@ -122,7 +125,7 @@ class PostgresqlBroker(SharedBroker):
         wanted: int,
         number: int,
         alone: bool,
-        lane: Lane,
+        dead_rows: DeadRows,
         *,
         overdue: bool,
         repeated: bool,
@@ -133,13 +136,13 @@ class PostgresqlBroker(SharedBroker):
                 return None
             found = exchange_jobs(
                 trip, worker, policy.name, settlements, wanted,
-                number=number, alone=alone, bounds=lane.bounds(overdue=overdue), saves=True,
+                number=number, alone=alone, bounds=dead_rows.bounds(overdue=overdue), saves=True,
             )  # fmt: skip
             if hints.makes_due(policy, settlements, len(found.jobs)):
                 trip.told.add(policy.name)
         if not found.fresh:
             return None
-        lane.note_claim(found.seen)
+        dead_rows.note_claim(found.seen)
         answer = Exchange(found.settled, found.jobs, found.wait)
         if BUSY in found.settled:
             return self._settle_busy(worker, policy, settlements, number, answer)
@@ -167,7 +170,7 @@ class PostgresqlBroker(SharedBroker):
         wanted: int,
         number: int,
         alone: bool,
-        lane: Lane,
+        dead_rows: DeadRows,
         *,
         overdue: bool,
         repeated: bool,
@@ -177,10 +180,10 @@ class PostgresqlBroker(SharedBroker):
             with self._database.read() as trip:
                 if known_worker(trip.run("read_worker", worker=worker)).is_repeated(number):
                     return None
-                possible, wait = claiming.look(trip, policy, self._read_heads(trip, policy, alone, lane, overdue))
+                possible, wait = claiming.look(trip, policy, self._read_heads(trip, policy, alone, dead_rows, overdue))
             if not possible:
                 return Exchange(wait=wait)
-        name, guard, bounds = policy.name, self._guards[policy.name], lane.bounds(overdue=overdue)
+        name, guard, bounds = policy.name, self._guards[policy.name], dead_rows.bounds(overdue=overdue)
         found, stamp = Found(), None
         with self._database.write() as trip:
             if known_worker(trip.lock_worker(worker)).is_repeated(number):
@@ -208,7 +211,7 @@ class PostgresqlBroker(SharedBroker):
             if room.window is not None:
                 stamp = pace.save_window(trip, name, room.window, len(jobs), guard)
             pass_exchange("before_commit", settlements, jobs)
-        lane.note_claim(found.seen)
+        dead_rows.note_claim(found.seen)
         return replace(answer, jobs=pace.committed(jobs, stamp, guard)) if stamp else answer
 
     def _settle_only(
@@ -225,12 +228,12 @@ class PostgresqlBroker(SharedBroker):
         return answer
 
     def _read_heads(
-        self, trip: Trip, policy: QueuePolicy, alone: bool, lane: Lane, overdue: bool
+        self, trip: Trip, policy: QueuePolicy, alone: bool, dead_rows: DeadRows, overdue: bool
     ) -> Sequence[Sequence[Any]]:
         if alone:
             return claiming.read_heads(trip, policy.name, alone)
-        heads, seen = look_for_due(trip, policy.name, lane.bounds(overdue=overdue))
-        lane.note_look(seen)
+        heads, seen = look_for_due(trip, policy.name, dead_rows.bounds(overdue=overdue))
+        dead_rows.note_look(seen)
         return heads
 
     @reaching

@@ -30,7 +30,7 @@ from ..outcomes import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, BUSY, REFUSED, millise
 from ..reply import still_held
 from ..rows import part_of_this_thread
 from ..values import MAX_REASON
-from .lane import A_JOB, NO_BOUNDS, Bounds, Seen
+from .dead_rows import A_JOB, NO_BOUNDS, Bounds, Seen
 
 #: A number that is higher than any worker's: such an exchange counts always.
 MOST = 2**63 - 1

@@ -67,7 +67,7 @@ def _move(trip: Trip, worker: UUID, settlement: Settlement) -> State | None:
         case Postponed(delay, reason, whole_queue):
             moved = _hand_back(trip, known, _after(now, delay), reason)
             if moved and whole_queue:
-                trip.run("hold_queue", queue=job.queue, until=_after(now, delay), now=text_of(now))
+                trip.run("delay_queue", queue=job.queue, until=_after(now, delay), now=text_of(now))
         case HandedBack(reason, back_in, unknown):
             moved = _hand_back(trip, known, None if back_in is None else _after(now, back_in), reason, unknown)
     return State(moved[0][0]) if moved else None

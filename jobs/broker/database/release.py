@@ -26,7 +26,7 @@ def release(database: JobsDatabase, worker: WorkerRecord, *, lost: bool) -> Rele
     with database.write() as trip:
         found = trip.lock_worker(worker.id)
         ending = (found and found[0][-1]) or (LOST if lost else INTERRUPTED)
-        states = _give_back(trip, worker.id, worker.label, ending)
+        states = _release_jobs(trip, worker.id, worker.label, ending)
         remaining = _end_lease(trip, worker.id, ending)
         point("release.before_commit")
     point("release.after_commit")
@@ -48,7 +48,7 @@ def reap(database: JobsDatabase, queues: Sequence[str], grace: float) -> Reaped:
         states += given_back
     for (worker,) in orphans:
         with database.write() as trip:
-            states += _give_back(trip, id_of(worker), "", LOST)
+            states += _release_jobs(trip, id_of(worker), "", LOST)
     return Reaped(lost=len(states), failed=states.count(State.FAILED), expired=len(expired))
 
 
@@ -66,20 +66,20 @@ def _reap_next(database: JobsDatabase, queues: str, done: list[str], grace: floa
             term = moment_of(lease_until) - moment_of(renewed_at)
             trip.run("extend_lease", worker=worker.hex, lease_until=text_of(trip.now + term))
             return []
-        states = _give_back(trip, worker, f"{host}:{pid}", ending or LOST)
+        states = _release_jobs(trip, worker, f"{host}:{pid}", ending or LOST)
         _end_lease(trip, worker, ending or LOST)
         point("reap.before_commit")
     return states if (ending or LOST) == LOST else []
 
 
-def _give_back(trip: Trip, worker: UUID, label: str, ending: str) -> list[State]:
+def _release_jobs(trip: Trip, worker: UUID, label: str, ending: str) -> list[State]:
     """Give back all jobs of one process that nobody holds locked; returns the states that they reached."""
     now = text_of(trip.now)
     if ending == LOST:
         rules = {"alone_after": LOSS_RULES.alone_after, "dead_after": LOSS_RULES.dead_after}
-        moved = trip.run("give_back_lost", worker=worker.hex, now=now, **rules)
+        moved = trip.run("release_lost", worker=worker.hex, now=now, **rules)
     else:
-        moved = trip.run("give_back_interrupted", worker=worker.hex, now=now)
+        moved = trip.run("release_interrupted", worker=worker.hex, now=now)
     states: list[State] = []
     attempts: list[dict[str, Any]] = []
     for id, run, queue, state, claimed_at in moved:

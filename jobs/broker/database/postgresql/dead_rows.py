@@ -68,7 +68,7 @@ class Start:
 
 
 @dataclass(slots=True)
-class Lane:
+class DeadRows:
     """The starts of one queue as this process knows them."""
 
     starts: defaultdict[int, Start] = field(default_factory=lambda: defaultdict(Start))
