@@ -8,11 +8,11 @@ from typing import IO, TYPE_CHECKING
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from jobs.broker.database.broker import DatabaseBroker
+    from jobs.broker.database.shared import SharedBroker
     from jobs.policy import QueuePolicy
 
 
-def registered(queue: str, alias: str = "default") -> tuple[DatabaseBroker, QueuePolicy, UUID]:
+def registered(queue: str, alias: str = "default") -> tuple[SharedBroker, QueuePolicy, UUID]:
     """A broker of its own, a policy without limits, and the id of a worker whose lease outlasts every benchmark."""
     from jobs import clock
     from jobs.broker.database.broker import DatabaseBroker

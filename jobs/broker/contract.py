@@ -198,7 +198,11 @@ class Broker(Protocol):
         """
 
     def wait_for_hint(self, queue: str, seconds: float) -> bool | None:
-        """Wait at most so long for word that there may be something to claim; None, at once: no word ever comes."""
+        """Wait at most so long for word that there may be something to claim; None, at once: no word ever comes.
+
+        Every method that makes a job due within a second, or room for one, sends word to the other workers: push, an
+        exchange that settles, release, reap, promote, resume. It may get lost: who hears word looks once a second.
+        """
 
     def close(self) -> None:
         """Close the broker's own connections; the next call opens them again."""

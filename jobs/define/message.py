@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import reprlib
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -322,8 +324,20 @@ def _said(error: BaseException) -> str:
 
 def _short(value: Any, masked: Callable[[str], str] = str) -> str:
     # first the mask, then the cut: half of a secret would not be recognised
-    text = masked(_text_of(value, repr))
+    text = masked(_text_of(value, _Quoting().repr))
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+class _Quoting(reprlib.Repr):
+    """Says few items of each list, since ten lists can hold a billion; but each text whole, for the mask to know it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 4
+        self.maxstring = self.maxlong = self.maxother = sys.maxsize
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        return _text_of(x, repr)
 
 
 def _text_of(value: Any, read: Callable[[Any], str]) -> str:

@@ -6,7 +6,7 @@ from ..broker import get_broker
 from ..history.jumps import end_now, note_jump
 
 #: Seconds between two runs, and after one that found jobs.
-INTERVAL, SOON = 5.0, 1.0
+INTERVAL, SOON = 10.0, 1.0
 
 
 def run() -> int:

@@ -61,7 +61,8 @@ class AnnouncerThread(Scheduler):
 class QueueConsumer(Consumer):
     """Claims and runs the jobs of one queue until it is told to stop.
 
-    With `alone=True` it claims one job that must run alone, and then stops.
+    With `alone=True` it claims jobs that must run alone, one by one, and stops behind one that ended badly, or when
+    there was none for a while.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class QueueConsumer(Consumer):
         if not self.stop_flag.wait(ALONE_PATIENCE if self.alone else self._health_check_interval):
             if not self.alone:
                 self.check_worker_health()
-            elif not self.pool.claimed_all:
+            elif self.pool.idle_for(ALONE_PATIENCE):
                 self.pool.close()
             return health_check_ts
         self.stop(graceful=True)

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from .. import clock, reasons, signals
 from ..broker.contract import Broker
-from ..broker.records import ClaimedJob, Exchange, HandedBack, Settlement
+from ..broker.records import ClaimedJob, Exchange, Failed, HandedBack, Retried, Settlement
 from ..define.queue import Queue
 from ..errors import BrokerAway
 from .announce import Announcer
@@ -43,7 +43,7 @@ TICK, ALERT = 0.002, 0.010
 #: What takes longer, in seconds, is worth a thread of its own.
 SHORT = 0.0002
 #: After such a job, for so many claims all threads are woken at once.
-LONG_FOR = 8
+LONG_FOR = 32
 #: Of a queue with a rate limit so many short jobs are claimed together, and one that is not short by itself: what has
 #: no thread to start it within the guard of its grant would have to be handed back (G7).
 AT_ONCE, AT_ONCE_SHORT = 5, 0.001
@@ -52,8 +52,8 @@ AT_ONCE, AT_ONCE_SHORT = 5, 0.001
 class Pool:
     """What the threads share: jobs claimed and not begun, settlements not yet sent, and who leads.
 
-    With `alone`, one job that must run alone is claimed, and then the pool closes by itself. A test may `run` something
-    else than `execute`.
+    With `alone`, jobs that must run alone are claimed until one of them ends badly, and then the pool closes by itself.
+    A test may `run` something else than `execute`.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Pool:
         self._leader: Seat | None = None
         self._closing = False
         self.broken = False  # a thread has left by an error
-        self._budget: float = 1 if alone else math.inf
+        self._alone = alone
         self._threads = 0
         self._running = 0  # claimed, and not known to have ended
         self._unsettled = 0  # ended, and not settled
@@ -99,10 +99,9 @@ class Pool:
         with self._lock:
             return self._running + self._unsettled
 
-    @property
-    def claimed_all(self) -> bool:
-        """Whether the one job of an `alone` pool was claimed."""
-        return not self._budget
+    def idle_for(self, seconds: float) -> bool:
+        """Whether nothing was claimed or settled for so long."""
+        return not self.held and clock.monotonic() - self._worked_at >= seconds
 
     def close(self) -> None:
         """Claim nothing more; the threads leave when what runs is finished and settled."""
@@ -227,20 +226,21 @@ class Pool:
         return now >= self._look_at and self._wants > 0
 
     @property
-    def _wants(self) -> float:
+    def _wants(self) -> int:
         """For how many more jobs there is room; what has ended has made room, settled or not."""
         if self._closing or self.announcer.is_behind:
             return 0
-        return min(self._threads - self._running, self._budget)
+        return self._threads - self._running
 
     @property
     def _is_over(self) -> bool:
-        none_to_come = self._closing or not self._budget
-        return none_to_come and not (self._leader or self._done or self._exchanges.has_more)
+        return self._closing and not (self._leader or self._done or self._exchanges.has_more)
 
     def _next_request(self, now: float) -> Request | None:
         """What to say to the broker; None: nothing."""
         settlements = self._drain()
+        if self._alone and any(isinstance(settlement.outcome, (Failed, Retried)) for settlement in settlements):
+            self._closing = True  # who knows what it left behind in this process
         self._trouble.learn(settlements, now)
         if self._long and 2 * sum(_seconds(settlement) < SHORT for settlement in settlements) > len(settlements):
             self._long = 0
@@ -249,7 +249,7 @@ class Pool:
             if settlements:
                 self._short = all(_seconds(settlement) < AT_ONCE_SHORT for settlement in settlements)
             wanted = min(wanted, AT_ONCE if self._short else 1)
-        return self._exchanges.next(settlements, int(min(wanted, self._threads)), now)
+        return self._exchanges.next(settlements, wanted, now)
 
     def _drain(self) -> list[Settlement]:
         ended: list[Settlement] = []
@@ -302,7 +302,6 @@ class Pool:
             self.announcer.put(settlement, settled)
         self._running += len(jobs)
         self._claimed += len(jobs)
-        self._budget -= len(jobs)
         self._ready.extend(jobs)
         if self._closing:
             self._hand_back_ready()
@@ -339,7 +338,7 @@ class Pool:
 
     def _pass_on(self, now: float) -> list[Seat]:
         """Whom the leader wakes when it comes back: for long jobs everybody, else at most the watch."""
-        if self._closing or not self._budget:
+        if self._closing:
             return self._seats.call_all()
         waiting = len(self._ready)
         seats: list[Seat] = []

@@ -41,7 +41,7 @@ class Trouble:
             self.times += 1
             self.claim_at = now + backoff(self.times)
 
-    def limit(self, wanted: float, now: float) -> float:
+    def limit(self, wanted: int, now: float) -> int:
         """How many of so many jobs may be claimed now: one, to try, when the time for that has come."""
         if not self.times:
             return wanted

@@ -112,14 +112,14 @@ def open_everything(staff: Client) -> None:
                 json.loads(text)
 
 
-@pytest.mark.parametrize("task", ["hostile.tell", "gone.from.the.code"])
+@pytest.mark.parametrize("task", ["hostile.tell", pytest.param("gone.from.the.code", marks=pytest.mark.slow)])
 def test_a_message_of_any_shape_can_be_looked_at(staff: Client, task: str) -> None:
     for message in MESSAGES.values():
         row(message=message, task=task)
     open_everything(staff)
 
 
-@pytest.mark.parametrize("task", ["hostile.tell", "gone.from.the.code"])
+@pytest.mark.parametrize("task", ["hostile.tell", pytest.param("gone.from.the.code", marks=pytest.mark.slow)])
 def test_a_result_of_any_shape_can_be_looked_at(staff: Client, task: str) -> None:
     for result in RESULTS.values():
         row(state=State.COMPLETED, result=result, task=task)
@@ -141,7 +141,7 @@ def test_names_that_no_code_knows_can_be_looked_at_in_every_state(staff: Client)
     open_everything(staff)
 
 
-@pytest.mark.parametrize("zone", ["America/Sao_Paulo", "Asia/Tokyo"])
+@pytest.mark.parametrize("zone", ["America/Sao_Paulo", pytest.param("Asia/Tokyo", marks=pytest.mark.slow)])
 def test_times_at_the_ends_of_time_can_be_looked_at(staff: Client, settings: Any, zone: str) -> None:
     settings.TIME_ZONE = zone
     times = ("created_at", "ready_at", "expires_at", "claimed_at", "started_at", "ended_at", "unknown_since")

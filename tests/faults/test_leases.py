@@ -8,9 +8,10 @@ import signal
 import time
 from collections.abc import Callable
 
+import psycopg
 import pytest
 
-from .harness import Site, some_time, wait_for
+from .harness import PostgresqlSite, Site, some_time, wait_for
 from .ledger import check_ledger
 
 pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indirect=True)
@@ -127,4 +128,26 @@ def test_killed_worker_is_restarted_with_growing_pauses(site: Site, chance: rand
     print("pauses", [f"{pause:.1f}" for pause in pauses])
     assert 0.9 < pauses[0] < 2.5
     assert 1.9 < pauses[1] < 3.5
+    check_ledger(site)
+
+
+def test_a_release_that_finds_its_job_locked_costs_no_other_worker_its_lease(make_site: MakeSite) -> None:
+    site = make_site(FAULTS_LEASE="1.5")
+    if not isinstance(site, PostgresqlSite):
+        pytest.skip("SQLite has one lock for everything")
+    huey = site.run_huey("--queue", "work", "--queue", "other")
+    job, bystander = site.enqueue("[nap_at_first.enqueue(60), nap_at_first.enqueue(60)]")
+    wait_for(lambda: len(site.ledger()) == 2)
+    with psycopg.connect(site.url) as connection:
+        connection.execute("SELECT 1 FROM jobs_job WHERE id = %s FOR UPDATE", [job])
+        os.kill(huey.child("work/1"), signal.SIGKILL)
+        # what nobody holds is released at once, and started again
+        wait_for(lambda: site.job(bystander)["state"] == "completed", 5)
+        until = time.monotonic() + 6  # four leases
+        wait_for(lambda: time.monotonic() > until)
+        assert site.job(job)["state"] == "active"
+    wait_for(lambda: site.job(job)["state"] == "completed")
+    assert (site.job(job)["lost"], site.job(bystander)["lost"]) == (1, 1)
+    assert "lease_lost" not in huey.log
+    assert len(huey.started("other/1")) == 1
     check_ledger(site)

@@ -264,7 +264,7 @@ SOON = datetime.now(UTC) + timedelta(hours=1)
 def test_jobs_for_one_time_are_due_at_that_time_and_start_in_the_order_of_enqueue(
     each_database: str, note: Task
 ) -> None:
-    at = datetime.now(ZoneInfo("America/Sao_Paulo")) + timedelta(seconds=0.3)
+    at = datetime.now(ZoneInfo("America/Sao_Paulo")) + timedelta(hours=1)
     handles = [note.using(at=at).enqueue("a") for _ in range(3)]
     handles += note.using(at=at).enqueue_many(["a", "b", "c"])
     handles.append(note.schedule(("a",), eta=at))

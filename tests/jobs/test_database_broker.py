@@ -12,10 +12,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, connections, transaction
 
 from jobs import clock
-from jobs.broker.database import connection as connecting
 from jobs.broker.database import pending as outbox
 from jobs.broker.database import rows
 from jobs.broker.database.broker import DatabaseBroker
+from jobs.broker.database.sqlite import connection as connecting
 from jobs.broker.records import CancelAnswer, Completed, Failed, PushStatus, Reaped
 from jobs.errors import BrokerAway
 from jobs.models import Attempt, Job, QueueStat, Worker

@@ -94,16 +94,16 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-@pytest.mark.parametrize("secret", SECRETS)
-def test_a_secret_is_masked_in_every_spelling(secret: str, spelling: str) -> None:
-    spelled = SPELLINGS[spelling](secret)
-    shown = masked(f"could not reach <{spelled}> today", secrets_of([secret]))
-    assert shown.startswith("could not reach <")
-    assert shown.endswith("> today")
-    assert "***" in shown
-    for part in (secret, spelled.strip("\"'"), secret.upper()):
-        assert part not in shown
-    assert len(shown) <= len("could not reach <> today") + len("***") + 20  # quotes and field names stay
+def test_a_secret_is_masked_in_every_spelling(spelling: str) -> None:
+    for secret in SECRETS:
+        spelled = SPELLINGS[spelling](secret)
+        shown = masked(f"could not reach <{spelled}> today", secrets_of([secret]))
+        assert shown.startswith("could not reach <")
+        assert shown.endswith("> today")
+        assert "***" in shown
+        for part in (secret, spelled.strip("\"'"), secret.upper()):
+            assert part not in shown
+        assert len(shown) <= len("could not reach <> today") + len("***") + 20  # quotes and field names stay
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",)), min_size=4, max_size=20), st.sampled_from(sorted(SPELLINGS)))

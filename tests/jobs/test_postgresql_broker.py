@@ -15,7 +15,7 @@ from jobs import Queue, clock
 from jobs.broker import forget_broker
 from jobs.broker.database import rows
 from jobs.broker.database.broker import DatabaseBroker
-from jobs.broker.database.settle import BUSY
+from jobs.broker.database.outcomes import BUSY
 from jobs.broker.records import CancelAnswer, Completed, NewJob, PushStatus, WorkerRecord
 from jobs.errors import BrokerUnavailable, InvalidArguments
 from jobs.models import Attempt, Job, QueueStat

@@ -174,7 +174,7 @@ def test_counts_are_exact_also_for_jobs_that_are_not_there_any_more() -> None:
 
 
 def test_counts_go_on_where_the_lists_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.broker.database.broker.COUNT_LIMIT", 10)
+    monkeypatch.setattr("jobs.broker.database.shared.COUNT_LIMIT", 10)
     work.enqueue_many([()] * 12)
     work.using(delay=60).enqueue_many([()] * 11)
     seen = jobs.counts(lane)

@@ -463,6 +463,14 @@ def bomb() -> list[Any]:
     return value
 
 
+def poisoned_bomb() -> list[Any]:
+    """The same, but what JSON cannot hold is found at once, and must be quoted."""
+    value: list[Any] = [object()]
+    for _ in range(9):
+        value = [value] * 10
+    return value
+
+
 def endless_ring() -> Ring:
     ring = Ring()
     ring.next = ring
@@ -478,11 +486,12 @@ def endless_ring() -> Ring:
         (Ring, endless_ring()),
         (Any, [0] * 5_000_000),
         (set, set(range(99_999))),
+        (Any, poisoned_bomb()),
     ],
-    ids=["cycle", "cycle in a list", "bomb", "ring", "wide", "wide set"],
+    ids=["cycle", "cycle in a list", "bomb", "ring", "wide", "wide set", "poisoned bomb"],
 )
 def test_a_value_without_end_is_refused_at_once(annotation: Any, value: Any) -> None:
-    with pytest.raises(InvalidArguments, match=r"100 deep|over 65,536 bytes"):
+    with pytest.raises(InvalidArguments, match=r"100 deep|over 65,536 bytes|a object is no JSON"):
         through(annotation, value)
     with pytest.raises(InvalidArguments):
         encode_result("test.task", value)

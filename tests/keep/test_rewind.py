@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 from jobs import Queue, clock
 from jobs.broker import get_broker
+from jobs.history import jumps
 from jobs.history.status.finding import Finding
 from jobs.history.status.report import report
 from jobs.keep import prune, rewind
@@ -102,6 +103,20 @@ def test_accepted_jobs_of_the_outbox_from_the_future_are_relayed(each_database: 
 def test_a_schedule_whose_last_tick_is_yet_to_come_is_told(hands: Hands) -> None:
     Schedule.objects.create(task="t.each", last_tick=get_broker().now() + YEAR)
     assert findings()["schedule_to_come"].needs_person
+
+
+def test_looking_for_what_ended_in_the_future_goes_by_the_index_of_ends(hands: Hands) -> None:
+    hands.push_all([hands.new_job() for _ in range(200)])
+    for job in hands.claim(200):
+        hands.settle(job)
+    for analysed in (False, True):
+        with connection.cursor() as cursor:
+            if analysed:
+                cursor.execute("ANALYZE jobs_job")
+            if connection.vendor == "postgresql":
+                cursor.execute("SET enable_seqscan = off")  # the table of a test is small
+        assert "jobs_ended" in jumps._ended_to_come(["lane", "other"], clock.now()).explain()
+    connection.close()
 
 
 @pytest.mark.parametrize("waiting", [2_000])

@@ -9,7 +9,7 @@ from django.test import override_settings
 
 from jobs import clock
 from jobs.broker import forget_broker
-from jobs.broker.database import connection as jobs_connection
+from jobs.broker.database.sqlite import connection as jobs_connection
 from jobs.broker.records import WorkerRecord
 from jobs.checks import check_jobs, network_file_system
 from jobs.supervise.start import CannotStart, check_configuration, check_database

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
@@ -269,13 +270,17 @@ def test_job_claimed_while_the_pool_closes_is_handed_back(start: Start) -> None:
     assert [type(settlement.outcome) for settlement in queue.settled] == [HandedBack]
 
 
-def test_pool_with_a_budget_of_one_runs_one_job_and_ends(start: Start) -> None:
-    queue = Stub(3)
-    crew = start(queue, completed, 1, alone=True)
+def test_jobs_that_must_run_alone_run_one_by_one_until_one_ends_badly(start: Start) -> None:
+    queue, number = Stub(5), count(1)
+
+    def run(job: ClaimedJob) -> Settlement:
+        return completed(job) if next(number) < 3 else Settlement(job, Failed("it broke"))
+
+    crew = start(queue, run, 1, alone=True)
     crew.join()
 
-    assert len(queue.settled) == 1
-    assert len(queue.waiting) == 2
+    assert [type(settlement.outcome) for settlement in queue.settled] == [Completed, Completed, Failed]
+    assert len(queue.waiting) == 2, "none was claimed beside the bad one's settlement"
 
 
 def test_mistake_of_the_engine_hands_the_job_back_and_the_thread_lives(start: Start) -> None:

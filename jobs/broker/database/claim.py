@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ... import clock
 from ...policy import QueuePolicy
 from ..records import ClaimedJob
 from .connection import Trip
 from .pace import Window, look_at_window, open_window
-from .values import id_of, moment_of, tags_of, text_of, uuid_of
+from .values import id_of, moment_of, tags_of, uuid_of
 
 #: More than any worker asks for: nothing limits the queue.
 MOST_SLOTS = 1_000_000
@@ -29,44 +27,13 @@ class Room:
     window: Window | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What a claim brought. `window`, unless None, is to be saved as late in the transaction as can be."""
-
-    jobs: tuple[ClaimedJob, ...] = ()
-    wait: float | None = None
-    window: Window | None = None
-
-
 def look(trip: Trip, policy: QueuePolicy, heads: Iterable[Sequence[Any]]) -> tuple[bool, float | None]:
     """Whether a claim could bring something, and else for how long not; only reads."""
-    due, wait = _due(trip, heads)
+    due, wait = due_of(trip, heads)
     if not due:
         return False, wait
     room = room_of(trip, policy)
     return room.slots > 0, room.wait
-
-
-def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: bool) -> Claim:
-    """Claim up to `wanted` jobs for a worker whose lease lasts."""
-    room = room_of(trip, policy, wanted)
-    slots = min(wanted, room.slots)
-    if slots <= 0:
-        return Claim(wait=room.wait, window=room.window)
-    for (queue,) in trip.run("expire_jobs", queues=json.dumps([policy.name]), now=text_of(trip.now)):
-        trip.count(queue, expired=1)
-    due, wait = _due(trip, read_heads(trip, policy.name, alone))
-    jobs: list[ClaimedJob] = []
-    for priority in due:
-        jobs += _claim_priority(trip, worker, policy.name, priority, slots - len(jobs), alone)
-        if len(jobs) == slots:
-            break
-    if len(jobs) < slots:
-        # the due ones hid what comes after them
-        wait = _due(trip, read_heads(trip, policy.name, alone))[1] if due else wait
-    else:
-        wait = 0.0 if slots == wanted else wait_after(room, slots, trip.now)
-    return Claim(tuple(jobs), wait, room.window)
 
 
 def wait_after(room: Room, taken: int, now: datetime) -> float | None:
@@ -80,7 +47,7 @@ def read_heads(trip: Trip, queue: str, alone: bool) -> list[Any]:
     return trip.run("read_alone_heads" if alone else "read_heads", queue=queue)
 
 
-def _due(trip: Trip, heads: Iterable[Sequence[Any]]) -> tuple[list[int], float | None]:
+def due_of(trip: Trip, heads: Iterable[Sequence[Any]]) -> tuple[list[int], float | None]:
     """The priorities that hold a due job, in order, and the seconds until the first job of the others is due."""
     due: list[int] = []
     to_come: list[datetime] = []
@@ -120,21 +87,6 @@ def room_of(trip: Trip, policy: QueuePolicy, wanted: int = 0) -> Room:
         most = policy.global_concurrency
         slots = min(slots, most - trip.run("count_active", queue=policy.name, most=most)[0][0])
     return Room(max(0, slots), None, window)
-
-
-def _claim_priority(trip: Trip, worker: UUID, queue: str, priority: int, wanted: int, alone: bool) -> list[ClaimedJob]:
-    claimed = trip.run(
-        "claim_alone_jobs" if alone else "claim_jobs",
-        worker=worker.hex,
-        queue=queue,
-        priority=priority,
-        wanted=wanted,
-        now=text_of(trip.now),
-    )
-    monotonic = clock.monotonic() - (clock.now() - trip.now).total_seconds()
-    jobs = [claimed_job(row, queue, trip.now, monotonic) for row in claimed]
-    # RETURNING has no order
-    return sorted(jobs, key=start_order)
 
 
 def start_order(job: ClaimedJob) -> tuple[int, datetime, UUID]:

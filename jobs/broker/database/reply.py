@@ -19,8 +19,8 @@ from ..contract import PACE_GUARD
 from ..records import Answer, ClaimedJob, Exchange, Settled, Settlement
 from .claim import claimed_job, start_order
 from .connection import Trip
-from .settle import BUSY, REFUSED
-from .values import moment_of, text_of
+from .outcomes import BUSY, REFUSED, token_number
+from .values import id_of, moment_of, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,6 @@ def save_reply(
     pairs = list(zip(settlements, answer.settled, strict=True))
     reply = {
         "settled": {one.job.id.hex: said.state for one, said in pairs if said.counted},
-        "busy": [one.job.id.hex for one, said in pairs if said.answer is Answer.BUSY],
         "wait": answer.wait,
     }
     trip.run("save_reply", worker=worker.hex, number=number, exchanged_at=text_of(at), reply=json.dumps(reply))
@@ -68,14 +67,25 @@ def read_reply(
     trip: Trip, worker: UUID, known: KnownWorker, policy: QueuePolicy, settlements: Sequence[Settlement]
 ) -> Exchange:
     """The reply to the worker's last exchange once more."""
-    reply = json.loads(known.reply or '{"settled": {}, "busy": [], "wait": null}')
+    reply = json.loads(known.reply or '{"settled": {}, "wait": null}')
     said = {UUID(id): Settled(Answer.COUNTED, State(state)) for id, state in reply["settled"].items()}
-    said |= {UUID(id): BUSY for id in reply["busy"]}
+    said |= dict.fromkeys(still_held(trip, worker, settlements), BUSY)
     return Exchange(
         settled=tuple(said.pop(one.job.id, REFUSED) for one in settlements),
         jobs=_read_claimed(trip, worker, known.exchanged_at, policy),
         wait=reply["wait"] if reply["wait"] is None else max(0.0, reply["wait"]),
     )
+
+
+def still_held(trip: Trip, worker: UUID, settlements: Sequence[Settlement]) -> set[UUID]:
+    """The jobs of those settlements that the worker still holds: what did not count was busy."""
+    claims = [
+        {"id": one.job.id.hex, "token": token}
+        for one in settlements
+        if (token := token_number(one.job.token)) is not None
+    ]
+    found = trip.run("read_still_held", worker=worker.hex, claims=json.dumps(claims)) if claims else []
+    return {id_of(id) for (id,) in found}
 
 
 def _read_claimed(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from ..records import NewJob
 from .statements import load_statements
 from .values import expires_at, moment_of, ready_at, text_of, text_of_tags, timed_at
 
+_own = threading.local()
 _NO_COUNTS = dict.fromkeys(("completed", "failed", "retried", "lost", "cancelled", "expired", "ran_ms", "waited_ms"), 0)
 
 
@@ -96,8 +98,15 @@ def add_counts(cursor: Cursor, vendor: str, queue: str, at: datetime, counts: Ma
 
 
 def any_part() -> int:
-    """A name for a new row of counters, on PostgreSQL: nobody waits for a row that somebody else holds."""
-    return random.randrange(1, 32_768)
+    """A new row of counters on PostgreSQL, for one who may hold it as long as a transaction of people's lasts."""
+    return 2 * random.randrange(1, 16_384)
+
+
+def part_of_this_thread() -> int:
+    """The row of counters to which this thread's exchanges add on PostgreSQL; nobody else holds it."""
+    if not hasattr(_own, "part"):
+        _own.part = 2 * random.randrange(16_384) + 1
+    return int(_own.part)
 
 
 def job_values(job: NewJob, state: State, now: datetime) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -191,8 +192,11 @@ def worker_s_pipes(pid: int) -> list[str]:
 
 
 def links_of(pid: int) -> set[str]:
-    with os.scandir(f"/proc/{pid}/fd") as ends:
-        return {os.readlink(end.path) for end in ends}
+    found = set()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return found
 
 
 FORK = multiprocessing.get_context("fork")

@@ -1,1 +1,1 @@
-"""What only PostgreSQL needs: its connection, its statements, and one that settles and claims in one trip."""
+"""What only PostgreSQL needs: its broker, connection and statements, and one that settles and claims in one trip."""

@@ -1,8 +1,9 @@
 -- Adds to a queue's counters of the present hour: to a row that nobody holds, or to a new one, so that nobody waits.
+-- The odd rows are for exchanges only: see part_of_this_thread.
 WITH hour AS MATERIALIZED (SELECT date_trunc('hour', clock_timestamp(), 'UTC') AS hour),
 free AS MATERIALIZED (
     SELECT id FROM jobs_queuestat
-    WHERE queue = %(queue)s AND hour = (SELECT hour FROM hour)
+    WHERE queue = %(queue)s AND hour = (SELECT hour FROM hour) AND part > 0 AND part %% 2 = 0
     ORDER BY part
     LIMIT 1
     FOR NO KEY UPDATE SKIP LOCKED

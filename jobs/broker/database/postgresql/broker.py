@@ -22,11 +22,11 @@ from ...records import (
 )
 from .. import claim as claiming
 from .. import hints, pace
-from ..broker import DatabaseBroker, pass_exchange
 from ..connection import Trip
+from ..outcomes import BUSY
 from ..reach import reaching
 from ..reply import known_worker, read_reply, save_reply
-from ..settle import BUSY
+from ..shared import SharedBroker, pass_exchange
 from .connection import PostgresqlDatabase
 from .exchange import Found, exchange_jobs, look_for_due
 from .lane import Lane
@@ -41,7 +41,7 @@ BUSY_PAUSE = 0.005
 MEASURE_EVERY = 10.0
 
 
-class PostgresqlBroker(DatabaseBroker):
+class PostgresqlBroker(SharedBroker):
     """Keeps the live jobs in PostgreSQL. See `jobs.broker.contract`."""
 
     _database: PostgresqlDatabase

@@ -26,8 +26,9 @@ from ...records import (
 )
 from ..claim import claimed_job, start_order
 from ..connection import Trip
-from ..rows import any_part
-from ..settle import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, BUSY, REFUSED, milliseconds, token_number
+from ..outcomes import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, BUSY, REFUSED, milliseconds, token_number
+from ..reply import still_held
+from ..rows import part_of_this_thread
 from ..values import MAX_REASON
 from .lane import A_JOB, NO_BOUNDS, Bounds, Seen
 
@@ -88,15 +89,18 @@ def exchange_jobs(
         returns=bounds.returns,
         wanted=0 if alone else wanted,
         wanted_alone=wanted if alone else 0,
-        part=any_part(),
+        part=part_of_this_thread(),
     )
     moment = next(row for row in found if row[0] == "moment")
     now = moment[10].astimezone(UTC)
     jobs = [claimed_job(row[1:], queue, now, began) for row in found if row[0] == "claimed"]
     jobs.sort(key=start_order)
     states = {row[1]: Settled(Answer.COUNTED, State(row[3])) for row in found if row[0] == "settled"}
-    states |= {row[1]: BUSY for row in found if row[0] == "busy"}
     answers = {id(settlement): states[settlement.job.id] for settlement in given if settlement.job.id in states}
+    if moment[2] and len(answers) < len(given):
+        left = [settlement for settlement in given if settlement.job.id not in states]
+        busy = still_held(trip, worker, left)
+        answers |= {id(settlement): BUSY for settlement in left if settlement.job.id in busy}
     return Found(
         fresh=bool(moment[2]),
         settled=tuple(answers.get(id(settlement), REFUSED) for settlement in settlements),

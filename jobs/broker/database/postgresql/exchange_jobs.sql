@@ -1,5 +1,5 @@
 -- Settle and claim in one statement and one snapshot: what is settled here cannot be claimed here. It waits for nobody's
--- job, queue or counters: a job that cannot be settled now is answered as busy, one that is locked is not claimed.
+-- job, queue or counters (`part` is this process's own row): what is locked is neither settled nor claimed.
 --
 -- settlements: JSON, one object each, ordered by job id; `act` is one of complete, retry, fail, give_up, hand_back;
 -- `notes`: it writes to the queue's row. number: the exchange's; nothing happens unless it is higher than the worker's
@@ -8,7 +8,7 @@
 -- States are written out, because a generic plan uses the partial indexes only then; a CASE hides the conditions of a
 -- settle from the planner, which shall go by the primary key and not look for the few rows that they fit.
 --
--- Answers with rows of four kinds: 'settled' (id, state reached as task), 'busy' (id), 'claimed' (the job), and one
+-- Answers with rows of three kinds: 'settled' (id, state reached as task), 'claimed' (the job), and one
 -- 'moment' (now as ready_at, whether the number was new as run, whether a claim was possible as priority, returns as
 -- token, microseconds of the walk as attempts, seconds until the next look as message).
 WITH RECURSIVE clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
@@ -157,16 +157,6 @@ settled AS (
     RETURNING job.id, job.run, job.queue, job.state, job.attempts, job.claimed_at, job.ready_at,
         act, burns, delay, whole_queue, given.started_at, given.ended_at, ran_ms, waited_ms, outcome, note, traceback
 ),
-busy AS MATERIALIZED (
-    SELECT job.id
-    FROM given
-    CROSS JOIN LATERAL (
-        SELECT id FROM jobs_job
-        WHERE id = given.id
-          AND CASE WHEN state = 'active' AND worker_id = %(worker)s THEN token = given.token ELSE false END
-    ) AS job
-    WHERE NOT job.id IN (SELECT id FROM locked)
-),
 attempted AS (
     INSERT INTO jobs_attempt (job_id, run, number, outcome, worker, claimed_at, started_at, ended_at, error, traceback)
     SELECT id, run, CASE WHEN burns = 1 THEN attempts END, outcome, coalesce((SELECT label FROM owner), ''),
@@ -218,29 +208,11 @@ sums AS MATERIALIZED (
     ) AS numbers
     HAVING count(*) > 0
 ),
-free AS MATERIALIZED (
-    -- a row of counters that nobody holds, or a new one
-    SELECT id FROM jobs_queuestat
-    WHERE queue = %(queue)s AND hour = (SELECT hour FROM sums)
-    ORDER BY part
-    LIMIT 1
-    FOR NO KEY UPDATE SKIP LOCKED
-),
-added AS (
-    UPDATE jobs_queuestat AS stat SET
-        completed = stat.completed + sums.completed, failed = stat.failed + sums.failed,
-        retried = stat.retried + sums.retried, cancelled = stat.cancelled + sums.cancelled,
-        expired = stat.expired + sums.expired, ran_ms = stat.ran_ms + sums.ran_ms,
-        waited_ms = stat.waited_ms + sums.waited_ms
-    FROM free, sums
-    WHERE stat.id = free.id
-),
 counted AS (
     INSERT INTO jobs_queuestat AS stat
         (queue, hour, part, completed, failed, retried, lost, cancelled, expired, ran_ms, waited_ms)
     SELECT %(queue)s, hour, %(part)s, completed, failed, retried, 0, cancelled, expired, ran_ms, waited_ms
     FROM sums
-    WHERE NOT EXISTS (SELECT FROM free)
     ON CONFLICT (queue, hour, part) DO UPDATE SET
         completed = stat.completed + excluded.completed, failed = stat.failed + excluded.failed,
         retried = stat.retried + excluded.retried, cancelled = stat.cancelled + excluded.cancelled,
@@ -280,7 +252,6 @@ saved AS (
     UPDATE jobs_worker
     SET exchange_number = %(number)s, exchanged_at = now, reply = json_build_object(
         'settled', (SELECT coalesce(json_object_agg(id, state), '{}') FROM settled),
-        'busy', (SELECT coalesce(json_agg(id), '[]') FROM busy),
         'wait', wait
     )::text
     FROM clock, answer
@@ -294,10 +265,6 @@ UNION ALL
 SELECT 'settled', id, NULL, state, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     NULL, NULL, NULL
 FROM settled
-UNION ALL
-SELECT 'busy', id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-    NULL, NULL, NULL
-FROM busy
 UNION ALL
 SELECT 'moment', NULL, coalesce((SELECT fresh FROM owner), (SELECT fresh FROM worker), true)::integer, NULL, wait::text, gate.open::integer,
     hold.returns, (SELECT microseconds FROM walk), NULL, NULL, clock.now, NULL, NULL, NULL, NULL, NULL, NULL, NULL,

@@ -1,1 +1,1 @@
-"""What only SQLite needs: its statements, and the word between the processes of its one machine."""
+"""What only SQLite needs: its broker, connection and statements, and the word between processes of one machine."""

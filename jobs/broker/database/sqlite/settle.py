@@ -1,4 +1,4 @@
-"""Settling: what an outcome makes of an active job."""
+"""Settling on SQLite: what an outcome makes of an active job."""
 
 from __future__ import annotations
 
@@ -7,35 +7,21 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from ...models import AttemptOutcome
-from ...states import State
-from ..records import (
+from ....states import State
+from ...records import (
     Answer,
     Completed,
     Failed,
     GivenUp,
     HandedBack,
-    Outcome,
     Postponed,
     Retried,
     Settled,
     Settlement,
 )
-from .connection import Trip
-from .values import MAX_REASON, text_of
-
-#: How the start that led to an outcome is called in the history.
-ATTEMPT_OUTCOME: dict[type[Outcome], str] = {
-    Completed: AttemptOutcome.COMPLETED.value,
-    Retried: AttemptOutcome.FAILED.value,
-    Failed: AttemptOutcome.FAILED.value,
-    Postponed: AttemptOutcome.POSTPONED.value,
-    HandedBack: AttemptOutcome.HANDED_BACK.value,
-    GivenUp: AttemptOutcome.CANCELLED.value,
-}
-REFUSED, BUSY = Settled(Answer.REFUSED), Settled(Answer.BUSY)
-#: Outcomes that end an attempt.
-BURNS_AN_ATTEMPT = (Completed, Retried, Failed)
+from ..connection import Trip
+from ..outcomes import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, REFUSED, ended_at, milliseconds, token_number
+from ..values import MAX_REASON, text_of
 
 
 def settle_all(trip: Trip, worker: UUID, label: str, settlements: Sequence[Settlement]) -> tuple[Settled, ...]:
@@ -52,11 +38,6 @@ def settle_all(trip: Trip, worker: UUID, label: str, settlements: Sequence[Settl
     if attempts:
         trip.run_each("insert_attempt", attempts)
     return tuple(answers)
-
-
-def token_number(token: str) -> int | None:
-    """The number in a token; None if no claim of this broker can have made it."""
-    return int(token) if token.isascii() and token.isdigit() and len(token) <= 18 else None
 
 
 def _move(trip: Trip, worker: UUID, settlement: Settlement) -> State | None:
@@ -135,15 +116,5 @@ def _attempt(settlement: Settlement, label: str, now: datetime) -> dict[str, Any
     }
 
 
-def ended_at(settlement: Settlement, now: datetime) -> datetime:
-    """When the start ended; never in the future: the clock may have been set back since the claim."""
-    return min(settlement.ended_at or now, now)
-
-
 def _after(now: datetime, seconds: float) -> str:
     return text_of(now + timedelta(seconds=seconds))
-
-
-def milliseconds(start: datetime, end: datetime) -> int:
-    """The whole milliseconds between two moments, never below 0."""
-    return max(0, round((end - start).total_seconds() * 1_000))

@@ -1,0 +1,47 @@
+"""What an outcome is called and counted as, on both databases."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ...models import AttemptOutcome
+from ..records import (
+    Answer,
+    Completed,
+    Failed,
+    GivenUp,
+    HandedBack,
+    Outcome,
+    Postponed,
+    Retried,
+    Settled,
+    Settlement,
+)
+
+#: How the start that led to an outcome is called in the history.
+ATTEMPT_OUTCOME: dict[type[Outcome], str] = {
+    Completed: AttemptOutcome.COMPLETED.value,
+    Retried: AttemptOutcome.FAILED.value,
+    Failed: AttemptOutcome.FAILED.value,
+    Postponed: AttemptOutcome.POSTPONED.value,
+    HandedBack: AttemptOutcome.HANDED_BACK.value,
+    GivenUp: AttemptOutcome.CANCELLED.value,
+}
+REFUSED, BUSY = Settled(Answer.REFUSED), Settled(Answer.BUSY)
+#: Outcomes that end an attempt.
+BURNS_AN_ATTEMPT = (Completed, Retried, Failed)
+
+
+def token_number(token: str) -> int | None:
+    """The number in a token; None if no claim of this broker can have made it."""
+    return int(token) if token.isascii() and token.isdigit() and len(token) <= 18 else None
+
+
+def ended_at(settlement: Settlement, now: datetime) -> datetime:
+    """When the start ended; never in the future: the clock may have been set back since the claim."""
+    return min(settlement.ended_at or now, now)
+
+
+def milliseconds(start: datetime, end: datetime) -> int:
+    """The whole milliseconds between two moments, never below 0."""
+    return max(0, round((end - start).total_seconds() * 1_000))

@@ -1,0 +1,344 @@
+"""What the broker does alike on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from ...faults import point
+from ...policy import QueuePolicy
+from ...states import State
+from ..contract import COUNT_LIMIT
+from ..records import (
+    CancelAnswer,
+    ClaimedJob,
+    Exchange,
+    Fact,
+    FoundJob,
+    NewJob,
+    Pushed,
+    PushReply,
+    PushStatus,
+    QueueCounts,
+    Reaped,
+    Released,
+    Renewal,
+    Rewound,
+    Settled,
+    Settlement,
+    WorkerRecord,
+)
+from . import giveback, hints, pace, rewind
+from .connection import JobsDatabase
+from .outcomes import token_number
+from .reach import reaching
+from .take import take_all
+from .values import MAX_REASON, id_of, moment_of, tags_of, text_of
+
+
+class SharedBroker(ABC):
+    """Keeps the live jobs in the database of one alias. See `jobs.broker.contract`."""
+
+    rows_are_the_queue = True
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+        self._database: JobsDatabase = self._connect(alias)
+        self._guards: defaultdict[str, pace.Guard] = defaultdict(pace.Guard)
+        # by worker: the number of its last exchange, if that brought nothing, and the reply
+        self._empty: dict[UUID, tuple[int, Exchange]] = {}
+
+    @abstractmethod
+    def _connect(self, alias: str) -> JobsDatabase:
+        """The way to the database."""
+
+    @abstractmethod
+    def now(self) -> datetime:
+        """The broker's time."""
+
+    @abstractmethod
+    def exchange(
+        self,
+        worker: UUID,
+        policy: QueuePolicy,
+        settlements: Sequence[Settlement],
+        wanted: int,
+        *,
+        number: int,
+        alone: bool = False,
+    ) -> Exchange:
+        """Settle and claim; see the contract."""
+
+    @abstractmethod
+    def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> Settled:
+        """Settle one job in the caller's transaction; see the contract."""
+
+    @abstractmethod
+    def clock_offset(self) -> float:
+        """How far this machine's clock is ahead of the broker's; see the contract."""
+
+    @reaching
+    def push(self, queue: str, jobs: Sequence[NewJob], as_of: datetime | None = None) -> PushReply:
+        """Take jobs in, all or none; see the contract. A row is pushed by its state, so `as_of` is needless here."""
+        check_queue(queue, jobs)
+        if not jobs:
+            return PushReply()
+        if len(jobs) == 1 and jobs[0].key is None:
+            # one statement needs no transaction around it
+            with self._database.on_django() as trip:
+                if trip.insert(jobs[0]):
+                    trip.told |= hints.queues_of(jobs)
+                    point("push.after_commit")
+                    return PushReply((Pushed(jobs[0].id, PushStatus.ACCEPTED),))
+        with self._database.write_synced() as trip:
+            answers = take_all(trip, jobs)
+            trip.told |= hints.queues_of(jobs)
+            point("push.before_commit")
+        point("push.after_commit")
+        return PushReply(answers)
+
+    @reaching
+    def register(self, worker: WorkerRecord, lease: float) -> None:
+        """Make a process known, with a lease."""
+        clock_offset = self.clock_offset()
+        with self._database.write() as trip:
+            trip.run(
+                "register_worker",
+                id=worker.id.hex,
+                kind=worker.kind,
+                queue=worker.queue,
+                host=worker.host,
+                pid=worker.pid,
+                concurrency=worker.concurrency,
+                now=trip.text_now,
+                lease_until=text_of(trip.now + timedelta(seconds=lease)),
+                lease=lease,
+                clock_offset=clock_offset,
+            )
+
+    @reaching
+    def renew(self, workers: Sequence[UUID], lease: float) -> Renewal:
+        """Let leases end later; see the contract."""
+        if not workers:
+            return Renewal()
+        ids, clock_offset = json.dumps([worker.hex for worker in workers]), self.clock_offset()
+        with self._database.write() as trip:
+            until = text_of(trip.now + timedelta(seconds=lease))
+            alive = trip.run(
+                "renew_workers", ids=ids, now=trip.text_now, lease_until=until, lease=lease, clock_offset=clock_offset
+            )
+            asked = trip.run("read_cancel_requests", ids=ids)
+        return Renewal(frozenset(id_of(id) for (id,) in alive), frozenset(id_of(id) for (id,) in asked))
+
+    @reaching
+    def report_trouble(self, worker: UUID, trouble: str) -> None:
+        """Note for the status what keeps a process from working; see the contract."""
+        with self._database.write() as trip:
+            trip.run("report_trouble", worker=worker.hex, trouble=trouble, now=trip.text_now)
+
+    def _remember(self, worker: UUID, number: int, answer: Exchange) -> Exchange:
+        """Keep a reply that brought nothing: it is not written down, that would be a write for each idle look."""
+        self._empty[worker] = number, answer
+        return answer
+
+    def _remembered(self, worker: UUID, number: int) -> Exchange | None:
+        last, answer = self._empty.get(worker, (0, None))
+        if number < last:
+            raise ValueError(f"exchange number {number}: this worker has made exchange {last} already")
+        return answer if number == last else None
+
+    def begin_atomic(self, worker: UUID, policy: QueuePolicy, job: ClaimedJob) -> None:  # noqa: B027 - there is nothing to do
+        """Nothing: the settle in the transaction fences it."""
+
+    def after_atomic(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> None:  # noqa: B027 - there is nothing to do
+        """Nothing: the settle was part of the transaction."""
+
+    @reaching
+    def holds(self, queue: str, job_id: UUID, token: str) -> bool:
+        """Whether the job is still active under this token."""
+        number = token_number(token)
+        with self._database.read() as trip:
+            return number is not None and bool(trip.run("read_hold", queue=queue, id=job_id.hex, token=number))
+
+    @reaching
+    def find(self, queue: str, job_id: UUID) -> FoundJob | None:
+        """The job, if it is live."""
+        with self._database.read() as trip:
+            found = trip.run("find_job", queue=queue, id=job_id.hex)
+        return found_job(found[0]) if found else None
+
+    @reaching
+    def list_waiting(self, queue: str, after: UUID | None = None, limit: int = 100) -> Sequence[FoundJob]:
+        """The queue's jobs that wait, by id, those behind `after`."""
+        with self._database.read() as trip:
+            found = trip.run("list_waiting", queue=queue, after=None if after is None else after.hex, limit=limit)
+        return [found_job(row) for row in found]
+
+    @reaching
+    def release(self, worker: WorkerRecord, *, lost: bool) -> Released:
+        """End a dead process's lease and give its jobs back; see the contract."""
+        self._empty.pop(worker.id, None)
+        return giveback.release(self._database, worker, lost=lost)
+
+    @reaching
+    def reap(self, queues: Sequence[str], grace: float = 0.0) -> Reaped:
+        """Give back what the silent hold, and end what came too late; at most 1,000 expired jobs a call."""
+        return giveback.reap(self._database, queues, grace)
+
+    @reaching
+    def waits_alone(self, queues: Sequence[str]) -> frozenset[str]:
+        """Which queues need a process for a job that must run alone; see the contract."""
+        with self._database.read() as trip:
+            found = trip.run("read_alone_queues", queues=json.dumps(list(queues)), now=trip.text_now)
+        return frozenset(queue for (queue,) in found)
+
+    @reaching
+    def cancel(self, queue: str, job_id: UUID, reason: str) -> CancelAnswer | None:
+        """Cancel a waiting job or a dead letter, ask an active one; see the contract."""
+        with self._database.write_synced() as trip:
+            trip.lock_job(job_id)
+            values = {"queue": queue, "id": job_id.hex, "reason": reason[:MAX_REASON]}
+            now = trip.text_now
+            cancelled = trip.run("cancel_waiting", **values, now=now)
+            if cancelled:
+                trip.count(queue, cancelled=1)
+                return CancelAnswer.CANCELLED
+            # not counted: this job was counted when it failed
+            if trip.run("discard_failed", **values, now=now):
+                return CancelAnswer.CANCELLED
+            if trip.run("request_cancel", **values):
+                return CancelAnswer.ASKED
+            found = trip.run("read_job", id=job_id.hex, now=now)
+            return CancelAnswer.ENDED if found and found[0][3] == queue else None
+
+    @reaching
+    def cancel_waiting(self, queue: str, job_ids: Sequence[UUID], reason: str) -> frozenset[UUID]:
+        """Cancel those of these jobs that wait, in one transaction; see the contract."""
+        ids = json.dumps([job_id.hex for job_id in job_ids])
+        with self._database.write_synced() as trip:
+            cancelled = trip.run(
+                "cancel_waiting_jobs", queue=queue, ids=ids, reason=reason[:MAX_REASON], now=trip.text_now
+            )
+            if cancelled:
+                trip.count(queue, cancelled=len(cancelled))
+        return frozenset(id_of(id) for (id,) in cancelled)
+
+    @reaching
+    def promote(self, queue: str, job_id: UUID) -> bool:
+        """Make a queued job due now; False: it is not queued, or is due already."""
+        with self._database.write_synced() as trip:
+            promoted = bool(trip.run("promote_job", queue=queue, id=job_id.hex, now=trip.text_now))
+            if promoted:
+                trip.told.add(queue)
+        return promoted
+
+    @reaching
+    def pause(self, queue: str) -> None:
+        """A claim begun after this returned takes nothing from the queue."""
+        with self._database.write_synced() as trip:
+            trip.run("pause_queue", queue=queue, now=trip.text_now)
+
+    @reaching
+    def resume(self, queue: str) -> None:
+        """End a pause and what a provider's "slow down" had asked for."""
+        with self._database.write_synced() as trip:
+            trip.run("resume_queue", queue=queue)
+            trip.told.add(queue)
+
+    @reaching
+    def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:
+        """The queue's live jobs in numbers; each stops counting at 10,000 unless `exact`."""
+        statement, most = ("count_every_live_job", None) if exact else ("count_live_jobs", COUNT_LIMIT)
+        with self._database.read() as trip:
+            now = trip.now
+            waiting, scheduled, active = trip.run(statement, queue=queue, now=trip.text_now)[0]
+            heads = trip.run("read_heads", queue=queue) + trip.run("read_alone_heads", queue=queue)
+            found = trip.run("read_queue", queue=queue)
+        due = [moment for _, head in heads if head is not None and (moment := moment_of(head)) <= now]
+        paused, wait_until, _ = found[0] if found else (False, None, "")
+        blocked_until = None if wait_until is None else moment_of(wait_until)
+        return QueueCounts(
+            waiting=min(waiting, most or waiting),
+            scheduled=min(scheduled, most or scheduled),
+            active=active,
+            oldest_ready_at=min(due, default=None),
+            paused=bool(paused),
+            blocked_until=blocked_until if blocked_until and blocked_until > now else None,
+        )
+
+    def read_facts(self, queue: str, limit: int) -> Sequence[Fact] | None:
+        """None: the rows are the queue."""
+        return None
+
+    def forget_facts(self, queue: str, ids: Sequence[str]) -> None:  # noqa: B027 - there is nothing to do
+        """Nothing: there are none."""
+
+    def lag(self, queue: str) -> float | None:
+        """None: the rows are the queue."""
+        return None
+
+    @reaching
+    def rewind(self) -> Rewound:
+        """Let nothing that waits wait for a moment counted from a time to come; see the contract."""
+        with self._database.write() as trip:
+            moved = rewind.rewind_jobs(trip)
+        with self._database.write() as trip:
+            held = rewind.rewind_waits(trip)
+        return replace(moved, ahead=max(moved.ahead, held))
+
+    def hint_after_commit(self, jobs: Sequence[NewJob]) -> None:
+        """Wake the workers of these jobs' queues once they are committed: one hint a transaction and queue."""
+        self._database.tell(hints.queues_of(jobs))
+
+    def wait_for_hint(self, queue: str, seconds: float) -> bool | None:
+        """Wait at most so long for a hint about the queue; None: none can be heard; see the contract."""
+        return self._database.listen(queue, seconds)
+
+    def close(self) -> None:
+        """Close the broker's own connections; the next call opens them again."""
+        self._database.close()
+
+
+def check_queue(queue: str, jobs: Sequence[NewJob]) -> None:
+    """Raise ValueError unless all jobs are of the queue."""
+    if others := {job.queue for job in jobs} - {queue}:
+        raise ValueError(f"push({queue!r}): the jobs are of {', '.join(sorted(others))}; push each queue's by itself")
+
+
+def found_job(row: Sequence[Any]) -> FoundJob:
+    """The job of a row."""
+    id, run, queue, task, state, message, priority, ready, attempts, starts, lost, key, expires, *rest = row
+    cancel_requested, scope, group, tags = rest
+    return FoundJob(
+        id=id_of(id),
+        run=run,
+        queue=queue,
+        task=task,
+        state=State(state),
+        message=message,
+        priority=priority,
+        ready_at=moment_of(ready),
+        attempts=attempts,
+        starts=starts,
+        lost=lost,
+        key=key,
+        expires_at=None if expires is None else moment_of(expires),
+        cancel_requested=bool(cancel_requested),
+        scope=scope,
+        group=group,
+        tags=tags_of(tags),
+    )
+
+
+def pass_exchange(where: str, settlements: Sequence[Settlement], claimed: object) -> None:
+    """Pass the fault points of a trip that settles, or claims, or both."""
+    if settlements:
+        point(f"settle.{where}")
+    if claimed:
+        point(f"claim.{where}")
