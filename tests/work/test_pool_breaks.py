@@ -207,24 +207,34 @@ def _stands_still(count: Callable[[], int]) -> bool:
 def test_thread_held_up_by_a_receiver_leaves_the_watch_to_another(heard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(announce, "MOST_NEWS", 5)
     release = threading.Event()
-    calls: list[bool] = []
+    held_up: list[bool] = []
 
     def hear(**kwargs: object) -> None:
-        calls.append(True)
-        if threading.current_thread() is not teller:
+        if threading.current_thread() is teller:
+            time.sleep(0.001)
+        elif not held_up:
+            held_up.append(True)
             release.wait(10)
 
     heard(signals.job_completed, hear)
-    queue = Stub(100)
-    crew = Crew(queue, completed, 5)
-    teller = threading.Thread(target=crew.pool.announcer.run)
-    wait_for(lambda: len(queue.settled) or calls)
+    queue = Stub(300)
+    pool = Pool(LANE, queue, clock.new_id(), run=completed)  # type: ignore[arg-type]
+    teller = threading.Thread(target=pool.announcer.run, daemon=True)
     teller.start()
-    wait_for(lambda: len(queue.settled) == 100, 3)
-    release.set()
-    crew.close()
-    crew.pool.announcer.end()
-    teller.join(5)
+    wait_for(lambda: not pool.announcer._ended.is_set())
+    threads = [threading.Thread(target=pool.work, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_for(lambda: len(queue.settled) == 300)
+    finally:
+        release.set()
+        pool.close()
+        pool.announcer.end()
+        for thread in [*threads, teller]:
+            thread.join(5)
+
+    assert held_up
 
 
 def test_slow_receiver_slows_the_claims_down_and_never_stops_them(heard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,10 +269,12 @@ def test_what_befell_jobs_is_told_in_its_order_though_many_threads_tell(heard: A
     threads = [threading.Thread(target=tell) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for one in numbered:
-        announcer.put(completed(one), COUNTED)
-    wait_for(lambda: len(told) == 300)
-    ended.set()
+    try:
+        for one in numbered:
+            announcer.put(completed(one), COUNTED)
+        wait_for(lambda: len(told) == 300)
+    finally:
+        ended.set()
     for thread in threads:
         thread.join()
 
