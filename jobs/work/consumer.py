@@ -69,6 +69,7 @@ class QueueConsumer(Consumer):
         self, queue: Queue, broker: Broker, worker_id: UUID, *, threads: int, grace: float, alone: bool = False
     ) -> None:
         self.alone = alone
+        self._grace = grace
         self.broken = False  # the process is to be replaced
         self.pool = Pool(queue, broker, worker_id, alone=alone)
         super().__init__(
@@ -109,7 +110,7 @@ class QueueConsumer(Consumer):
 
     def _join_workers(self) -> bool:
         """Wait for the threads, and then for the last announcements, as long as the grace time allows."""
-        deadline = time.monotonic() + self.shutdown_timeout
+        deadline = time.monotonic() + self._grace
         for thread in [thread for _, thread in self.worker_threads if thread.ident is not None]:
             thread.join(max(0.0, deadline - time.monotonic()))
         self.pool.announcer.end()

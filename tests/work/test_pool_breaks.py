@@ -265,6 +265,7 @@ def test_what_befell_jobs_is_told_in_its_order_though_many_threads_tell(heard: A
     def tell() -> None:
         while not ended.is_set():
             announcer.tell()
+            time.sleep(0.0001)  # the others' turn
 
     threads = [threading.Thread(target=tell) for _ in range(4)]
     for thread in threads:
