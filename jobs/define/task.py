@@ -78,19 +78,18 @@ class Task(TaskWrapper):
             raise InvalidTask(f"{func.__qualname__} is async: wrap it with asyncio.run() in a plain function")
         if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
             raise InvalidTask(f"{func.__qualname__} is a generator: a task does its work in one call, without yield")
-        aliases, personal = _texts(func, aliases), _texts(func, personal)
+        aliases, personal = _several(func, aliases), _several(func, personal)
         stable_name = task_name(func) if name is None else name
         for each in (stable_name, *aliases):
             _check_name(queue, each)
         self.signature = Signature(func, stable_name, context=context)
         self.aliases = aliases
         self.atomic = atomic
-        self.personal = frozenset(personal)
         self.policy = queue.policy_of_task(attempts, backoff, timeout, priority)
-        unknown = sorted(self.personal - set(self.signature.signature.parameters))
+        unknown = [one for one in personal if one not in tuple(self.signature.signature.parameters)]
         if unknown:
             raise InvalidTask(f"task {stable_name}: personal={unknown!r} names no parameter of the function")
-        self.signature.personal = self.personal
+        self.personal = self.signature.personal = frozenset(personal)
         super().__init__(
             queue,
             func,
@@ -254,11 +253,9 @@ class PreparedTask:
         )
 
 
-def _texts(func: Callable[..., Any], given: Iterable[str]) -> tuple[str, ...]:
+def _several(func: Callable[..., Any], given: Iterable[str]) -> tuple[str, ...]:
     if isinstance(given, Iterable) and not isinstance(given, str):
-        texts = tuple(given)
-        if all(isinstance(text, str) for text in texts):
-            return texts
+        return tuple(given)
     raise InvalidTask(f"task {func.__qualname__}: aliases= and personal= take several texts: write ('one',)")
 
 

@@ -245,7 +245,7 @@ class PostgresqlDatabase(Forkable):
         try:
             with self.django.cursor() as cursor:
                 for queue in queues:
-                    PostgresqlTrip(cursor).run("notify", queue=queue)
+                    PostgresqlTrip(cursor).run("notify_queue", queue=queue)
         except Exception as error:
             logger.warning("hint_not_sent %s: %s", type(error).__name__, error)
 
