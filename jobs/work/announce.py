@@ -38,7 +38,7 @@ from .snapshot import snapshot
 logger = logging.getLogger("jobs.execution")
 
 
-#: Settled jobs that may wait to be announced; beyond, the threads that settle announce by themselves and so slow down.
+#: Settled jobs that may wait to be announced; beyond, nothing is claimed, and threads that have settled all help.
 MOST_NEWS = 1_000
 #: How long news wait for a thread of the pool that has nothing better to do, in seconds.
 PATIENCE = 0.020
@@ -48,12 +48,14 @@ class Announcer:
     """Announces what was settled, so that neither a slow receiver nor a slow log delays jobs that are claimed.
 
     `put` notes, `tell` announces where that holds up nobody, and `run`, in a thread of its own, what is left. What
-    other code listens to is left to that thread alone, as long as it runs and keeps up.
+    other code listens to is left to that thread alone, as long as it runs and keeps up. One thread at a time announces,
+    in the order of what was noted; only where it does not keep up others `help`.
     """
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
         self._news: deque[tuple[Settlement, Settled]] = deque()
+        self._telling = threading.Lock()
         self._rung = threading.Event()
         self._ended = threading.Event()
         self._ended.set()
@@ -66,8 +68,17 @@ class Announcer:
 
     def tell(self) -> None:
         """Announce, by a thread that has nothing to do before the next exchange."""
-        if self._news and (self._ended.is_set() or not _is_heard(self._queue) or len(self._news) > MOST_NEWS):
+        if self._news and (self._ended.is_set() or not _is_heard(self._queue)):
             self._tell_all()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits that nothing should be added."""
+        return len(self._news) > MOST_NEWS
+
+    def help(self) -> None:
+        """Announce one thing, beside whoever else does."""
+        self._tell_next()
 
     def run(self) -> None:
         """Announce until `end`, and then what is still there."""
@@ -77,7 +88,8 @@ class Announcer:
             self._rung.clear()
             if not _is_heard(self._queue):
                 self._ended.wait(PATIENCE)
-            close_obsolete_connections()
+            with contextlib.suppress(Exception):  # the receivers that need it will say so
+                close_obsolete_connections()
             contextvars.copy_context().run(self._tell_all)
         self._tell_all()
 
@@ -87,20 +99,27 @@ class Announcer:
         self._rung.set()
 
     def _tell_all(self) -> None:
-        while self._news:
+        # whoever tells already goes on with what came meanwhile
+        while self._news and self._telling.acquire(blocking=False):
             try:
-                settlement, settled = self._news.popleft()
-            except IndexError:  # another thread was faster
-                return
-            try:
-                if settled.counted:
-                    call(announce, self._queue, settlement, settled.state)
-                else:
-                    job = settlement.job
-                    logger.warning("settle_refused id=%s queue=%s: the lease was lost", job.id, job.queue)
-            except Exception:
-                with contextlib.suppress(Exception):  # a log that fails too
-                    logger.exception("announce_failed id=%s queue=%s", settlement.job.id, settlement.job.queue)
+                self._tell_next()
+            finally:
+                self._telling.release()
+
+    def _tell_next(self) -> None:
+        try:
+            settlement, settled = self._news.popleft()
+        except IndexError:  # another thread was faster
+            return
+        try:
+            if settled.counted:
+                call(announce, self._queue, settlement, settled.state)
+            else:
+                job = settlement.job
+                logger.warning("settle_refused id=%s queue=%s: the lease was lost", job.id, job.queue)
+        except BaseException:  # SystemExit of a log handler or of a receiver of Huey's signals is not the thread's end
+            with contextlib.suppress(Exception):  # a log that fails too
+                logger.exception("announce_failed id=%s queue=%s", settlement.job.id, settlement.job.queue)
 
 
 def announce(queue: Queue, settlement: Settlement, state: State | None = None) -> None:

@@ -23,7 +23,7 @@ logger = logging.getLogger("jobs.worker")
 
 
 def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life: int, beat: int) -> int:
-    """Work on one queue until told to stop; returns the exit code.
+    """Work on one queue until told to stop; returns the exit code, which is 1 where the engine itself has broken.
 
     `life` and `beat` are the pipes of `jobs.work.link`. When the grace time is over, what still runs is cut by the
     end of the process, which then does not return.
@@ -49,7 +49,7 @@ def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life
         if link.orphaned:
             _end_group()
         # threads that still run must not touch anything any more, not even while the interpreter closes
-        os._exit(0)
+        os._exit(int(consumer.broken))
     lease.join()
     logger.info("worker_stopped queue=%s pid=%d", queue.name, os.getpid())
     connections.close_all()
@@ -57,7 +57,7 @@ def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life
     if link.orphaned:
         logs.finish()
         _end_group()
-    return 0
+    return int(consumer.broken)
 
 
 def _end_group() -> None:

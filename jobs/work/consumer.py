@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +14,8 @@ from ..broker.contract import Broker
 from ..define.queue import Queue
 from .announce import Announcer
 from .pool import Pool
+
+logger = logging.getLogger("jobs.worker")
 
 #: How long, in seconds, a child that was started for one job waits for it: another machine may have been faster.
 ALONE_PATIENCE = 5.0
@@ -26,8 +30,10 @@ class QueueWorker(Worker):
 
     def loop(self, now: Any = None) -> None:
         """Work until the pool is closed and drained."""
-        self.pool.work()
-        self.stop_flag.set()
+        try:
+            self.pool.work()
+        finally:
+            self.stop_flag.set()
 
     def shutdown(self) -> None:
         """Run Huey's hooks and close this thread's database connections."""
@@ -63,10 +69,22 @@ class QueueConsumer(Consumer):
         self, queue: Queue, broker: Broker, worker_id: UUID, *, threads: int, grace: float, alone: bool = False
     ) -> None:
         self.alone = alone
+        self._grace = grace
+        self.broken = False  # the process is to be replaced
         self.pool = Pool(queue, broker, worker_id, alone=alone)
         super().__init__(
             queue, workers=1 if alone else threads, periodic=False, shutdown_timeout=grace, health_check_interval=10
         )
+
+    def run(self) -> None:
+        """Work until told to stop, or until something of the engine breaks (see `broken`)."""
+        try:
+            super().run()
+        except Exception:  # a thread that could not be started
+            logger.exception("worker_broke queue=%s", self.huey.name)
+            self.broken = True
+            self.drain()
+            self._join_workers()
 
     def loop(self, health_check_ts: float | None = None) -> float | None:
         """Huey's main loop, which sleeps instead of looking ten times a second."""
@@ -76,8 +94,8 @@ class QueueConsumer(Consumer):
             elif self.pool.idle_for(ALONE_PATIENCE):
                 self.pool.close()
             return health_check_ts
-        self.pool.announcer.end()
         self.stop(graceful=True)
+        self.broken = self.pool.broken
         raise ConsumerStopped
 
     def drain(self) -> None:
@@ -89,6 +107,16 @@ class QueueConsumer(Consumer):
     def drained(self) -> bool:
         """Whether every thread has left."""
         return not any(thread.is_alive() for _, thread in self.worker_threads)
+
+    def _join_workers(self) -> bool:
+        """Wait for the threads, and then for the last announcements, as long as the grace time allows."""
+        deadline = time.monotonic() + self._grace
+        for thread in [thread for _, thread in self.worker_threads if thread.ident is not None]:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self.pool.announcer.end()
+        if self.scheduler.ident is not None:
+            self.scheduler.join(max(0.0, deadline - time.monotonic()))
+        return self.drained and not self.scheduler.is_alive()
 
     def _create_worker(self) -> QueueWorker:
         return QueueWorker(

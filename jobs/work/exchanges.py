@@ -24,10 +24,11 @@ FIRST_BUSY, LONGEST_BUSY = 0.1, 1.0
 class Request:
     """What one exchange says. Made again as it is, under the same number, when no answer came."""
 
-    __slots__ = ("number", "settlements", "wanted")
+    __slots__ = ("number", "repeated", "settlements", "wanted")
 
     def __init__(self, settlements: Sequence[Settlement], wanted: int) -> None:
         self.number = 0
+        self.repeated = False  # it is made again, after an error that was not the broker's being away
         self.settlements = settlements
         self.wanted = wanted
 
@@ -43,7 +44,7 @@ class Exchanges:
         self._alone = alone
         self._number = 0
         self._requests: deque[Request] = deque()  # to be made before anything else is said
-        self._busy: list[Settlement] = []  # whose jobs somebody else had locked
+        self._busy: list[Settlement] = []  # whose jobs somebody else had locked, or cannot be written at all
         self._busy_at = 0.0
         self._busy_times = 0
         self._failures = 0
@@ -77,11 +78,11 @@ class Exchanges:
         return self._requests[0] if self._requests else None
 
     def make(self, request: Request) -> Exchange:
-        """Speak to the broker; raises what it raises."""
+        """Speak to the broker; raises what it raises, and RuntimeError where it does not answer to everything."""
         if not request.number:
             self._number += 1
             request.number = self._number
-        return self._broker.exchange(
+        answer = self._broker.exchange(
             self._worker_id,
             self._policy,
             request.settlements,
@@ -89,15 +90,16 @@ class Exchanges:
             number=request.number,
             alone=self._alone,
         )
+        if len(answer.settled) != len(request.settlements):
+            raise RuntimeError(f"{len(answer.settled)} answers to {len(request.settlements)} settlements")
+        return answer
 
     def answered(self, answers: Sequence[Settled], now: float) -> list[tuple[Settlement, Settled]]:
         """Note the answers to the request that was made; returns them without those that were busy."""
         answered = list(zip(self._requests.popleft().settlements, answers, strict=True))
         busy = [settlement for settlement, settled in answered if settled.answer is Answer.BUSY]
         if busy:
-            self._busy += busy
-            self._busy_at = now + min(FIRST_BUSY * 2**self._busy_times, LONGEST_BUSY)
-            self._busy_times = min(self._busy_times + 1, 10)
+            self._put_off(busy, now)
         elif not self._busy:
             self._busy_times = 0
         return [pair for pair in answered if pair[1].answer is not Answer.BUSY] if busy else answered
@@ -112,25 +114,40 @@ class Exchanges:
     def failed(self, error: BaseException, now: float) -> bool:
         """Note that no answer came, or none that can be used; whether that is the first time in a row.
 
-        What the broker cannot write together is said one by one, and an outcome that it cannot write at all becomes a
-        dead letter that says so.
+        Whatever the error, the broker may have done it all: everything is said again as it was, once at least. What it
+        then cannot write together is said one by one, without a claim, and an outcome that it cannot write by itself
+        becomes a dead letter that says so.
         """
-        if self._requests and not isinstance(error, BrokerAway):
-            settlements = self._requests.popleft().settlements
-            if len(settlements) == 1:
-                split = [] if _is_not_stored(settlements[0]) else [_not_stored(settlements[0], error)]
-            else:
-                split = list(settlements)
-            self._requests.extendleft(Request([settlement], 0) for settlement in reversed(split))
-            if split:
+        if not isinstance(error, BrokerAway):
+            request = self._requests[0]
+            if not request.repeated:
+                request.repeated = True
                 return False
-            if settlements:  # nothing more can be done about it than to try again later
-                self._requests.appendleft(Request(settlements, 0))
+            self._requests.popleft()
+            if request.settlements:
+                return self._take_apart(request, error, now)
+        elif self._requests:
+            self._requests[0].repeated = False
         if not self._failures:
             self._broken_since = now
         self._failures += 1
         self.retry_at = now + backoff(self._failures)
         return self._failures == 1
+
+    def _take_apart(self, request: Request, error: BaseException, now: float) -> bool:
+        settlements = list(request.settlements)
+        if len(settlements) == 1 and not request.wanted:
+            if _is_not_stored(settlements[0]):  # nothing more can be done about it, and the others must not suffer
+                self._put_off(settlements, now)
+                return self._busy_times == 1
+            settlements = [_not_stored(settlements[0], error)]
+        self._requests.extendleft(Request([settlement], 0) for settlement in reversed(settlements))
+        return False
+
+    def _put_off(self, settlements: list[Settlement], now: float) -> None:
+        self._busy += settlements
+        self._busy_at = now + min(FIRST_BUSY * 2**self._busy_times, LONGEST_BUSY)
+        self._busy_times = min(self._busy_times + 1, 10)
 
 
 def backoff(failures: int) -> float:

@@ -8,6 +8,7 @@ longer than a switch is worth, it lets the others begin what was claimed beside 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -77,8 +78,9 @@ class Pool:
         self._seats = Seats()
         self._exchanges = Exchanges(queue.policy, broker, worker_id, alone)
         self._trouble = Trouble()
-        self._leading = False
+        self._leader: Seat | None = None
         self._closing = False
+        self.broken = False  # a thread has left by an error
         self._alone = alone
         self._threads = 0
         self._running = 0  # claimed, and not known to have ended
@@ -94,7 +96,8 @@ class Pool:
     @property
     def held(self) -> int:
         """How many jobs this process holds: claimed and not settled."""
-        return self._running + self._unsettled
+        with self._lock:
+            return self._running + self._unsettled
 
     def idle_for(self, seconds: float) -> bool:
         """Whether nothing was claimed or settled for so long."""
@@ -118,12 +121,16 @@ class Pool:
                 self._hint_at = clock.monotonic()
             if hint or changed:
                 self._look_at = 0.0
-                if not self._leading:
+                if self._leader is None:
                     seats = self._seats.call_watch()
         rouse(seats)
 
     def work(self) -> None:
-        """The life of one thread; returns when the pool is closed and this thread has nothing left to settle."""
+        """The life of one thread; returns when the pool is closed and this thread has nothing left to settle.
+
+        What it raises is the pool's own mistake, after which nobody can know what is still held: the pool closes, and
+        what it holds goes back with the end of the process.
+        """
         seat, ready, done = Seat(), self._ready, self._done
         with self._lock:
             self._threads += 1
@@ -136,9 +143,18 @@ class Pool:
                         return
                 else:
                     done.append(self._run_guarded(job))
+        except BaseException:
+            self.broken = True
+            self.close()
+            raise
         finally:
             with self._lock:
                 self._threads -= 1
+                seats: list[Seat] = []
+                if self._leader is seat:
+                    self._leader = None
+                    seats = self._seats.call_all()
+            rouse(seats)
 
     def _execute(self, job: ClaimedJob) -> Settlement | None:
         return call(execute, job, self._queue, self._worker_id, self.announcer.put)
@@ -148,7 +164,8 @@ class Pool:
             return self._run(job)
         except BaseException as error:
             # `execute` answers with an outcome whatever the task does; this is the engine's own mistake
-            logger.exception("engine_error id=%s queue=%s", job.id, job.queue)
+            with contextlib.suppress(Exception):  # a log that fails too
+                logger.exception("engine_error id=%s queue=%s", job.id, job.queue)
             self._complain(error)
             reason = reasons.ENGINE_ERROR % {"error": type(error).__name__}
             # without its grant: it may have started
@@ -158,8 +175,10 @@ class Pool:
         """Lead, watch or sleep until a job is ready; False: there will be none."""
         watched = False
         while True:
-            if not self._ready:
+            if not (watched or self._ready):  # the watch has to stay awake: nobody calls it from a receiver
                 self.announcer.tell()
+                while self.announcer.is_behind and not (self._ready or self._done):
+                    self.announcer.help()
             seats: list[Seat] = []
             with self._lock:
                 now = clock.monotonic()
@@ -174,7 +193,7 @@ class Pool:
                     found = None
                     leads = not self._ready and self._may_lead(now, stuck)
                     if leads:
-                        self._leading = True
+                        self._leader = seat
                         request = self._next_request(now)
                     else:
                         wait = self._seats.sit_down(seat, self._next_alarm(now), now)
@@ -182,7 +201,7 @@ class Pool:
             if found is not None:
                 return found
             if leads:
-                rouse(self._lead(request))
+                self._lead(request)
                 watched = False
             else:
                 watched = self._sleep(seat, wait)
@@ -200,7 +219,7 @@ class Pool:
     # Leading
 
     def _may_lead(self, now: float, stuck: bool) -> bool:
-        if self._leading or now < self._exchanges.retry_at:
+        if self._leader is not None or now < self._exchanges.retry_at:
             return False
         if (self._done and stuck) or self._exchanges.is_due(now):
             return True
@@ -209,11 +228,13 @@ class Pool:
     @property
     def _wants(self) -> int:
         """For how many more jobs there is room; what has ended has made room, settled or not."""
-        return 0 if self._closing else self._threads - self._running
+        if self._closing or self.announcer.is_behind:
+            return 0
+        return self._threads - self._running
 
     @property
     def _is_over(self) -> bool:
-        return self._closing and not (self._leading or self._done or self._exchanges.has_more)
+        return self._closing and not (self._leader or self._done or self._exchanges.has_more)
 
     def _next_request(self, now: float) -> Request | None:
         """What to say to the broker; None: nothing."""
@@ -241,8 +262,8 @@ class Pool:
         self._unsettled += len(ended)
         return ended
 
-    def _lead(self, request: Request | None) -> list[Seat]:
-        """Make one exchange; returns who is to be called."""
+    def _lead(self, request: Request | None) -> None:
+        """Make one exchange."""
         began = clock.monotonic()
         answer: Exchange | None = None
         error: BaseException | None = None
@@ -253,7 +274,7 @@ class Pool:
             error = raised
         first, outage = False, None
         with self._lock:
-            self._leading = False
+            self._leader = None
             now = clock.monotonic()
             if error is not None:
                 first = self._exchanges.failed(error, now)
@@ -263,15 +284,15 @@ class Pool:
                 outage = self._exchanges.outage(now)
                 self._take(answer, request, began, now)
             seats = self._pass_on(now)
+        rouse(seats)
         if outage is not None:
             logger.info("broker_answers_again outage=%.1fs", outage)
         if error is not None and not isinstance(error, BrokerAway) and request is not None and request.settlements:
             jobs = len(request.settlements)
-            logger.error("settle_failed queue=%s jobs=%d: one by one now", self._queue.name, jobs, exc_info=error)
+            logger.error("settle_failed queue=%s jobs=%d: said again", self._queue.name, jobs, exc_info=error)
         if error is not None and first:
             self._complain(error)
         self._trouble.tell(self._broker, self._worker_id, self._queue.name, now)
-        return seats
 
     def _take(self, answer: Exchange, request: Request, began: float, now: float) -> None:
         """Note what an exchange has brought."""
@@ -306,8 +327,12 @@ class Pool:
 
     def _complain(self, error: BaseException) -> None:
         name = self._queue.name
-        logger.error("broker_failed queue=%s pid=%d %s: %s", name, os.getpid(), type(error).__name__, error)
-        signals.worker_error.send_robust(sender=self._queue, error=error)
+        try:
+            logger.error("broker_failed queue=%s pid=%d %s: %s", name, os.getpid(), type(error).__name__, error)
+            signals.worker_error.send_robust(sender=self._queue, error=error)
+        except BaseException:  # Django lets SystemExit pass; a receiver must not end the worker's thread
+            with contextlib.suppress(Exception):
+                logger.exception("signal_receiver_left signal=worker_error queue=%s", name)
 
     # Waking and watching
 
@@ -348,9 +373,11 @@ class Pool:
         if self._ready or now < self._claimed_at + ALERT:
             due = self._ticked_at + TICK
             return due if due > now else now + TICK
-        if self._leading:
+        if self._leader is not None:
             return math.inf
         look_at = self._look_at if self._wants > 0 else math.inf
+        if self.announcer.is_behind:
+            look_at = now + ALERT
         if self._done:
             look_at = min(look_at, now + TICK)
         return self._exchanges.due_at(look_at)

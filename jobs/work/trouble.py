@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 from collections.abc import Iterable
@@ -56,10 +55,14 @@ class Trouble:
             self._text = ""
         if bool(self._text) == bool(self._told):
             return
-        with contextlib.suppress(BrokerAway):  # the next time then
+        try:
             broker.report_trouble(worker_id, self._text)
-            self._told = self._text
-            if self._text:
-                logger.error("worker_in_trouble queue=%s pid=%d %s", queue, os.getpid(), self._text)
-            else:
-                logger.warning("worker_out_of_trouble queue=%s pid=%d", queue, os.getpid())
+        except BrokerAway:  # the next time then
+            return
+        except Exception:  # the log says it all the same
+            logger.exception("trouble_not_told queue=%s", queue)
+        self._told = self._text
+        if self._text:
+            logger.error("worker_in_trouble queue=%s pid=%d %s", queue, os.getpid(), self._text)
+        else:
+            logger.warning("worker_out_of_trouble queue=%s pid=%d", queue, os.getpid())
