@@ -19,10 +19,15 @@ os.environ["LANGUAGE_CODE"] = "en"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only SQLite has where the suite runs on another database."""
+    """Leave out what only one vendor has with the other."""
+    of_postgresql = [item for item in items if item.get_closest_marker("postgresql")]
+    _leave_out(config, items, [item for item in of_postgresql if "[sqlite" in item.name])
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         return
-    left_out = [item for item in items if item.get_closest_marker("sqlite")]
+    _leave_out(config, items, [item for item in items if item.get_closest_marker("sqlite")])
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item], left_out: list[pytest.Item]) -> None:
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 

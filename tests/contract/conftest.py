@@ -46,7 +46,6 @@ class Bench(Protocol):
 
     broker: Broker
     #: whether a stranger can hold single rows locked, and whether the store's clock is its own
-    locks_rows: bool
     has_a_clock: bool
 
     def another(self) -> Broker:
@@ -83,7 +82,7 @@ def _legal() -> str:
 class SqliteBench:
     """The database broker on SQLite; while it stands, the database itself refuses every illegal move."""
 
-    locks_rows = has_a_clock = False
+    has_a_clock = False
 
     def __init__(self) -> None:
         refuse_other_databases()
@@ -163,7 +162,7 @@ class SqliteBench:
 class PostgresqlBench(SqliteBench):
     """The same on PostgreSQL, whose own clock runs ahead: a function in the test's schema hides the server's."""
 
-    locks_rows = has_a_clock = True
+    has_a_clock = True
     _nowhere = {"HOST": "127.0.0.1", "PORT": 1}
 
     @contextmanager

@@ -1,5 +1,7 @@
 """Every method raises one error when the store cannot be reached, and works again when it can."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from jobs import clock
@@ -55,8 +57,8 @@ def test_every_method_of_the_contract_is_tried_here():
 def test_a_store_that_cannot_be_reached_raises_one_error_and_works_again_afterwards(bench, hands, broker, name):
     hands.push()
     claimed = hands.claim_one()
-    if name == "now" and not bench.has_a_clock:
-        pytest.skip("this store's clock is the machine's")
-    with bench.out_of_reach(), pytest.raises(BrokerAway):
+    # a store whose clock is the machine's can always tell the time
+    fails = nullcontext() if name == "now" and not bench.has_a_clock else pytest.raises(BrokerAway)
+    with bench.out_of_reach(), fails:
         CALLS[name](broker, hands, claimed)
     CALLS[name](broker, hands, claimed)

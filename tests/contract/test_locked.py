@@ -11,16 +11,13 @@ from jobs.policy import QueuePolicy, RateLimit
 from jobs.states import State
 from tests.contract.hands import QUEUES, Hands
 
+#: SQLite has one lock for everything
+pytestmark = pytest.mark.postgresql
+
 GLOBAL = QueuePolicy("lane", global_concurrency=100)
 PACED = QueuePolicy("lane", rate_limit=RateLimit(1_000, per=1))
 #: What "does not wait" may cost, in seconds: a stranger holds its rows for as long as the test likes.
 AT_ONCE = 1.0
-
-
-@pytest.fixture(autouse=True)
-def _locks_rows(bench):
-    if not bench.locks_rows:
-        pytest.skip("this store has one lock for all")
 
 
 @pytest.fixture

@@ -131,10 +131,10 @@ def test_killed_worker_is_restarted_with_growing_pauses(site: Site, chance: rand
     check_ledger(site)
 
 
+@pytest.mark.postgresql
 def test_a_release_that_finds_its_job_locked_costs_no_other_worker_its_lease(make_site: MakeSite) -> None:
     site = make_site(FAULTS_LEASE="1.5")
-    if not isinstance(site, PostgresqlSite):
-        pytest.skip("SQLite has one lock for everything")
+    assert isinstance(site, PostgresqlSite)
     huey = site.run_huey("--queue", "work", "--queue", "other")
     job, bystander = site.enqueue("[nap_at_first.enqueue(60), nap_at_first.enqueue(60)]")
     wait_for(lambda: len(site.ledger()) == 2)

@@ -127,9 +127,8 @@ def test_a_hundred_threads_that_wait_cost_next_to_nothing() -> None:
     assert share < 0.05
 
 
+@pytest.mark.postgresql
 def test_a_hundred_threads_share_one_connection_that_ends_with_the_last(each_database: str) -> None:
-    if each_database != "postgresql":
-        pytest.skip("the server counts connections")
     handles = echo.enqueue_many([(str(number),) for number in range(100)])
     before = sessions()
     pool, _ = waiting(handles)
@@ -147,9 +146,8 @@ def sessions() -> int:
         return int(cursor.fetchone()[0])
 
 
+@pytest.mark.postgresql
 def test_who_waits_outlives_the_end_of_every_session(each_database: str) -> None:
-    if each_database != "postgresql":
-        pytest.skip("SQLite has no server")
     handle = echo.enqueue("x")
     pool, (future,) = waiting([handle])
     for _ in range(3):

@@ -199,12 +199,14 @@ def test_who_begins_to_listen_looks_once_and_again_after_its_socket_was_removed(
 
 
 def test_ear_that_is_closed_while_it_listens_says_nothing_about_it(
-    folder: str, caplog: pytest.LogCaptureFixture
+    folder: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ears, heard = Ears(), []
+    ears, heard, begun, hear = Ears(), [], threading.Event(), Ear.hear
     ears.hear(folder, "email", 1)
+    monkeypatch.setattr(Ear, "hear", lambda ear, seconds: (begun.set(), hear(ear, seconds))[1])
     listening = threading.Thread(target=lambda: heard.append(ears.hear(folder, "email", 0.2)))
     listening.start()
+    assert begun.wait(5)
     ears.close()
     listening.join(5)
     assert len(heard) == 1
