@@ -1,21 +1,21 @@
 -- A queue's live jobs; each number stops at 10,000. Walked by priority, so that far jobs cost the near ones nothing.
 WITH RECURSIVE clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
-lane AS (
+level AS (
     SELECT max(priority) AS priority FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND NOT alone
     UNION ALL
     SELECT (
         SELECT max(priority) FROM jobs_job
-        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority < lane.priority
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority < level.priority
     )
-    FROM lane
-    WHERE lane.priority IS NOT NULL
+    FROM level
+    WHERE level.priority IS NOT NULL
 )
 SELECT
     (SELECT count(*) FROM (
-        SELECT 1 FROM lane
+        SELECT 1 FROM level
         CROSS JOIN LATERAL (
             SELECT 1 FROM jobs_job
-            WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = lane.priority
+            WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = level.priority
               AND ready_at <= (SELECT now FROM clock)
             LIMIT 10000
         ) AS due
@@ -25,10 +25,10 @@ SELECT
         WHERE queue = %(queue)s AND state = 'queued' AND alone AND ready_at <= (SELECT now FROM clock)
         LIMIT 10000) AS waiting_alone),
     (SELECT count(*) FROM (
-        SELECT 1 FROM lane
+        SELECT 1 FROM level
         CROSS JOIN LATERAL (
             SELECT 1 FROM jobs_job
-            WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = lane.priority
+            WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = level.priority
               AND ready_at > (SELECT now FROM clock)
             LIMIT 10000
         ) AS later

@@ -4,7 +4,7 @@
 -- settlements: JSON, one object each, ordered by job id; `act` is one of complete, retry, fail, give_up, hand_back;
 -- `notes`: it writes to the queue's row. number: the exchange's; nothing happens unless it is higher than the worker's
 -- last one. priorities, since: where the due jobs of a priority begin, while nothing came back to its place since the
--- queue's count of `returns` was read: see lane. Other priorities in use are found between those.
+-- queue's count of `returns` was read: see dead_rows.py. Other priorities in use are found between those.
 -- States are written out, because a generic plan uses the partial indexes only then; a CASE hides the conditions of a
 -- settle from the planner, which shall go by the primary key and not look for the few rows that they fit.
 --
@@ -32,32 +32,32 @@ known AS MATERIALIZED (
         CASE WHEN (SELECT returns FROM hold) = %(returns)s THEN %(since)s::timestamptz[] END
     ) AS known (priority, since)
 ),
-lane AS (
+level AS (
     SELECT 101 AS priority, NULL::timestamptz AS since
     UNION ALL
     SELECT coalesce(found.priority, below.priority), CASE WHEN found.priority IS NULL THEN below.since END
-    FROM lane
+    FROM level
     CROSS JOIN LATERAL (
         SELECT coalesce(max(priority), -101)::integer AS priority, max(since) AS since FROM (
-            SELECT priority, since FROM known WHERE priority < lane.priority ORDER BY priority DESC LIMIT 1
+            SELECT priority, since FROM known WHERE priority < level.priority ORDER BY priority DESC LIMIT 1
         ) AS next
     ) AS below
     LEFT JOIN LATERAL (
         SELECT priority FROM jobs_job
         WHERE queue = %(queue)s AND state = 'queued' AND NOT alone
-          AND priority < lane.priority AND priority > below.priority
+          AND priority < level.priority AND priority > below.priority
         ORDER BY priority DESC
         LIMIT 1
     ) AS found ON true
-    WHERE lane.priority > -101
+    WHERE level.priority > -101
 ),
 pick AS MATERIALIZED (
     SELECT ready.id, ready.expires_at <= (SELECT now FROM clock) AS late
-    FROM lane
+    FROM level
     CROSS JOIN LATERAL (
         SELECT id, expires_at FROM jobs_job
-        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = lane.priority
-          AND ready_at >= coalesce(lane.since, '-infinity') AND ready_at <= (SELECT now FROM clock)
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = level.priority
+          AND ready_at >= coalesce(level.since, '-infinity') AND ready_at <= (SELECT now FROM clock)
         ORDER BY ready_at, id
         LIMIT %(wanted)s
         FOR UPDATE SKIP LOCKED
@@ -230,10 +230,10 @@ answer AS MATERIALIZED (
             (SELECT min(ready_at) FROM settled WHERE state = 'queued'),
             CASE WHEN %(wanted)s > 0 THEN (
                 SELECT min(next.ready_at)
-                FROM lane
+                FROM level
                 CROSS JOIN LATERAL (
                     SELECT ready_at FROM jobs_job
-                    WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = lane.priority
+                    WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = level.priority
                       AND ready_at > now
                     ORDER BY ready_at
                     LIMIT 1
