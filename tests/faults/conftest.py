@@ -15,7 +15,7 @@ from .harness import PostgresqlSite, Site
 
 _passed = pytest.StashKey[bool]()
 #: What `make test` plays on PostgreSQL too; all others it plays on SQLite, and CI and `make faults` on both.
-ALWAYS_ON_BOTH = ("reach_the_pace", "released_at_once", "tick_once")
+ALWAYS_ON_BOTH = ("released_at_once", "tick_once")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -14,6 +14,7 @@ MakeSite = Callable[..., Site]
 pytestmark = pytest.mark.parametrize("make_site", ["sqlite"], indirect=True)
 
 
+@pytest.mark.slow
 def test_restored_file_is_worked_on_at_once_by_everybody(make_site: MakeSite) -> None:
     site = make_site(JOBS_LEASE="3")
     again = site.enqueue("nap.enqueue(0)")

@@ -31,8 +31,11 @@ def grant(number: int, *, ended: int = 0) -> QueuePolicy:
     return QueuePolicy("lane", rate_limit=RateLimit(number + 10 if not ended else number, per=DAY))
 
 
-@pytest.mark.parametrize("ended", [0, 50])
-@pytest.mark.parametrize("wanted", [1, 10])
+#: Told the same way by the first; with more time, too.
+REST = [pytest.param(wanted, ended, marks=pytest.mark.slow) for wanted, ended in ((1, 0), (1, 50), (10, 0))]
+
+
+@pytest.mark.parametrize(("wanted", "ended"), [(10, 50), *REST])
 def test_a_claim_touches_as_many_rows_with_many_grants_as_with_few(each_database: str, wanted: int, ended: int) -> None:
     hands = Hands(get_broker())
     hands.push_all([hands.new_job() for _ in range(3 * wanted)])

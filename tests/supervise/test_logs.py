@@ -95,6 +95,7 @@ def test_a_log_pipe_that_is_full_for_a_minute_costs_nothing(site: Site, pipe: Fu
     assert site.manage("jobs", "status", "--check").returncode == 0
 
 
+@pytest.mark.slow
 def test_run_huey_ends_in_time_though_nobody_reads_its_log(site: Site, pipe: FullPipe) -> None:
     huey = site.run_huey(wait=False, output=pipe.into)
     job = site.enqueue("say.enqueue(40, 20_000)")
@@ -104,6 +105,7 @@ def test_run_huey_ends_in_time_though_nobody_reads_its_log(site: Site, pipe: Ful
     assert time.monotonic() - began < 3
 
 
+@pytest.mark.slow
 def test_broken_log_handlers_and_filters_end_nothing(site: Site) -> None:
     huey = site.run_huey(FAULTS_BROKEN_LOGS="INFO")
     site.enqueue("[nap.enqueue_many([0.0] * 20), say.enqueue(1, 1), blink.enqueue(), step.enqueue()]")

@@ -7,29 +7,25 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import signal
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.databases import postgresql_server
+from tests.faults.app.dispositions import dispositions
 from tests.faults.harness import Huey, PostgresqlSite, Site, wait_for
 
 TERM, HUP, USR1, ALRM = (-number for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGALRM))
 
 
-def _ignored() -> int:
-    """What a program of ours ignores because we do: a shell lets its background jobs ignore SIGINT and SIGQUIT."""
-    status = subprocess.run(["cat", "/proc/self/status"], capture_output=True, text=True, check=True).stdout
-    (mask,) = re.findall(r"^SigIgn:\t(\w+)$", status, re.MULTILINE)
-    # a worker has a handler for SIGINT, whatever it inherited
-    return int(mask, 16) & ~(1 << (signal.SIGINT - 1))
+def _dispositions() -> list[int]:
+    """A shell lets its background jobs ignore SIGINT and SIGQUIT; a worker has a handler for SIGINT in any case."""
+    blocked, ignored, caught = dispositions()
+    return [blocked, ignored & ~(1 << (signal.SIGINT - 1)), caught]
 
 
-DISPOSITIONS = f"SigBlk:\t{0:016x} SigIgn:\t{_ignored():016x} SigCgt:\t{0:016x}"
 #: What each case answers, as a plain program would.
 ANSWERS: dict[str, Any] = {
     "child_leaves_by_os_exit": 3,
@@ -45,7 +41,7 @@ ANSWERS: dict[str, Any] = {
     "child_is_ended_by_its_thread": 6,
     "threads_of_the_child_are_waited_for": 1,
     "signals_end_children": [TERM, HUP, USR1, ALRM],
-    "dispositions_of_a_program": DISPOSITIONS,
+    "dispositions_of_a_program": _dispositions(),
     "worker_s_pipes_in_a_forked_child": [],
     "worker_s_pipes_in_a_program": [],
     "pool_maps": [1, 2, 3],
