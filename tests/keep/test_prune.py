@@ -121,13 +121,12 @@ def test_after_each_transaction_others_have_the_lock_for_as_long(monkeypatch):
     assert slept == [0.3, 0.2, 0.0, 0.3]
 
 
-def test_jobs_that_ended_too_long_ago_go_although_there_is_room(monkeypatch):
-    old = insert(State.COMPLETED, 2)
-    monkeypatch.setattr(clock, "now", lambda now=clock.now: now() + timedelta(days=10))
-    recent = insert(State.COMPLETED, 1)
-    # accepted long ago, ended only now
-    Job.objects.filter(id=old[1]).update(ended_at=clock.now())
-    assert kept(lane(completed=100, age=timedelta(days=5))) == {old[1], recent[0]}
+def test_jobs_that_ended_too_long_ago_go_although_there_is_room():
+    long_ago, accepted_long_ago, recent = insert(State.COMPLETED, 3)
+    days_ago = clock.now() - timedelta(days=10)
+    Job.objects.filter(id__in=(long_ago, accepted_long_ago)).update(created_at=days_ago)
+    Job.objects.filter(id=long_ago).update(ended_at=days_ago)
+    assert kept(lane(completed=100, age=timedelta(days=5))) == {accepted_long_ago, recent}
 
 
 def test_the_duty_prunes_the_configured_queues(monkeypatch):

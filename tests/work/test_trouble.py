@@ -186,16 +186,17 @@ def test_database_of_a_tasks_own_that_is_away_is_the_tasks_failure() -> None:
 def narrow_role(transactional_db: None) -> Iterator[str]:
     """The database's address for a role with few connections, which the site uses."""
     with postgresql_as_default(), emptied():
-        server, role = postgresql_server(), "narrow"
-        database = connection.settings_dict["NAME"]
-        with psycopg.connect(server.url(database), autocommit=True) as admin:
+        role, known = "narrow", connection.settings_dict
+        # the suite may run on another server than the tests' own
+        url = postgresql_server().url(known["NAME"], int(known["PORT"]))
+        with psycopg.connect(url, autocommit=True) as admin:
             admin.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 8")
             admin.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
             admin.execute(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role}")
             settings = {**connection.settings_dict, "USER": role}
             connection.close()
             with default_is(settings):
-                yield server.url(database).replace("postgres@", f"{role}@")
+                yield url.replace("postgres@", f"{role}@")
             admin.execute(f"DROP OWNED BY {role}")
             admin.execute(f"DROP ROLE {role}")
 
