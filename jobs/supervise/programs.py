@@ -44,15 +44,19 @@ class Programs:
         """End what the dead child's tasks had started; returns when it is gone, or stuck in the kernel for too long."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(dead.process.pid, signal.SIGKILL)
-        until = clock.monotonic() + KILL_LIMIT
-        while found := [pid for pid in self._orphans(living) if not _is_reaped(pid) and self._is_of(pid, dead, living)]:
+        until, quiet = clock.monotonic() + KILL_LIMIT, 0
+        # twice: /proc may leave out a child while another one ends
+        while quiet < 2:
+            found = [pid for pid in self._orphans(living) if not _is_reaped(pid) and self._is_of(pid, dead, living)]
+            quiet = 0 if found else quiet + 1
             if clock.monotonic() > until:
                 logger.error("programs_not_ended %s pids=%s: they may run beside the jobs' next start", dead, found)
                 return
             for pid in found:  # what these had started then comes to light as well
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
-            time.sleep(0.002)
+            if found:
+                time.sleep(0.002)
 
     def _orphans(self, living: Sequence[Child]) -> set[int]:
         return children_of(os.getpid()) - {child.process.pid for child in living} - self._strangers
