@@ -29,6 +29,7 @@ from .processes import (
     lease_lag,
 )
 from .queues import QueueReport, findings_of_queue, queue_report
+from .registered import registered_findings
 
 #: As many of the oldest pending rows are looked at for the relay's lag: a retry keeps its old id.
 LOOKED_AT = 100
@@ -75,6 +76,7 @@ def report(limits: Limits = LIMITS) -> Report:
         *findings_of_clocks(offsets, limits),
         *findings_of_jumps(now),
         *findings_of_database(limits),
+        *registered_findings(),
     ]
     for row in rows:
         found.extend(findings_of_queue(row, limits, anyone=bool(alive)))
