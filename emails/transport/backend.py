@@ -11,5 +11,5 @@ from django.core import mail
 def configured_backend() -> Any:
     """A new backend; nothing is opened yet."""
     if django.VERSION >= (6, 1):
-        return mail.mailers.default  # type: ignore[attr-defined]
+        return mail.mailers.default
     return mail.get_connection()
