@@ -26,6 +26,7 @@ from ...records import NewJob
 from .. import rows
 from ..connection import Forkable, Trip
 from ..hints import tell_after_commit
+from .cursor import NamedCursor
 
 logger = logging.getLogger("jobs.broker")
 
@@ -90,7 +91,9 @@ class PostgresqlTrip(Trip):
     def run(self, statement: str, **values: Any) -> list[Any]:
         """Run one SQL file and return all its rows, if it has any."""
         self._cursor.execute(self._statements[statement], values)
-        return self._cursor.fetchall() if self._cursor.description else []
+        # not its `description`: that is an object for each column
+        result = getattr(self._cursor, "pgresult", None)
+        return self._cursor.fetchall() if result is not None and result.nfields else []
 
     def write_counts(self) -> None:
         """Write what `count` gathered, to this hour by the server's clock."""
@@ -319,7 +322,7 @@ class PostgresqlDatabase(Forkable):
             self._own.close()
             self._own = None
         if self._own is None:
-            connection = psycopg.connect(**address, autocommit=True, prepare_threshold=PREPARE_AFTER)
+            connection = psycopg.connect(**address, autocommit=True, prepare_threshold=PREPARE_AFTER, cursor_factory=NamedCursor)
             try:
                 self._prepare_session(connection)
             except BaseException:
