@@ -22,6 +22,11 @@ class NamedCursor(psycopg.RawCursor[Any]):
         text, names = _numbered(query)
         return super().execute(text, [params[name] for name in names], **options)
 
+    def executemany(self, query: Any, params_seq: Any, **options: Any) -> None:
+        """Run one statement for each set of parameters."""
+        text, names = _numbered(query)
+        super().executemany(text, [[params[name] for name in names] for params in params_seq], **options)
+
 
 @lru_cache(maxsize=256)
 def _numbered(query: str) -> tuple[bytes, list[str]]:
