@@ -4,6 +4,12 @@ An old snapshot anywhere in the server keeps the index entries of jobs that are 
 over all of them. So a process remembers for each priority before which moment nothing was left to claim, and its next
 claims begin there. Nothing is skipped where walking is quick, as it is without an old snapshot.
 
+What it buys (`python -m bench.dead_rows`, PostgreSQL 15 on a machine with two busy cores, medians of one claim, with
+the bounds and without, in turn): 5 against 12 ms behind 10,000 settled jobs, 5 against 77 ms behind 100,000, growing
+with their number; 2 to 4 ms without a snapshot. A backup of ten minutes beside 200 jobs a second is enough for that.
+The seam is two calls: `bounds` before a statement, `note` after it; the SQL is `levels_past_dead_rows`, which is used
+only while there are bounds.
+
 A bound would hide a job that turns up before it. One that comes back to its old place does not: that counts up
 `returns` in the queue's row, in the same transaction, and with another count than was read the bounds are void. What
 else can turn up there is what a claim could not see when it set the bound: a job whose transaction committed more than
