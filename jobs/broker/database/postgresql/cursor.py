@@ -13,7 +13,7 @@ _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 class NamedCursor(psycopg.RawCursor[Any]):
-    """A cursor whose statements name their parameters, as `%(queue)s`; a `%` is a `%`."""
+    """A cursor whose statements name their parameters, as `%(queue)s`; `%%` is a percent sign."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         """Run one statement; `params`: its parameters by name, or none."""
@@ -36,4 +36,4 @@ def _numbered(query: str) -> tuple[bytes, list[str]]:
     def number(found: re.Match[str]) -> str:
         return f"${names.setdefault(found[1], len(names) + 1)}"
 
-    return _PARAMETER.sub(number, query).encode(), list(names)
+    return _PARAMETER.sub(number, query).replace("%%", "%").encode(), list(names)
