@@ -120,7 +120,9 @@ def _send(message: EmailMessage, composed: Composed) -> None:
     outgoing = mail.EmailMultiAlternatives(
         composed.subject,
         composed.text,
+        composed.sender or None,
         to=[message.to],
+        reply_to=[composed.reply_to] if composed.reply_to else None,
         headers={"Message-ID": f"<{message.id}@{domain}>", **composed.headers},
     )
     outgoing.attach_alternative(composed.html, "text/html")
