@@ -127,7 +127,7 @@ def test_leads_of_an_older_database_get_their_keys(each_database: str) -> None:
     Lead.objects.filter(pk=lead.pk).update(email_key="strasse@mail.example")
     executor = MigrationExecutor(connections["default"])
     newest = executor.loader.graph.leaf_nodes()
-    executor.migrate([("leads", "0003_large_lists")])
+    executor.migrate([("leads", "0004_outcomes")])
     executor = MigrationExecutor(connections["default"])
     executor.migrate(newest)
     lead.refresh_from_db()

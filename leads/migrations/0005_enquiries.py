@@ -33,7 +33,7 @@ def fold_keys(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("leads", "0003_large_lists"),
+        ("leads", "0004_outcomes"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
