@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 from uuid import UUID
 
 import pytest
@@ -263,6 +264,63 @@ def test_another_lead_of_the_same_name_and_company_is_left_alone(world: World) -
     assert Note.objects.get().pk == note.pk
     assert sms.state == "queued"
     assert SmsMessage.objects.get(lead=other).text == "Hello"
+
+
+def escaped(text: str) -> str:
+    return "".join(f"\\u{ord(one):04x}" for one in text)
+
+
+#: Bodies that never became a lead, and hold its address or number in one way or another.
+STRAYS = {
+    "JSON": json.dumps({"mail": EMAIL}),
+    "JSON, the sign escaped": json.dumps({"mail": EMAIL}).replace("@", "\\u0040"),
+    "JSON, all of it escaped": f'{{"mail": "{escaped(EMAIL.upper())}"}}',
+    "JSON in JSON": json.dumps({"raw": json.dumps({"mail": EMAIL}).replace("@", "\\u0040")}),
+    "JSON in an address": urlencode({"raw": json.dumps({"mail": EMAIL}).replace("@", "\\u0040")}),
+    "percent signs": "".join(f"%{ord(one):02X}" for one in EMAIL),
+    "percent signs, twice": "mail=" + EMAIL.replace("@", "%2540").replace("-", "%252D"),
+    "HTML": f"<a href='mailto:{html.escape(EMAIL)}'>".replace("@", "&#64;").replace(".", "&period;"),
+    "HTML in JSON": json.dumps({"mail": EMAIL.replace("@", "&#x40;")}),
+    "a number": json.dumps({"fone": PERSON["phone"]}).replace("+", "\\u002b"),
+    "a number as it is typed, escaped": json.dumps({"phone": "(11) 98765-4321"}).replace("-", "\\u002d"),
+}
+
+
+@pytest.mark.parametrize("way", STRAYS)
+def test_a_stray_body_is_emptied_however_it_writes_the_address(way: str, each_database: str) -> None:
+    organization = make_organization(country="BR")
+    lead = make_lead(organization, email=EMAIL, phone=PERSON["phone"])
+    other = STRAYS[way].replace("zeph", "josi").replace(escaped("ZEPH"), escaped("JOSI")).replace("%7A", "%6A")
+    for body in (STRAYS[way], other.replace("4321", "4329")):
+        Submission.objects.create(organization=organization, channel="api", body=body, body_hash="x")
+    erase_lead(lead.id)
+    assert list(Submission.objects.values_list("body", flat=True).exclude(body="")) == [other.replace("4321", "4329")]
+
+
+def test_an_escaped_text_in_another_jobs_history_is_taken_out(each_database: str) -> None:
+    manager = make_member(organization := make_organization(), "mia", Role.MANAGER)
+    lead = make_lead(organization, name="Zoë Ångström", email="zoë.å@quixotic.example", phone=PERSON["phone"])
+    job = Job.objects.filter(pk=create_notification.enqueue(manager.pk, "Call", "somebody").id)
+    inner = json.dumps({"to": lead.email, "name": lead.name.upper()})
+    result = json.dumps({"phone": 5511987654321, "count": 7, "log": inner})
+    job.update(state="completed", ended_at=clock.now(), error=repr(inner), reason=quote_plus(inner), result=result)
+    assert erase_lead(lead.id).mentions == 1
+    one = job.get()
+    assert one.error == repr('{"to": "erased", "name": "erased"}')
+    assert "Zo" not in one.reason
+    found = json.loads(one.result)
+    assert (found["phone"], found["count"]) == ("erased", 7)
+    assert json.loads(found["log"]) == {"to": "erased", "name": "erased"}
+
+
+def test_what_the_admins_log_says_of_another_object_is_erased_where_it_escapes_the_name(each_database: str) -> None:
+    root = make_user("root")
+    lead = make_lead(make_organization(), name="Zoë Ångström")
+    message = json.dumps([{"changed": {"object": lead.name, "fields": ["text"]}}])
+    row = LogEntry.objects.create(user=root, action_flag=2, object_repr="a campaign", change_message=message)
+    erase_lead(lead.id)
+    row.refresh_from_db()
+    assert (row.object_repr, row.change_message) == ("erased", "")
 
 
 STEPS = [
