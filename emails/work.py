@@ -14,7 +14,7 @@ from leads.models import EffectState, Lead, LeadStatus
 from leads.models.effect import LEAD_ERASED, NO_MAIL
 
 from . import intents, transport
-from .composing import compose
+from .composing import UNASKED, compose
 from .models import Campaign, EmailMessage
 
 Outcome = dict[str, Any]

@@ -48,5 +48,5 @@ def _hash(key):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("leads", "0004_consent")]
+    dependencies = [("leads", "0005_consent")]
     operations = [migrations.RunPython(begin_log, forget_log)]

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("leads", "0003_large_lists"),
+        ("leads", "0004_outcomes"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
