@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.conf import settings
 from django.db import models
 
 from leads.consent import has_agreed
+from leads.languages import spoken
 from leads.models import ConsentPurpose, Lead
 
 from .models import Campaign, EmailMessage
@@ -84,9 +84,4 @@ def is_wanted(message: EmailMessage, lead: Lead) -> bool:
 
 def language_of(lead: Lead) -> str:
     """The lead's language if mails are written in it, else its organisation's."""
-    written = {code for code, _name in settings.LANGUAGES}
-    wanted = lead.locale.lower().replace("_", "-")
-    for code in (wanted, wanted.partition("-")[0]):
-        if code in written:
-            return code
-    return lead.organization.language
+    return spoken(lead.locale) or lead.organization.language

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from .. import consent
 from ..changes import record
 from ..consent import Agreement
-from ..events import ConsentAsked, consent_asked
+from ..events import ConsentAsked, LeadChanged, LeadUnsubscribed, consent_asked, lead_changed, lead_unsubscribed
 from ..models import Activity, ConsentAct, ConsentPurpose, ConsentRecord, ConsentSource, Lead
 
 _FIELDS = ("request_consent_at", "marketing_consent_at", "unsubscribed_at")
@@ -55,6 +55,8 @@ def record_consent(
         else:
             records = [consent.give(lead, agreement, actor, resubscribe=resubscribe) for agreement in agreements]
         _keep(lead, records)
+        if not unsubscribed or resubscribe:
+            _announce_change(lead)
     return records
 
 
@@ -78,6 +80,7 @@ def confirm_consent(lead_id: UUID, record_ids: Sequence[UUID]) -> list[ConsentRe
         ]
         if records:
             _keep(lead, records)
+            _announce_change(lead)
     return records
 
 
@@ -93,6 +96,7 @@ def withdraw_marketing_consent(
         purposes = [ConsentPurpose.MARKETING]
         records = consent.withdraw(lead, purposes, ConsentSource.STAFF, wording=wording, unsubscribe=False, actor=actor)
         _keep(lead, records)
+        _announce_change(lead)
     return records
 
 
@@ -115,6 +119,7 @@ def unsubscribe_lead(
         _keep(lead, records)
         if new:
             record(lead, Activity.Kind.UNSUBSCRIBED, actor=actor)
+            lead_unsubscribed.announce(LeadUnsubscribed(organization_id=lead.organization_id, lead_id=lead_id))
     return True
 
 
@@ -126,6 +131,11 @@ def keep_lines(lead: Lead, records: Sequence[ConsentRecord]) -> None:
 
 
 def _keep(lead: Lead, records: Sequence[ConsentRecord]) -> None:
+    """Save the lead's times and the lines that say how they came to be."""
     lead.version += 1
     lead.save(update_fields=[*_FIELDS, "version", "updated_at"])
     keep_lines(lead, records)
+
+
+def _announce_change(lead: Lead) -> None:
+    lead_changed.announce(LeadChanged(organization_id=lead.organization_id, lead_id=lead.pk, fields=_FIELDS))

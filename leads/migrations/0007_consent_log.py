@@ -48,5 +48,5 @@ def _hash(key):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("leads", "0005_consent")]
+    dependencies = [("leads", "0006_consent")]
     operations = [migrations.RunPython(begin_log, forget_log)]

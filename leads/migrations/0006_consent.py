@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("leads", "0004_outcomes"),
+        ("leads", "0005_enquiries"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
