@@ -49,6 +49,18 @@ class Organization(models.Model):
     crm_webhook_secret = models.CharField(
         _("CRM webhook secret"), max_length=200, default=new_webhook_secret, validators=[check_webhook_secret]
     )
+    mail_from = models.EmailField(
+        _("sender's address"),
+        blank=True,
+        default="",
+        help_text=_("Mail to leads comes from here. Empty: the site's own address. The mail provider must allow it."),
+    )
+    mail_reply_to = models.EmailField(
+        _("reply address"),
+        blank=True,
+        default="",
+        help_text=_("Where leads' replies go. Empty: to whoever looks after the lead, or else to a manager."),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
