@@ -19,14 +19,13 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from .models import ConsentAct, ConsentPurpose, ConsentRecord, ConsentSource, Lead
 from .normalise import email_key
 
 #: What the public form shows beside its two boxes; a test wants a new version when a text changes.
-FORM_WORDINGS: dict[ConsentPurpose, Promise] = {
+FORM_WORDINGS = {
     ConsentPurpose.REQUEST: _("You may contact me about my request."),
     ConsentPurpose.MARKETING: _("Send me news and offers by email. I can unsubscribe at any time."),
 }
