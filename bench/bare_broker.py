@@ -54,11 +54,11 @@ def drain_one(batch: int) -> str:
     """One process of several: say that it is ready, wait for a line, work until nothing is left; jobs and seconds."""
     from jobs import clock
     from jobs.broker.database.broker import DatabaseBroker
-    from jobs.broker.records import Completed, Settlement, WorkerRecord
+    from jobs.broker.records import Completed, ProcessRecord, Settlement
     from jobs.policy import QueuePolicy
 
     broker, policy = DatabaseBroker("default"), QueuePolicy("bare")
-    worker = WorkerRecord(clock.new_id(), "worker", "bare", "bench", os.getpid())
+    worker = ProcessRecord(clock.new_id(), "worker", "bare", "bench", os.getpid())
     broker.register(worker, 86_400)
     numbers = count(1)
     broker.exchange(worker.id, QueuePolicy("none"), [], batch, number=next(numbers))
@@ -107,11 +107,11 @@ def measure(processes: int) -> None:
 
     from jobs import clock
     from jobs.broker.database.broker import DatabaseBroker
-    from jobs.broker.records import Completed, NewJob, Settlement, WorkerRecord
+    from jobs.broker.records import Completed, NewJob, ProcessRecord, Settlement
     from jobs.policy import QueuePolicy
 
     broker = DatabaseBroker("default")
-    worker = WorkerRecord(clock.new_id(), "worker", "bare", "bench", os.getpid())
+    worker = ProcessRecord(clock.new_id(), "worker", "bare", "bench", os.getpid())
     policy = QueuePolicy("bare")
     broker.register(worker, 86_400)
     numbers = count(1)

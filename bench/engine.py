@@ -104,9 +104,9 @@ def _load(number: int) -> None:
 def _worker(threads: int) -> Iterator[Any]:
     from jobs import clock
     from jobs.broker import get_broker
-    from jobs.broker.records import WorkerRecord
+    from jobs.broker.records import ProcessRecord
 
-    record = WorkerRecord(clock.new_id(), "worker", "bench", "bench", os.getpid(), threads)
+    record = ProcessRecord(clock.new_id(), "worker", "bench", "bench", os.getpid(), threads)
     get_broker().register(record, 3600)
     yield record.id
     get_broker().release(record, lost=False)

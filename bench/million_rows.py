@@ -300,7 +300,7 @@ def engine(site: Site) -> Iterator[tuple[str, tuple[str, ...], Iterator[Row]]]:
         ),
     )
     yield (
-        "jobs_worker",
+        "jobs_process",
         ("id", "kind", "queue", "host", "pid", "concurrency", "started_at", "renewed_at", "lease_until"),
         (
             (site.new_id(), kind, queue, "bench", 1, 5, *(site.at(site.now + later) for later in (0, 0, 30 * DAY)))

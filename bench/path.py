@@ -233,10 +233,10 @@ def _drained(number: int, label: str, run: Callable[[Any], None]) -> tuple[float
     """The CPU µs and the seconds a job of working on a fresh load until nothing is left."""
     from jobs import clock
     from jobs.broker import get_broker
-    from jobs.broker.records import WorkerRecord
+    from jobs.broker.records import ProcessRecord
 
     _queue().find_task(label).enqueue_many(list(range(number)))
-    record = WorkerRecord(clock.new_id(), "worker", "bench", "bench", os.getpid())
+    record = ProcessRecord(clock.new_id(), "worker", "bench", "bench", os.getpid())
     get_broker().register(record, 3600)
     cpu, wall = time.process_time(), time.perf_counter()
     run(record.id)

@@ -16,11 +16,11 @@ def registered(queue: str, alias: str = "default") -> tuple[SharedBroker, QueueP
     """A broker of its own, a policy without limits, and the id of a worker whose lease outlasts every benchmark."""
     from jobs import clock
     from jobs.broker.database.broker import DatabaseBroker
-    from jobs.broker.records import WorkerRecord
+    from jobs.broker.records import ProcessRecord
     from jobs.policy import QueuePolicy
 
     broker, id = DatabaseBroker(alias), clock.new_id()
-    broker.register(WorkerRecord(id, "worker", queue, "bench", os.getpid()), 86_400)
+    broker.register(ProcessRecord(id, "worker", queue, "bench", os.getpid()), 86_400)
     return broker, QueuePolicy(queue), id
 
 

@@ -28,6 +28,10 @@ class Composed:
     text: str
     html: str
     headers: dict[str, str]
+    #: "Name <address>"; empty stands for DEFAULT_FROM_EMAIL
+    sender: str = ""
+    #: where answers go; empty stands for the sender
+    reply_to: str = ""
 
 
 def compose(message: EmailMessage) -> Composed:

@@ -83,6 +83,9 @@ class EmailMessage(Effect):
     subject = models.CharField(_("subject"), max_length=300, blank=True, default="")
     text = models.TextField(_("text"), blank=True, default="")
     html = models.TextField("HTML", blank=True, default="")
+    receipt = models.CharField(
+        _("receipt"), max_length=300, blank=True, default="", help_text=_("The id by which the mail service calls it.")
+    )
 
     class Meta:
         verbose_name = _("e-mail")
@@ -97,6 +100,7 @@ class EmailMessage(Effect):
             models.Index(fields=["kind", "created_at", "id", "state"], name="emails_list_of_kind"),
             models.Index(fields=["to", "organization"], name="emails_to"),
             models.Index(fields=["campaign", "state"], name="emails_of_campaign"),
+            models.Index(fields=["receipt"], name="emails_of_receipt", condition=~models.Q(receipt="")),
         ]
 
     def __str__(self) -> str:

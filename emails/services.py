@@ -95,7 +95,7 @@ def resend(message: EmailMessage) -> JobHandle | None:
     """Send a mail again that failed, or of which it is unclear whether it was sent; None if there is nothing to do."""
     with transaction.atomic():
         task = _TASKS.get(message.kind)
-        if task is None or not message.reopen():
+        if task is None or not message.reopen(recorded=True):
             return None
         return _enqueue(task, message)
 

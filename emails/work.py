@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import smtplib
 from collections.abc import Callable
-from email.utils import parseaddr
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-from django.core import mail
 from django.db import transaction
 from django.utils import timezone
 
-from jobs import PermanentError
+from jobs import PermanentError, RetryLater
 from leads.models import EffectState, Lead, LeadStatus
 from leads.models.effect import LEAD_ERASED, NO_MAIL
 
-from . import intents
-from .composing import UNASKED, Composed, compose
+from . import intents, transport
+from .composing import UNASKED, compose
 from .models import Campaign, EmailMessage
 
 Outcome = dict[str, Any]
 CHUNK = 50
+#: Nothing that a job still has to do.
+ENDED = frozenset({EffectState.SENT, EffectState.RECORDED, EffectState.REFUSED, EffectState.SKIPPED})
+#: Whose refusal concerns the addressee alone; of a mail to a member somebody must hear.
+TO_LEADS = UNASKED | {EmailMessage.Kind.SUBMISSION_CONFIRMATION}
+UNCLEAR = "perhaps sent: only Send again on the mail sends it once more"
 
 
 def deliver(message_id: UUID, job_id: UUID) -> Outcome:
@@ -77,7 +78,7 @@ def send_chunk(
         if not still_mine():
             return {"outcome": "another worker has this part now", "sent": sent}
         try:
-            sent += _deliver(message, job_id)["outcome"] == "sent"
+            sent += _deliver(message, job_id)["outcome"] in {EffectState.SENT, EffectState.RECORDED}
         except PermanentError:
             # one address that is refused must not stop the others; the row says why
             continue
@@ -94,7 +95,7 @@ def send_chunk(
 
 
 def _deliver(message: EmailMessage, job_id: UUID) -> Outcome:
-    if message.state in {EffectState.SENT, EffectState.SKIPPED}:
+    if message.state in ENDED:
         return {"outcome": f"{message.state} already"}
     if message.lead is not None and message.lead.erased_at is not None:
         message.settle(EffectState.SKIPPED, error=LEAD_ERASED)
@@ -104,29 +105,32 @@ def _deliver(message: EmailMessage, job_id: UUID) -> Outcome:
         return {"outcome": "the lead gets no mail"}
     # a mail server does not recognise a repetition
     if not message.claim(job_id, repeatable=False):
+        if message.state == EffectState.UNCLEAR:
+            raise PermanentError(UNCLEAR)
         return {"outcome": f"not sent: {message.state}"}
     try:
         composed = compose(message)
-        _send(message, composed)
+        sent = transport.send(message, composed)
+    except transport.Unclear as error:
+        message.settle(EffectState.UNCLEAR, error=str(error))
+        raise PermanentError(f"{UNCLEAR}: {error}") from error
+    except transport.Refused as error:
+        message.settle(EffectState.REFUSED, error=str(error))
+        if message.kind in TO_LEADS:
+            # an answer like any other: the campaign's counts and the lead's page tell of it
+            return {"outcome": "refused"}
+        raise PermanentError(str(error)) from error
+    except transport.TryLater as error:
+        message.settle(EffectState.FAILED, error=str(error))
+        if error.retry_after is not None:
+            raise RetryLater(error.retry_after, whole_queue=error.whole_queue, reason=str(error)) from error
+        raise
+    except transport.Misconfigured as error:
+        message.settle(EffectState.FAILED, error=str(error))
+        raise PermanentError(str(error)) from error
     except Exception as error:
         message.settle(EffectState.FAILED, error=f"{type(error).__name__}: {error}")
         raise
-    message.settle(EffectState.SENT, subject=composed.subject, text=composed.text, html=composed.html)
-    return {"outcome": "sent"}
-
-
-def _send(message: EmailMessage, composed: Composed) -> None:
-    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
-    outgoing = mail.EmailMultiAlternatives(
-        composed.subject,
-        composed.text,
-        to=[message.to],
-        headers={"Message-ID": f"<{message.id}@{domain}>", **composed.headers},
-    )
-    outgoing.attach_alternative(composed.html, "text/html")
-    try:
-        outgoing.send()
-    except smtplib.SMTPRecipientsRefused as error:
-        if all(code >= 500 for code, _ in error.recipients.values()):
-            raise PermanentError(f"the address is refused: {error}") from error
-        raise
+    state = EffectState.RECORDED if sent.recorded else EffectState.SENT
+    message.settle(state, subject=composed.subject, text=composed.text, html=composed.html, receipt=sent.receipt[:300])
+    return {"outcome": state.value}

@@ -43,6 +43,7 @@ from .errors import (
     WrongDatabase,
 )
 from .history.counts import Counts
+from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
 from .policy import Exponential, Fixed, RateLimit, Retention
 from .states import State
@@ -50,6 +51,7 @@ from .states import State
 if TYPE_CHECKING:
     from .history.about import jobs_about
     from .history.counters import counts
+    from .history.status.registered import register_findings
     from .operate.cancel import cancel
     from .operate.clean import clean
     from .operate.drain import drain
@@ -67,6 +69,7 @@ __all__ = [
     "Event",
     "EventSignal",
     "Exponential",
+    "Finding",
     "Fixed",
     "InvalidArguments",
     "InvalidEvent",
@@ -109,6 +112,7 @@ __all__ = [
     "promote",
     "receives",
     "register_eraser",
+    "register_findings",
     "resume",
     "retry",
 ]
@@ -125,6 +129,7 @@ _HOMES = {
     "pause": "operate.pause",
     "promote": "operate.promote",
     "register_eraser": "operate.erase",
+    "register_findings": "history.status.registered",
     "resume": "operate.pause",
     "retry": "operate.retry",
 }

@@ -293,7 +293,7 @@ class QueueStat(models.Model):
         return f"{self.queue} {self.hour:%Y-%m-%d %H}"
 
 
-class Worker(models.Model):
+class Process(models.Model):
     """A process of `run_huey` and its lease: while it lasts, the jobs that the process claimed are its own."""
 
     id = models.UUIDField(primary_key=True)
@@ -320,9 +320,9 @@ class Worker(models.Model):
     trouble_since = models.DateTimeField(_("in trouble since"), null=True, blank=True)
 
     class Meta:
-        verbose_name = _("worker")
-        verbose_name_plural = _("workers")
-        indexes = [models.Index(fields=["lease_until"], name="jobs_worker_lease")]
+        verbose_name = _("process")
+        verbose_name_plural = _("processes")
+        indexes = [models.Index(fields=["lease_until"], name="jobs_process_lease")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.queue} {self.host}:{self.pid}".replace("  ", " ")

@@ -30,7 +30,7 @@ from django.db import connections, transaction
 from . import clock
 from .apps import close_own_connections
 from .broker import get_broker
-from .broker.records import ClaimedJob, NewJob, WorkerRecord
+from .broker.records import ClaimedJob, NewJob, ProcessRecord
 from .conf import jobs_settings
 from .define.handle import JobHandle
 from .define.queue import Queue
@@ -79,7 +79,7 @@ def run_jobs(
     """
     latest = _latest(until, include_scheduled)
     broker = get_broker()
-    worker = WorkerRecord(clock.new_id(), "worker", queue or "", socket.gethostname(), getpid(), 1)
+    worker = ProcessRecord(clock.new_id(), "worker", queue or "", socket.gethostname(), getpid(), 1)
     broker.register(worker, _LEASE)
     started: list[JobHandle] = []
     try:
@@ -196,7 +196,7 @@ else:
         return JobsRunner()
 
 
-def _run(worker: WorkerRecord, claimed: ClaimedJob, queue: Queue) -> bool:
+def _run(worker: ProcessRecord, claimed: ClaimedJob, queue: Queue) -> bool:
     """Run one claimed job; False when its function was not called."""
     with _block_of_its_own():
         settlement = execute(claimed, queue, worker.id)
@@ -226,7 +226,7 @@ def _block_of_its_own() -> Iterator[None]:
         yield
 
 
-def _claim(worker: WorkerRecord, queues: list[Queue]) -> tuple[ClaimedJob, Queue] | None:
+def _claim(worker: ProcessRecord, queues: list[Queue]) -> tuple[ClaimedJob, Queue] | None:
     for queue in queues:
         policy = replace(queue.policy, rate_limit=None, global_concurrency=None)
         for alone in (False, True):

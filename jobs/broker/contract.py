@@ -21,6 +21,7 @@ from .records import (
     FoundJob,
     LossRules,
     NewJob,
+    ProcessRecord,
     PushReply,
     QueueCounts,
     Reaped,
@@ -29,7 +30,6 @@ from .records import (
     Rewound,
     Settled,
     Settlement,
-    WorkerRecord,
 )
 
 #: The least pace guard of G7, in seconds: a slot is free again after `per` and the guard of its grant, and a job of a
@@ -71,10 +71,10 @@ class Broker(Protocol):
 
     # Workers
 
-    def register(self, worker: WorkerRecord, lease: float) -> None:
+    def register(self, process: ProcessRecord, lease: float) -> None:
         """Make a process known, with a lease of `lease` seconds from now."""
 
-    def renew(self, workers: Sequence[UUID], lease: float) -> Renewal:
+    def renew(self, processes: Sequence[UUID], lease: float) -> Renewal:
         """Let the leases of these processes end `lease` seconds from now, and tell which of their jobs should cancel.
 
         A process that is not in `alive` was released or reaped: what it holds is no longer its own. One that is in
@@ -111,7 +111,7 @@ class Broker(Protocol):
         back with its settlement.
         """
 
-    def release(self, worker: WorkerRecord, *, lost: bool) -> Released:
+    def release(self, process: ProcessRecord, *, lost: bool) -> Released:
         """End a dead process's lease now and give its jobs back.
 
         `lost=True` counts a loss for each (G2); False is an interruption, which counts nothing (G10). The process must

@@ -184,7 +184,7 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerRecord:
+class ProcessRecord:
     """A process that may claim: its id is new at each start and never used again."""
 
     id: UUID

@@ -14,7 +14,7 @@ from admin_lists.counts import CAP, Capped
 from ..broker.database.statements import load_statements
 from ..broker.database.values import text_of
 from ..conf import jobs_settings
-from ..models import ClockJump, Job, QueueStat, Worker
+from ..models import ClockJump, Job, Process, QueueStat
 from ..states import ENDED
 from . import lookup
 
@@ -76,7 +76,7 @@ def end_now(now: datetime) -> float:
         moments = {name: Case(When(Q((f"{name}__gt", now)), then=Value(now)), default=name) for name in _BEFORE_END}
         chunk = list(to_come.order_by("ended_at").values_list("pk", flat=True)[:CHUNK])
         lookup.all_jobs().filter(pk__in=chunk, state=state).update(ended_at=now, **moments)
-    workers = Worker.objects.using(jobs_settings().database)
+    workers = Process.objects.using(jobs_settings().database)
     workers.filter(duties_at__gt=now + SLACK).update(duties_at=now)
     workers.filter(started_at__gt=now + SLACK).update(started_at=now)
     return max(ahead, _count_now(now)).total_seconds()

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 from .. import clock
 from ..broker import get_broker
 from ..conf import jobs_settings
-from ..models import Job, Worker
+from ..models import Job, Process
 from ..states import Shown
 from . import lookup
 
@@ -92,7 +92,7 @@ def _hindrance(job: Job, now: datetime) -> list[str]:
     elif counts.blocked_until is not None and counts.blocked_until > now:
         left = duration((counts.blocked_until - now).total_seconds())
         said.append(_("The whole queue was told to slow down for another %(time)s.") % {"time": left})
-    workers = Worker.objects.using(jobs_settings().database).filter(kind="worker", queue=job.queue)
+    workers = Process.objects.using(jobs_settings().database).filter(kind="worker", queue=job.queue)
     if not workers.filter(lease_until__gt=now).exists():
         said.append(_("Nobody works this queue now: start `manage.py run_huey`."))
     if job.alone:
@@ -108,7 +108,7 @@ def _active_verdict(job: Job, now: datetime) -> str:
     }
     if job.cancel_requested:
         text += " " + _("It was asked to cancel and may agree.")
-    worker = Worker.objects.using(jobs_settings().database).filter(pk=job.worker_id).first() if job.worker_id else None
+    worker = Process.objects.using(jobs_settings().database).filter(pk=job.worker_id).first() if job.worker_id else None
     if worker is None or worker.lease_until <= now:
         text += " " + _("Its worker is silent: the keeper gives the job back once the lease has ended.")
     return text

@@ -21,7 +21,7 @@ from ..defined import queues
 from ..faults import point
 from ..history import lookup
 from ..history.old_hours import fold_old_hours
-from ..models import Job, Worker
+from ..models import Job, Process
 from ..operate.clean import CHUNK, ended_before, remove_chunk
 from ..policy import QueuePolicy, Retention
 from ..states import ENDED, State
@@ -76,7 +76,7 @@ def _undefined() -> list[QueuePolicy]:
     names = set(lookup.queues_with_jobs()) - queues().keys()
     if not names:
         return []
-    alive = Worker.objects.using(jobs_settings().database).filter(lease_until__gt=get_broker().now())
+    alive = Process.objects.using(jobs_settings().database).filter(lease_until__gt=get_broker().now())
     return [QueuePolicy(name) for name in sorted(names - set(alive.values_list("queue", flat=True)))]
 
 

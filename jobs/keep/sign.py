@@ -7,7 +7,7 @@ from uuid import UUID
 from ..broker import get_broker
 from ..conf import jobs_settings
 from ..faults import point
-from ..models import Worker
+from ..models import Process
 
 #: Seconds between two runs.
 INTERVAL = 5.0
@@ -15,7 +15,7 @@ INTERVAL = 5.0
 
 def run(worker: UUID) -> int:
     """Sign once; returns 1, or 0 while the keeper is not registered."""
-    row = Worker.objects.using(jobs_settings().database).filter(pk=worker)
+    row = Process.objects.using(jobs_settings().database).filter(pk=worker)
     point("sign.before")
     signed = row.update(duties_at=get_broker().now())
     point("sign.after")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from .. import clock
-from ..broker.records import WorkerRecord
+from ..broker.records import ProcessRecord
 from ..work.link import DRAINING, READY
 
 #: Seconds to wait for a killed process to be gone.
@@ -81,10 +81,10 @@ class Child:
     def __str__(self) -> str:
         return f"{self.post} pid={self.process.pid}"
 
-    def record(self) -> WorkerRecord:
+    def record(self) -> ProcessRecord:
         """How the broker knows it."""
         post = self.post
-        return WorkerRecord(
+        return ProcessRecord(
             self.worker, post.kind, post.queue, socket.gethostname()[:100], self.process.pid, post.threads
         )
 

@@ -11,7 +11,7 @@ from django.db import connections
 
 from .. import clock
 from ..broker.contract import Broker
-from ..broker.records import WorkerRecord
+from ..broker.records import ProcessRecord
 from ..errors import BrokerAway
 
 logger = logging.getLogger("jobs.supervisor")
@@ -40,7 +40,7 @@ class Leases(threading.Thread):
         self._lease = lease
         self._wake = wake
         self._changed = threading.Condition()
-        self._records: dict[UUID, WorkerRecord] = {}
+        self._records: dict[UUID, ProcessRecord] = {}
         self._registered: set[UUID] = set()
         self._orders: list[Callable[[], bool]] = []  # each says whether it is carried out
         self._called = False  # there is a new order, or the end has come
@@ -48,7 +48,7 @@ class Leases(threading.Thread):
         self._renew_at = 0.0
         self._failures = 0
 
-    def register(self, record: WorkerRecord) -> None:
+    def register(self, record: ProcessRecord) -> None:
         """Make a process known and keep its lease from now on."""
 
         def carry_out() -> bool:
@@ -61,7 +61,7 @@ class Leases(threading.Thread):
             self._records[record.id] = record
         self._order(carry_out)
 
-    def release(self, worker: WorkerRecord, *, lost: bool) -> None:
+    def release(self, worker: ProcessRecord, *, lost: bool) -> None:
         """End the lease of a process that is dead and give its jobs back, those that somebody holds locked later."""
 
         def carry_out() -> bool:

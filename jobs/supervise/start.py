@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..broker import get_broker
-from ..broker.records import WorkerRecord
+from ..broker.records import ProcessRecord
 from ..checks import check_in_memory, check_jobs
 from ..conf import jobs_settings
 from ..defined import find_queue, queues
@@ -56,7 +56,7 @@ def check_configuration() -> None:
             raise CannotStart(str(message.msg))
 
 
-def check_database(own: WorkerRecord) -> None:
+def check_database(own: ProcessRecord) -> None:
     """Raise `CannotStart` unless the jobs' database is migrated, and `DatabaseAway` unless it can be written to."""
     alias = jobs_settings().database
     connection = connections[alias]

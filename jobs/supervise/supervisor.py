@@ -16,7 +16,7 @@ from types import FrameType
 
 from .. import clock
 from ..broker.contract import Broker
-from ..broker.records import WorkerRecord
+from ..broker.records import ProcessRecord
 from .children import KILL_LIMIT, Child, Post
 from .leases import Leases
 from .programs import Programs
@@ -79,7 +79,7 @@ class Supervisor:
         self,
         posts: Sequence[Post],
         broker: Broker,
-        own: WorkerRecord,
+        own: ProcessRecord,
         *,
         command: Sequence[str],
         lease: float,

@@ -25,10 +25,15 @@ class EffectState(models.TextChoices):
     PENDING = "pending", pgettext_lazy("effect", "pending")
     SENDING = "sending", pgettext_lazy("effect", "being sent")
     SENT = "sent", pgettext_lazy("effect", "sent")
+    RECORDED = "recorded", pgettext_lazy("effect", "recorded only")
+    REFUSED = "refused", pgettext_lazy("effect", "refused")
     FAILED = "failed", pgettext_lazy("effect", "failed")
     UNCLEAR = "unclear", pgettext_lazy("effect", "unclear: perhaps sent")
     SKIPPED = "skipped", pgettext_lazy("effect", "not sent on purpose")
 
+
+#: States that no job moves on by itself, and in which a try has been made.
+TRIED_AND_ENDED = (EffectState.SENT, EffectState.RECORDED, EffectState.REFUSED)
 
 #: What the product itself notes on an effect: stored in English, shown in the reader's language.
 BROKEN_OFF = gettext_noop("the worker stopped while it was being sent")
@@ -93,7 +98,7 @@ class Effect(models.Model):
 
     def settle(self, state: EffectState, *, error: str = "", **fields: Any) -> None:
         """Write down how the try ended, with what else is known of it; nothing if the claim was taken away since."""
-        if state == EffectState.SENT:
+        if state in {EffectState.SENT, EffectState.RECORDED}:
             fields["sent_at"] = timezone.now()
         own = type(self)._default_manager.filter(pk=self.pk, claimed_by=self.claimed_by)
         own.update(state=state, error=error[:2_000], **fields)
@@ -103,14 +108,21 @@ class Effect(models.Model):
     def withdraw(cls, rows: models.QuerySet[Any], **emptied: Any) -> int:
         """Erase effects: empty these fields, and take the claim away, so that no job that runs fills them again.
 
-        What was sent stays sent; anything else is never sent. Returns how many rows there are.
+        What has ended stays as it ended; anything else is never sent. Returns how many rows there are.
         """
-        rows.filter(state=EffectState.SENT).update(error="")
+        rows.filter(state__in=TRIED_AND_ENDED).update(error="")
         for states, error in _WITHDRAWN:
             rows.filter(state__in=states).update(state=EffectState.SKIPPED, error=error)
         return rows.update(claimed_by=None, claimed_at=None, **emptied)
 
-    def reopen(self) -> bool:
-        """Make an effect that failed, or is unclear, pending again; False when there is nothing to repeat."""
-        rows = type(self)._default_manager.filter(pk=self.pk, state__in=[EffectState.FAILED, EffectState.UNCLEAR])
+    def reopen(self, *, recorded: bool = False) -> bool:
+        """Make an effect that ended without being sent pending again; False when there is nothing to repeat.
+
+        Also one whose claim is void, since its job never came back; with `recorded`, one that was only written down.
+        """
+        states = [EffectState.FAILED, EffectState.REFUSED, EffectState.UNCLEAR]
+        if recorded:
+            states.append(EffectState.RECORDED)
+        void = Q(state=EffectState.SENDING, claimed_at__lt=timezone.now() - CLAIM_LASTS)
+        rows = type(self)._default_manager.filter(Q(state__in=states) | void, pk=self.pk)
         return bool(rows.update(state=EffectState.PENDING, claimed_by=None, claimed_at=None, error=""))

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from jobs import Queue, clock
 from jobs.admin.page import place
 from jobs.broker import get_broker
-from jobs.broker.records import WorkerRecord
+from jobs.broker.records import ProcessRecord
 from jobs.models import Job
 from jobs.testing import run_jobs
 
@@ -131,7 +131,7 @@ def test_the_verdict_says_what_happens_next(
 def test_the_verdict_of_a_waiting_job_names_what_holds_it_up(viewer: Client, make_job: MakeJob) -> None:
     job = make_job(queue=lane.name, state="queued")
     assert "Nobody works this queue now" in page_of(viewer, job)
-    get_broker().register(WorkerRecord(clock.new_id(), "worker", lane.name, "here", 1, 1), 30)
+    get_broker().register(ProcessRecord(clock.new_id(), "worker", lane.name, "here", 1, 1), 30)
     assert "Nobody works" not in page_of(viewer, job)
     get_broker().pause(lane.name)
     assert f"The queue {lane.name} is paused" in page_of(viewer, job)

@@ -10,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs import clock
 from jobs.broker import get_broker
-from jobs.broker.records import WorkerRecord
-from jobs.models import Worker
+from jobs.broker.records import ProcessRecord
+from jobs.models import Process
 
 from .conftest import MakeClient, MakeJob
 
@@ -31,7 +31,7 @@ def verdict_of(page: str) -> str:
 def run_huey(*queues: str) -> None:
     """Make the processes of `run_huey` known."""
     for kind, queue in (("keeper", ""), *(("worker", queue) for queue in queues)):
-        get_broker().register(WorkerRecord(clock.new_id(), kind, queue, "here", 1, 1), 30)
+        get_broker().register(ProcessRecord(clock.new_id(), kind, queue, "here", 1, 1), 30)
 
 
 def test_all_is_well_when_everything_is_worked(viewer: Client) -> None:
@@ -49,7 +49,7 @@ def test_the_first_line_names_the_trouble_and_the_remedy(viewer: Client, make_jo
 
 def test_what_ails_a_keeper_is_told_too(viewer: Client) -> None:
     run_huey("email", "lead", "notification")
-    Worker.objects.filter(kind="keeper").update(duties_at=clock.now() - timedelta(minutes=3))
+    Process.objects.filter(kind="keeper").update(duties_at=clock.now() - timedelta(minutes=3))
     assert verdict_of(overview(viewer)).startswith("The keeper here:1 has not done its duties for 3 minutes")
 
 

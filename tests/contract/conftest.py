@@ -125,7 +125,7 @@ class SqliteBench:
 
     def clear(self) -> None:
         with connection.cursor() as cursor:
-            for table in ("attempt", "job", "grant", "queuestate", "queuestat", "worker"):
+            for table in ("attempt", "job", "grant", "queuestate", "queuestat", "process"):
                 cursor.execute(f"DELETE FROM jobs_{table}")
 
     @contextmanager
@@ -200,7 +200,7 @@ class PostgresqlBench(SqliteBench):
         # the machine makes tens of thousands of rows: dead ones must not slow the next example down
         self._clears = getattr(self, "_clears", 0) + 1
         if self._clears % 20 == 0:
-            _run("VACUUM jobs_job, jobs_attempt, jobs_queuestat, jobs_queuestate, jobs_worker")
+            _run("VACUUM jobs_job, jobs_attempt, jobs_queuestat, jobs_queuestate, jobs_process")
 
     _refuse_illegal_moves = (
         "CREATE FUNCTION refuse_illegal_moves() RETURNS trigger LANGUAGE plpgsql AS "

@@ -17,9 +17,9 @@ from jobs.broker.records import (
     Failed,
     NewJob,
     Outcome,
+    ProcessRecord,
     Pushed,
     Settlement,
-    WorkerRecord,
 )
 from jobs.policy import QueuePolicy
 
@@ -44,8 +44,8 @@ class Hands:
         self.broker.register(record, self.lease if lease is None else lease)
         return record.id
 
-    def record(self, worker: UUID) -> WorkerRecord:
-        return WorkerRecord(worker, "worker", self.policy.name, "host", 42, 10)
+    def record(self, worker: UUID) -> ProcessRecord:
+        return ProcessRecord(worker, "worker", self.policy.name, "host", 42, 10)
 
     def push_all(self, jobs: Sequence[NewJob]) -> list[Pushed]:
         """Push jobs of one queue."""

@@ -4,7 +4,7 @@ import pytest
 
 from jobs import clock
 from jobs.broker.contract import LOSS_RULES
-from jobs.broker.records import CancelAnswer, Reaped, Retried, WorkerRecord
+from jobs.broker.records import CancelAnswer, ProcessRecord, Reaped, Retried
 from jobs.states import State
 from tests.contract.hands import QUEUES, Hands
 
@@ -145,7 +145,7 @@ def test_renew_names_the_jobs_that_should_cancel(hands, broker):
 
 
 def test_registering_again_renews_the_lease_and_keeps_the_jobs(hands, broker, bench):
-    record = WorkerRecord(clock.new_id(), "worker", "lane", "host", 42)
+    record = ProcessRecord(clock.new_id(), "worker", "lane", "host", 42)
     broker.register(record, 30)
     hands.push()
     claimed = hands.claim_one(worker=record.id)

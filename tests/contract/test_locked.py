@@ -163,7 +163,7 @@ def test_a_process_that_renews_at_this_moment_is_not_reaped(bench, broker, quick
     claimed, _ = hands.claim_one(), hands.push()
     hands.claim_one(worker=other)
     bench.advance(31)
-    with bench.locked("jobs_worker", "id", hands.worker):
+    with bench.locked("jobs_process", "id", hands.worker):
         assert broker.reap(QUEUES) == Reaped(lost=1)
     assert broker.renew([hands.worker], 30).alive == {hands.worker}
     assert broker.reap(QUEUES) == Reaped()

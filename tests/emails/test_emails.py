@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import smtplib
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -23,9 +23,16 @@ from leads.models import Channel, EffectState, Lead, Membership
 from leads.services import add_lead, add_member, add_note, change_lead_status, receive, unsubscribe_lead
 from tests.leads.people import make_lead, make_organization, make_user
 
+from .mail_server import Behaviour, MailServer, free_port, use_mail_server
+
 pytestmark = pytest.mark.django_db
 
 THREE_DAYS = timedelta(days=3, minutes=1)
+
+
+def refusal_of(address: str) -> Callable[[str, str], str | None]:
+    """A mail server's words at RCPT of this one address."""
+    return lambda step, to: "550 5.1.1 no such user" if (step, to) == ("rcpt", address) else None
 
 
 def willing(organization: Any, **fields: Any) -> Lead:
@@ -65,7 +72,7 @@ def test_mail_has_text_and_html_and_is_kept_as_sent(jobs_runner: JobsRunner) -> 
     assert sent.alternatives[0][0] == row.html
     assert "&lt;b&gt;Mia&lt;/b&gt;" in row.html
     assert "<b>Mia</b>" in row.text
-    assert row.state == EffectState.SENT
+    assert (row.state, row.receipt) == (EffectState.RECORDED, sent.extra_headers["Message-ID"])
 
 
 def test_line_break_in_a_name_makes_no_header(jobs_runner: JobsRunner) -> None:
@@ -79,40 +86,34 @@ def test_line_break_in_a_name_makes_no_header(jobs_runner: JobsRunner) -> None:
 def test_mail_that_was_sent_is_not_sent_by_a_second_run(jobs_runner: JobsRunner) -> None:
     services.send_welcome_email("mia@example.org")
     jobs_runner.run()
-    assert send_welcome.call(EmailMessage.objects.get().id) == {"outcome": "sent already"}
+    assert send_welcome.call(EmailMessage.objects.get().id) == {"outcome": "recorded already"}
     assert len(mail.outbox) == 1
 
 
-def test_mail_whose_server_is_away_is_tried_again(jobs_runner: JobsRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[int] = []
-    send = mail.EmailMultiAlternatives.send
-
-    def flaky(self: Any, *args: Any, **kwargs: Any) -> Any:
-        calls.append(1)
-        if len(calls) == 1:
-            raise ConnectionRefusedError("no mail server")
-        return send(self, *args, **kwargs)
-
-    monkeypatch.setattr(mail.EmailMultiAlternatives, "send", flaky)
+def test_mail_whose_server_is_away_is_tried_again(jobs_runner: JobsRunner, settings: Any) -> None:
+    use_mail_server(settings, free_port())
     handle = services.send_welcome_email("mia@example.org")
     assert handle is not None
     jobs_runner.run()
     assert "ConnectionRefusedError" in EmailMessage.objects.get().error
-    jobs_runner.run(include_scheduled=True)
-    assert (handle.state, len(mail.outbox), EmailMessage.objects.get().tries) == ("completed", 1, 2)
+    with MailServer() as server:
+        use_mail_server(settings, server.port)
+        jobs_runner.run(include_scheduled=True)
+        row = EmailMessage.objects.get()
+        assert (handle.state, len(server.kept), row.tries, row.state) == ("completed", 1, 2, EffectState.SENT)
+        assert row.receipt == server.kept[0].message_id
 
 
-def test_address_that_the_server_refuses_is_a_dead_letter_at_once(
-    jobs_runner: JobsRunner, monkeypatch: pytest.MonkeyPatch
+def test_address_of_a_member_that_the_server_refuses_is_a_dead_letter_at_once(
+    jobs_runner: JobsRunner, settings: Any
 ) -> None:
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        raise smtplib.SMTPRecipientsRefused({"mia@example.org": (550, b"no such user")})
-
-    monkeypatch.setattr(mail.EmailMultiAlternatives, "send", refuse)
-    handle = services.send_welcome_email("mia@example.org")
-    assert handle is not None
-    jobs_runner.run()
-    assert (handle.state, handle.attempt) == ("failed", 1)
+    with MailServer(Behaviour(faults=refusal_of("mia@example.org"))) as server:
+        use_mail_server(settings, server.port)
+        handle = services.send_welcome_email("mia@example.org")
+        assert handle is not None
+        jobs_runner.run()
+        assert (handle.state, handle.attempt) == ("failed", 1)
+        assert EmailMessage.objects.get().state == EffectState.REFUSED
 
 
 def test_mail_whose_sending_was_broken_off_is_put_aside_and_sent_again_only_by_staff(
@@ -245,36 +246,30 @@ def test_part_of_a_campaign_that_runs_twice_sends_nothing_twice(
     assert len(mail.outbox) == 4
 
 
-def test_part_that_broke_off_goes_on_where_it_was(jobs_runner: JobsRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_part_that_broke_off_goes_on_where_it_was(jobs_runner: JobsRunner, settings: Any) -> None:
     campaign = make_campaign(4)
     services.send_campaign(campaign.id)
-    send, calls = mail.EmailMultiAlternatives.send, []
+    asked: list[str] = []
 
-    def flaky(self: Any, *args: Any, **kwargs: Any) -> Any:
-        calls.append(1)
-        if len(calls) == 3:
-            raise ConnectionResetError
-        return send(self, *args, **kwargs)
+    def third_mail(step: str, to: str) -> str | None:
+        if step == "rcpt":
+            asked.append(to)
+        return "450 4.2.0 later" if step == "rcpt" and len(asked) == 3 else None
 
-    monkeypatch.setattr(mail.EmailMultiAlternatives, "send", flaky)
-    jobs_runner.run(include_scheduled=True)
-    assert sorted(message.to[0] for message in mail.outbox) == [f"lead{number}@acme.example" for number in range(4)]
+    with MailServer(Behaviour(faults=third_mail)) as server:
+        use_mail_server(settings, server.port)
+        jobs_runner.run(include_scheduled=True)
+        assert sorted(kept.to for kept in server.kept) == [f"lead{number}@acme.example" for number in range(4)]
 
 
-def test_refused_address_does_not_stop_the_campaign(jobs_runner: JobsRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_address_does_not_stop_the_campaign(jobs_runner: JobsRunner, settings: Any) -> None:
     campaign = make_campaign(3)
     services.send_campaign(campaign.id)
-    send = mail.EmailMultiAlternatives.send
-
-    def refuse_one(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if self.to == ["lead1@acme.example"]:
-            raise smtplib.SMTPRecipientsRefused({self.to[0]: (550, b"no such user")})
-        return send(self, *args, **kwargs)
-
-    monkeypatch.setattr(mail.EmailMultiAlternatives, "send", refuse_one)
-    jobs_runner.run()
-    assert len(mail.outbox) == 2
-    assert EmailMessage.objects.get(to="lead1@acme.example").state == EffectState.FAILED
+    with MailServer(Behaviour(faults=refusal_of("lead1@acme.example"))) as server:
+        use_mail_server(settings, server.port)
+        jobs_runner.run()
+        assert len(server.kept) == 2
+    assert EmailMessage.objects.get(to="lead1@acme.example").state == EffectState.REFUSED
     campaign.refresh_from_db()
     assert campaign.state == Campaign.State.SENT
 

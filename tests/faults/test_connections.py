@@ -112,7 +112,7 @@ def test_enqueue_whose_connection_is_cut_is_made_again_and_in_a_transaction_leav
                 ("hold", EXCHANGE, "claimed"),
                 ("hold", SETTLE, ""),
                 ("hold", "COMMIT", ""),
-                ("reply", "UPDATE jobs_worker", ""),
+                ("reply", "UPDATE jobs_process", ""),
             ],
             id="all",
             marks=pytest.mark.slow,

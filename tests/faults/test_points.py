@@ -94,7 +94,7 @@ def _leave_work_for_the_keeper(site: Site, console: Console) -> tuple[str, str]:
         *(dead, moments[0], lost),
     )
     site.write(
-        "INSERT INTO jobs_worker (id, kind, queue, host, pid, concurrency, started_at, renewed_at, lease_until) "
+        "INSERT INTO jobs_process (id, kind, queue, host, pid, concurrency, started_at, renewed_at, lease_until) "
         "VALUES (?, 'worker', 'work', 'gone', 1, 1, ?, ?, ?)",
         *(dead, *moments),
     )

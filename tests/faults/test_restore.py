@@ -34,8 +34,8 @@ def test_restored_file_is_worked_on_at_once_by_everybody(make_site: MakeSite) ->
     wait_for(lambda: site.job(again)["state"] == "completed")
     assert len(site.starts(again)) == 2
     # a process of the site that keeps its connection, the workers' own leases, the keeper and its duties
-    wait_for(lambda: site.rows("SELECT count(*) FROM jobs_worker WHERE kind = 'worker'")[0][0] >= 1)
-    wait_for(lambda: site.rows("SELECT count(*) FROM jobs_worker WHERE kind = 'keeper' AND duties_at > started_at"))
+    wait_for(lambda: site.rows("SELECT count(*) FROM jobs_process WHERE kind = 'worker'")[0][0] >= 1)
+    wait_for(lambda: site.rows("SELECT count(*) FROM jobs_process WHERE kind = 'keeper' AND duties_at > started_at"))
     new = site.enqueue("nap.enqueue(0)")
     wait_for(lambda: site.job(new)["state"] == "completed")
     assert site.rows("PRAGMA integrity_check") == [("ok",)]

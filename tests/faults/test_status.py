@@ -31,7 +31,7 @@ def test_a_stopped_keeper_is_found_until_it_goes_on(make_site: Callable[..., Sit
     site = make_site(FAULTS_LEASE="60")
     huey = site.run_huey()
     site.enqueue("nap.enqueue_many([0.1] * 5)")
-    signed = "SELECT count(*) FROM jobs_worker WHERE kind = 'keeper' AND duties_at IS NOT NULL"
+    signed = "SELECT count(*) FROM jobs_process WHERE kind = 'keeper' AND duties_at IS NOT NULL"
     wait_for(lambda: site.rows(signed)[0][0] == 1, 20, "the keeper's first signature")
     code, document = status(site)
     assert (code, document["findings"], document["keepers"]) == (0, [], 1)

@@ -28,7 +28,7 @@ def test_stop_finishes_what_runs_and_exits_with_0(site: Site, chance: random.Ran
     assert huey.stop(signal.SIGINT) == 0
     assert site.job(job)["state"] == "completed"
     assert site.job(later)["state"] == "queued"
-    assert site.rows("SELECT count(*) FROM jobs_worker") == [(0,)]
+    assert site.rows("SELECT count(*) FROM jobs_process") == [(0,)]
     site.run_huey("--queue", "work")
     check_ledger(site)
 

@@ -10,7 +10,7 @@ import pytest
 
 from jobs import Fixed, Queue, clock
 from jobs.broker import forget_broker, get_broker
-from jobs.broker.records import Settlement, WorkerRecord
+from jobs.broker.records import ProcessRecord, Settlement
 from jobs.work.announce import announce
 from jobs.work.execution import execute
 
@@ -26,7 +26,7 @@ def work() -> Iterator[Callable[..., list[Settlement]]]:
     """`work(queue)`: claim and run what is due, one by one, until nothing is; returns the settlements in order."""
     broker = get_broker()
     numbers = count(1)
-    worker = WorkerRecord(clock.new_id(), "worker", "test_lane", socket.gethostname(), 1, 1)
+    worker = ProcessRecord(clock.new_id(), "worker", "test_lane", socket.gethostname(), 1, 1)
 
     def run(queue: Queue, limit: int = 100) -> list[Settlement]:
         broker.register(worker, 30)

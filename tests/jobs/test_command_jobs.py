@@ -18,7 +18,7 @@ from django.db import connection
 
 from jobs import Fixed, PermanentError, Queue, clock
 from jobs.broker import get_broker
-from jobs.broker.records import WorkerRecord
+from jobs.broker.records import ProcessRecord
 from jobs.history import lookup
 from jobs.models import Job
 from jobs.testing import run_jobs
@@ -182,7 +182,7 @@ def test_pause_and_resume() -> None:
 
 def work(*kinds: tuple[str, str]) -> None:
     for kind, queue in kinds:
-        get_broker().register(WorkerRecord(clock.new_id(), kind, queue, "here", 1, 1), 30)
+        get_broker().register(ProcessRecord(clock.new_id(), kind, queue, "here", 1, 1), 30)
 
 
 def test_status_check_passes_when_all_is_well() -> None:
@@ -236,9 +236,9 @@ def test_status_check_finds_scheduled_jobs_of_a_queue_that_nobody_works() -> Non
 def test_status_check_finds_a_dead_keeper() -> None:
     work(("worker", lane.name), ("keeper", ""))
     assert codes() == set()
-    from jobs.models import Worker
+    from jobs.models import Process
 
-    Worker.objects.filter(kind="keeper").update(lease_until=clock.now() - timedelta(seconds=1))
+    Process.objects.filter(kind="keeper").update(lease_until=clock.now() - timedelta(seconds=1))
     assert codes() == {"no_keeper"}
     assert refusal("status", "--check")[1] == 1
 

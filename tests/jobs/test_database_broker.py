@@ -18,7 +18,7 @@ from jobs.broker.database.broker import DatabaseBroker
 from jobs.broker.database.sqlite import connection as connecting
 from jobs.broker.records import CancelAnswer, Completed, Failed, PushStatus, Reaped
 from jobs.errors import BrokerAway
-from jobs.models import Attempt, Job, QueueStat, Worker
+from jobs.models import Attempt, Job, Process, QueueStat
 from jobs.policy import QueuePolicy, RateLimit
 from jobs.states import State
 from tests.contract.hands import QUEUES, Hands
@@ -201,7 +201,7 @@ def test_a_reaper_that_waited_for_the_lock_gives_every_ended_lease_one_more_term
     with monkeypatch.context() as slow:
         slow.setattr(clock, "monotonic", lambda: next(ticks))
         assert broker.reap(QUEUES) == Reaped()
-    assert Worker.objects.get(id=worker).lease_until - later == timedelta(seconds=10)
+    assert Process.objects.get(id=worker).lease_until - later == timedelta(seconds=10)
     assert broker.reap(QUEUES) == Reaped()
     assert broker.holds("lane", claimed.id, claimed.token)
     even_later = later + timedelta(seconds=11)
@@ -212,7 +212,7 @@ def test_a_reaper_that_waited_for_the_lock_gives_every_ended_lease_one_more_term
 def test_jobs_of_a_worker_without_a_row_are_reaped(hands, broker):
     hands.push()
     hands.claim_one()
-    Worker.objects.all().delete()
+    Process.objects.all().delete()
     assert broker.reap(QUEUES) == Reaped(lost=1)
 
 
@@ -220,7 +220,7 @@ def test_reap_removes_the_rows_of_dead_processes_of_every_kind(broker, hands, mo
     later = clock.now() + timedelta(days=365)
     monkeypatch.setattr(clock, "now", lambda: later)
     broker.reap(QUEUES)
-    assert Worker.objects.count() == 0
+    assert Process.objects.count() == 0
 
 
 def test_a_clock_that_was_set_back_does_not_stop_a_limited_queue(hands, monkeypatch):

@@ -25,7 +25,7 @@ from jobs import (
     signals,
 )
 from jobs.broker import get_broker
-from jobs.broker.records import Completed, Failed, GivenUp, HandedBack, Retried, Settlement, WorkerRecord
+from jobs.broker.records import Completed, Failed, GivenUp, HandedBack, ProcessRecord, Retried, Settlement
 from jobs.models import Attempt, Job, QueueStat
 from jobs.signals import JobSnapshot
 from jobs.work import execution
@@ -433,7 +433,7 @@ def test_an_atomic_task_whose_lease_was_lost_rolls_back(queue: Queue) -> None:
 
     handle = create.enqueue()
     broker = get_broker()
-    worker = WorkerRecord(clock.new_id(), "worker", "test_lane", "host", 1, 1)
+    worker = ProcessRecord(clock.new_id(), "worker", "test_lane", "host", 1, 1)
     broker.register(worker, 30)
     [claimed] = broker.exchange(worker.id, queue.policy, [], 1, number=1).jobs
     broker.release(worker, lost=True)
@@ -491,7 +491,7 @@ def test_a_job_of_a_limited_queue_that_could_not_start_in_time_is_handed_back(wo
 
     handle = fast.enqueue()
     broker = get_broker()
-    worker = WorkerRecord(clock.new_id(), "worker", "test_lane", "host", 1, 1)
+    worker = ProcessRecord(clock.new_id(), "worker", "test_lane", "host", 1, 1)
     broker.register(worker, 30)
     [claimed] = broker.exchange(worker.id, queue.policy, [], 1, number=1).jobs
     from dataclasses import replace

@@ -33,6 +33,7 @@ REMEDIES = {
     "dead_rows": ("run VACUUM (ANALYZE) %(table)s", "end what still needs them"),
     "autovacuum_off": ("Set autovacuum and track_counts to on", "ALTER TABLE %(table)s RESET (autovacuum_enabled)"),
     "large_log": "End it",
+    "findings_failed": "see the log for findings_failed",
 }
 
 

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs import Fixed, PermanentError, Queue, cancel, clock, pause, promote, resume, retry
 from jobs.broker import get_broker
-from jobs.broker.records import CancelAnswer, WorkerRecord
+from jobs.broker.records import CancelAnswer, ProcessRecord
 from jobs.errors import Refused, UnknownJob, UnknownQueue
 from jobs.models import Attempt, Job, QueueStat, QueueState
 from jobs.operate.retry import dead_letters
@@ -54,7 +54,7 @@ def dead_letter(**options: object) -> UUID:
 
 
 def claim_one() -> UUID:
-    worker = WorkerRecord(clock.new_id(), "worker", lane.name, "here", 1, 1)
+    worker = ProcessRecord(clock.new_id(), "worker", lane.name, "here", 1, 1)
     get_broker().register(worker, 30)
     return get_broker().exchange(worker.id, lane.policy, [], 1, number=1).jobs[0].id
 

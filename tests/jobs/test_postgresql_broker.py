@@ -16,7 +16,7 @@ from jobs.broker import forget_broker
 from jobs.broker.database import rows
 from jobs.broker.database.broker import DatabaseBroker
 from jobs.broker.database.outcomes import BUSY
-from jobs.broker.records import CancelAnswer, Completed, NewJob, PushStatus, WorkerRecord
+from jobs.broker.records import CancelAnswer, Completed, NewJob, ProcessRecord, PushStatus
 from jobs.errors import BrokerUnavailable, InvalidArguments
 from jobs.models import Attempt, Job, QueueStat
 from jobs.policy import QueuePolicy, RateLimit
@@ -52,7 +52,7 @@ def hands(broker):
 
 def _empty():
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE jobs_attempt, jobs_job, jobs_queuestate, jobs_queuestat, jobs_worker")
+        cursor.execute("TRUNCATE jobs_attempt, jobs_job, jobs_queuestate, jobs_queuestat, jobs_process")
 
 
 def session():
@@ -127,7 +127,7 @@ def test_the_exchange_is_a_prepared_statement(hands, broker):
         ("jobs_attempt", {"autovacuum_vacuum_scale_factor=0.01", "autovacuum_vacuum_threshold=1000"}),
         ("jobs_queuestat", {"fillfactor=50", "autovacuum_vacuum_threshold=500"}),
         ("jobs_queuestate", {"fillfactor=50", "autovacuum_vacuum_threshold=500"}),
-        ("jobs_worker", {"fillfactor=50", "autovacuum_vacuum_threshold=500"}),
+        ("jobs_process", {"fillfactor=50", "autovacuum_vacuum_threshold=500"}),
     ],
 )
 def test_dead_rows_of_a_table_that_changes_all_the_time_are_cleared_early(database, table, settings):
@@ -501,7 +501,7 @@ def test_letters_that_the_database_lacks_are_refused_at_the_door_and_at_the_star
         with pytest.raises(InvalidArguments, match="its encoding must be UTF-8"):
             task.enqueue("\N{ROCKET}")
         with pytest.raises(CannotStart, match="encoded in LATIN1"):
-            check_database(WorkerRecord(clock.new_id(), "supervisor", "", "here", 1))
+            check_database(ProcessRecord(clock.new_id(), "supervisor", "", "here", 1))
 
 
 def test_a_new_job_has_the_ids_and_times_that_were_given(hands, broker):

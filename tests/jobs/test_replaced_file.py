@@ -134,7 +134,7 @@ def test_a_log_that_belongs_to_the_new_file_stays(place: Place) -> None:
     new.execute("PRAGMA journal_mode = WAL")
     new.execute("INSERT INTO jobs_schedule (task, last_tick) VALUES ('t.one', '2026-01-01 00:00:00')")
     hands.new_worker()
-    assert new.execute("SELECT count(*) FROM jobs_worker").fetchone() == (1,)
+    assert new.execute("SELECT count(*) FROM jobs_process").fetchone() == (1,)
     close_obsolete_connections()
     with connection.cursor() as cursor:
         cursor.execute("SELECT task FROM jobs_schedule")

@@ -22,12 +22,12 @@ from django.db import connection, transaction
 
 from jobs import Queue, clock
 from jobs.broker import forget_broker, get_broker
-from jobs.broker.records import WorkerRecord
+from jobs.broker.records import ProcessRecord
 from jobs.history import lookup
 from jobs.history.status.finding import LIMITS, Finding, Limits
 from jobs.history.status.report import Report, report
 from jobs.keep.loop import Duty, keep
-from jobs.models import Job, Worker
+from jobs.models import Job, Process
 from tests.contract.hands import QUEUES
 from tests.databases import default_is, emptied, migrated_settings, postgresql_as_default
 from tests.faults.harness import wait_for
@@ -56,8 +56,8 @@ def at_work(each_database: str) -> str:
     return each_database
 
 
-def register(kind: str, queue: str = "", host: str = "") -> WorkerRecord:
-    record = WorkerRecord(clock.new_id(), kind, queue, host or socket.gethostname(), 4711, 1)
+def register(kind: str, queue: str = "", host: str = "") -> ProcessRecord:
+    record = ProcessRecord(clock.new_id(), kind, queue, host or socket.gethostname(), 4711, 1)
     get_broker().register(record, 60)
     return record
 
@@ -102,7 +102,7 @@ def test_the_relays_lag_is_the_age_of_the_oldest_accepted_job(at_work: str) -> N
 
 
 @contextmanager
-def keeping(duty: Duty) -> Iterator[WorkerRecord]:
+def keeping(duty: Duty) -> Iterator[ProcessRecord]:
     """A keeper with this duty, in a thread."""
     record, stop = register("keeper"), threading.Event()
     thread = threading.Thread(target=keep, args=(stop, [duty], record.id))
@@ -114,8 +114,8 @@ def keeping(duty: Duty) -> Iterator[WorkerRecord]:
         thread.join(20)
 
 
-def signed(record: WorkerRecord) -> bool:
-    return Worker.objects.get(pk=record.id).duties_at is not None
+def signed(record: ProcessRecord) -> bool:
+    return Process.objects.get(pk=record.id).duties_at is not None
 
 
 def test_a_keeper_that_hangs_in_a_duty_is_found_and_one_that_goes_on_is_not(
@@ -161,7 +161,7 @@ def test_a_keeper_whose_duty_fails_again_and_again_is_found(
 
 def test_leases_that_nobody_reaps_are_found(at_work: str) -> None:
     ended = clock.now() - timedelta(minutes=5)
-    Worker.objects.filter(pk=register("worker", lane.name).id).update(lease_until=ended)
+    Process.objects.filter(pk=register("worker", lane.name).id).update(lease_until=ended)
     assert "A process died 5 minutes ago and its jobs have not been given back" in found()["leases_not_reaped"].text
     assert 299 < report().lease_lag < 310
     get_broker().reap(QUEUES)
@@ -299,7 +299,7 @@ def test_an_open_transaction_is_found_until_it_ends(neglected: None) -> None:
 
 def test_the_transaction_that_asks_is_not_found(neglected: None) -> None:
     with transaction.atomic():
-        Worker.objects.update(concurrency=2)
+        Process.objects.update(concurrency=2)
         assert "oldest_transaction" not in found(replace(LIMITS, oldest_transaction=0.0))
 
 

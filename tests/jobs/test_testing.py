@@ -184,11 +184,11 @@ class Both:
         assert greet.enqueue("Ada").state == "completed"
 
     def test_nothing_of_the_runner_stays_behind(self) -> None:
-        from jobs.models import Worker
+        from jobs.models import Process
 
         greet.enqueue("Ada")
         run_jobs()
-        assert not Worker.objects.exists()
+        assert not Process.objects.exists()
 
 
 class InATestCase(Both, TestCase):

@@ -8,10 +8,10 @@ from django.db import OperationalError
 
 from jobs import clock
 from jobs.broker import get_broker
-from jobs.broker.records import WorkerRecord
+from jobs.broker.records import ProcessRecord
 from jobs.keep import sign
 from jobs.keep.loop import Duty, duties, keep
-from jobs.models import Worker
+from jobs.models import Process
 
 # the loop looks after the connections that other tests left open
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
@@ -69,12 +69,12 @@ def test_duties_are_all_that_the_keeper_has() -> None:
 
 def test_a_keeper_signs_once_all_duties_have_run_and_not_while_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sign, "INTERVAL", 0.01)
-    record = WorkerRecord(clock.new_id(), "keeper", "", "here", 1)
+    record = ProcessRecord(clock.new_id(), "keeper", "", "here", 1)
     get_broker().register(record, 60)
     stop, seen = threading.Event(), []
 
     def unsure() -> int:
-        seen.append(Worker.objects.get(pk=record.id).duties_at)
+        seen.append(Process.objects.get(pk=record.id).duties_at)
         if seen[-1] is not None or len(seen) == 2_000:
             stop.set()
         if len(seen) <= 5:

@@ -7,7 +7,7 @@ from django.db import connection, transaction
 
 from jobs import PermanentError, Queue, clock
 from jobs.broker import get_broker
-from jobs.broker.records import WorkerRecord
+from jobs.broker.records import ProcessRecord
 from jobs.keep import prune
 from jobs.models import Job
 from jobs.operate import clean
@@ -99,7 +99,7 @@ def test_a_queue_that_no_code_defines_is_cut_by_the_default_retention(monkeypatc
 def test_a_queue_that_other_code_works_is_left_to_that_code(monkeypatch):
     monkeypatch.setattr(prune, "queues", dict)
     monkeypatch.setattr(prune, "QueuePolicy", lambda name: QueuePolicy(name, retention=Retention(completed=2)))
-    get_broker().register(WorkerRecord(clock.new_id(), "worker", "newer", "there", 1), 60)
+    get_broker().register(ProcessRecord(clock.new_id(), "worker", "newer", "there", 1), 60)
     insert(State.COMPLETED, 5, queue="newer")
     assert prune.run() == 0
 

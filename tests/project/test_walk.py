@@ -18,7 +18,7 @@ from django.db import transaction
 
 from jobs import JobHandle, Queue, clock
 from jobs.broker import get_broker
-from jobs.broker.records import WorkerRecord
+from jobs.broker.records import ProcessRecord
 from jobs.work.pool import Pool
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
@@ -60,7 +60,7 @@ def test_a_job_goes_the_way_that_the_docs_tell():
 
 def _work(queue: Queue, handle: JobHandle) -> None:
     broker = get_broker()
-    record = WorkerRecord(clock.new_id(), "worker", queue.name, "here", os.getpid(), 1)
+    record = ProcessRecord(clock.new_id(), "worker", queue.name, "here", os.getpid(), 1)
     broker.register(record, 60)
     pool = Pool(queue, broker, record.id)
     thread = threading.Thread(target=pool.work)

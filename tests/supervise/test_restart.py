@@ -78,7 +78,7 @@ def test_a_second_sighup_replaces_all_once_more_and_sigterm_ends_all(site: Site)
 
     assert huey.stop() == 0
     assert huey.children() == []
-    assert site.rows("SELECT count(*) FROM jobs_worker") == [(0,)]
+    assert site.rows("SELECT count(*) FROM jobs_process") == [(0,)]
 
 
 def test_a_worker_killed_while_its_successor_starts_is_succeeded_by_it(site: Site) -> None:
@@ -122,13 +122,13 @@ def test_on_a_terminal_a_hang_up_stops_it(site: Site) -> None:
             said += os.read(terminal, 4096)
         os.close(terminal)
         assert process.wait(20) == 0
-    assert site.rows("SELECT count(*) FROM jobs_worker") == [(0,)]
+    assert site.rows("SELECT count(*) FROM jobs_process") == [(0,)]
 
 
 @pytest.mark.parametrize("words", [(), ("--queue", "work")])
 def test_an_idle_run_huey_ends_quickly(site: Site, words: tuple[str, ...]) -> None:
     huey = site.run_huey(*words)
-    wait_for(lambda: site.rows("SELECT 1 FROM jobs_worker WHERE kind = 'keeper'"))
+    wait_for(lambda: site.rows("SELECT 1 FROM jobs_process WHERE kind = 'keeper'"))
     took = []
     for _ in range(2):
         began = time.monotonic()

@@ -10,7 +10,7 @@ from django.test import override_settings
 from jobs import clock
 from jobs.broker import forget_broker
 from jobs.broker.database.sqlite import connection as jobs_connection
-from jobs.broker.records import WorkerRecord
+from jobs.broker.records import ProcessRecord
 from jobs.checks import check_jobs, network_file_system
 from jobs.supervise.start import CannotStart, check_configuration, check_database
 
@@ -82,7 +82,7 @@ def test_database_that_stays_locked_is_one_sentence(monkeypatch: pytest.MonkeyPa
     holder.execute("BEGIN IMMEDIATE")
     try:
         with pytest.raises(CannotStart, match="has been locked by another process for too long"):
-            check_database(WorkerRecord(clock.new_id(), "supervisor", "", "host", 1))
+            check_database(ProcessRecord(clock.new_id(), "supervisor", "", "host", 1))
     finally:
         holder.close()
         forget_broker()

@@ -13,7 +13,7 @@ import pytest
 
 from jobs import clock
 from jobs.broker import get_broker
-from jobs.broker.records import WorkerRecord
+from jobs.broker.records import ProcessRecord
 from jobs.supervise.children import Post
 from jobs.supervise.supervisor import SILENCE, Supervisor
 from jobs.supervise.systemd import ServiceManager
@@ -164,7 +164,7 @@ def test_a_child_that_hangs_and_cannot_be_ended_silences_the_supervisor(
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     monkeypatch.setenv("WATCHDOG_USEC", "10000000")
-    own = WorkerRecord(clock.new_id(), "supervisor", "", "host", os.getpid())
+    own = ProcessRecord(clock.new_id(), "supervisor", "", "host", os.getpid())
     supervisor = Supervisor([Post("keeper")], get_broker(), own, command=[], lease=10, grace=10)
     supervisor._places[0].child = Unkillable(silent_for)  # type: ignore[assignment]
 

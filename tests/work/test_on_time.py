@@ -29,9 +29,9 @@ from jobs.broker.records import (
     HandedBack,
     Outcome,
     Postponed,
+    ProcessRecord,
     Retried,
     Settlement,
-    WorkerRecord,
 )
 from jobs.enqueue.outbox import push_pending
 from jobs.models import Job, QueueState
@@ -53,7 +53,7 @@ class Worker:
         self.queue = queue
         self.broker = DatabaseBroker("default")
         self.looks = 0
-        self.record = WorkerRecord(clock.new_id(), "worker", queue.name, "here", os.getpid(), 2)
+        self.record = ProcessRecord(clock.new_id(), "worker", queue.name, "here", os.getpid(), 2)
         self.broker.register(self.record, 60)
         self._plain_exchange = self.broker.exchange
         self.broker.exchange = self._exchange  # type: ignore[method-assign]
@@ -102,7 +102,7 @@ class Scene:
         self.starts: list[float] = []
         self.queue = Queue("on_time", attempts=2, backoff=Fixed(0.1), concurrency=2, **policy)
         self.other = DatabaseBroker("default")
-        self.others = WorkerRecord(clock.new_id(), "worker", "on_time", "elsewhere", 1, 2)
+        self.others = ProcessRecord(clock.new_id(), "worker", "on_time", "elsewhere", 1, 2)
         self.other.register(self.others, 60)
         self.worker = Worker(self.queue)
 

@@ -17,7 +17,7 @@ from django.db import connection, connections
 
 from jobs import Fixed, PermanentError, Queue, RateLimit, clock
 from jobs.broker.database.broker import DatabaseBroker
-from jobs.broker.records import ClaimedJob, Completed, HandedBack, Retried, WorkerRecord
+from jobs.broker.records import ClaimedJob, Completed, HandedBack, ProcessRecord, Retried
 from jobs.history.status.report import report
 from jobs.models import Attempt, Job
 from jobs.work import databases
@@ -35,9 +35,9 @@ def _forget_trouble() -> Iterator[None]:
 
 
 @contextmanager
-def claiming(queue: Queue) -> Iterator[tuple[Callable[[], ClaimedJob], WorkerRecord]]:
+def claiming(queue: Queue) -> Iterator[tuple[Callable[[], ClaimedJob], ProcessRecord]]:
     broker = DatabaseBroker("default")
-    worker = WorkerRecord(clock.new_id(), "worker", queue.name, "host", os.getpid(), 1)
+    worker = ProcessRecord(clock.new_id(), "worker", queue.name, "host", os.getpid(), 1)
     broker.register(worker, 60)
     numbers = iter(range(1, 100))
     yield lambda: broker.exchange(worker.id, queue.policy, [], 1, number=next(numbers)).jobs[0], worker
@@ -209,7 +209,7 @@ def test_role_without_a_free_connection_burns_no_attempt_and_slows_the_claims_do
         Group.objects.create(name=f"group {number}")
 
     broker = DatabaseBroker("default")
-    record = WorkerRecord(clock.new_id(), "worker", queue.name, "host", os.getpid(), 4)
+    record = ProcessRecord(clock.new_id(), "worker", queue.name, "host", os.getpid(), 4)
     broker.register(record, 60)
     group.enqueue_many(list(range(30)))
     connection.close()

@@ -85,9 +85,9 @@ class Trip:
     def lock_job(self, job_id: UUID) -> None:
         """Let nobody else change the job until the end of this transaction; SQLite has one lock for everything."""
 
-    def lock_worker(self, worker: UUID) -> list[Any]:
+    def lock_process(self, process: UUID) -> list[Any]:
         """The process's row, whose lease nobody ends or renews until the end of this transaction."""
-        return self.run("read_worker", worker=worker.hex, now=self.text_now)
+        return self.run("read_process", process=process.hex, now=self.text_now)
 
     def parameter(self, moment: datetime) -> Any:
         """A moment to compare a column with."""

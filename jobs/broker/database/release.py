@@ -12,7 +12,7 @@ from ...faults import point
 from ...models import AttemptOutcome
 from ...states import State
 from ..contract import LOSS_RULES
-from ..records import Reaped, Released, WorkerRecord
+from ..records import ProcessRecord, Reaped, Released
 from .connection import JobsDatabase, Trip
 from .values import id_of, moment_of, text_of
 
@@ -21,13 +21,13 @@ LATE = 1.0
 LOST, INTERRUPTED = AttemptOutcome.LOST.value, AttemptOutcome.INTERRUPTED.value
 
 
-def release(database: JobsDatabase, worker: WorkerRecord, *, lost: bool) -> Released:
+def release(database: JobsDatabase, process: ProcessRecord, *, lost: bool) -> Released:
     """Give back the jobs of a process that is gone; see the contract."""
     with database.write() as trip:
-        found = trip.lock_worker(worker.id)
+        found = trip.lock_process(process.id)
         ending = (found and found[0][-1]) or (LOST if lost else INTERRUPTED)
-        states = _release_jobs(trip, worker.id, worker.label, ending)
-        remaining = _end_lease(trip, worker.id, ending)
+        states = _release_jobs(trip, process.id, process.label, ending)
+        remaining = _end_lease(trip, process.id, ending)
         point("release.before_commit")
     point("release.after_commit")
     return Released(len(states), remaining)
@@ -56,7 +56,7 @@ def _reap_next(database: JobsDatabase, queues: str, done: list[str], grace: floa
     """Give back the jobs of the next process whose lease has ended, and note it as done; None: there is no other."""
     with database.write() as trip:
         before = text_of(trip.now - timedelta(seconds=grace))
-        found = trip.run("lock_ended_worker", queues=queues, before=before, done=json.dumps(done))
+        found = trip.run("lock_ended_process", queues=queues, before=before, done=json.dumps(done))
         if not found:
             return None
         id, host, pid, ending, renewed_at, lease_until = found[0]
@@ -108,13 +108,13 @@ def _release_jobs(trip: Trip, worker: UUID, label: str, ending: str) -> list[Sta
     return states
 
 
-def _end_lease(trip: Trip, worker: UUID, ending: str) -> tuple[UUID, ...]:
+def _end_lease(trip: Trip, process: UUID, ending: str) -> tuple[UUID, ...]:
     """End the lease of a process; returns the jobs that remain, whose way back is noted then."""
-    remaining = tuple(sorted(id_of(id) for (id,) in trip.run("read_held", worker=worker.hex)))
+    remaining = tuple(sorted(id_of(id) for (id,) in trip.run("read_held", worker=process.hex)))
     if remaining:
-        trip.run("end_worker", worker=worker.hex, ending=ending, now=text_of(trip.now))
+        trip.run("end_process", process=process.hex, ending=ending, now=text_of(trip.now))
     else:
-        trip.run("delete_worker", worker=worker.hex)
+        trip.run("delete_process", process=process.hex)
     return remaining
 
 
@@ -123,7 +123,7 @@ def _restart_future_leases(trip: Trip) -> None:
     for id, renewed_at, lease_until in trip.run("read_future_leases", now=text_of(trip.now)):
         term = moment_of(lease_until) - moment_of(renewed_at)
         trip.run(
-            "renew_workers",
+            "renew_processes",
             ids=json.dumps([str(id)]),
             now=text_of(trip.now),
             lease_until=text_of(trip.now + term),

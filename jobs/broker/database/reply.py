@@ -43,7 +43,7 @@ class KnownWorker:
 
 
 def known_worker(found: Sequence[Sequence[Any]]) -> KnownWorker:
-    """The worker of `read_worker`; one without a row is unknown."""
+    """The worker of `read_process`; one without a row is unknown."""
     if not found:
         return KnownWorker()
     host, pid, may_claim, number, exchanged_at, reply, _ending = found[0]

@@ -22,6 +22,7 @@ from ..records import (
     Fact,
     FoundJob,
     NewJob,
+    ProcessRecord,
     Pushed,
     PushReply,
     PushStatus,
@@ -32,7 +33,6 @@ from ..records import (
     Rewound,
     Settled,
     Settlement,
-    WorkerRecord,
 )
 from . import hints, pace, release, rewind
 from .connection import JobsDatabase
@@ -104,18 +104,18 @@ class SharedBroker(ABC):
         return PushReply(answers)
 
     @reaching
-    def register(self, worker: WorkerRecord, lease: float) -> None:
+    def register(self, process: ProcessRecord, lease: float) -> None:
         """Make a process known, with a lease."""
         clock_offset = self.clock_offset()
         with self._database.write() as trip:
             trip.run(
-                "register_worker",
-                id=worker.id.hex,
-                kind=worker.kind,
-                queue=worker.queue,
-                host=worker.host,
-                pid=worker.pid,
-                concurrency=worker.concurrency,
+                "register_process",
+                id=process.id.hex,
+                kind=process.kind,
+                queue=process.queue,
+                host=process.host,
+                pid=process.pid,
+                concurrency=process.concurrency,
                 now=trip.text_now,
                 lease_until=text_of(trip.now + timedelta(seconds=lease)),
                 lease=lease,
@@ -123,15 +123,15 @@ class SharedBroker(ABC):
             )
 
     @reaching
-    def renew(self, workers: Sequence[UUID], lease: float) -> Renewal:
+    def renew(self, processes: Sequence[UUID], lease: float) -> Renewal:
         """Let leases end later; see the contract."""
-        if not workers:
+        if not processes:
             return Renewal()
-        ids, clock_offset = json.dumps([worker.hex for worker in workers]), self.clock_offset()
+        ids, clock_offset = json.dumps([process.hex for process in processes]), self.clock_offset()
         with self._database.write() as trip:
             until = text_of(trip.now + timedelta(seconds=lease))
             alive = trip.run(
-                "renew_workers", ids=ids, now=trip.text_now, lease_until=until, lease=lease, clock_offset=clock_offset
+                "renew_processes", ids=ids, now=trip.text_now, lease_until=until, lease=lease, clock_offset=clock_offset
             )
             asked = trip.run("read_cancel_requests", ids=ids)
         return Renewal(frozenset(id_of(id) for (id,) in alive), frozenset(id_of(id) for (id,) in asked))
@@ -181,10 +181,10 @@ class SharedBroker(ABC):
         return [found_job(row) for row in found]
 
     @reaching
-    def release(self, worker: WorkerRecord, *, lost: bool) -> Released:
+    def release(self, process: ProcessRecord, *, lost: bool) -> Released:
         """End a dead process's lease and give its jobs back; see the contract."""
-        self._empty.pop(worker.id, None)
-        return release.release(self._database, worker, lost=lost)
+        self._empty.pop(process.id, None)
+        return release.release(self._database, process, lost=lost)
 
     @reaching
     def reap(self, queues: Sequence[str], grace: float = 0.0) -> Reaped:

@@ -10,12 +10,12 @@ from django.utils.translation import gettext as _
 
 from ...broker import get_broker
 from ...conf import jobs_settings
-from ...models import Worker
+from ...models import Process
 from ..verdict import duration, seconds_between
 from .finding import Finding, Limits
 
 
-def findings_of_keepers(alive: Sequence[Worker], now: datetime, limits: Limits) -> list[Finding]:
+def findings_of_keepers(alive: Sequence[Process], now: datetime, limits: Limits) -> list[Finding]:
     """Nobody is there, no keeper is, or one stands still."""
     if not alive:
         text = _("Nothing works the queues: start `manage.py run_huey`.")
@@ -40,7 +40,7 @@ def findings_of_keepers(alive: Sequence[Worker], now: datetime, limits: Limits) 
     return found
 
 
-def findings_of_trouble(alive: Sequence[Worker], now: datetime) -> list[Finding]:
+def findings_of_trouble(alive: Sequence[Process], now: datetime) -> list[Finding]:
     """Workers that cannot work, for a reason of their own."""
     found = []
     for worker in alive:
@@ -69,12 +69,12 @@ def findings_of_leases(lag: float, limits: Limits) -> list[Finding]:
 
 def lease_lag(now: datetime) -> float:
     """For how many seconds the oldest ended lease has waited for a reaper; 0 if none does."""
-    ended = Worker.objects.using(jobs_settings().database).filter(lease_until__lte=now)
+    ended = Process.objects.using(jobs_settings().database).filter(lease_until__lte=now)
     oldest = ended.order_by("lease_until").values_list("lease_until", flat=True).first()
     return seconds_between(oldest, now) or 0.0
 
 
-def clock_offsets(alive: Sequence[Worker]) -> Mapping[str, float]:
+def clock_offsets(alive: Sequence[Process]) -> Mapping[str, float]:
     """By how many seconds the clock of each machine is ahead of the database's, at least; this machine's included."""
     offsets = {socket.gethostname()[:100]: get_broker().clock_offset()}
     for worker in alive:

@@ -11,7 +11,7 @@ from django.utils.translation import npgettext
 
 from ...broker import get_broker
 from ...broker.records import QueueCounts
-from ...models import Worker
+from ...models import Process
 from ...states import LIVE, State
 from .. import lookup
 from ..lookup import Capped
@@ -36,7 +36,7 @@ class QueueReport:
         return sum(self.states[state].number for state in LIVE)
 
 
-def queue_report(name: str, defined: bool, alive: Sequence[Worker], now: datetime) -> QueueReport:
+def queue_report(name: str, defined: bool, alive: Sequence[Process], now: datetime) -> QueueReport:
     """The numbers of one queue; a few index look-ups, whatever it holds."""
     counts = get_broker().counts(name)
     rows = lookup.all_jobs().filter(queue=name)

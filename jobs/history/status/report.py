@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from ... import defined
 from ...broker import get_broker
 from ...conf import jobs_settings
-from ...models import Worker
+from ...models import Process
 from ...states import State
 from .. import lookup
 from ..verdict import seconds_between
@@ -29,6 +29,7 @@ from .processes import (
     lease_lag,
 )
 from .queues import QueueReport, findings_of_queue, queue_report
+from .registered import registered_findings
 
 #: As many of the oldest pending rows are looked at for the relay's lag: a retry keeps its old id.
 LOOKED_AT = 100
@@ -62,7 +63,7 @@ class Report:
 def report(limits: Limits = LIMITS) -> Report:
     """Look at everything; what needs a person stands first."""
     now = get_broker().now()
-    alive = list(Worker.objects.using(jobs_settings().database).filter(lease_until__gt=now))
+    alive = list(Process.objects.using(jobs_settings().database).filter(lease_until__gt=now))
     known = defined.queues()
     names = [*known, *(name for name in lookup.queues_with_jobs() if name not in known)]
     rows = [queue_report(name, name in known, alive, now) for name in names]
@@ -75,6 +76,7 @@ def report(limits: Limits = LIMITS) -> Report:
         *findings_of_clocks(offsets, limits),
         *findings_of_jumps(now),
         *findings_of_database(limits),
+        *registered_findings(),
     ]
     for row in rows:
         found.extend(findings_of_queue(row, limits, anyone=bool(alive)))

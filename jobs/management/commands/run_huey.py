@@ -21,7 +21,7 @@ from django.utils.translation import gettext_noop
 
 from jobs import clock, logs
 from jobs.broker import get_broker
-from jobs.broker.records import WorkerRecord
+from jobs.broker.records import ProcessRecord
 from jobs.command_line import LineFormatter, TranslatedCommand
 from jobs.conf import jobs_settings
 from jobs.connections import keep_connections
@@ -93,7 +93,7 @@ class Command(TranslatedCommand):
     def _supervise(self, options: dict[str, Any]) -> int:
         check_configuration()
         posts = plan(options["queue"], options["concurrency"], options["processes"])
-        own = WorkerRecord(clock.new_id(), "supervisor", "", socket.gethostname()[:100], os.getpid())
+        own = ProcessRecord(clock.new_id(), "supervisor", "", socket.gethostname()[:100], os.getpid())
         check_database(own)
         check_connections(posts)
         watch = None

@@ -105,7 +105,7 @@ class PostgresqlBroker(SharedBroker):
         )
         if answer is None:
             with self._database.read() as trip:
-                known = known_worker(trip.run("read_worker", worker=worker))
+                known = known_worker(trip.run("read_process", process=worker))
                 known.is_repeated(number)
                 return read_reply(trip, worker, known, policy, settlements)
         pass_exchange("after_commit", settlements, answer.jobs)
@@ -132,7 +132,7 @@ class PostgresqlBroker(SharedBroker):
     ) -> Exchange | None:
         """Settle and claim; `overdue`: with bounds whose time is over, too. None: the number was answered already."""
         with self._database.write() if repeated else self._database.read() as trip:
-            if repeated and known_worker(trip.lock_worker(worker)).is_repeated(number):
+            if repeated and known_worker(trip.lock_process(worker)).is_repeated(number):
                 return None
             found = exchange_jobs(
                 trip, worker, policy.name, settlements, wanted,
@@ -155,7 +155,7 @@ class PostgresqlBroker(SharedBroker):
         time.sleep(BUSY_PAUSE)
         left = [one for one, said in zip(settlements, answer.settled, strict=True) if said is BUSY]
         with self._database.write() as trip:
-            known = known_worker(trip.lock_worker(worker))
+            known = known_worker(trip.lock_process(worker))
             again = iter(exchange_jobs(trip, worker, policy.name, left, 0).settled)
             settled = tuple(next(again) if said is BUSY else said for said in answer.settled)
             answer = replace(answer, settled=settled)
@@ -178,7 +178,7 @@ class PostgresqlBroker(SharedBroker):
         """The same for a queue with a limit, under the lock of its row."""
         if not settlements and not repeated:
             with self._database.read() as trip:
-                if known_worker(trip.run("read_worker", worker=worker)).is_repeated(number):
+                if known_worker(trip.run("read_process", process=worker)).is_repeated(number):
                     return None
                 possible, wait = claiming.look(trip, policy, self._read_heads(trip, policy, alone, dead_rows, overdue))
             if not possible:
@@ -186,7 +186,7 @@ class PostgresqlBroker(SharedBroker):
         name, guard, bounds = policy.name, self._guards[policy.name], dead_rows.bounds(overdue=overdue)
         found, stamp = Found(), None
         with self._database.write() as trip:
-            if known_worker(trip.lock_worker(worker)).is_repeated(number):
+            if known_worker(trip.lock_process(worker)).is_repeated(number):
                 return None
             if not trip.lock_queue(name, LOCK_PATIENCE):
                 # somebody holds the queue's row: a pause in an open transaction, say

@@ -106,9 +106,9 @@ class PostgresqlTrip(Trip):
         """Insert queued jobs in one statement; returns which: the others' id or key is taken."""
         return rows.insert_rows_unless_taken(self._cursor, jobs)
 
-    def lock_worker(self, worker: UUID) -> list[Any]:
+    def lock_process(self, process: UUID) -> list[Any]:
         """The process's row, whose lease nobody ends or renews until the end of this transaction."""
-        return self.run("lock_worker", worker=worker)
+        return self.run("lock_process", process=process)
 
     def parameter(self, moment: datetime) -> Any:
         """A moment to compare a column with."""

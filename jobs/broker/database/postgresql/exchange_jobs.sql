@@ -18,7 +18,7 @@ hold AS MATERIALIZED (
 ),
 worker AS MATERIALIZED (
     SELECT exchange_number < %(number)s AS fresh, ending = '' AND lease_until > now AS lasts
-    FROM jobs_worker, clock
+    FROM jobs_process, clock
     WHERE id = %(worker)s
 ),
 gate AS MATERIALIZED (
@@ -84,8 +84,8 @@ owner AS MATERIALIZED (
     FROM (
         SELECT now FROM clock, walk WHERE %(settles)s OR EXISTS (SELECT FROM picked)
     ) AS needed
-    JOIN jobs_worker ON jobs_worker.id = %(worker)s
-    FOR NO KEY UPDATE OF jobs_worker
+    JOIN jobs_process ON jobs_process.id = %(worker)s
+    FOR NO KEY UPDATE OF jobs_process
 ),
 given AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(settlements)s::json) AS given (
@@ -249,7 +249,7 @@ answer AS MATERIALIZED (
     ) AS slowed
 ),
 saved AS (
-    UPDATE jobs_worker
+    UPDATE jobs_process
     SET exchange_number = %(number)s, exchanged_at = now, reply = json_build_object(
         'settled', (SELECT coalesce(json_object_agg(id, state), '{}') FROM settled),
         'wait', wait

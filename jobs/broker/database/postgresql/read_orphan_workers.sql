@@ -2,5 +2,5 @@
 SELECT DISTINCT worker_id
 FROM jobs_job
 WHERE state = 'active' AND queue IN (SELECT value FROM json_array_elements_text(%(queues)s::json))
-  AND NOT EXISTS (SELECT 1 FROM jobs_worker WHERE jobs_worker.id = jobs_job.worker_id)
+  AND NOT EXISTS (SELECT 1 FROM jobs_process WHERE jobs_process.id = jobs_job.worker_id)
 ORDER BY worker_id

@@ -55,7 +55,7 @@ class SqliteBroker(SharedBroker):
             if wanted <= 0:
                 return Exchange()
             with self._database.read() as trip:
-                known = known_worker(trip.run("read_worker", worker=worker.hex, now=trip.text_now))
+                known = known_worker(trip.run("read_process", process=worker.hex, now=trip.text_now))
                 if known.is_repeated(number):
                     return read_reply(trip, worker, known, policy, settlements)
                 possible, wait = claiming.look(trip, policy, claiming.read_heads(trip, policy.name, alone))
@@ -64,7 +64,7 @@ class SqliteBroker(SharedBroker):
         pass_exchange("before", settlements, wanted > 0)
         guard = self._guards[policy.name]
         with self._database.write() as trip:
-            known = known_worker(trip.lock_worker(worker))
+            known = known_worker(trip.lock_process(worker))
             if known.is_repeated(number):
                 return read_reply(trip, worker, known, policy, settlements)
             settled = settle_all(trip, worker, known.label, settlements)
@@ -93,7 +93,7 @@ class SqliteBroker(SharedBroker):
                 f"settle_in_transaction needs an open transaction.atomic(using={self._alias!r})"
             )
         with self._database.write_synced() as trip:
-            known = known_worker(trip.run("read_worker", worker=worker.hex, now=trip.text_now))
+            known = known_worker(trip.run("read_process", process=worker.hex, now=trip.text_now))
             if hints.makes_due(policy, [settlement], 0):
                 trip.told.add(policy.name)
             return settle_all(trip, worker, known.label, [settlement])[0]

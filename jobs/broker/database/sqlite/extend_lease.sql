@@ -1,4 +1,4 @@
 -- Give a lease one more term.
-UPDATE jobs_worker
+UPDATE jobs_process
 SET lease_until = :lease_until
 WHERE id = :worker

@@ -3,7 +3,7 @@
 -- away nobody could renew: when it has started, every lease gets one more term (unless its clock was set back since, to
 -- before that start).
 SELECT id, host, pid, ending, renewed_at, lease_until
-FROM jobs_worker
+FROM jobs_process
 WHERE (
     ending <> ''
     OR (
@@ -16,7 +16,7 @@ WHERE (
   )
   AND (
     queue IN (SELECT value FROM json_array_elements_text(%(queues)s::json))
-    OR NOT EXISTS (SELECT 1 FROM jobs_job WHERE state = 'active' AND worker_id = jobs_worker.id)
+    OR NOT EXISTS (SELECT 1 FROM jobs_job WHERE state = 'active' AND worker_id = jobs_process.id)
   )
   AND NOT id IN (SELECT value::uuid FROM json_array_elements_text(%(done)s::json))
 ORDER BY id

@@ -1,4 +1,4 @@
 -- End a process's lease although some of its jobs remain; they go back as `ending` says, whoever gives them back.
-UPDATE jobs_worker
-SET ending = %(ending)s, lease_until = clock_timestamp()
-WHERE id = %(worker)s
+UPDATE jobs_process
+SET ending = :ending, lease_until = :now
+WHERE id = :process

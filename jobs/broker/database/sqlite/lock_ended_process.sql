@@ -1,10 +1,10 @@
 -- A process of these queues, or that holds nothing, whose lease ended before a moment, or that is gone and has not given everything back yet.
 SELECT id, host, pid, ending, renewed_at, lease_until
-FROM jobs_worker
+FROM jobs_process
 WHERE (lease_until < :before OR ending <> '')
   AND (
     queue IN (SELECT value FROM json_each(:queues))
-    OR NOT EXISTS (SELECT 1 FROM jobs_job WHERE state = 'active' AND worker_id = jobs_worker.id)
+    OR NOT EXISTS (SELECT 1 FROM jobs_job WHERE state = 'active' AND worker_id = jobs_process.id)
   )
   AND id NOT IN (SELECT value FROM json_each(:done))
 ORDER BY id

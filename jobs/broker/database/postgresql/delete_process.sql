@@ -1,3 +1,3 @@
 -- End a process's lease: who has no row holds nothing, renews nothing and claims nothing.
-DELETE FROM jobs_worker
-WHERE id = %(worker)s
+DELETE FROM jobs_process
+WHERE id = %(process)s
