@@ -23,7 +23,8 @@ logger = logging.getLogger("emails.transport")
 class _Held:
     backend: Any
     key: Any
-    used_at: float
+    close_it: Callable[[Any], None]
+    used_at: float = 0.0
     uses: int = 0
 
 
@@ -42,7 +43,12 @@ class Connections:
 
     @contextmanager
     def lend(
-        self, backend: Any, *, open_it: Callable[[Any], None], is_alive: Callable[[Any], bool]
+        self,
+        backend: Any,
+        *,
+        open_it: Callable[[Any], None],
+        is_alive: Callable[[Any], bool],
+        close: Callable[[Any], None],
     ) -> Iterator[Any]:
         """A backend that is configured like `backend`, with an open connection: one that is held, else `backend`.
 
@@ -51,7 +57,7 @@ class Connections:
         """
         held = self._take(_key_of(backend), is_alive)
         if held is None:
-            held = _Held(backend, _key_of(backend), 0.0)
+            held = _Held(backend, _key_of(backend), close)
             open_it(backend)
         try:
             yield held.backend
@@ -121,12 +127,14 @@ class Connections:
 def _key_of(backend: Any) -> Any:
     """What tells backends of other settings apart."""
     plain = (str, int, float, bool, type(None))
-    return type(backend), tuple(sorted((k, v) for k, v in vars(backend).items() if isinstance(v, plain) and k[0] != "_"))
+    return type(backend), tuple(
+        sorted((k, v) for k, v in vars(backend).items() if isinstance(v, plain) and k[0] != "_")
+    )
 
 
 def _close(held: _Held) -> None:
     with suppress(Exception):  # what became of the mails is known
-        held.backend.close()
+        held.close_it(held.backend)
 
 
 #: A parent's backends in a forked process: never closed, since a goodbye would reach the parent's server.

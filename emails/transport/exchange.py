@@ -6,6 +6,7 @@ got whole nobody knows what became.
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ class BoundedSession(requests.Session):
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
-    def request(self, *args: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """One request, and its whole answer."""
         kwargs |= {"allow_redirects": False, "timeout": (CONNECT_TIMEOUT, READ_TIMEOUT)}
         self.exchange.begin()
@@ -80,7 +81,8 @@ class Cut:
     """A second hold of a socket, by which it is closed from another thread; also while TLS takes the first one over."""
 
     def __init__(self, held: socket.socket) -> None:
-        self._socket = held.dup()
+        # by number: a TLS socket refuses to be copied
+        self._socket = socket.socket(fileno=os.dup(held.fileno()))
 
     def cut(self) -> None:
         """Close the connection in both directions."""

@@ -74,7 +74,7 @@ def send(backend: Any, message: EmailMessage, composed: Composed) -> Sent:
     """One mail, in one request of at most `exchange.WHOLE_TIMEOUT` seconds."""
     outgoing = _outgoing(backend, message, composed)
     try:
-        with held_connections.lend(backend, open_it=_open, is_alive=lambda held: True) as held:
+        with held_connections.lend(backend, open_it=_open, is_alive=_is_alive, close=_close) as held:
             try:
                 held.send_messages([outgoing])
             except AnymailRequestsAPIError as error:
@@ -118,6 +118,15 @@ def _open(backend: Any) -> None:
         bounded.headers.update(backend.session.headers)
         backend.session.close()
         backend.session = bounded
+
+
+def _is_alive(backend: Any) -> bool:
+    # before each request urllib3 looks whether the other side has closed the connection, and opens another
+    return True
+
+
+def _close(backend: Any) -> None:
+    backend.close()
 
 
 def _outcome(backend: Any, error: AnymailRequestsAPIError) -> NotSent:
