@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.conf import settings
 from django.db import models
 
+from leads.languages import spoken
 from leads.models import Lead
 
 from .models import Campaign, EmailMessage
@@ -72,9 +72,4 @@ def may_write_to(lead: Lead) -> bool:
 
 def language_of(lead: Lead) -> str:
     """The lead's language if mails are written in it, else its organisation's."""
-    written = {code for code, _name in settings.LANGUAGES}
-    wanted = lead.locale.lower().replace("_", "-")
-    for code in (wanted, wanted.partition("-")[0]):
-        if code in written:
-            return code
-    return lead.organization.language
+    return spoken(lead.locale) or lead.organization.language

@@ -14,15 +14,13 @@ from leads.models import EffectState, Lead, LeadStatus
 from leads.models.effect import LEAD_ERASED, NO_MAIL
 
 from . import intents, transport
-from .composing import UNASKED, compose
+from .composing import TO_LEADS, UNASKED, compose
 from .models import Campaign, EmailMessage
 
 Outcome = dict[str, Any]
 CHUNK = 50
 #: Nothing that a job still has to do.
 ENDED = frozenset({EffectState.SENT, EffectState.RECORDED, EffectState.REFUSED, EffectState.SKIPPED})
-#: Whose refusal concerns the addressee alone; of a mail to a member somebody must hear.
-TO_LEADS = UNASKED | {EmailMessage.Kind.SUBMISSION_CONFIRMATION}
 UNCLEAR = "perhaps sent: only Send again on the mail sends it once more"
 
 

@@ -26,11 +26,18 @@ from .validation import UTM_FIELDS
 #: What stands in the admin's log in place of an erased object's name.
 ERASED = "erased"
 _EMPTY_BODY: dict[str, Any] = {
-    **{"body": "", "locale": "", "errors": {}, "problem": "", "answer": None},
+    **{"body": "", "content": {}, "locale": "", "errors": {}, "problem": "", "answer": None},
     **{"sender_hash": "", "idempotency_key": None, "body_hash": ""},
 }
 _TEXTS = ("name", "email", "phone", "company", "job_title", "message", "currency", "time_zone", "locale", *UTM_FIELDS)
-_OTHERS: dict[str, Any] = {"email_key": None, "value": None, "consent_at": None, "score_reasons": [], "enrichment": {}}
+_OTHERS: dict[str, Any] = {
+    "name_key": "",
+    "email_key": None,
+    "value": None,
+    "consent_at": None,
+    "score_reasons": [],
+    "enrichment": {},
+}
 
 
 def empty_lead(found: Found) -> int:

@@ -16,7 +16,10 @@ from django.utils.translation import gettext_lazy
 
 from . import normalise
 from .models import LeadSource, Organization
+from .readable import is_storable, readable
 
+#: An answer names so many wrong fields, and so much of a name that is none.
+MOST_ERRORS, NAME_SHOWN = 50, 100
 UTM_FIELDS = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 
 
@@ -85,9 +88,14 @@ class ApiLeadForm(LeadForm):
 
     source = forms.ChoiceField(choices=LeadSource.choices, required=False)
     value = forms.DecimalField(max_digits=14, decimal_places=2, min_value=Decimal(0), required=False)
-    currency = forms.RegexField(r"^[A-Z]{3}$", required=False)
+    currency = forms.RegexField(r"^[A-Z]{3}\Z", required=False)
     locale = forms.CharField(max_length=20, required=False)
     time_zone = forms.CharField(max_length=64, required=False)
+
+    def clean_value(self) -> Decimal | None:
+        """With two decimals, as it is stored: 0E+1000000000 is a zero that no database takes."""
+        value: Decimal | None = self.cleaned_data["value"]
+        return None if value is None else value.quantize(Decimal("0.01"))
 
     def clean_time_zone(self) -> str:
         """A name of the IANA's list."""
@@ -116,14 +124,18 @@ def json_fields(body: str) -> dict[str, Any]:
     errors: dict[str, list[str]] = {}
     fields: dict[str, Any] = {}
     for name, value in content.items():
+        if len(errors) == MOST_ERRORS:
+            break
         if name not in ApiLeadForm.base_fields:
-            errors[name] = [_("There is no such field.")]
+            errors[readable(name)[:NAME_SHOWN]] = [_("There is no such field.")]
         elif name == "consent":
             if not isinstance(value, bool):
                 errors[name] = [_("This must be true or false.")]
             fields[name] = value is True
         elif value is None:
             continue
+        elif isinstance(value, str) and not is_storable(value):
+            errors[name] = [_("This text holds a character that cannot be stored.")]
         elif isinstance(value, str) or (name == "value" and _is_number(value)):
             fields[name] = str(value)
         else:

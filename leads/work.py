@@ -14,6 +14,7 @@ from jobs import RetryLater
 
 from . import scoring
 from .changes import record
+from .content import message_of
 from .crm import crm_of
 from .enrichment import Finding, Question, enrichment_provider
 from .erasing import erase_marked
@@ -27,6 +28,13 @@ GONE: Outcome = {"outcome": "the lead is gone"}
 _FILLED = ("company",)
 #: Seconds until it is looked again whether the jobs of an erased lead have ended.
 STILL_RUNNING_WAIT = 15.0
+
+
+def process_submission(submission_id: UUID) -> Outcome:
+    """Make a lead of a submission that is still open; raises what goes wrong, so that the queue tries again."""
+    from .services import intake  # it enqueues the job that this is
+
+    return {"outcome": intake.process_open_submission(submission_id)}
 
 
 def enrich_lead(lead_id: UUID, organization_id: UUID) -> Outcome:
@@ -134,6 +142,7 @@ def crm_payload(lead: Lead, delivery: CrmDelivery) -> dict[str, Any]:
             "company": lead.company,
             "job_title": lead.job_title,
             "message": lead.message,
+            "last_message": _last_message(lead),
             "status": lead.status,
             "source": lead.source,
             "value": None if lead.value is None else str(lead.value),
@@ -172,6 +181,12 @@ def _keep(lead: Lead, findings: list[Finding], provider: str) -> list[str]:
         }
         changed.append(finding.field)
     return changed
+
+
+def _last_message(lead: Lead) -> str:
+    """What the lead wrote last; `message` is what it wrote first."""
+    submission = lead.submissions.only("content").order_by("-received_at").first()
+    return message_of(submission) if submission else ""
 
 
 def _facts(lead: Lead) -> scoring.Facts:

@@ -6,6 +6,7 @@ begins with `$` for the name of another variable, an unknown boolean for False a
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import warnings
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from django.core.exceptions import ImproperlyConfigured
 from ..language import gettext as _
 from .mail_providers import MAIL_PROVIDERS, MailProvider
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
 SQLITE = "django.db.backends.sqlite3"
@@ -129,6 +131,14 @@ class Environment:
         if not fits:
             raise _wrong(_("%(setting)s is not an address like https://example.org"), name, value)
         return value.rstrip("/")
+
+    def networks(self, name: str, default: tuple[str, ...] = ()) -> list[Network]:
+        """A list of networks like 10.1.2.0/24, or single addresses."""
+        try:
+            return [ipaddress.ip_network(word) for word in self.words(name, default)]
+        except ValueError:
+            refusal = _("%(setting)s is not a list of networks like 10.1.2.0/24")
+            raise _wrong(refusal, name, self.text(name)) from None
 
     def database(self, name: str, default: str, folder: Path) -> dict[str, Any]:
         """One entry of DATABASES. A relative SQLite path starts at `folder`; SQLite runs in WAL mode."""

@@ -69,6 +69,8 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Esteira <no-
 globals().update(mail_settings(env.mail_provider() or env.mail("EMAIL_URL", "filemail:///var/mail", BASE_DIR)))
 CRM_WEBHOOK_URL = env.web_address("CRM_WEBHOOK_URL")
 CRM_WEBHOOK_SECRET = env.text("CRM_WEBHOOK_SECRET")
+#: What webhooks may reach beside the public internet; the CRM of `make demo` listens on this machine.
+OUTGOING_PRIVATE_NETWORKS = env.networks("OUTGOING_PRIVATE_NETWORKS", ("127.0.0.0/8", "::1") if DEBUG else ())
 
 # Logs: one line a fact, on standard error
 

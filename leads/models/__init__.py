@@ -3,9 +3,10 @@
 from .effect import Effect, EffectState
 from .lead import Activity, Lead, LeadSource, LeadStatus, Note
 from .organization import ApiKey, Membership, Organization, Role
-from .submission import Channel, CrmDelivery, Submission, SubmissionState, hash_of_fields
+from .submission import OPEN, Channel, CrmDelivery, Submission, SubmissionState, hash_of_fields
 
 __all__ = [
+    "OPEN",
     "Activity",
     "ApiKey",
     "Channel",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
+from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from .folded import FoldedField
 from .organization import Organization
 
 
@@ -54,12 +57,7 @@ class Lead(models.Model):
         Organization, on_delete=models.CASCADE, related_name="leads", verbose_name=_("organization")
     )
     name = models.CharField(_("name"), max_length=200)
-    name_key = models.GeneratedField(
-        verbose_name=_("name, in small letters"),
-        expression=Lower("name"),
-        output_field=models.CharField(max_length=200),
-        db_persist=True,
-    )
+    name_key = FoldedField(_("name, in small letters"), of="name", max_length=200)
     email = models.CharField(_("e-mail"), max_length=254, blank=True, default="")
     email_key = models.CharField(  # noqa: DJ001 - NULL is "no address" in the unique constraint
         _("e-mail, normalized"), max_length=254, null=True, blank=True, editable=False
@@ -124,10 +122,18 @@ class Lead(models.Model):
             # how a search begins; the class of operators is PostgreSQL's
             models.Index(fields=["email_key"], name="leads_email_begins", opclasses=["varchar_pattern_ops"]),
             models.Index(fields=["name_key"], name="leads_name_begins", opclasses=["varchar_pattern_ops"]),
+            # who wrote by phone only is known by it
+            models.Index(fields=["organization", "phone"], name="leads_phone", condition=~Q(phone="")),
         ]
 
     def __str__(self) -> str:
         return self.name or self.email or str(self.id)
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        """Save; a name takes its key along."""
+        if update_fields is not None and "name" in (update_fields := set(update_fields)):
+            update_fields.add("name_key")
+        super().save(*args, update_fields=update_fields, **kwargs)
 
     def get_absolute_url(self) -> str:
         """The page that the organisation's members see."""

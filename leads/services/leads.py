@@ -16,11 +16,15 @@ from .. import normalise
 from ..changes import record
 from ..events import (
     LeadAssigned,
+    LeadChanged,
     LeadCreated,
     LeadStatusChanged,
+    LeadUnsubscribed,
     lead_assigned,
+    lead_changed,
     lead_created,
     lead_status_changed,
+    lead_unsubscribed,
 )
 from ..models import Activity, Lead, LeadStatus, Membership, Note, Organization
 
@@ -50,7 +54,7 @@ def add_lead(lead: Lead, *, actor: AbstractBaseUser | None = None) -> Lead:
 
 
 def receive_lead(organization: Organization, fields: dict[str, Any], *, consent: bool) -> tuple[Lead, bool]:
-    """The organisation's lead with this e-mail, made if there is none; says whether it is new.
+    """The organisation's lead with this e-mail, or without one with this phone; made if there is none, says whether.
 
     Of a lead that is known only what it left empty is filled: a stranger who knows an address must not rewrite it.
     """
@@ -58,6 +62,8 @@ def receive_lead(organization: Organization, fields: dict[str, Any], *, consent:
     key = normalise.email_key(fields.get("email", ""))
     with transaction.atomic():
         lead = _locked_by_email(organization.id, key)
+        if key is None:
+            lead = _locked_by_phone(organization.id, fields.get("phone", ""))
         if lead is None:
             new = Lead(organization=organization, consent_at=now if consent else None, **fields)
             try:
@@ -91,7 +97,9 @@ def update_lead(lead: Lead, changed: Iterable[str], *, actor: AbstractBaseUser |
         version = Lead.present.select_for_update().values_list("version", flat=True).get(pk=lead.pk)
         lead.version = version + 1
         lead.save(update_fields=[*fields, "version", "updated_at"])
-        record(lead, Activity.Kind.CHANGED, {"fields": [name for name in fields if name != "email_key"]}, actor)
+        edited = [name for name in fields if name != "email_key"]
+        record(lead, Activity.Kind.CHANGED, {"fields": edited}, actor)
+        lead_changed.announce(LeadChanged(organization_id=lead.organization_id, lead_id=lead.id, fields=tuple(edited)))
     return lead
 
 
@@ -157,6 +165,7 @@ def unsubscribe_lead(lead_id: UUID) -> bool:
             lead.version += 1
             lead.save(update_fields=["unsubscribed_at", "version", "updated_at"])
             record(lead, Activity.Kind.UNSUBSCRIBED)
+            lead_unsubscribed.announce(LeadUnsubscribed(organization_id=lead.organization_id, lead_id=lead_id))
     return True
 
 
@@ -166,8 +175,26 @@ def _locked_by_email(organization_id: UUID, key: str | None) -> Lead | None:
     return Lead.present.select_for_update().filter(organization_id=organization_id, email_key=key).first()
 
 
+def _locked_by_phone(organization_id: UUID, phone: str) -> Lead | None:
+    """Who wrote by this phone only, else the one lead that gave it.
+
+    Of several that gave it, as colleagues give their switchboard's, it is none: who calls is a lead of their own.
+    """
+    if not phone:
+        return None
+    # one at a time: nothing but this lock keeps two first messages of one phone from becoming two leads
+    Organization.objects.select_for_update(no_key=True).get(pk=organization_id)
+    leads = Lead.present.select_for_update().filter(organization_id=organization_id, phone=phone)
+    by_phone_only = leads.filter(email_key__isnull=True).order_by("created_at", "pk").first()
+    if by_phone_only is not None:
+        return by_phone_only
+    others = list(leads.order_by("pk")[:2])
+    return others[0] if len(others) == 1 else None
+
+
 def _check_assignee(organization_id: UUID, assignee_id: int | None) -> None:
     if assignee_id is None:
         return
-    if not Membership.objects.filter(organization_id=organization_id, user_id=assignee_id).exists():
-        raise ValidationError(_("Only a member of the organization can look after its leads."))
+    members = Membership.objects.filter(organization_id=organization_id, user_id=assignee_id, user__is_active=True)
+    if not members.exists():
+        raise ValidationError(_("Only an active member of the organization can look after its leads."))

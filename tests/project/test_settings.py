@@ -51,6 +51,7 @@ def test_boolean_knows_the_usual_words(written, meant):
         lambda env: env.seconds("NAME", 1),
         lambda env: env.choice("NAME", ("INFO",), "INFO"),
         lambda env: env.web_address("NAME"),
+        lambda env: env.networks("NAME"),
         lambda env: env.database("NAME", "", FOLDER),
         lambda env: env.mail("NAME", "", FOLDER),
     ],
@@ -300,3 +301,20 @@ def test_suite_ignores_what_the_shell_says_of_a_site():
     code = "from django.conf import settings; print(settings.SECRET_KEY, settings.JOBS.get('REDIS_URL'))"
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
     assert ended.stdout.split() == ["test", "None"], ended.stderr
+
+
+def test_networks_are_a_list_of_networks_and_addresses():
+    networks = environment(N="10.1.2.3, 10.2.0.0/16,fd00:1::/64").networks("N")
+    assert [str(network) for network in networks] == ["10.1.2.3/32", "10.2.0.0/16", "fd00:1::/64"]
+    with pytest.raises(ImproperlyConfigured, match="N='10.1.2.3/8' is not a list of networks"):
+        environment(N="10.1.2.3/8").networks("N")
+
+
+@pytest.mark.parametrize(("debug", "networks"), [("true", ["127.0.0.0/8", "::1/128"]), ("false", [])])
+def test_webhooks_reach_no_private_network_in_production(debug, networks):
+    script = "from config.settings import site; print([str(one) for one in site.OUTGOING_PRIVATE_NETWORKS])"
+    env = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull, "SECRET_KEY": "x" * 50, "DEBUG": debug}
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+    )
+    assert ended.stdout.strip() == str(networks), ended.stderr
