@@ -49,7 +49,8 @@ if not DEBUG:  # under DEBUG, runserver finds the static files where they lie
 DATABASES = {"default": env.database("DATABASE_URL", "sqlite:///var/esteira.sqlite3", BASE_DIR)}
 JOBS = {
     "QUEUES": "config.queues",
-    "SCOPE": "leads.scope.organization_of",
+    "SCOPE": "config.scopes.organization_of",
+    "VISIBLE_SCOPES": "config.scopes.organizations_of",
     "NAMESPACE": env.text("JOBS_NAMESPACE", "esteira"),
     "REDIS_URL": env.redis(),
     "LEASE": env.seconds("JOBS_LEASE", 30),
