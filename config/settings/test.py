@@ -25,7 +25,12 @@ else:
     DATABASES["default"]["TEST"] = {"NAME": env.text("TEST_DATABASE_NAME") or BASE_DIR / "var" / "test.sqlite3"}
 # a second database, to see that jobs are refused in its transactions
 DATABASES["other"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:", "TEST": {"MIGRATE": False}}
-JOBS = {"QUEUES": "config.queues", "STRICT": True}
+JOBS = {
+    "QUEUES": "config.queues",
+    "STRICT": True,
+    "SCOPE": "config.scopes.organization_of",
+    "VISIBLE_SCOPES": "config.scopes.organizations_of",
+}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = "Esteira <no-reply@example.org>"
 globals().update(mail_settings({"BACKEND": "django.core.mail.backends.locmem.EmailBackend", "OPTIONS": {}}))
