@@ -706,3 +706,81 @@ def test_an_erased_lead_can_be_seen_and_no_more(client: Client, jobs_runner: Job
     assert client.post(reverse("admin:leads_lead_do", args=[world.lead.pk, "note"]), {"text": NOTE}).status_code == 404
     assert grep(*VALUES) == set()
     assert not Notification.objects.exclude(message="").exists()
+
+
+# Erase first, then delete
+
+
+def delete(client: Client, *objects: Any) -> int:
+    """By the page's own button, or all of them by the list's action; returns the status."""
+    model = objects[0]._meta.model_name
+    app = objects[0]._meta.app_label
+    if len(objects) == 1:
+        return client.post(reverse(f"admin:{app}_{model}_delete", args=[objects[0].pk]), {"post": "yes"}).status_code
+    ticked = {"action": "delete_selected", "post": "yes", "_selected_action": [str(one.pk) for one in objects]}
+    return client.post(reverse(f"admin:{app}_{model}_changelist"), ticked).status_code
+
+
+def test_an_erased_lead_with_mails_and_text_messages_is_deleted_by_who_may_delete_leads(
+    world: World, client: Client
+) -> None:
+    user = staff(client, world.organization, "delete_lead")
+    assert EmailMessage.objects.filter(lead=world.lead).exists()
+    assert SmsMessage.objects.filter(lead=world.lead).exists()
+    erase_lead(world.lead.id)
+    assert delete(client, world.lead) == 302
+    assert not Lead.objects.exists()
+    assert not EmailMessage.objects.filter(lead_id=world.lead.pk).exists()
+    assert LogEntry.objects.filter(user=user, object_repr=str(world.lead.pk)).count() == 1
+    assert grep(*VALUES) == set()
+    assert run("--object", f"lead:{world.lead.pk}")["mentions"] == 0
+
+
+def test_a_lead_that_was_not_erased_is_not_deleted_alone_nor_among_others_nor_with_its_organization(
+    admin_client: Client, jobs_runner: JobsRunner
+) -> None:
+    world = arrive(jobs_runner)
+    other = make_lead(world.organization, name="Erased")
+    erase_lead(other.id)
+    page = admin_client.post(reverse("admin:leads_lead_delete", args=[world.lead.pk]), {"post": "yes"})
+    assert "leads whose personal data has not been erased; erase it first" in page.content.decode()
+    assert [delete(admin_client, *rows) for rows in ([world.lead, other], [world.organization])] == [200, 200]
+    assert Lead.objects.count() == 2
+    erase_lead(world.lead.id)
+    assert delete(admin_client, world.lead, other) == 302
+    assert not Lead.objects.exists()
+
+
+def test_who_may_not_delete_leads_deletes_no_erased_one(client: Client, jobs_runner: JobsRunner) -> None:
+    world = arrive(jobs_runner)
+    staff(client, world.organization)
+    erase_lead(world.lead.id)
+    assert delete(client, world.lead) == 403
+    assert Lead.objects.exists()
+
+
+def test_a_person_with_notifications_and_text_messages_is_deleted_by_a_superuser(
+    world: World, admin_client: Client
+) -> None:
+    assert Notification.objects.filter(user=world.manager).exists()
+    assert delete(admin_client, world.manager) == 302
+    assert not Notification.objects.filter(user_id=world.manager.pk).exists()
+
+
+def test_what_the_product_wrote_is_still_not_deleted_by_itself(world: World, admin_client: Client) -> None:
+    for row in (EmailMessage.objects.all()[0], Notification.objects.all()[0], CrmDelivery.objects.all()[0]):
+        assert delete(admin_client, row) == 403
+
+
+def test_what_runs_of_a_lead_that_was_erased_and_deleted_is_emptied_when_it_has_ended(world: World) -> None:
+    handle = create_notification.enqueue(world.manager.pk, f"Call {PERSON['name']}", f"or write to {EMAIL}")
+    running = Job.objects.filter(pk=handle.id)
+    running.update(state="active", worker_id=clock.new_id(), claimed_at=clock.now())
+    erase_lead(world.lead.id)
+    Lead.objects.all().delete()
+    *_earlier, finish = world.jobs("leads.finish_erasure")
+    with pytest.raises(RetryLater, match="jobs that still run: 1"):
+        finish_erasure.call(*finish.args, **finish.kwargs)
+    running.update(state="failed", worker_id=None, error=EMAIL, ended_at=clock.now())
+    assert finish_erasure.call(*finish.args, **finish.kwargs)["outcome"] == "erased"
+    assert grep(*VALUES) == set()
