@@ -38,7 +38,7 @@ def what_goes(chosen: Iterable[Model], request: HttpRequest, site: AdminSite) ->
     for kind, number, more, going in _cascade(first):
         words = str(kind._meta.verbose_name_plural)
         numbers[words] = max(number, numbers.get(words, 0))
-        registered = site._registry.get(kind)
+        registered: Any = site._registry.get(kind)
         along = kind is not model and getattr(registered, "goes_along", False)
         if registered is not None and not along and not registered.has_delete_permission(request):
             forbidden.add(str(kind._meta.verbose_name))
