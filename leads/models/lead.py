@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -123,7 +122,7 @@ class Lead(models.Model):
             models.Index(fields=["email_key"], name="leads_email_begins", opclasses=["varchar_pattern_ops"]),
             models.Index(fields=["name_key"], name="leads_name_begins", opclasses=["varchar_pattern_ops"]),
             # who wrote by phone only is known by it
-            models.Index(fields=["organization", "phone"], name="leads_phone", condition=~Q(phone="")),
+            models.Index(fields=["organization", "phone"], name="leads_phone"),
         ]
 
     def __str__(self) -> str:
