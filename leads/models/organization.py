@@ -15,6 +15,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from ..outgoing import UnusableAddress, target_of
+
 KEY_PREFIX = "esk_"
 
 
@@ -70,6 +72,14 @@ class Organization(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse a webhook that no request may reach, where that can be told without looking its name up."""
+        if self.crm_webhook_url:
+            try:
+                target_of(self.crm_webhook_url)
+            except UnusableAddress as error:
+                raise ValidationError({"crm_webhook_url": str(error.reason)}) from None
 
 
 class Role(models.TextChoices):

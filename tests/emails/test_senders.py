@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from django.core import mail
 from django.test import Client
-from django.utils import timezone
 
 from emails.models import EmailMessage
 from jobs.testing import JobsRunner
-from leads.models import Lead, Organization, Role
+from leads.consent import Agreement
+from leads.models import ConsentPurpose, ConsentSource, Lead, Organization, Role
 from leads.services import add_lead, add_member
 from tests.leads.people import make_key, make_lead, make_member, make_organization, make_user
 
@@ -24,7 +24,8 @@ THREE_DAYS = timedelta(days=3, minutes=1)
 def follow_up(organization: Organization, jobs_runner: JobsRunner, **fields: Any) -> Any:
     """The follow-up to a lead that nobody has touched, as it left."""
     address = "ada@analytical.example"
-    add_lead(Lead(organization=organization, name="Ada", email=address, consent_at=timezone.now(), **fields))
+    agreed = [Agreement(ConsentPurpose.REQUEST, ConsentSource.FORM)]
+    add_lead(Lead(organization=organization, name="Ada", email=address, **fields), agreements=agreed)
     jobs_runner.run(until=THREE_DAYS)
     (sent,) = (message for message in mail.outbox if message.to == [address])
     return sent

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("leads", "0005_enquiries"),
+        ("leads", "0007_consent_log"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
