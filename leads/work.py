@@ -10,15 +10,17 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from jobs import RetryLater
+from jobs import RetryLater, Subject, erase_jobs
 
 from . import scoring
 from .changes import record
+from .consent import has_agreed
+from .content import message_of
 from .crm import crm_of
 from .enrichment import Finding, Question, enrichment_provider
 from .erasing import erase_marked
 from .events import LeadEnriched, LeadScored, lead_enriched, lead_scored
-from .models import Activity, CrmDelivery, EffectState, Lead, Submission, hash_of_fields
+from .models import Activity, ConsentPurpose, CrmDelivery, EffectState, Lead, Submission, hash_of_fields
 from .models.effect import LATER_VERSION
 
 Outcome = dict[str, Any]
@@ -27,6 +29,13 @@ GONE: Outcome = {"outcome": "the lead is gone"}
 _FILLED = ("company",)
 #: Seconds until it is looked again whether the jobs of an erased lead have ended.
 STILL_RUNNING_WAIT = 15.0
+
+
+def process_submission(submission_id: UUID) -> Outcome:
+    """Make a lead of a submission that is still open; raises what goes wrong, so that the queue tries again."""
+    from .services import intake  # it enqueues the job that this is
+
+    return {"outcome": intake.process_open_submission(submission_id)}
 
 
 def enrich_lead(lead_id: UUID, organization_id: UUID) -> Outcome:
@@ -110,10 +119,17 @@ def deliver_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str
 def finish_erasure(
     lead_id: UUID, running: list[UUID], later: Callable[[UUID, list[UUID]], object], *, spare: Sequence[str]
 ) -> Outcome:
-    """Erase a marked lead once more; asks to be started again while one of the jobs that it waits for runs."""
-    if not Lead.objects.filter(pk=lead_id, erased_at__isnull=False).exists():
+    """Erase a marked lead, or what ran of a deleted one, once more.
+
+    Asks to be started again while one of the jobs that it waits for runs.
+    """
+    if Lead.objects.filter(pk=lead_id, erased_at__isnull=False).exists():
+        erased = erase_marked(lead_id, partial(later, lead_id), spare=spare, known=running)
+    elif running:
+        # deleted meanwhile: what still ran then is emptied all the same
+        erased = erase_jobs([Subject(Lead._meta.label_lower, str(lead_id))], spare=spare, known=running)
+    else:
         return GONE
-    erased = erase_marked(lead_id, partial(later, lead_id), spare=spare, known=running)
     if running and erased.running:
         raise RetryLater(STILL_RUNNING_WAIT, reason=f"jobs that still run: {len(erased.running)}")
     return {"outcome": "erased", "jobs": erased.jobs}
@@ -134,13 +150,16 @@ def crm_payload(lead: Lead, delivery: CrmDelivery) -> dict[str, Any]:
             "company": lead.company,
             "job_title": lead.job_title,
             "message": lead.message,
+            "last_message": _last_message(lead),
             "status": lead.status,
             "source": lead.source,
             "value": None if lead.value is None else str(lead.value),
             "currency": lead.currency,
             "assignee": lead.assignee.get_username() if lead.assignee else None,
             "score": lead.score,
-            "consent": lead.consent_at is not None and lead.unsubscribed_at is None,
+            "consent": has_agreed(lead, ConsentPurpose.REQUEST),
+            "marketing_consent": has_agreed(lead, ConsentPurpose.MARKETING),
+            "unsubscribed": lead.unsubscribed_at is not None,
             "enrichment": {name: finding.get("value") for name, finding in lead.enrichment.items()},
             "utm": {
                 "source": lead.utm_source,
@@ -172,6 +191,12 @@ def _keep(lead: Lead, findings: list[Finding], provider: str) -> list[str]:
         }
         changed.append(finding.field)
     return changed
+
+
+def _last_message(lead: Lead) -> str:
+    """What the lead wrote last; `message` is what it wrote first."""
+    submission = lead.submissions.only("content").order_by("-received_at").first()
+    return message_of(submission) if submission else ""
 
 
 def _facts(lead: Lead) -> scoring.Facts:
