@@ -28,7 +28,8 @@ def looks(
 ) -> Iterator[QuerySet[Any]]:
     """Where to look for a text: a whole id in the columns `ids`; else the text itself, or what begins with it.
 
-    The columns of `exact` and `beginnings` hold small letters, or what people write exactly as it stands there.
+    The columns of `exact` and `beginnings` hold small letters, or what people write exactly as it stands there; or
+    their field says, by a method `searched(text)`, how it holds a text.
     """
     rows = rows.order_by()
     whole = as_uuid(text)
@@ -39,7 +40,8 @@ def looks(
     for column in exact:
         yield rows.filter(**{f"{column}__in": sorted({text, text.lower()})})
     for column in beginnings:
-        yield rows.filter(begins_with(rows.db, column, text.lower()))
+        as_held = getattr(rows.model._meta.get_field(column), "searched", str.lower)
+        yield rows.filter(begins_with(rows.db, column, as_held(text)))
 
 
 def begins_with(database: str, column: str, text: str) -> Q:

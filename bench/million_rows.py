@@ -141,9 +141,20 @@ def leads(site: Site) -> Iterator[tuple[str, tuple[str, ...], Iterator[Row]]]:
     yield (
         "leads_lead",
         (
-            *("id", "organization_id", "name", "email", "email_key", "phone", "company", "job_title", "message"),
+            *(
+                "id",
+                "organization_id",
+                "name",
+                "name_key",
+                "email",
+                "email_key",
+                "phone",
+                "company",
+                "job_title",
+                "message",
+            ),
             *("status", "source", "currency", "assignee_id", "score", "score_reasons", "score_version", "enrichment"),
-            *("consent_at", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "time_zone"),
+            *("request_consent_at", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "time_zone"),
             *("locale", "version", "created_at", "updated_at"),
         ),
         (_lead(site, i) for i in range(site.leads)),
@@ -151,7 +162,7 @@ def leads(site: Site) -> Iterator[tuple[str, tuple[str, ...], Iterator[Row]]]:
     yield (
         "leads_submission",
         (
-            *("id", "organization_id", "lead_id", "channel", "state", "body", "locale", "errors", "problem"),
+            *("id", "organization_id", "lead_id", "channel", "state", "body", "content", "locale", "errors", "problem"),
             *("api_key_id", "sender_hash", "idempotency_key", "body_hash", "answer_status"),
             *("received_at", "started_at", "processed_at"),
         ),
@@ -320,8 +331,18 @@ def _lead(site: Site, i: int) -> Row:
     at = site.at(site.lead_time(i))
     status = "won" if i % 503 == 0 else _STATUSES[site.dice.randrange(4)]
     return (
-        *(site.lead_ids[i], site.organizations[site.lead_organizations[i]], name, email, email, f"+5511{i:09}"),
-        *(f"Company {i % 9_000}", "Buyer", "I would like to hear more. " * 8, status, _SOURCES[i % 7], ""),
+        *(site.lead_ids[i], site.organizations[site.lead_organizations[i]], name, name.lower()),
+        *(
+            email,
+            email,
+            f"+5511{i:09}",
+            f"Company {i % 9_000}",
+            "Buyer",
+            "I would like to hear more. " * 8,
+            status,
+            _SOURCES[i % 7],
+            "",
+        ),
         *(1 + i % MEMBERS if i % 3 else None, i % 100, '[{"rule": "phone", "points": 10}]', 1),
         *('{"company": {"value": "Acme", "origin": "domain", "provider": "local"}}', at if i % 2 else None),
         *("news", "mail", "autumn", "", "", "", "en", 1, at, at),
@@ -334,7 +355,7 @@ def _submission(site: Site, i: int) -> Row:
     at = site.at(site.lead_time(i) - 1)
     return (
         *(site.new_id(), site.organizations[site.lead_organizations[i]], site.lead_ids[i], "api" if api else "form"),
-        *(state, f'{{"name": "Ada {i}"}}', "en", "{}", "RuntimeError: a bug" if state == "failed" else ""),
+        *(state, f'{{"name": "Ada {i}"}}', "{}", "en", "{}", "RuntimeError: a bug" if state == "failed" else ""),
         *(site.key_ids[site.lead_organizations[i]] if api else None, "", f"key-{i}" if api else None),
         *(f"{i:064x}", 201, at, at, at),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from email.utils import parseaddr
 from typing import Any
 from urllib.parse import urljoin
 from uuid import UUID
@@ -13,10 +14,16 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
 
+from leads.content import amount, message_of, news_of
+from leads.models import Lead, Organization, Submission
+from leads.recipients import reply_address
+
 from .models import EmailMessage
 
 #: Mails that a lead did not ask for: they can be stopped with one click (RFC 8058).
 UNASKED = frozenset({EmailMessage.Kind.FOLLOW_UP, EmailMessage.Kind.CAMPAIGN})
+#: Mails that go to a lead; the others go to members.
+TO_LEADS = UNASKED | {EmailMessage.Kind.SUBMISSION_CONFIRMATION}
 _SALT = "emails.unsubscribe"
 
 
@@ -37,6 +44,7 @@ class Composed:
 def compose(message: EmailMessage) -> Composed:
     """Render the mail's templates, `emails/<kind>/`."""
     headers = {}
+    sender = reply_to = ""
     context: dict[str, Any] = {
         "message": message,
         "lead": message.lead,
@@ -48,6 +56,9 @@ def compose(message: EmailMessage) -> Composed:
     }
     if message.lead is not None:
         context["lead_url"] = site_url(message.lead.get_absolute_url())
+        if message.kind in TO_LEADS:
+            sender, reply_to = sender_of(message.lead.organization), reply_address(message.lead)
+            context["replies_are_read"] = bool(reply_to)
         if message.kind in UNASKED:
             address = site_url(reverse("emails:unsubscribe", args=[unsubscribe_token(message.lead.id)]))
             context["unsubscribe_url"] = address
@@ -55,11 +66,28 @@ def compose(message: EmailMessage) -> Composed:
             headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     with translation.override(message.language):
         context["language"] = message.language
+        if message.kind == EmailMessage.Kind.LEAD_NOTIFICATION and message.lead is not None:
+            context |= _about(message.lead, message.params.get("submission"))
         subject = render_to_string(f"emails/{message.kind}/subject.txt", context)
         text = render_to_string(f"emails/{message.kind}/body.txt", context)
         html = render_to_string(f"emails/{message.kind}/body.html", context)
     # a line break in a name must not become a header
-    return Composed(" ".join(subject.split())[:300], text.strip() + "\n", html, headers)
+    return Composed(" ".join(subject.split())[:300], text.strip() + "\n", html, headers, sender, reply_to)
+
+
+def sender_of(organization: Organization) -> str:
+    """Who a lead sees as the sender: the organisation by its name, with its own address or the site's."""
+    name = " ".join(organization.name.replace("\\", " ").replace('"', " ").split())
+    return f'"{name}" <{organization.mail_from or parseaddr(settings.DEFAULT_FROM_EMAIL)[1]}>'
+
+
+def _about(lead: Lead, submission_id: str | None) -> dict[str, Any]:
+    """What a member reads of the lead; of one that returned, what it wrote this time."""
+    value = "" if lead.value is None else amount(lead.value, lead.currency)
+    submission = Submission.objects.filter(pk=submission_id, lead=lead).first() if submission_id else None
+    if submission is None:
+        return {"value": value, "text": lead.message, "news": []}
+    return {"value": value, "text": message_of(submission), "news": news_of(submission, lead)}
 
 
 def site_url(path: str) -> str:
@@ -69,12 +97,17 @@ def site_url(path: str) -> str:
 
 def unsubscribe_token(lead_id: UUID) -> str:
     """What proves, in a link, that its holder got a mail for this lead."""
-    return signing.dumps(str(lead_id), salt=_SALT)
+    return _signer().sign(str(lead_id))
 
 
 def lead_of_token(token: str) -> UUID | None:
     """The lead that a token was made for; None if it was made by somebody else."""
     try:
-        return UUID(signing.loads(token, salt=_SALT))
-    except (signing.BadSignature, ValueError, TypeError):
+        return UUID(_signer().unsign(token))
+    except (signing.BadSignature, ValueError):
         return None
+
+
+def _signer() -> signing.Signer:
+    # no time in it: another try to send a mail must have the same text, or its provider takes it for another mail
+    return signing.Signer(salt=_SALT)

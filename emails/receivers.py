@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from jobs import receives
 from leads.events import (
     LeadAssigned,
     LeadCreated,
+    LeadReturned,
     MemberJoined,
     SubmissionReceived,
     lead_assigned,
     lead_created,
+    lead_returned,
     member_joined,
     submission_received,
 )
@@ -40,13 +43,20 @@ def welcome_member(sender: Any, event: MemberJoined, **kwargs: Any) -> None:
 
 @receives(lead_created, starts=[send_lead_notification])
 def mail_new_lead(sender: Any, event: LeadCreated, **kwargs: Any) -> None:
-    """The assignee, else the managers, get a mail about a new lead."""
+    """Who is to look after a new lead gets a mail about it."""
     _mail_about(event, event.assigned_to, "created")
+
+
+@receives(lead_returned, starts=[send_lead_notification])
+def mail_returned_lead(sender: Any, event: LeadReturned, **kwargs: Any) -> None:
+    """Who looks after a lead gets what it wrote now."""
+    assignee_id = Lead.objects.values_list("assignee_id", flat=True).get(pk=event.lead_id)
+    _mail_about(event, assignee_id, "returned", submission_id=event.submission_id)
 
 
 @receives(lead_assigned, starts=[send_lead_notification])
 def mail_assigned_lead(sender: Any, event: LeadAssigned, **kwargs: Any) -> None:
-    """The new assignee gets a mail; when there is none any more, the managers do."""
+    """The new assignee gets a mail; when there is none any more, whoever is to find one does."""
     _mail_about(event, event.assignee_id, "assigned")
 
 
@@ -63,7 +73,12 @@ def confirm_submission(sender: Any, event: SubmissionReceived, **kwargs: Any) ->
     services.send_submission_confirmation_email(submission)
 
 
-def _mail_about(event: LeadCreated | LeadAssigned, assignee_id: int | None, reason: str) -> None:
+def _mail_about(
+    event: LeadCreated | LeadReturned | LeadAssigned,
+    assignee_id: int | None,
+    reason: str,
+    submission_id: UUID | None = None,
+) -> None:
     lead = Lead.objects.get(pk=event.lead_id, organization_id=event.organization_id)
     for person in people_to_tell(event.organization_id, assignee_id):
         services.send_lead_notification_email(
@@ -72,5 +87,6 @@ def _mail_about(event: LeadCreated | LeadAssigned, assignee_id: int | None, reas
             recipient_id=person.user_id,
             language=person.language,
             reason=reason,
+            submission_id=submission_id,
             key=f"{event.event_id}:{person.user_id}",
         )

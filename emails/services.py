@@ -43,9 +43,16 @@ def send_welcome_email(
 
 
 def send_lead_notification_email(
-    to: str, *, lead: Lead, recipient_id: int | None = None, language: str = "", reason: str = "", key: str = ""
+    to: str,
+    *,
+    lead: Lead,
+    recipient_id: int | None = None,
+    language: str = "",
+    reason: str = "",
+    submission_id: UUID | None = None,
+    key: str = "",
 ) -> JobHandle | None:
-    """Tell a member about a lead. `reason` is "created" or "assigned"."""
+    """Tell a member about a lead. `reason` is "created", "returned" (with the submission's id) or "assigned"."""
     return _state_and_enqueue(
         EmailMessage.Kind.LEAD_NOTIFICATION,
         key,
@@ -54,14 +61,14 @@ def send_lead_notification_email(
         organization_id=lead.organization_id,
         recipient_id=recipient_id,
         language=language,
-        params={"reason": reason or "created"},
+        params={"reason": reason or "created"} | ({"submission": str(submission_id)} if submission_id else {}),
     )
 
 
 def send_submission_confirmation_email(submission: Submission) -> JobHandle | None:
     """Tell the lead that its message arrived, if it agreed to get mail."""
     lead = submission.lead
-    if lead is None or not intents.may_write_to(lead):
+    if lead is None or not intents.may_write_to(lead, EmailMessage.Kind.SUBMISSION_CONFIRMATION):
         return None
     return _state_and_enqueue(
         EmailMessage.Kind.SUBMISSION_CONFIRMATION,

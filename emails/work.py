@@ -13,14 +13,12 @@ from leads.models import EffectState, Lead, LeadStatus
 from leads.models.effect import LEAD_ERASED, NO_MAIL, UNCLEAR
 
 from . import campaigns, intents, transport
-from .composing import UNASKED, compose
+from .composing import TO_LEADS, compose
 from .models import EmailMessage
 
 Outcome = dict[str, Any]
 #: Nothing that a job still has to do.
 ENDED = frozenset({EffectState.SENT, EffectState.RECORDED, EffectState.SKIPPED})
-#: Whose refusal concerns the addressee alone; of a mail to a member somebody must hear.
-TO_LEADS = UNASKED | {EmailMessage.Kind.SUBMISSION_CONFIRMATION}
 
 
 def deliver(message_id: UUID, job_id: UUID, *, last_attempt: bool) -> Outcome:
@@ -49,7 +47,7 @@ def follow_up(lead_id: UUID, organization_id: UUID, step: int, *, start: Callabl
             return {"outcome": "the lead is gone"}
         if not is_untouched(lead):
             return {"outcome": "somebody looks after the lead"}
-        if not intents.may_write_to(lead):
+        if not intents.may_write_to(lead, EmailMessage.Kind.FOLLOW_UP):
             return {"outcome": "the lead gets no mail"}
         message, created = intents.state_follow_up(lead, step)
         if not created:
@@ -89,7 +87,7 @@ def _not_wanted(message: EmailMessage) -> str:
         return ""
     if message.lead.erased_at is not None:
         return LEAD_ERASED
-    return NO_MAIL if message.kind in UNASKED and not intents.may_write_to(message.lead) else ""
+    return "" if intents.is_wanted(message, message.lead) else NO_MAIL
 
 
 def _not_taken(message: EmailMessage) -> Outcome:

@@ -13,6 +13,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext, gettext_noop
 
 NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
@@ -27,6 +28,7 @@ class JobsSettings:
     a job waits for a worker that knows its task; `strict` makes an undeclared start of a receiver an error;
     `ignore_apps` are apps, by label or name, whose `tasks` and `receivers` are another system's and not imported;
     `scope` is a function, by its dotted path, that answers whose a job is, for a call's arguments by name;
+    `visible_scopes` is one that answers, for a user, the scopes whose jobs the admin shows, or None for all jobs;
     `synchronous_commit=False` lets PostgreSQL acknowledge claims and settlements before they are on its disk;
     `fault_points` is a function of the tests that is called at each point of `jobs.faults`.
     """
@@ -44,6 +46,7 @@ class JobsSettings:
     fault_points: str = ""
     ignore_apps: Sequence[str] = ()
     scope: str = ""
+    visible_scopes: str = ""
 
     def __post_init__(self) -> None:
         for name, field in self.__dataclass_fields__.items():
@@ -88,6 +91,18 @@ def jobs_settings() -> JobsSettings:
                 f"JOBS[{name!r}] is not a setting{meant}; settings are: {', '.join(sorted(known))}"
             )
     return JobsSettings(**{known[name]: value for name, value in given.items()})
+
+
+@cache
+def function_of(setting: str, path: str, takes: str) -> Any:
+    """The function that a setting of JOBS names by its dotted path; raises `ImproperlyConfigured` if there is none."""
+    try:
+        found = import_string(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(f"JOBS[{setting!r}]={path!r} cannot be imported: {error}") from error
+    if not callable(found):
+        raise ImproperlyConfigured(f"JOBS[{setting!r}]={path!r} is no function of {takes}")
+    return found
 
 
 def _said(text: str) -> str:

@@ -79,6 +79,7 @@ class Job(models.Model):
             ("cancel_job", _("Can cancel jobs")),
             ("promote_job", _("Can run scheduled jobs now")),
             ("pause_queue", _("Can pause and resume queues")),
+            ("view_every_scope", _("Can see the jobs of every scope")),
         ]
         constraints = [
             models.UniqueConstraint(

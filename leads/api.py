@@ -5,21 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import get_language, override
+from django.utils.translation import override
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET
 
 from . import services
 from .models import ApiKey, Channel
 from .openapi import OPENAPI
+from .readable import readable
 
 BODY_LIMIT = 64 * 1024
 IDEMPOTENCY_KEY_LIMIT = 200
 
 
+# the raw body must be committed before anything is done with it, whatever ATOMIC_REQUESTS says
+@transaction.non_atomic_requests
 @csrf_exempt
 def leads(request: HttpRequest) -> HttpResponse:
     """Take one lead as JSON."""
@@ -36,9 +40,11 @@ def leads(request: HttpRequest) -> HttpResponse:
     if request.content_type != "application/json":
         return _error(415, "unsupported_media_type", "Send JSON, with 'Content-Type: application/json'.")
     idempotency_key = request.headers.get("Idempotency-Key", "").strip()
-    if len(idempotency_key) > IDEMPOTENCY_KEY_LIMIT:
+    if len(idempotency_key) > IDEMPOTENCY_KEY_LIMIT or not idempotency_key.isprintable():
         return _error(
-            400, "invalid_idempotency_key", f"An Idempotency-Key has at most {IDEMPOTENCY_KEY_LIMIT} characters."
+            400,
+            "invalid_idempotency_key",
+            f"An Idempotency-Key has at most {IDEMPOTENCY_KEY_LIMIT} characters, all of them printable.",
         )
     body = _read_body(request)
     if body is None:
@@ -48,10 +54,9 @@ def leads(request: HttpRequest) -> HttpResponse:
             api_key.organization,
             Channel.API,
             # what is no UTF-8 is no JSON either: it is kept as far as it can be read, and refused
-            body.decode("utf-8", "backslashreplace").replace("\x00", "\\x00"),
+            readable(body.decode("utf-8", "backslashreplace")),
             api_key=api_key,
             idempotency_key=idempotency_key,
-            locale=get_language() or "",
         )
     except services.IdempotencyConflict:
         return _error(422, "idempotency_conflict", "This Idempotency-Key was used with another body.")

@@ -12,13 +12,14 @@ class LeadsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Offer the actions on a lead's page, and say what is erased of a lead."""
-        from jobs import register_eraser
+        """Offer the actions on a lead's page, say what is erased of a lead, and what needs a person."""
+        from jobs import register_eraser, register_findings
 
-        from . import erasure_parts, lead_page
+        from . import erasure_parts, findings, lead_page
         from .models import Lead
         from .services import erase_lead_by_key
 
         lead_page.register()
         erasure_parts.register()
+        register_findings("leads", findings.find)
         register_eraser(Lead._meta.label_lower, erase_lead_by_key)

@@ -42,6 +42,32 @@ class LeadStatusChanged(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeadReturned(Event):
+    """A lead that was known wrote again."""
+
+    organization_id: UUID
+    lead_id: UUID
+    submission_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadChanged(Event):
+    """A person edited these fields of the lead."""
+
+    organization_id: UUID
+    lead_id: UUID
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadUnsubscribed(Event):
+    """The lead wants no more mail."""
+
+    organization_id: UUID
+    lead_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
 class LeadEnriched(Event):
     """More is known of the lead than it told."""
 
@@ -69,6 +95,14 @@ class SubmissionReceived(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConsentAsked(Event):
+    """Somebody said that the lead agrees; it counts once the lead has confirmed it by mail."""
+
+    organization_id: UUID
+    lead_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
 class MemberJoined(Event):
     """A user became a member of the organisation."""
 
@@ -79,7 +113,11 @@ class MemberJoined(Event):
 lead_created = EventSignal(LeadCreated)
 lead_assigned = EventSignal(LeadAssigned)
 lead_status_changed = EventSignal(LeadStatusChanged)
+lead_returned = EventSignal(LeadReturned)
+lead_changed = EventSignal(LeadChanged)
+lead_unsubscribed = EventSignal(LeadUnsubscribed)
 lead_enriched = EventSignal(LeadEnriched)
 lead_scored = EventSignal(LeadScored)
 submission_received = EventSignal(SubmissionReceived)
+consent_asked = EventSignal(ConsentAsked)
 member_joined = EventSignal(MemberJoined)

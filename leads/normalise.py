@@ -19,8 +19,12 @@ def email_address(value: str) -> str:
 
 
 def email_key(address: str) -> str | None:
-    """What makes two addresses the same one: no mailbox provider tells capital letters apart. None for none."""
-    return email_address(address).casefold() if address.strip() else None
+    """What makes two addresses the same one: no mailbox provider tells capital letters apart. None for none.
+
+    Small letters and no more: case folding would also write *ß* as *ss*, which is another mailbox.
+    """
+    # the one letter that gets longer: the key must fit where the address fits
+    return "İ".join(part.lower() for part in email_address(address).split("İ")) if address.strip() else None
 
 
 def mail_domain(address: str) -> str:

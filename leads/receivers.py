@@ -9,14 +9,22 @@ from jobs import receives
 
 from . import services
 from .events import (
+    LeadAssigned,
+    LeadChanged,
     LeadCreated,
     LeadEnriched,
+    LeadReturned,
     LeadScored,
     LeadStatusChanged,
+    LeadUnsubscribed,
+    lead_assigned,
+    lead_changed,
     lead_created,
     lead_enriched,
+    lead_returned,
     lead_scored,
     lead_status_changed,
+    lead_unsubscribed,
 )
 from .tasks import calculate_lead_score, enrich_lead_data, sync_to_crm
 
@@ -33,6 +41,24 @@ def score_new_lead(sender: Any, event: LeadCreated, **kwargs: Any) -> None:
 def enrich_new_lead(sender: Any, event: LeadCreated, **kwargs: Any) -> None:
     """A new lead is enriched a little later."""
     services.enrich_lead_data(event.lead_id, event.organization_id, delay=ENRICH_AFTER, priority=5)
+
+
+@receives(lead_returned, starts=[calculate_lead_score])
+def score_returned_lead(sender: Any, event: LeadReturned, **kwargs: Any) -> None:
+    """Who writes again is worth more; with the score the CRM learns the new message."""
+    services.calculate_lead_score(event.lead_id, event.organization_id)
+
+
+@receives(lead_changed, starts=[calculate_lead_score])
+def score_changed_lead(sender: Any, event: LeadChanged, **kwargs: Any) -> None:
+    """What was edited may count in the score."""
+    services.calculate_lead_score(event.lead_id, event.organization_id)
+
+
+@receives(lead_unsubscribed, starts=[calculate_lead_score])
+def score_unsubscribed_lead(sender: Any, event: LeadUnsubscribed, **kwargs: Any) -> None:
+    """Who unsubscribed is worth less."""
+    services.calculate_lead_score(event.lead_id, event.organization_id)
 
 
 @receives(lead_enriched, starts=[calculate_lead_score])
@@ -56,4 +82,22 @@ def sync_scored_lead(sender: Any, event: LeadScored, **kwargs: Any) -> None:
 @receives(lead_status_changed, starts=[sync_to_crm])
 def sync_moved_lead(sender: Any, event: LeadStatusChanged, **kwargs: Any) -> None:
     """The CRM learns the status."""
+    services.sync_lead_to_crm(event.lead_id, event.organization_id)
+
+
+@receives(lead_changed, starts=[sync_to_crm])
+def sync_changed_lead(sender: Any, event: LeadChanged, **kwargs: Any) -> None:
+    """The CRM learns what was edited."""
+    services.sync_lead_to_crm(event.lead_id, event.organization_id)
+
+
+@receives(lead_assigned, starts=[sync_to_crm])
+def sync_assigned_lead(sender: Any, event: LeadAssigned, **kwargs: Any) -> None:
+    """The CRM learns who looks after the lead."""
+    services.sync_lead_to_crm(event.lead_id, event.organization_id)
+
+
+@receives(lead_unsubscribed, starts=[sync_to_crm])
+def sync_unsubscribed_lead(sender: Any, event: LeadUnsubscribed, **kwargs: Any) -> None:
+    """The CRM learns that the lead wants no more mail."""
     services.sync_lead_to_crm(event.lead_id, event.organization_id)

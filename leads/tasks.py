@@ -33,6 +33,12 @@ def sync_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str, A
 
 
 @lead.task()
+def process_submission(submission_id: UUID) -> dict[str, Any]:
+    """Make a lead of what came in, if the request that brought it did not."""
+    return work.process_submission(submission_id)
+
+
+@lead.task()
 def finish_erasure(lead_id: UUID, running: list[UUID] | None = None) -> dict[str, Any]:
     """Erase what was still in use when the lead was erased."""
     return work.finish_erasure(lead_id, running or [], erase_later, spare=[finish_erasure.name])

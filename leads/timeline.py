@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
 
+from .content import message_of, news_of
 from .models import Activity, CrmDelivery, Lead, LeadStatus, Note
 from .panels import TimelineEntry, registry
 
@@ -27,13 +29,26 @@ def _activities(lead: Lead) -> Iterable[TimelineEntry]:
     people = {
         user.pk: user.get_username() for user in get_user_model()._default_manager.filter(pk__in=mentioned - {None})
     }
+    written = _written(lead, rows)
     for row in rows:
         yield TimelineEntry(
             at=row.at,
             kind=str(row.get_kind_display()),
-            text=_text(row, people),
+            text=written.get(row.pk) or _text(row, people),
             who=row.actor.get_username() if row.actor else "",
         )
+
+
+def _written(lead: Lead, rows: Sequence[Activity]) -> dict[UUID, str]:
+    """What the lead wrote, by the line that tells of it."""
+    lines = {row.detail.get("submission"): row for row in rows if row.kind == Activity.Kind.SUBMISSION}
+    texts = {}
+    for submission in lead.submissions.filter(pk__in=[pk for pk in lines if pk]).only("content", "channel", "lead"):
+        news = [f"{label}: {value}" for label, value in news_of(submission, lead)]
+        texts[lines[str(submission.pk)].pk] = "\n".join(
+            [str(submission.get_channel_display()), *filter(None, [message_of(submission)]), *news]
+        )
+    return texts
 
 
 def _text(row: Activity, people: dict[int, str]) -> str:

@@ -6,31 +6,64 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils.translation import get_language
+from django.utils import translation
 from django.utils.translation import gettext as _
+from django.views.csrf import csrf_failure as django_csrf_failure
 from django.views.decorators.http import require_GET, require_http_methods
 
 from . import services
 from .api import BODY_LIMIT, is_too_large
+from .content import amount
 from .labels import ENRICHMENT_FIELDS, SCORE_RULES
+from .languages import asked_for
 from .models import Channel, Lead, Organization, SubmissionState
 from .services.intake import HONEYPOT
 from .timeline import timeline
 from .validation import UTM_FIELDS, LeadForm
 
 
+# the raw body must be committed before anything is done with it, whatever ATOMIC_REQUESTS says
+@transaction.non_atomic_requests
 @require_http_methods(["GET", "HEAD", "POST"])
 def form(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the organisation's form, and take what is sent with it."""
     organization = get_object_or_404(Organization, slug=slug)
+    language = asked_for(request) or organization.language
+    with translation.override(language):
+        return _form(request, organization, language)
+
+
+@require_GET
+def thanks(request: HttpRequest, slug: str) -> HttpResponse:
+    """Say that it arrived."""
+    organization = get_object_or_404(Organization, slug=slug)
+    with translation.override(asked_for(request) or organization.language):
+        return render(request, "leads/thanks.html", {"organization": organization})
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """What is shown for a form whose token is none, or an old one: the public form again, with all that was typed."""
+    match = request.resolver_match
+    if match is None or match.view_name != "leads:form" or request.method != "POST":
+        return django_csrf_failure(request, reason=reason)
+    organization = get_object_or_404(Organization, **match.kwargs)
+    with translation.override(asked_for(request) or organization.language):
+        bound = LeadForm(request.POST, organization=organization)
+        problem = _("This page was open for too long. What you wrote is still here: please send it again.")
+        return _show_form(request, organization, bound, problem=problem, status=403)
+
+
+def _form(request: HttpRequest, organization: Organization, language: str) -> HttpResponse:
     if request.method != "POST":
         initial = {name: request.GET[name][:200] for name in UTM_FIELDS if name in request.GET}
         return _show_form(request, organization, LeadForm(organization=organization, initial=initial))
     fields = request.POST.copy()
     fields.pop("csrfmiddlewaretoken", None)
+    fields.encoding = "utf-8"
     body = fields.urlencode()
     if is_too_large(request) or len(body) > BODY_LIMIT:
         problem = _("This is too long: at most %(limit)s bytes are taken.") % {"limit": BODY_LIMIT}
@@ -41,7 +74,7 @@ def form(request: HttpRequest, slug: str) -> HttpResponse:
             Channel.FORM,
             body,
             sender=request.META.get("REMOTE_ADDR", ""),
-            locale=get_language() or "",
+            locale=language,
         )
     except services.TooManySubmissions as refused:
         bound = LeadForm(fields, organization=organization)
@@ -53,12 +86,6 @@ def form(request: HttpRequest, slug: str) -> HttpResponse:
     if submission.state == SubmissionState.INVALID and not fields.get(HONEYPOT):
         return _show_form(request, organization, LeadForm(fields, organization=organization), status=400)
     return HttpResponseRedirect(reverse("leads:thanks", args=[organization.slug]))
-
-
-@require_GET
-def thanks(request: HttpRequest, slug: str) -> HttpResponse:
-    """Say that it arrived."""
-    return render(request, "leads/thanks.html", {"organization": get_object_or_404(Organization, slug=slug)})
 
 
 @require_GET
@@ -74,8 +101,9 @@ def lead(request: HttpRequest, lead_id: UUID) -> HttpResponse:
 
 
 def lead_details(lead: Lead) -> dict[str, Any]:
-    """The score's reasons and what enrichment found, in words."""
+    """The lead's value, the score's reasons and what enrichment found, in words."""
     return {
+        "amount": "" if lead.value is None else amount(lead.value, lead.currency),
         "reasons": [
             {"label": SCORE_RULES.get(reason["rule"], reason["rule"]), "points": reason["points"]}
             for reason in lead.score_reasons

@@ -14,11 +14,13 @@ from jobs import RetryLater
 
 from . import scoring
 from .changes import record
+from .consent import has_agreed
+from .content import message_of
 from .crm import crm_of
 from .enrichment import Finding, Question, enrichment_provider
 from .erasing import erase_marked
 from .events import LeadEnriched, LeadScored, lead_enriched, lead_scored
-from .models import Activity, CrmDelivery, EffectState, Lead, Submission, hash_of_fields
+from .models import Activity, ConsentPurpose, CrmDelivery, EffectState, Lead, Submission, hash_of_fields
 from .models.effect import LATER_VERSION
 
 Outcome = dict[str, Any]
@@ -27,6 +29,13 @@ GONE: Outcome = {"outcome": "the lead is gone"}
 _FILLED = ("company",)
 #: Seconds until it is looked again whether the jobs of an erased lead have ended.
 STILL_RUNNING_WAIT = 15.0
+
+
+def process_submission(submission_id: UUID) -> Outcome:
+    """Make a lead of a submission that is still open; raises what goes wrong, so that the queue tries again."""
+    from .services import intake  # it enqueues the job that this is
+
+    return {"outcome": intake.process_open_submission(submission_id)}
 
 
 def enrich_lead(lead_id: UUID, organization_id: UUID) -> Outcome:
@@ -138,13 +147,16 @@ def crm_payload(lead: Lead, delivery: CrmDelivery) -> dict[str, Any]:
             "company": lead.company,
             "job_title": lead.job_title,
             "message": lead.message,
+            "last_message": _last_message(lead),
             "status": lead.status,
             "source": lead.source,
             "value": None if lead.value is None else str(lead.value),
             "currency": lead.currency,
             "assignee": lead.assignee.get_username() if lead.assignee else None,
             "score": lead.score,
-            "consent": lead.consent_at is not None and lead.unsubscribed_at is None,
+            "consent": has_agreed(lead, ConsentPurpose.REQUEST),
+            "marketing_consent": has_agreed(lead, ConsentPurpose.MARKETING),
+            "unsubscribed": lead.unsubscribed_at is not None,
             "enrichment": {name: finding.get("value") for name, finding in lead.enrichment.items()},
             "utm": {
                 "source": lead.utm_source,
@@ -176,6 +188,12 @@ def _keep(lead: Lead, findings: list[Finding], provider: str) -> list[str]:
         }
         changed.append(finding.field)
     return changed
+
+
+def _last_message(lead: Lead) -> str:
+    """What the lead wrote last; `message` is what it wrote first."""
+    submission = lead.submissions.only("content").order_by("-received_at").first()
+    return message_of(submission) if submission else ""
 
 
 def _facts(lead: Lead) -> scoring.Facts:

@@ -9,7 +9,8 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from jobs import receives
-from leads.events import LeadAssigned, LeadCreated, lead_assigned, lead_created
+from leads.events import LeadAssigned, LeadCreated, LeadReturned, lead_assigned, lead_created, lead_returned
+from leads.models import Lead
 from leads.recipients import people_to_tell
 
 from . import services
@@ -20,10 +21,10 @@ from .tasks import create_notification, send_push_notification, send_sms
 
 @receives(lead_created, starts=[create_notification])
 def notify_of_new_lead(sender: Any, event: LeadCreated, **kwargs: Any) -> None:
-    """The assignee learns of a new lead; without one, for the managers it is urgent."""
+    """The assignee learns of a new lead; where nobody looks after it, it is urgent for whoever does hear."""
     for person in people_to_tell(event.organization_id, event.assigned_to):
         with translation.override(person.language):
-            unassigned = event.assigned_to is None
+            unassigned = person.user_id != event.assigned_to
             services.notify(
                 person.user_id,
                 _("New lead, and nobody looks after it") if unassigned else _("New lead for you"),
@@ -34,12 +35,29 @@ def notify_of_new_lead(sender: Any, event: LeadCreated, **kwargs: Any) -> None:
             )
 
 
+@receives(lead_returned, starts=[create_notification])
+def notify_of_returned_lead(sender: Any, event: LeadReturned, **kwargs: Any) -> None:
+    """A known lead wrote again: the assignee learns of it; where nobody looks after the lead, it is urgent."""
+    assignee_id = Lead.objects.values_list("assignee_id", flat=True).get(pk=event.lead_id)
+    for person in people_to_tell(event.organization_id, assignee_id):
+        with translation.override(person.language):
+            unassigned = person.user_id != assignee_id
+            services.notify(
+                person.user_id,
+                _("A lead wrote again, and nobody looks after it") if unassigned else _("A lead of yours wrote again"),
+                action_url=reverse("leads:lead", args=[event.lead_id]),
+                kind=Notification.Kind.URGENT if unassigned else Notification.Kind.INFO,
+                event_id=event.event_id,
+                lead_id=event.lead_id,
+            )
+
+
 @receives(lead_assigned, starts=[create_notification])
 def notify_of_assigned_lead(sender: Any, event: LeadAssigned, **kwargs: Any) -> None:
-    """The new assignee learns of the lead; without one, the managers do."""
+    """The new assignee learns of the lead; where nobody looks after it any more, whoever does hear."""
     for person in people_to_tell(event.organization_id, event.assignee_id):
         with translation.override(person.language):
-            unassigned = event.assignee_id is None
+            unassigned = person.user_id != event.assignee_id
             services.notify(
                 person.user_id,
                 _("Nobody looks after this lead any more") if unassigned else _("A lead was given to you"),

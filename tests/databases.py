@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -91,6 +92,79 @@ def emptied() -> Iterator[None]:
         yield
     finally:
         _flush()
+
+
+#: What PostgreSQL's planner may know of the jobs: autovacuum decides it, and no test may lean on it.
+KNOWN = ("nothing", "an empty table", "other queues", "all")
+
+
+@contextmanager
+def statistics_of_jobs(known: str, fill: Callable[[], object]) -> Iterator[None]:
+    """Fill the table of jobs, and let the planner know one of KNOWN of it; SQLite keeps no statistics.
+
+    They outlive a TRUNCATE, and autovacuum makes them anew at any moment: meanwhile it lets this table be.
+    """
+    if connections["default"].vendor != "postgresql":
+        fill()
+        yield
+        return
+    with connections["default"].cursor() as cursor:
+        cursor.execute("ALTER TABLE jobs_job SET (autovacuum_enabled = off)")
+        cursor.execute("DELETE FROM pg_statistic WHERE starelid = 'jobs_job'::regclass")
+        if known == "an empty table":
+            cursor.execute("ANALYZE jobs_job")
+        elif known == "other queues":
+            fill()
+            cursor.execute("UPDATE jobs_job SET queue = 'another', task = 'another', state = 'cancelled'")
+            cursor.execute("ANALYZE jobs_job")
+            cursor.execute("TRUNCATE jobs_job CASCADE")
+        fill()
+        if known == "all":
+            cursor.execute("ANALYZE jobs_job")
+        try:
+            yield
+        finally:
+            cursor.execute("ALTER TABLE jobs_job RESET (autovacuum_enabled)")
+
+
+@contextmanager
+def only_by_indexes() -> Iterator[None]:
+    """What is asked on Django's connection goes by the index with the asked order, as in a table of a million rows."""
+    if connections["default"].vendor != "postgresql":
+        yield
+        return
+    switches = ("enable_seqscan", "enable_bitmapscan", "enable_sort")
+    with connections["default"].cursor() as cursor:
+        cursor.execute("; ".join(f"SET {switch} = off" for switch in switches))
+        try:
+            yield
+        finally:
+            cursor.execute("; ".join(f"RESET {switch}" for switch in switches))
+
+
+def plans_of(act: Callable[[], object], *words: str) -> list[tuple[str, str]]:
+    """Each SELECT with these words that an action makes on Django's connection, with the plan that it has there."""
+    connection = connections["default"]
+    explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+    seen = []
+
+    def watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        if sql.startswith("SELECT") and all(word in sql for word in words):
+            execute(f"{explain} {sql}", params, many, context)
+            seen.append((sql, "\n".join(str(row[-1]) for row in context["cursor"].fetchall())))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(watch):
+        act()
+    return seen
+
+
+def goes_by(index: str, look: tuple[str, str]) -> None:
+    """Assert that this look finds its rows by that index alone, and in its order."""
+    sql, plan = look
+    used = re.findall(r"(?:using|jobs_job USING INDEX|COVERING INDEX) (\w+)", plan)
+    assert set(used) == {index}, (sql, plan)
+    assert not re.search("Sort|TEMP B-TREE|Seq Scan|^SCAN jobs_job$", plan, re.MULTILINE), (sql, plan)
 
 
 def _flush() -> None:

@@ -49,7 +49,8 @@ if not DEBUG:  # under DEBUG, runserver finds the static files where they lie
 DATABASES = {"default": env.database("DATABASE_URL", "sqlite:///var/esteira.sqlite3", BASE_DIR)}
 JOBS = {
     "QUEUES": "config.queues",
-    "SCOPE": "leads.scope.organization_of",
+    "SCOPE": "config.scopes.organization_of",
+    "VISIBLE_SCOPES": "config.scopes.organizations_of",
     "NAMESPACE": env.text("JOBS_NAMESPACE", "esteira"),
     "REDIS_URL": env.redis(),
     "LEASE": env.seconds("JOBS_LEASE", 30),
@@ -66,9 +67,11 @@ if JOBS["REDIS_URL"] and not DEBUG and not env.text("JOBS_NAMESPACE"):
 # Mail and providers
 
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Esteira <no-reply@localhost>")
-globals().update(mail_settings(env.mail("EMAIL_URL", "filemail:///var/mail", BASE_DIR)))
+globals().update(mail_settings(env.mail_provider() or env.mail("EMAIL_URL", "filemail:///var/mail", BASE_DIR)))
 CRM_WEBHOOK_URL = env.web_address("CRM_WEBHOOK_URL")
 CRM_WEBHOOK_SECRET = env.text("CRM_WEBHOOK_SECRET")
+#: What webhooks may reach beside the public internet; the CRM of `make demo` listens on this machine.
+OUTGOING_PRIVATE_NETWORKS = env.networks("OUTGOING_PRIVATE_NETWORKS", ("127.0.0.0/8", "::1") if DEBUG else ())
 
 # Logs: one line a fact, on standard error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -18,6 +18,7 @@ from ..models import Attempt
 from . import page
 from .filters import OutcomeFilter
 from .readonly import ReadOnlyAdmin
+from .sight import sees_all
 
 
 class AttemptAdmin(ReadOnlyAdmin):
@@ -44,6 +45,10 @@ class AttemptAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """The rows without their tracebacks; an attempt's page reads its own."""
         return super().get_queryset(request).defer("traceback")
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """The attempts of everybody's jobs are for those who see everybody's; a job's page shows its own."""
+        return super().has_view_permission(request, obj) and sees_all(request)
 
     @admin.display(description=_("job"))
     def job_link(self, attempt: Attempt) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -13,7 +13,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -36,6 +36,7 @@ from .filters import AboutFilter, CreatedFilter, EventFilter, ParentFilter, Queu
 from .keyset import JobChangeList
 from .readonly import ReadOnlyAdmin
 from .search import places
+from .sight import of_scopes, scopes_of, sees_all, streams_of
 
 #: One request works on at most so many jobs.
 AT_ONCE = 500
@@ -109,8 +110,12 @@ class JobAdmin(ReadOnlyAdmin):
     actions = ("retry_selected", "promote_selected", "cancel_selected")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
-        """The rows without their long texts; a job's page reads them when it shows them."""
-        return super().get_queryset(request).defer("message", "result")
+        """The jobs that the person may see, without their long texts; a job's page reads them when it shows them."""
+        return of_scopes(super().get_queryset(request).defer("message", "result"), scopes_of(request))
+
+    def streams(self, request: HttpRequest, rows: QuerySet[Any]) -> Sequence[QuerySet[Any]]:
+        """Of a person who sees several scopes, each one's."""
+        return streams_of(rows, scopes_of(request))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Pages of a whole queue are put together from its states."""
@@ -232,7 +237,7 @@ class JobAdmin(ReadOnlyAdmin):
             "has_view_permission": True,
             "media": self.media,
             "preserved_filters": self.get_preserved_filters(request),
-            "page": page.job_page(job, self.admin_site.name, request.user),
+            "page": page.job_page(job, self.admin_site.name, request.user, scopes_of(request)),
             "buttons": [
                 {"name": one.name, "label": one.label, "address": self._address(f"job_{one.name}", job.pk)}
                 for one in OPERATIONS.values()
@@ -254,6 +259,8 @@ class JobAdmin(ReadOnlyAdmin):
     def _operate(self, request: HttpRequest, job_id: UUID, operation: Operation) -> HttpResponse:
         if not request.user.has_perm(operation.permission):
             raise PermissionDenied
+        if not sees_all(request) and not self.get_queryset(request).filter(pk=job_id).exists():
+            raise Http404  # as if it were not there
         try:
             operation.act(job_id, by=_user(request))
         except (Refused, UnknownJob) as refusal:
@@ -263,7 +270,7 @@ class JobAdmin(ReadOnlyAdmin):
         return HttpResponseRedirect(self._address("job_change", job_id))
 
     def _operate_queue(self, request: HttpRequest, queue: str, name: str) -> HttpResponse:
-        if not request.user.has_perm("jobs.pause_queue"):
+        if not (request.user.has_perm("jobs.pause_queue") and sees_all(request)):
             raise PermissionDenied
         try:
             (pause if name == "pause" else resume)(queue, by=_user(request))

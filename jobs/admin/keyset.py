@@ -12,16 +12,17 @@ from admin_lists.changelist import KeysetChangeList
 from admin_lists.counts import CAP, Capped, capped_count
 
 from ..states import State
+from .sight import sees_all
 
 
 class JobChangeList(KeysetChangeList):
     """Newest first."""
 
     def streams(self, request: HttpRequest, rows: QuerySet[Any]) -> Sequence[QuerySet[Any]]:
-        """Of a whole queue, its states."""
-        if self.params.get("queue") and set(self.params) <= {"queue", "since"}:
+        """Of a whole queue, its states; else what the admin says."""
+        if self.params.get("queue") and set(self.params) <= {"queue", "since"} and sees_all(request):
             return [rows.filter(state=state) for state in State]
-        return [rows]
+        return super().streams(request, rows)
 
     def count(self, request: HttpRequest) -> Capped:
         """Of a whole queue, the sum over its states, as far as the cap."""

@@ -28,6 +28,7 @@ from ..history.lookup import Argument
 from ..models import STATE_WORDS, Attempt, Job
 from ..states import State
 from ..visible import visible
+from .sight import of_scopes
 
 #: A page shows at most so many attempts, children and log lines.
 SHOWN = 200
@@ -80,12 +81,13 @@ class JobPage:
     now: datetime
 
 
-def job_page(job: Job, site: str, user: Any) -> JobPage:
-    """The page of one job for one reader."""
+def job_page(job: Job, site: str, user: Any, scopes: tuple[str, ...] | None = None) -> JobPage:
+    """The page of one job for one reader, who sees the jobs of these scopes; None: all jobs."""
     now = clock.now()
     shown = job.shown_state(now)
     list_address = reverse(f"{site}:jobs_job_changelist")
-    children = list(lookup.all_jobs().filter(parent_id=job.pk).only("task").order_by("-pk")[: CHILDREN + 1])
+    seen = of_scopes(lookup.all_jobs(), scopes)
+    children = list(seen.filter(parent_id=job.pk).only("task").order_by("-pk")[: CHILDREN + 1])
     mask = lookup.mask_of(job)
     attempts = list(Attempt.objects.using(job._state.db).filter(job_id=job.pk).order_by("-pk")[:SHOWN])
     return JobPage(
@@ -105,9 +107,7 @@ def job_page(job: Job, site: str, user: Any) -> JobPage:
         attempts_allowed=verdict.attempts_allowed(job),
         event_jobs=f"{list_address}?event_id={job.event_id}" if job.event_id else "",
         about=_about(job, site, user),
-        parent=_job_link(lookup.all_jobs().filter(pk=job.parent_id).only("task").first(), site)
-        if job.parent_id
-        else None,
+        parent=_job_link(seen.filter(pk=job.parent_id).only("task").first(), site) if job.parent_id else None,
         children=[link for child in children[:CHILDREN] if (link := _job_link(child, site))],
         more_children=f"{list_address}?parent_id={job.pk}" if len(children) > CHILDREN else "",
         timeline=[_line(row, mask) for row in reversed(attempts)],

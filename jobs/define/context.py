@@ -109,10 +109,11 @@ class RunningJob:
 
 @dataclass(frozen=True, slots=True)
 class EventMark:
-    """The event under whose announcement jobs are enqueued."""
+    """The event under whose announcement jobs are enqueued; `scope` says whose it is."""
 
     name: str
     event_id: UUID
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)

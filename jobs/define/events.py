@@ -27,6 +27,7 @@ from .. import clock
 from ..conf import jobs_settings
 from ..errors import InvalidEvent, NotInTransaction
 from .context import EventMark, ReceiverMark, announcing, receiving
+from .scope import scope_of_event
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,7 @@ class EventSignal(Signal, Generic[EventType]):
                 f"{self.event_type.__name__} was announced outside a transaction; announce it inside the "
                 f"transaction.atomic() of the change that it states, so that its jobs commit with that change"
             )
-        with announcing(EventMark(self.event_type.__name__, event.event_id)):
+        with announcing(EventMark(self.event_type.__name__, event.event_id, scope_of_event(event))):
             self.send(sender=sender or self.event_type, event=event)
 
 

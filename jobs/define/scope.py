@@ -1,18 +1,15 @@
-"""Whose a job is: what `JOBS["SCOPE"]` answers for a call, or whose the job is that enqueues it."""
+"""Whose a job is: what `JOBS["SCOPE"]` answers for a call; else whose the event, or the enqueuing job is."""
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
-
-from ..conf import jobs_settings
+from ..conf import function_of, jobs_settings
 from ..errors import InvalidOption
-from .context import job_here
+from .context import event_here, job_here
 
 MAX_SCOPE = 100
 
@@ -21,24 +18,40 @@ def scope_of(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mappin
     """The scope of a new job, or an empty text; raises `InvalidOption` for one that cannot be stored.
 
     The callable is given the call's arguments by their parameters' names and answers whatever `str` makes a name of,
-    or None.
+    or None: then it is the scope of the event under whose announcement the job is enqueued, or of the job that enqueues
+    it. What it answers may be a function without arguments: that is called only if neither tells (a look into the
+    database, say).
     """
-    path, parent = jobs_settings().scope, job_here()
-    answer = _asked(path)(signature.bind(*args, **kwargs).arguments) if path else None
+    if not jobs_settings().scope:
+        return _inherited()
+    answer = _asked()(signature.bind(*args, **kwargs).arguments)
+    if callable(answer):
+        inherited = _inherited()
+        return inherited or _name(answer())
+    return _inherited() if answer is None else _name(answer)
+
+
+def scope_of_event(event: Any) -> str:
+    """The scope of an event: the callable is given its fields by their names."""
+    if not jobs_settings().scope:
+        return ""
+    answer = _asked()({field.name: getattr(event, field.name) for field in dataclasses.fields(event)})
+    return _name(None if callable(answer) else answer)
+
+
+def _inherited() -> str:
+    event, parent = event_here(), job_here()
+    return (event.scope if event else "") or (parent.scope if parent else "")
+
+
+def _name(answer: Any) -> str:
     if answer is None:
-        return parent.scope if parent else ""
+        return ""
     scope = str(answer)
     if len(scope) > MAX_SCOPE or not scope.isprintable():
         raise InvalidOption(f"JOBS['SCOPE'] answered {scope!r}: expected at most {MAX_SCOPE} printable characters")
     return scope
 
 
-@cache
-def _asked(path: str) -> Any:
-    try:
-        found = import_string(path)
-    except ImportError as error:
-        raise ImproperlyConfigured(f"JOBS['SCOPE']={path!r} cannot be imported: {error}") from error
-    if not callable(found):
-        raise ImproperlyConfigured(f"JOBS['SCOPE']={path!r} is no function of a call's arguments")
-    return found
+def _asked() -> Any:
+    return function_of("SCOPE", jobs_settings().scope, "a call's arguments")

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import datetime, timedelta
 
 from django.db import connections, transaction
-from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Greatest
 
 from admin_lists.counts import CAP, Capped
 
 from ..broker.database.statements import load_statements
-from ..broker.database.values import text_of
+from ..broker.database.values import moment_of, text_of
 from ..conf import jobs_settings
-from ..models import ClockJump, Job, Process, QueueStat
+from ..models import ClockJump, Process, QueueStat
 from ..states import ENDED
 from . import lookup
+from .plans import by_index
 
 logger = logging.getLogger("jobs.keeper")
 
@@ -66,15 +68,12 @@ def end_now(now: datetime) -> float:
     Else retention would keep that before anything younger. Returns by how many seconds the clock had been ahead.
     """
     ahead = timedelta(0)
-    queues = lookup.queues_with_jobs()
-    for queue, state in _ended_to_come(queues, now).values_list("queue", "state").distinct():
-        to_come = lookup.all_jobs().filter(queue=queue, state=state, ended_at__gt=now + SLACK)
-        last = to_come.order_by("-ended_at").values_list("ended_at", flat=True).first()
-        if last is None:
-            continue
+    for queue, state, last in _ended_to_come(lookup.queues_with_jobs(), now):
         ahead = max(ahead, last - now)
+        to_come = lookup.all_jobs().filter(queue=queue, state=state, ended_at__gt=now + SLACK)
         moments = {name: Case(When(Q((f"{name}__gt", now)), then=Value(now)), default=name) for name in _BEFORE_END}
-        chunk = list(to_come.order_by("ended_at").values_list("pk", flat=True)[:CHUNK])
+        with by_index(to_come.db):
+            chunk = list(to_come.order_by("ended_at").values_list("pk", flat=True)[:CHUNK])
         lookup.all_jobs().filter(pk__in=chunk, state=state).update(ended_at=now, **moments)
     workers = Process.objects.using(jobs_settings().database)
     workers.filter(duties_at__gt=now + SLACK).update(duties_at=now)
@@ -82,9 +81,17 @@ def end_now(now: datetime) -> float:
     return max(ahead, _count_now(now)).total_seconds()
 
 
-def _ended_to_come(queues: list[str], now: datetime) -> QuerySet[Job]:
-    """Those that ended in the future: in the words of the index jobs_ended, whose order is queue, state and end."""
-    return lookup.all_jobs().filter(queue__in=queues, state__in=sorted(ENDED), ended_at__gt=now + SLACK)
+def _ended_to_come(queues: list[str], now: datetime) -> list[tuple[str, str, datetime]]:
+    """The queues and states in which jobs ended in the future, with the last end: one step of jobs_ended for each."""
+    connection = connections[jobs_settings().database]
+    values = {
+        "queues": json.dumps(queues),
+        "states": json.dumps(sorted(ENDED)),
+        "after": text_of(now + SLACK),
+    }
+    with by_index(connection.alias), connection.cursor() as cursor:
+        cursor.execute(load_statements(connection.vendor)["read_ends_to_come"], values)
+        return [(queue, state, moment_of(last)) for queue, state, last in cursor.fetchall()]
 
 
 def _count_now(now: datetime) -> timedelta:

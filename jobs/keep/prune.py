@@ -21,6 +21,7 @@ from ..defined import queues
 from ..faults import point
 from ..history import lookup
 from ..history.old_hours import fold_old_hours
+from ..history.plans import by_index
 from ..models import Job, Process
 from ..operate.clean import CHUNK, ended_before, remove_chunk
 from ..policy import QueuePolicy, Retention
@@ -47,11 +48,12 @@ def prune(policies: Iterable[QueuePolicy]) -> int:
     end, now = clock.monotonic() + LONGEST, get_broker().now()
     todo: list[QuerySet[Job]] = []
     removed = 0
-    for policy in policies:
-        for state in sorted(ENDED):
-            jobs = Job.objects.using(jobs_settings().database).filter(queue=policy.name, state=state)
-            _bring_back(jobs, now)
-            todo += _too_many(jobs, policy.retention, state, now)
+    with by_index(jobs_settings().database):
+        for policy in policies:
+            for state in sorted(ENDED):
+                jobs = Job.objects.using(jobs_settings().database).filter(queue=policy.name, state=state)
+                _bring_back(jobs, now)
+                todo += _too_many(jobs, policy.retention, state, now)
     while todo:
         left = []
         for jobs in todo:
@@ -82,11 +84,11 @@ def _undefined() -> list[QueuePolicy]:
 
 def _bring_back(jobs: QuerySet[Job], now: datetime) -> None:
     """Let what ended in the future, by a clock that was ahead, have ended a minute ago: else only it would be kept."""
-    ahead = jobs.filter(ended_at__gt=now + AHEAD)
-    if not ahead.exists():
+    ahead = jobs.filter(ended_at__gt=now + AHEAD).order_by("ended_at").values_list("id", flat=True)
+    if ahead.first() is None:
         return
     with transaction.atomic(using=jobs.db):
-        ids = list(ahead.select_for_update(skip_locked=True).order_by("ended_at").values_list("id", flat=True)[:CHUNK])
+        ids = list(ahead.select_for_update(skip_locked=True)[:CHUNK])
         jobs.filter(id__in=ids).update(ended_at=now - AHEAD)
     logger.warning("ended_in_the_future jobs=%d: the clock was ahead; they count as ended a minute ago", len(ids))
 

@@ -20,6 +20,7 @@ from ..broker import get_broker
 from ..errors import InvalidOption
 from ..faults import point
 from ..history import lookup
+from ..history.plans import by_index
 from ..history.targets import HasName, name_of
 from ..models import Attempt, Job, QueueState
 from ..states import ENDED
@@ -112,7 +113,7 @@ def remove_chunk(jobs: QuerySet[Job], most: int | None = None) -> Chunk:
     """
     wanted = CHUNK if most is None else most
     began = clock.monotonic()
-    with transaction.atomic(using=jobs.db):
+    with by_index(jobs.db), transaction.atomic(using=jobs.db):
         entered = clock.monotonic()
         # a retry may hold a dead letter: skip it, it is about to live again
         chosen = jobs.select_for_update(skip_locked=True).order_by("ended_at", "id").values_list("id", "ended_at")

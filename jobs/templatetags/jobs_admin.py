@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from ..admin import page
+from ..admin.sight import sees_all
 from ..history import lookup, verdict
 from ..history.status.report import headline, report
 from ..models import STATE_WORDS
@@ -36,6 +37,12 @@ def job_time(moment: datetime | None) -> str:
 def job_link(link: page.Link) -> str:
     """A link, or its text alone."""
     return format_html('<a href="{}">{}</a>', link.address, link.text) if link.address else link.text
+
+
+@register.simple_tag(takes_context=True)
+def sees_all_jobs(context: Context) -> bool:
+    """Whether the reader sees everybody's jobs, and so what concerns whole queues."""
+    return sees_all(context["request"])
 
 
 @register.inclusion_tag("admin/jobs/overview.html", takes_context=True)

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from ..models import Submission, SubmissionState
+from ..models import OPEN, Submission, SubmissionState
 from ..services import process_submission
 from .scope import EffectAdmin, ReadOnlyScopedAdmin, signed_in
 
@@ -26,7 +26,7 @@ class Unprocessed(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Submission]) -> QuerySet[Submission]:
         """Received but never finished, or failed."""
         if self.value() == "open":
-            return queryset.filter(state__in=[SubmissionState.RECEIVED, SubmissionState.FAILED])
+            return queryset.filter(state__in=OPEN)
         return queryset
 
 
@@ -71,7 +71,7 @@ class SubmissionAdmin(ReadOnlyScopedAdmin):
         """Each that is not processed is tried once more."""
         done = left = 0
         for submission in queryset.exclude(state=SubmissionState.PROCESSED).order_by("received_at"):
-            result = process_submission(submission.id, actor=signed_in(request))
+            result = process_submission(submission.id)
             done += result.state == SubmissionState.PROCESSED
             left += result.state != SubmissionState.PROCESSED
             self.log_change(request, result, _("Processed again: %s.") % result.get_state_display())

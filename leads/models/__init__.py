@@ -1,14 +1,20 @@
 """The product's own tables."""
 
+from .consent import ConsentAct, ConsentPurpose, ConsentRecord, ConsentSource
 from .effect import Effect, EffectState
 from .lead import Activity, Lead, LeadSource, LeadStatus, Note
 from .organization import ApiKey, Membership, Organization, Role
-from .submission import Channel, CrmDelivery, Submission, SubmissionState, hash_of_fields
+from .submission import OPEN, Channel, CrmDelivery, Submission, SubmissionState, hash_of_fields
 
 __all__ = [
+    "OPEN",
     "Activity",
     "ApiKey",
     "Channel",
+    "ConsentAct",
+    "ConsentPurpose",
+    "ConsentRecord",
+    "ConsentSource",
     "CrmDelivery",
     "Effect",
     "EffectState",

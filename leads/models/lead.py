@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
+from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from .folded import FoldedField
 from .organization import Organization
 
 
@@ -54,12 +57,7 @@ class Lead(models.Model):
         Organization, on_delete=models.CASCADE, related_name="leads", verbose_name=_("organization")
     )
     name = models.CharField(_("name"), max_length=200)
-    name_key = models.GeneratedField(
-        verbose_name=_("name, in small letters"),
-        expression=Lower("name"),
-        output_field=models.CharField(max_length=200),
-        db_persist=True,
-    )
+    name_key = FoldedField(_("name, in small letters"), of="name", max_length=200)
     email = models.CharField(_("e-mail"), max_length=254, blank=True, default="")
     email_key = models.CharField(  # noqa: DJ001 - NULL is "no address" in the unique constraint
         _("e-mail, normalized"), max_length=254, null=True, blank=True, editable=False
@@ -84,7 +82,9 @@ class Lead(models.Model):
     score_reasons = models.JSONField(_("score's reasons"), default=list, blank=True, editable=False)
     score_version = models.PositiveIntegerField(default=0, editable=False)
     enrichment = models.JSONField(_("enrichment"), default=dict, blank=True, editable=False)
-    consent_at = models.DateTimeField(_("consent given"), null=True, blank=True)
+    #: the present state of `ConsentRecord`'s log, which alone changes these three
+    request_consent_at = models.DateTimeField(_("may be written to about the request"), null=True, blank=True)
+    marketing_consent_at = models.DateTimeField(_("may be sent news and offers"), null=True, blank=True)
     unsubscribed_at = models.DateTimeField(_("unsubscribed"), null=True, blank=True)
     utm_source = models.CharField("utm_source", max_length=200, blank=True, default="")
     utm_medium = models.CharField("utm_medium", max_length=200, blank=True, default="")
@@ -112,6 +112,7 @@ class Lead(models.Model):
             ("assign_lead", _("Can assign leads")),
             ("change_lead_status", _("Can change the status of leads")),
             ("erase_lead", _("Can erase the personal data of leads")),
+            ("record_consent", _("Can record and withdraw the consent of leads")),
         ]
         constraints = [
             # whole, not partial: `bulk_create(update_conflicts=True)` cannot use a partial one
@@ -124,10 +125,24 @@ class Lead(models.Model):
             # how a search begins; the class of operators is PostgreSQL's
             models.Index(fields=["email_key"], name="leads_email_begins", opclasses=["varchar_pattern_ops"]),
             models.Index(fields=["name_key"], name="leads_name_begins", opclasses=["varchar_pattern_ops"]),
+            # who wrote by phone only is known by it
+            models.Index(fields=["organization", "phone"], name="leads_phone", condition=~Q(phone="")),
+            # whom a campaign may be sent to, in the order of its chunks
+            models.Index(
+                fields=["organization", "id"],
+                name="leads_get_news",
+                condition=models.Q(marketing_consent_at__isnull=False, unsubscribed_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name or self.email or str(self.id)
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        """Save; a name takes its key along."""
+        if update_fields is not None and "name" in (update_fields := set(update_fields)):
+            update_fields.add("name_key")
+        super().save(*args, update_fields=update_fields, **kwargs)
 
     def get_absolute_url(self) -> str:
         """The page that the organisation's members see."""

@@ -15,6 +15,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from ..outgoing import UnusableAddress, target_of
+
 KEY_PREFIX = "esk_"
 
 
@@ -49,6 +51,18 @@ class Organization(models.Model):
     crm_webhook_secret = models.CharField(
         _("CRM webhook secret"), max_length=200, default=new_webhook_secret, validators=[check_webhook_secret]
     )
+    mail_from = models.EmailField(
+        _("sender's address"),
+        blank=True,
+        default="",
+        help_text=_("Mail to leads comes from here. Empty: the site's own address. The mail provider must allow it."),
+    )
+    mail_reply_to = models.EmailField(
+        _("reply address"),
+        blank=True,
+        default="",
+        help_text=_("Where leads' replies go. Empty: to whoever looks after the lead, or else to a manager."),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
@@ -58,6 +72,14 @@ class Organization(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse a webhook that no request may reach, where that can be told without looking its name up."""
+        if self.crm_webhook_url:
+            try:
+                target_of(self.crm_webhook_url)
+            except UnusableAddress as error:
+                raise ValidationError({"crm_webhook_url": str(error.reason)}) from None
 
 
 class Role(models.TextChoices):

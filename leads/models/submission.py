@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -33,6 +34,10 @@ class SubmissionState(models.TextChoices):
     FAILED = "failed", pgettext_lazy("submission", "failed")
 
 
+#: What waits to become a lead.
+OPEN = (SubmissionState.RECEIVED, SubmissionState.FAILED)
+
+
 class Submission(models.Model):
     """A body as it arrived, stored before anything is done with it."""
 
@@ -46,6 +51,8 @@ class Submission(models.Model):
     channel = models.CharField(_("channel"), max_length=4, choices=Channel)
     state = models.CharField(_("state"), max_length=10, choices=SubmissionState, default=SubmissionState.RECEIVED)
     body = models.TextField(_("body"))
+    #: what it says, as `LeadForm` understood it: empty until it is processed
+    content = models.JSONField(_("content"), default=dict, blank=True, editable=False)
     locale = models.CharField(_("language"), max_length=20, blank=True, default="")
     errors = models.JSONField(_("field errors"), default=dict, blank=True)
     problem = models.TextField(_("problem"), blank=True, default="")
@@ -75,6 +82,9 @@ class Submission(models.Model):
             models.Index(fields=["api_key", "received_at"], name="leads_submissions_of_key"),
             models.Index(fields=["sender_hash", "received_at"], name="leads_submissions_of_sender"),
             models.Index(fields=["received_at", "id", "state", "channel"], name="leads_submissions_list"),
+            models.Index(
+                fields=["received_at"], name="leads_submissions_open", condition=Q(state__in=["received", "failed"])
+            ),
             models.Index(
                 fields=["organization", "received_at", "id", "state", "channel"], name="leads_submissions_list_of_org"
             ),

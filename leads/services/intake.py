@@ -8,16 +8,29 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.http import QueryDict
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.crypto import salted_hmac
 
+from .. import tasks
 from ..changes import record
-from ..events import SubmissionReceived, submission_received
-from ..models import Activity, ApiKey, Channel, LeadSource, Organization, Submission, SubmissionState
-from ..validation import ApiLeadForm, InvalidBody, LeadForm, field_errors, json_fields
+from ..consent import FORM_WORDING_VERSION, FORM_WORDINGS, Agreement
+from ..content import content_of
+from ..events import LeadReturned, SubmissionReceived, lead_returned, submission_received
+from ..models import (
+    OPEN,
+    Activity,
+    ApiKey,
+    Channel,
+    ConsentSource,
+    LeadSource,
+    Organization,
+    Submission,
+    SubmissionState,
+)
+from ..readable import readable
+from ..validation import CONSENT_FIELDS, ApiLeadForm, InvalidBody, LeadForm, field_errors, json_fields
 from .leads import receive_lead
 
 logger = logging.getLogger(__name__)
@@ -26,6 +39,8 @@ logger = logging.getLogger(__name__)
 ANSWERS_KEPT = timedelta(hours=24)
 #: A submission that is still `received` after this time was broken off: the next request with its key takes it over.
 BROKEN_OFF_AFTER = timedelta(seconds=60)
+#: By then the request has processed its submission, or the job does.
+NET_AFTER = timedelta(seconds=60)
 WINDOW = timedelta(minutes=1)
 LIMIT_PER_KEY, LIMIT_PER_SENDER = 120, 20
 #: People do not see this field of the form; programs fill it.
@@ -84,7 +99,10 @@ def store_submission(
     sender: str = "",
     locale: str = "",
 ) -> tuple[Submission, bool]:
-    """Store a body as it arrived. False beside it: the key and the body are known, and this is the first answer."""
+    """Store a body as it arrived, with the job that processes it if nobody else does.
+
+    False beside it: the key and the body are known, and this is the first answer.
+    """
     now = timezone.now()
     digest = hashlib.sha256(body.encode()).hexdigest()
     sender_hash = _sender_hash(organization, sender)
@@ -109,33 +127,43 @@ def store_submission(
             body_hash=digest,
             started_at=now,
         )
+        net = tasks.process_submission.using(delay=NET_AFTER, about=(Submission._meta.label_lower, str(submission.id)))
+        net.enqueue(submission.id)
     return submission, True
 
 
-def process_submission(submission_id: UUID, *, actor: AbstractBaseUser | None = None) -> Submission:
+def process_submission(submission_id: UUID) -> Submission:
     """Make a lead of a stored submission, or add it to the lead it belongs to; one that is processed stays as it is.
 
-    What goes wrong is written on the submission and logged, and staff can call this again.
+    What goes wrong is written on the submission and logged; its job tries again, and staff can call this too.
     """
     try:
-        return _process(submission_id, actor)
+        return _process(submission_id)
     except InvalidBody as error:
         return refuse_submission(submission_id, error.errors)
     except Exception as error:
         logger.exception("submission_failed id=%s", submission_id)
-        answer = {"submission_id": str(submission_id), "status": SubmissionState.RECEIVED}
-        rows = Submission.objects.filter(pk=submission_id).exclude(state=SubmissionState.PROCESSED)
-        rows.update(
-            state=SubmissionState.FAILED,
-            problem=f"{type(error).__name__}: {error}"[:2_000],
-            answer_status=202,
-            answer=answer,
-        )
+        _note_failure(submission_id, error)
         return Submission.objects.get(pk=submission_id)
+
+
+def process_open_submission(submission_id: UUID) -> str:
+    """`process_submission` for its job: nothing if somebody did it; raises what goes wrong. Returns the state then."""
+    state = Submission.objects.filter(pk=submission_id).values_list("state", flat=True).first()
+    if state not in OPEN:
+        return state or "gone"
+    try:
+        return _process(submission_id).state
+    except InvalidBody as error:
+        return refuse_submission(submission_id, error.errors).state
+    except Exception as error:
+        _note_failure(submission_id, error)
+        raise
 
 
 def refuse_submission(submission_id: UUID, errors: dict[str, list[str]]) -> Submission:
     """Mark a submission invalid and keep the answer that says why."""
+    errors = {readable(name): [readable(text) for text in texts] for name, texts in errors.items()}
     rows = Submission.objects.filter(pk=submission_id).exclude(state=SubmissionState.PROCESSED)
     rows.update(
         state=SubmissionState.INVALID,
@@ -155,17 +183,20 @@ def refuse_submission(submission_id: UUID, errors: dict[str, list[str]]) -> Subm
     return Submission.objects.get(pk=submission_id)
 
 
-def _process(submission_id: UUID, actor: AbstractBaseUser | None) -> Submission:
+def _process(submission_id: UUID) -> Submission:
     with transaction.atomic():
+        # locked: the request, the job and staff find by the state whether there is anything left to do
         submission = (
             Submission.objects.select_for_update(of=("self",)).select_related("organization").get(pk=submission_id)
         )
         if submission.state == SubmissionState.PROCESSED:
             return submission
-        fields, consent = _valid_fields(submission)
-        lead, created = receive_lead(submission.organization, fields, consent=consent)
-        record(lead, Activity.Kind.SUBMISSION, {"submission": str(submission.id), "channel": submission.channel}, actor)
+        fields, agreements = _valid_fields(submission)
+        lead, created = receive_lead(submission.organization, fields, agreements=agreements)
+        # without an actor, whoever had it processed: the lead wrote, and nobody of ours has touched it
+        record(lead, Activity.Kind.SUBMISSION, {"submission": str(submission.id), "channel": submission.channel})
         submission.lead = lead
+        submission.content = content_of(fields)
         submission.state = SubmissionState.PROCESSED
         submission.errors = {}
         submission.problem = ""
@@ -173,13 +204,27 @@ def _process(submission_id: UUID, actor: AbstractBaseUser | None) -> Submission:
         submission.answer_status = 201 if created else 200
         submission.answer = {"id": str(lead.id), "submission_id": str(submission.id), "created": created}
         submission.save()
+        if not created:
+            lead_returned.announce(
+                LeadReturned(organization_id=lead.organization_id, lead_id=lead.id, submission_id=submission.id)
+            )
         submission_received.announce(
             SubmissionReceived(organization_id=submission.organization_id, submission_id=submission.id, lead_id=lead.id)
         )
     return submission
 
 
-def _valid_fields(submission: Submission) -> tuple[dict[str, Any], bool]:
+def _note_failure(submission_id: UUID, error: Exception) -> None:
+    rows = Submission.objects.filter(pk=submission_id, state__in=[*OPEN, SubmissionState.INVALID])
+    rows.update(
+        state=SubmissionState.FAILED,
+        problem=readable(f"{type(error).__name__}: {error}")[:2_000],
+        answer_status=202,
+        answer={"submission_id": str(submission_id), "status": SubmissionState.RECEIVED},
+    )
+
+
+def _valid_fields(submission: Submission) -> tuple[dict[str, Any], list[Agreement]]:
     form: LeadForm
     if submission.channel == Channel.API:
         form = ApiLeadForm(json_fields(submission.body), organization=submission.organization)
@@ -191,11 +236,29 @@ def _valid_fields(submission: Submission) -> tuple[dict[str, Any], bool]:
     if not form.is_valid():
         raise InvalidBody(field_errors(form))
     fields = dict(form.cleaned_data)
-    consent = bool(fields.pop("consent"))
+    agreements = _agreements(submission, fields)
     default_source = LeadSource.API if submission.channel == Channel.API else LeadSource.FORM
     fields["source"] = fields.get("source") or default_source
     fields["locale"] = fields.get("locale") or submission.locale
-    return fields, consent
+    return fields, agreements
+
+
+def _agreements(submission: Submission, fields: dict[str, Any]) -> list[Agreement]:
+    """What the submission says was agreed to; it is taken out of the fields."""
+    by_form = submission.channel == Channel.FORM
+    source = ConsentSource.FORM if by_form else ConsentSource.API
+    told = str(fields.pop("consent_wording", ""))
+    agreements = []
+    for purpose, name in CONSENT_FIELDS.items():
+        if not fields.pop(name):
+            continue
+        if by_form:
+            # in the language in which the form was shown
+            with translation.override(submission.locale or None):
+                agreements.append(Agreement(purpose, source, str(FORM_WORDINGS[purpose]), FORM_WORDING_VERSION))
+        else:
+            agreements.append(Agreement(purpose, source, told))
+    return agreements
 
 
 def _first_with_key(api_key: ApiKey, idempotency_key: str, digest: str) -> tuple[Submission, bool] | None:

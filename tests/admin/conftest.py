@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs import clock
 from jobs.models import Job
+from leads.models import Membership, Organization
 
 LIST = "/admin/jobs/job/"
 
@@ -44,11 +45,17 @@ def make_job(db: None) -> MakeJob:
 
 @pytest.fixture
 def client_with(db: None) -> MakeClient:
-    """`client_with("view_job", "retry_job")`: a signed-in staff member with just these permissions of `jobs`."""
+    """`client_with("view_job", "retry_job")`: signed-in staff with these permissions of `jobs`, for everybody's jobs.
 
-    def sign_in(*permissions: str, **options: Any) -> Client:
-        user = User.objects.create_user(f"staff {' '.join(permissions)}", is_staff=True)
-        user.user_permissions.set(Permission.objects.filter(content_type__app_label="jobs", codename__in=permissions))
+    `member_of=organization`: for the jobs of this organization only.
+    """
+
+    def sign_in(*permissions: str, member_of: Organization | None = None, **options: Any) -> Client:
+        user = User.objects.create_user(f"staff {' '.join(permissions)} {member_of or ''}", is_staff=True)
+        given = {*permissions, *([] if member_of else ["view_every_scope"])}
+        user.user_permissions.set(Permission.objects.filter(content_type__app_label="jobs", codename__in=given))
+        if member_of:
+            Membership.objects.create(organization=member_of, user=user)
         client = Client(**options)
         client.force_login(user)
         return client

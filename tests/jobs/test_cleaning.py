@@ -12,8 +12,7 @@ from uuid import UUID
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
-from django.test.utils import CaptureQueriesContext
+from django.db import transaction
 
 from jobs import Fixed, Queue, clock
 from jobs.broker import get_broker
@@ -23,6 +22,7 @@ from jobs.models import Attempt, Job, QueueStat
 from jobs.operate.clean import clean
 from jobs.operate.drain import drain
 
+from ..databases import only_by_indexes, plans_of
 from ..leads.people import make_user
 
 pytestmark = pytest.mark.usefixtures("each_database")
@@ -127,29 +127,14 @@ def test_drain_takes_only_what_was_created_long_enough_ago() -> None:
     assert {states()[id] for id in left} == {"queued"}
 
 
-def looks_of(act: Callable[[], object]) -> list[str]:
-    """How the database finds the rows of each SELECT of an action; only by an index, if it has any."""
-    with CaptureQueriesContext(connection) as seen:
-        act()
-    asked = [query["sql"] for query in seen if query["sql"].startswith("SELECT") and "jobs_job" in query["sql"]]
-    with transaction.atomic(), connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("SET LOCAL enable_seqscan = off")
-        return [_plan(cursor, sql) for sql in asked]
-
-
-def _plan(cursor: Any, sql: str) -> str:
-    cursor.execute(f"EXPLAIN {sql}" if connection.vendor == "postgresql" else f"EXPLAIN QUERY PLAN {sql}")
-    return "\n".join(str(row[-1]) for row in cursor.fetchall())
-
-
 def test_drain_of_old_jobs_looks_at_no_younger_ones(each_database: str) -> None:
     add.enqueue(1)
     make("queued", 3, ended=None)
-    looks = looks_of(lambda: drain(lane.name, older_than=LONG_AGO, limit=2))
+    with only_by_indexes():
+        looks = plans_of(lambda: drain(lane.name, older_than=LONG_AGO, limit=2), "jobs_job")
     bound = r"Index Cond: .*\bid < " if each_database == "postgresql" else r"USING .*INDEX .*\bid<\?"
     assert len(looks) >= 2
-    assert [plan for plan in looks if not re.search(bound, plan)] == []
+    assert [look for look in looks if not re.search(bound, look[1])] == []
 
 
 def commits_of(act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> int:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Where findings are made: the engine's own, and what the product adds.
+FILES = [*sorted((ROOT / "jobs" / "history" / "status").glob("*.py")), ROOT / "leads" / "findings.py"]
 #: What each finding's text must tell its reader to do.
 REMEDIES = {
     "no_workers": "start `manage.py run_huey`",
@@ -33,6 +35,8 @@ REMEDIES = {
     "dead_rows": ("run VACUUM (ANALYZE) %(table)s", "end what still needs them"),
     "autovacuum_off": ("Set autovacuum and track_counts to on", "ALTER TABLE %(table)s RESET (autovacuum_enabled)"),
     "large_log": "End it",
+    "submissions_open": ("process it again", "process them again"),
+    "nobody_hears": "give the organization an active member",
     "findings_failed": "see the log for findings_failed",
 }
 
@@ -40,7 +44,7 @@ REMEDIES = {
 def texts_of_findings() -> list[tuple[str, str]]:
     """Each code with each text that the source gives it: what was assigned to `text` since the last finding."""
     pairs = []
-    for path in sorted((ROOT / "jobs" / "history" / "status").glob("*.py")):
+    for path in FILES:
         texts: list[str] = []
         for node in sorted(_statements(path), key=lambda node: node.lineno):
             if isinstance(node, ast.Assign):
@@ -72,7 +76,7 @@ def test_the_text_of_every_finding_says_what_to_do() -> None:
 
 
 def test_every_finding_is_explained_in_the_docs() -> None:
-    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "jobs" / "history" / "status").glob("*.py"))
+    code = "".join(path.read_text(encoding="utf-8") for path in FILES)
     codes = set(re.findall(r'Finding\(\s*"(\w+)"', code))
     docs = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     assert codes == set(REMEDIES)

@@ -1,22 +1,40 @@
-"""Whose a job is: what JOBS["SCOPE"] answers, or whose the job is that enqueues it."""
+"""Whose a job is: what JOBS["SCOPE"] answers; else whose the event is, or the job that enqueues it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
 from django.test import override_settings
 
-from jobs import Queue, current_job
+from jobs import Event, EventSignal, Queue, current_job, receives
 from jobs.errors import InvalidOption
+from jobs.models import Job
 from jobs.testing import run_jobs
 
 pytestmark = pytest.mark.django_db
 HERE = "tests.jobs.test_scope."
 lane = Queue("scope_lane")
+looked: list[object] = []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined(Event):
+    organization_id: int
+
+
+joined = EventSignal(Joined)
 
 
 def of_organization(arguments):
     return arguments.get("organization_id")
+
+
+def by_a_look(arguments):
+    looked.append(arguments)
+    return arguments.get("organization_id") or (lambda: f"looked up {arguments['number']}")
 
 
 def too_long(arguments):
@@ -32,6 +50,18 @@ def child() -> str:
 def work(number: int, organization_id: int | None = None) -> str:
     child.enqueue()
     return current_job().scope
+
+
+@lane.task()
+def look(number: int, organization_id: int | None = None) -> None:
+    """Asks nobody."""
+
+
+@receives(joined, starts=[child, look])
+def on_joined(sender, event, **kwargs) -> None:
+    child.enqueue()
+    look.enqueue(1)
+    look.enqueue(1, 9)
 
 
 def scoped(name):
@@ -53,6 +83,24 @@ def test_a_job_that_names_nobody_is_whose_the_job_is_that_enqueued_it() -> None:
     assert second.job.scope == "7"
 
 
+@scoped("of_organization")
+def test_a_job_that_names_nobody_is_whose_the_event_is() -> None:
+    with transaction.atomic():
+        joined.announce(Joined(organization_id=7))
+    scopes = sorted((job.task.rpartition(".")[2], job.scope) for job in Job.objects.exclude(event=""))
+    assert scopes == [("child", "7"), ("look", "7"), ("look", "9")]
+
+
+@scoped("by_a_look")
+def test_a_function_that_is_answered_is_called_only_if_neither_event_nor_job_tells() -> None:
+    assert look.enqueue(1).job.scope == "looked up 1"
+    assert look.enqueue(1, 9).job.scope == "9"
+    with transaction.atomic():
+        joined.announce(Joined(organization_id=7))
+    assert {job.scope for job in Job.objects.exclude(event="")} == {"7", "9"}
+
+
+@override_settings(JOBS={"QUEUES": "config.queues"})
 def test_without_the_setting_nobody_is_asked() -> None:
     assert work.enqueue(1, 7).job.scope == ""
 

@@ -10,13 +10,13 @@ from django.db import connection, transaction
 
 from jobs import Queue, clock
 from jobs.broker import get_broker
-from jobs.history import jumps
 from jobs.history.status.finding import Finding
 from jobs.history.status.report import report
 from jobs.keep import prune, rewind
 from jobs.models import ClockJump, Job, QueueStat, Schedule
 from jobs.policy import QueuePolicy, Retention
 from tests.contract.hands import Hands
+from tests.databases import KNOWN, goes_by, plans_of, statistics_of_jobs
 
 YEAR = timedelta(days=400, hours=1)
 
@@ -105,18 +105,18 @@ def test_a_schedule_whose_last_tick_is_yet_to_come_is_told(hands: Hands) -> None
     assert findings()["schedule_to_come"].needs_person
 
 
-def test_looking_for_what_ended_in_the_future_goes_by_the_index_of_ends(hands: Hands) -> None:
-    hands.push_all([hands.new_job() for _ in range(200)])
-    for job in hands.claim(200):
-        hands.settle(job)
-    for analysed in (False, True):
-        with connection.cursor() as cursor:
-            if analysed:
-                cursor.execute("ANALYZE jobs_job")
-            if connection.vendor == "postgresql":
-                cursor.execute("SET enable_seqscan = off")  # the table of a test is small
-        assert "jobs_ended" in jumps._ended_to_come(["lane", "other"], clock.now()).explain()
-    connection.close()
+@pytest.mark.parametrize("known", KNOWN)
+def test_looking_for_what_ended_in_the_future_goes_by_the_index_of_ends(hands: Hands, known: str) -> None:
+    def fill() -> None:
+        hands.push_all([hands.new_job() for _ in range(200)])
+        Job.objects.update(state="completed", ended_at=clock.now())
+
+    with statistics_of_jobs(known, fill):
+        Job.objects.filter(pk=hands.push()).update(state="failed", ended_at=clock.now() + YEAR)
+        looks = plans_of(rewind.run, "jobs_job", "ended_at")
+    assert len(looks) == 2
+    for look in looks:
+        goes_by("jobs_ended", look)
 
 
 @pytest.mark.parametrize("waiting", [2_000])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from standardwebhooks.webhooks import Webhook
 
-from jobs import PermanentError, RetryLater
+from jobs import PermanentError
 from jobs.testing import JobsRunner
 from leads import outgoing
 from leads.models import CrmDelivery, EffectState, Lead, Organization
@@ -136,6 +139,55 @@ def test_other_refusals_are_final(crm: Crm, lead: Lead, jobs_runner: JobsRunner,
     assert str(status) in CrmDelivery.objects.get().error
 
 
+@pytest.mark.parametrize("header", ["9" * 400, "nan", "-1"])
+def test_no_attempt_is_burnt_by_what_429_says_about_how_long(
+    crm: Crm, lead: Lead, jobs_runner: JobsRunner, header: str
+) -> None:
+    crm.answers = [(429, {"Retry-After": header})]
+    handle = sync(lead)
+    jobs_runner.run()
+    assert (handle.state, handle.attempt) == ("queued", 0)
+    jobs_runner.run(until=timedelta(days=1, minutes=1))
+    assert handle.state == "completed"
+
+
+def test_webhook_into_a_private_network_is_a_dead_letter_and_nothing_arrives(
+    crm: Crm, lead: Lead, settings: Any, jobs_runner: JobsRunner
+) -> None:
+    settings.OUTGOING_PRIVATE_NETWORKS = []
+    handle = sync(lead)
+    jobs_runner.run(until=timedelta(minutes=5))
+    assert (handle.state, crm.received) == ("failed", [])
+    assert "unknown or not on the public internet" in CrmDelivery.objects.get().error
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("http://127.0.0.1:8000/", "not on the public internet"),
+        ("https://2130706433/", "Enter a valid URL|not on the public internet"),
+        ("http://[::ffff:169.254.169.254]/latest/", "not on the public internet"),
+        ("https://localhost/", "not on the public internet"),
+        ("https://ada:secret@crm.example.com/", "must not contain a user name or password"),
+        ("https://crm.example.com:25/", "Use port 80, 443 or one above 1023"),
+    ],
+)
+def test_form_refuses_a_webhook_that_no_request_may_reach(
+    admin_client: Client, settings: Any, url: str, sentence: str
+) -> None:
+    settings.OUTGOING_PRIVATE_NETWORKS = []
+    organization = make_organization()
+    page = reverse("admin:leads_organization_change", args=[organization.pk])
+    form = admin_client.get(page).context["adminform"].form
+    fields = {name: value for name, value in form.initial.items() if value is not None}
+    answer = admin_client.post(page, {**fields, "crm_webhook_url": url})
+    errors = " ".join(answer.context["adminform"].form.errors["crm_webhook_url"])
+    assert re.search(sentence, errors)
+    organization.refresh_from_db()
+    assert organization.crm_webhook_url == ""
+    assert admin_client.post(page, {**fields, "crm_webhook_url": "https://crm.example.com/x"}).status_code == 302
+
+
 def test_server_that_does_not_listen_is_another_try(lead: Lead, crm: Crm) -> None:
     crm.shutdown()
     crm.server_close()
@@ -181,23 +233,6 @@ def test_settings_name_the_crm_of_organizations_without_one(crm: Crm, settings: 
     jobs_runner.run()
     headers, body = crm.received[0]
     assert Webhook(settings.CRM_WEBHOOK_SECRET).verify(body, headers)["data"]["id"] == str(lead.id)
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("5", 5.0),
-        ("0", 1.0),
-        ("-3", 1.0),
-        ("999999999", outgoing.LONGEST_WAIT),
-        ("Tue, 24 Nov 2026 00:01:00 GMT", 60.0),
-        ("soon", outgoing.DEFAULT_WAIT),
-        ("", outgoing.DEFAULT_WAIT),
-    ],
-)
-def test_retry_after_is_a_number_or_a_date_within_reason(header: str, seconds: float) -> None:
-    assert outgoing.retry_after(header, datetime(2026, 11, 24, tzinfo=UTC)) == seconds
-    assert RetryLater(seconds).seconds == seconds
 
 
 @pytest.mark.django_db(transaction=True)

@@ -56,7 +56,7 @@ def test_valid_lead_is_created_with_the_organization_of_the_key(sender: Sender) 
     answer = response.json()
     assert (answer["id"], answer["created"]) == (str(lead.id), True)
     assert (lead.organization, lead.email_key, lead.source) == (sender.organization, "ada@analytical.example", "api")
-    assert (lead.utm_source, str(lead.value), lead.consent_at is not None) == ("news", "12000.50", True)
+    assert (lead.utm_source, str(lead.value), lead.request_consent_at is not None) == ("news", "12000.50", True)
 
 
 def test_second_submission_of_an_address_joins_the_same_lead(sender: Sender, jobs_runner: JobsRunner) -> None:
@@ -96,8 +96,10 @@ def test_invalid_lead_is_refused_by_field_and_only_the_submission_is_kept(
     assert response.status_code == 400
     assert field in response.json()["error"]["fields"]
     assert Submission.objects.get().state == SubmissionState.INVALID
+    # the net under the request, which finds nothing to do
+    assert [handle.state for handle in jobs_runner.run(include_scheduled=True)] == ["completed"]
+    assert [handle.job.task for handle in jobs_runner.enqueued()] == ["leads.process_submission"]
     assert not Lead.objects.exists()
-    jobs_runner.assert_nothing_enqueued()
 
 
 @pytest.mark.parametrize("secret", ["wrong", "esk_" + "A" * 43])

@@ -90,11 +90,12 @@ def test_device_that_is_gone_is_forgotten(settings: Any, jobs_runner: JobsRunner
 @pytest.mark.parametrize(
     ("wants", "role", "sent"), [(True, Role.MANAGER, 1), (False, Role.MANAGER, 0), (True, Role.MEMBER, 0)]
 )
-def test_manager_who_wants_it_gets_a_text_message_of_an_unassigned_lead(
+def test_who_is_told_and_wants_it_gets_a_text_message_of_an_unassigned_lead(
     jobs_runner: JobsRunner, wants: bool, role: Role, sent: int
 ) -> None:
     organization = make_organization()
     user = make_member(organization, "mia", role)
+    make_member(organization, "max", Role.MANAGER)
     ContactPreference.objects.create(user=user, phone="+5511912345678", wants_sms=wants)
     add_lead(Lead(organization=organization, name="Ada", email="ada@analytical.example"))
     jobs_runner.run()

@@ -7,7 +7,7 @@ import re
 
 from .deployment import ROOT
 
-READERS = {"text", "boolean", "integer", "seconds", "words", "choice", "web_address", "database", "mail"}
+READERS = {"text", "boolean", "integer", "seconds", "words", "choice", "web_address", "database", "mail", "networks"}
 
 
 def variables_read() -> set[str]:
