@@ -14,7 +14,7 @@ from leads.models import EffectState, Lead, LeadStatus
 from leads.models.effect import LEAD_ERASED, NO_MAIL
 
 from . import intents, transport
-from .composing import TO_LEADS, UNASKED, compose
+from .composing import TO_LEADS, compose
 from .models import Campaign, EmailMessage
 
 Outcome = dict[str, Any]
@@ -42,7 +42,7 @@ def follow_up(lead_id: UUID, organization_id: UUID, step: int, job_id: UUID) -> 
             return {"outcome": "the lead is gone"}
         if not is_untouched(lead):
             return {"outcome": "somebody looks after the lead"}
-        if not intents.may_write_to(lead):
+        if not intents.may_write_to(lead, EmailMessage.Kind.FOLLOW_UP):
             return {"outcome": "the lead gets no mail"}
         message = intents.state_follow_up(lead, step)
     return deliver(message.id, job_id)
@@ -98,7 +98,7 @@ def _deliver(message: EmailMessage, job_id: UUID) -> Outcome:
     if message.lead is not None and message.lead.erased_at is not None:
         message.settle(EffectState.SKIPPED, error=LEAD_ERASED)
         return {"outcome": "the lead was erased"}
-    if message.kind in UNASKED and message.lead is not None and not intents.may_write_to(message.lead):
+    if message.lead is not None and not intents.is_wanted(message, message.lead):
         message.settle(EffectState.SKIPPED, error=NO_MAIL)
         return {"outcome": "the lead gets no mail"}
     # a mail server does not recognise a repetition

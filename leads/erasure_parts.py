@@ -20,7 +20,7 @@ from jobs import Subject
 
 from . import normalise
 from .erasing import PIECE, ErasurePart, Found, change_in_pieces, register_part
-from .models import CrmDelivery, Lead, Note, Submission, SubmissionState
+from .models import ConsentRecord, CrmDelivery, Lead, Note, Submission, SubmissionState
 from .validation import UTM_FIELDS
 
 #: What stands in the admin's log in place of an erased object's name.
@@ -31,12 +31,8 @@ _EMPTY_BODY: dict[str, Any] = {
 }
 _TEXTS = ("name", "email", "phone", "company", "job_title", "message", "currency", "time_zone", "locale", *UTM_FIELDS)
 _OTHERS: dict[str, Any] = {
-    "name_key": "",
-    "email_key": None,
-    "value": None,
-    "consent_at": None,
-    "score_reasons": [],
-    "enrichment": {},
+    **{"name_key": "", "email_key": None, "value": None, "score_reasons": [], "enrichment": {}},
+    **{"request_consent_at": None, "marketing_consent_at": None},
 }
 
 
@@ -71,6 +67,11 @@ def empty_deliveries(found: Found) -> int:
     return CrmDelivery.withdraw(rows, payload=None, response_body="")
 
 
+def empty_consents(found: Found) -> int:
+    """The words that a person typed. What was agreed to, when and how, stays as a proof (the address's keyed hash)."""
+    return ConsentRecord.objects.filter(lead=found.lead).empty_wordings()
+
+
 def empty_admin_log(found: Found) -> int:
     """What the admin's log calls these objects, and what it says of them; that somebody did something stays."""
     conditions = [
@@ -98,6 +99,7 @@ def register() -> None:
         ErasurePart("leads.note", delete_notes),
         ErasurePart("leads.submission", empty_submissions, empty_stray_submissions),
         ErasurePart("leads.crmdelivery", empty_deliveries),
+        ErasurePart("leads.consentrecord", empty_consents),
         ErasurePart("admin.logentry", sweep=empty_admin_log),
     ):
         register_part(part)

@@ -14,12 +14,13 @@ from jobs import RetryLater
 
 from . import scoring
 from .changes import record
+from .consent import has_agreed
 from .content import message_of
 from .crm import crm_of
 from .enrichment import Finding, Question, enrichment_provider
 from .erasing import erase_marked
 from .events import LeadEnriched, LeadScored, lead_enriched, lead_scored
-from .models import Activity, CrmDelivery, EffectState, Lead, Submission, hash_of_fields
+from .models import Activity, ConsentPurpose, CrmDelivery, EffectState, Lead, Submission, hash_of_fields
 from .models.effect import LATER_VERSION
 
 Outcome = dict[str, Any]
@@ -149,7 +150,9 @@ def crm_payload(lead: Lead, delivery: CrmDelivery) -> dict[str, Any]:
             "currency": lead.currency,
             "assignee": lead.assignee.get_username() if lead.assignee else None,
             "score": lead.score,
-            "consent": lead.consent_at is not None and lead.unsubscribed_at is None,
+            "consent": has_agreed(lead, ConsentPurpose.REQUEST),
+            "marketing_consent": has_agreed(lead, ConsentPurpose.MARKETING),
+            "unsubscribed": lead.unsubscribed_at is not None,
             "enrichment": {name: finding.get("value") for name, finding in lead.enrichment.items()},
             "utm": {
                 "source": lead.utm_source,

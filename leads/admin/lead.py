@@ -76,7 +76,10 @@ class LeadAdmin(ScopedAdmin):
     search_ids = ("id",)
     search_beginnings = ("email_key", "name_key")
     search_help_text = gettext_lazy("An id, or how the e-mail address or the name begins.")
-    readonly_shown = ("status", "assignee", "score", "last_activity_at", "created_at", "updated_at", "erased_at")
+    readonly_shown = (
+        *("status", "assignee", "score", "request_consent_at", "marketing_consent_at", "unsubscribed_at"),
+        *("last_activity_at", "created_at", "updated_at", "erased_at"),
+    )
     fieldsets = (
         (None, {"fields": ("organization", "name", "email", "phone", "company", "job_title", "message")}),
         (gettext_lazy("Work"), {"fields": ("status", "assignee", "score", "source", ("value", "currency"))}),
@@ -85,7 +88,7 @@ class LeadAdmin(ScopedAdmin):
             {
                 "classes": ("collapse",),
                 "fields": (
-                    ("consent_at", "unsubscribed_at"),
+                    ("request_consent_at", "marketing_consent_at", "unsubscribed_at"),
                     ("utm_source", "utm_medium", "utm_campaign"),
                     ("utm_term", "utm_content"),
                     ("time_zone", "locale"),

@@ -19,7 +19,8 @@ from emails.composing import compose, lead_of_token, unsubscribe_token
 from emails.models import Campaign, EmailMessage
 from emails.tasks import send_bulk_email, send_follow_up, send_welcome
 from jobs.testing import JobsRunner
-from leads.models import Channel, EffectState, Lead, Membership
+from leads.consent import Agreement
+from leads.models import Channel, ConsentPurpose, ConsentSource, EffectState, Lead, Membership
 from leads.services import add_lead, add_member, add_note, change_lead_status, receive, unsubscribe_lead
 from tests.leads.people import make_lead, make_organization, make_user
 
@@ -36,7 +37,7 @@ def refusal_of(address: str) -> Callable[[str, str], str | None]:
 
 
 def willing(organization: Any, **fields: Any) -> Lead:
-    return make_lead(organization, consent_at=timezone.now(), **fields)
+    return make_lead(organization, request_consent_at=timezone.now(), marketing_consent_at=timezone.now(), **fields)
 
 
 def test_new_member_is_welcomed_once(jobs_runner: JobsRunner) -> None:
@@ -162,12 +163,8 @@ def test_lead_is_written_to_in_its_language_else_in_the_organizations(locale: st
 
 def test_follow_up_is_sent_to_a_lead_that_nobody_touched(jobs_runner: JobsRunner) -> None:
     lead = add_lead(
-        Lead(
-            organization=make_organization(),
-            name="Ada",
-            email="ada@analytical.example",
-            consent_at=timezone.now(),
-        )
+        Lead(organization=make_organization(), name="Ada", email="ada@analytical.example"),
+        agreements=[Agreement(ConsentPurpose.REQUEST, ConsentSource.STAFF, "on the phone")],
     )
     jobs_runner.run(until=THREE_DAYS)
     assert [message.to for message in mail.outbox] == [["ada@analytical.example"]]
@@ -276,7 +273,7 @@ def test_refused_address_does_not_stop_the_campaign(jobs_runner: JobsRunner, set
 
 def test_lead_that_unsubscribed_before_its_turn_gets_no_campaign_mail(jobs_runner: JobsRunner) -> None:
     campaign = make_campaign(1)
-    lead = Lead.objects.get(consent_at__isnull=False)
+    lead = Lead.objects.get(marketing_consent_at__isnull=False)
     message = work.intents.state_campaign_mails(campaign, [lead])[0]
     unsubscribe_lead(lead.id)
     assert work.deliver(message.id, message.id) == {"outcome": "the lead gets no mail"}

@@ -33,8 +33,19 @@ from jobs.models import Attempt, Job
 from jobs.operate import traces
 from jobs.testing import JobsRunner
 from leads import erasing
-from leads.models import CrmDelivery, Lead, Membership, Note, Organization, Role, Submission, SubmissionState
-from leads.services import add_note, erase_lead, sync_lead_to_crm
+from leads.models import (
+    ConsentPurpose,
+    ConsentSource,
+    CrmDelivery,
+    Lead,
+    Membership,
+    Note,
+    Organization,
+    Role,
+    Submission,
+    SubmissionState,
+)
+from leads.services import add_note, erase_lead, record_consent, sync_lead_to_crm
 from leads.tasks import calculate_lead_score, finish_erasure
 from notifications.models import Notification, SmsMessage
 from notifications.services import send_sms_to_lead
@@ -164,9 +175,9 @@ def leave_traces(world: World, crm: EchoingCrm, monkeypatch: pytest.MonkeyPatch)
     admin = Client()
     admin.force_login(make_user("root", is_staff=True, is_superuser=True))
     page = reverse("admin:leads_lead_change", args=[lead.pk])
-    assert lead.consent_at is not None
-    consent = {"consent_at_0": f"{lead.consent_at:%Y-%m-%d}", "consent_at_1": f"{lead.consent_at:%H:%M:%S}"}
-    assert admin.post(page, {**PERSON, **consent, "source": "form"}).status_code == 302
+    assert admin.post(page, {**PERSON, "source": "form"}).status_code == 302
+    told: dict[str, Any] = {"source": ConsentSource.STAFF, "wording": f"{PERSON['name']} said so on the phone"}
+    record_consent(lead.id, organization.id, [ConsentPurpose.MARKETING], **told, actor=world.manager)
     world.runner.run()
     # a dead letter whose error holds what the CRM echoed
     organization.crm_webhook_url = f"http://127.0.0.1:{crm.server_address[1]}/"

@@ -25,7 +25,7 @@ def test_form_makes_a_lead_and_says_thanks(client: Client) -> None:
     response = client.post("/forms/acme/", {**FIELDS, "utm_campaign": "spring"})
     assert (response.status_code, response.headers["Location"]) == (302, "/forms/acme/thanks/")
     lead = Lead.objects.get()
-    assert (lead.source, lead.utm_campaign, lead.consent_at is not None) == ("form", "spring", True)
+    assert (lead.source, lead.utm_campaign, lead.request_consent_at is not None) == ("form", "spring", True)
     assert "reached Acme" in client.get("/forms/acme/thanks/").content.decode()
 
 
@@ -41,7 +41,7 @@ def test_form_keeps_the_campaign_fields_of_its_address(client: Client) -> None:
 def test_form_without_consent_records_none(client: Client) -> None:
     make_organization()
     client.post("/forms/acme/", {key: value for key, value in FIELDS.items() if key != "consent"})
-    assert Lead.objects.get().consent_at is None
+    assert Lead.objects.get().request_consent_at is None
 
 
 @pytest.mark.django_db
