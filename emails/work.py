@@ -10,11 +10,12 @@ from django.db import transaction
 
 from jobs import PermanentError, RetryLater
 from leads.models import EffectState, Lead, LeadStatus
-from leads.models.effect import LEAD_ERASED, NO_MAIL, UNCLEAR
+from leads.models.effect import LEAD_ERASED, NO_MAIL, SUPPRESSED, UNCLEAR
 
 from . import campaigns, intents, transport
-from .composing import TO_LEADS, compose
+from .composing import TO_LEADS, Composed, compose
 from .models import EmailMessage
+from .suppression import is_suppressed
 
 Outcome = dict[str, Any]
 #: Nothing that a job still has to do.
@@ -65,24 +66,29 @@ def is_untouched(lead: Lead) -> bool:
 def _deliver(message: EmailMessage, job_id: UUID, last_attempt: bool) -> Outcome:
     if message.state in ENDED:
         return {"outcome": f"{message.state} already"}
-    # a mail server does not recognise a repetition
-    if not message.claim(job_id, repeatable=False):
+    perhaps_sent = message.state in {EffectState.SENDING, EffectState.UNCLEAR} and message.offered_at is not None
+    way = transport.way_out()
+    if not message.claim_to_send(job_id, way.name, recognises_repetition=way.recognises_repetition):
         return _not_taken(message)
     # only now: what another try has sent, perhaps, must not be called unsent
     if reason := _not_wanted(message):
-        message.settle(EffectState.SKIPPED, error=reason)
+        message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.SKIPPED, error=reason)
         return {"outcome": reason}
+    composed: Composed | None = None
     try:
         composed = compose(message)
         sent = transport.send(message, composed)
     except Exception as error:
-        return _not_sent(message, error, last_attempt)
+        return _not_sent(message, composed, error, perhaps_sent=perhaps_sent, last_attempt=last_attempt)
     state = EffectState.RECORDED if sent.recorded else EffectState.SENT
-    message.settle(state, subject=composed.subject, text=composed.text, html=composed.html, receipt=sent.receipt[:300])
+    message.settle(state, receipt=sent.receipt[:300], **_as_sent(composed))
     return {"outcome": state.value}
 
 
 def _not_wanted(message: EmailMessage) -> str:
+    """Why the mail must not go, as things stand now; empty if it may."""
+    if is_suppressed(message.to, message.organization_id):
+        return SUPPRESSED
     if message.lead is None:
         return ""
     if message.lead.erased_at is not None:
@@ -96,26 +102,44 @@ def _not_taken(message: EmailMessage) -> Outcome:
     return _refused(message, message.error) if message.state == EffectState.REFUSED else {"outcome": message.state}
 
 
-def _not_sent(message: EmailMessage, error: Exception, last_attempt: bool) -> Outcome:
-    """Write down how the try ended, and tell the queue: by an exception, or by an outcome where nothing is to do."""
+def _not_sent(
+    message: EmailMessage, composed: Composed | None, error: Exception, *, perhaps_sent: bool, last_attempt: bool
+) -> Outcome:
+    """Write down how the try ended, and tell the queue: by an exception, or by an outcome where nothing is to do.
+
+    After a try that was unclear no other end makes it clear that nothing went out.
+    """
     text = str(error) if isinstance(error, transport.NotSent) else f"{type(error).__name__}: {error}"
     if isinstance(error, transport.Unclear):
-        message.settle(EffectState.UNCLEAR, error=text)
-        raise PermanentError(f"{UNCLEAR} ({text})") from error
+        return _unclear(message, composed, error)
     if isinstance(error, transport.Refused):
-        message.settle(EffectState.REFUSED, error=text)
+        message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.REFUSED, error=text)
         return _refused(message, text)
     if isinstance(error, transport.Misconfigured):
-        message.settle(EffectState.FAILED, error=text)
+        message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.FAILED, error=text)
         raise PermanentError(text) from error
+    asked_to_wait = isinstance(error, transport.TryLater) and error.retry_after is not None
+    waits = EffectState.PENDING if asked_to_wait or not last_attempt else EffectState.FAILED
+    message.settle(EffectState.UNCLEAR if perhaps_sent else waits, error=text)
     if isinstance(error, transport.TryLater) and error.retry_after is not None:
-        message.settle(EffectState.PENDING, error=text)
         raise RetryLater(error.retry_after, whole_queue=error.whole_queue, reason=text) from error
-    message.settle(EffectState.FAILED if last_attempt else EffectState.PENDING, error=text)
     raise error
+
+
+def _unclear(message: EmailMessage, composed: Composed | None, error: transport.Unclear) -> Outcome:
+    message.settle(EffectState.UNCLEAR, error=str(error), **(_as_sent(composed) if composed else {}))
+    if message.state == EffectState.SENT:
+        return {"outcome": "sent, as the mail service reports"}
+    if error.repeatable:
+        raise error
+    raise PermanentError(f"{UNCLEAR} ({error})") from error
 
 
 def _refused(message: EmailMessage, text: str) -> Outcome:
     if message.kind in TO_LEADS:
         return {"outcome": EffectState.REFUSED.value}
     raise PermanentError(text)
+
+
+def _as_sent(composed: Composed) -> dict[str, str]:
+    return {"subject": composed.subject, "text": composed.text, "html": composed.html}
