@@ -15,11 +15,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from admin_lists.counts import Capped, SubqueryCount
-from leads.admin.scope import EffectAdmin, ScopedAdmin, signed_in
+from leads.admin.scope import EffectAdmin, ReadOnlyScopedAdmin, ScopedAdmin, signed_in
 from leads.models import EffectState
 
-from . import services
-from .models import Campaign, EmailMessage
+from . import services, suppression
+from .models import Campaign, EmailMessage, Suppression
 
 #: A mail's HTML is shown as its reader's program would: nothing in it runs, and nothing is loaded.
 SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -32,7 +32,7 @@ class EmailMessageAdmin(EffectAdmin):
     """Every mail, readable."""
 
     in_order_by_organization = True
-    list_display = ("created_at", "kind", "to", "subject", "state", "tries", "sent_at")
+    list_display = ("created_at", "kind", "to", "subject", "state", "delivery", "tries", "sent_at")
     list_filter = ("kind", "state")
     search_ids = ("id", "lead")
     search_exact = ("to",)
@@ -49,6 +49,11 @@ class EmailMessageAdmin(EffectAdmin):
         "tries",
         "created_at",
         "sent_at",
+        "provider",
+        "receipt",
+        "delivery",
+        "delivery_at",
+        "delivery_detail",
         "subject",
         "text",
         "html_page",
@@ -133,4 +138,48 @@ class CampaignAdmin(ScopedAdmin):
                 count += 1
                 self.log_change(request, campaign, _("Sending began."))
         text = ngettext("%d campaign is being sent.", "%d campaigns are being sent.", count)
+        messages.success(request, text % count)
+
+
+@admin.register(Suppression)
+class SuppressionAdmin(ReadOnlyScopedAdmin):
+    """Addresses that get no mail any more; who may lifts that, and the row tells of it."""
+
+    in_order_by_organization = True
+    list_display = ("created_at", "organization", "address", "reason", "provider", "lifted_at", "lifted_by")
+    list_select_related = ("organization", "message", "lifted_by")
+    search_exact = ("address_hash",)
+    search_help_text = gettext_lazy("A whole e-mail address.")
+    fields = (
+        *("organization", "address", "address_hash", "reason", "message"),
+        *("provider", "created_at", "lifted_at", "lifted_by"),
+    )
+    readonly_fields = ("address",)
+    actions = ("allow_again",)
+
+    @admin.display(description=gettext_lazy("Address"))
+    def address(self, row: Suppression) -> str:
+        """As the mail has it that it was reported of; unknown once that is erased."""
+        return (row.message.to if row.message else "") or "–"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Only the hash is kept: a whole address is found by its own."""
+        text = search_term.strip()
+        return (suppression.of_address(queryset, text) if text else queryset), False
+
+    def has_lift_permission(self, request: HttpRequest) -> bool:
+        """To allow mail again is a permission of its own."""
+        return bool(signed_in(request).has_perm("emails.lift_suppression"))
+
+    @admin.action(description=gettext_lazy("Allow mail to the selected addresses again"), permissions=["lift"])
+    def allow_again(self, request: HttpRequest, queryset: QuerySet[Suppression]) -> None:
+        """Lift each that is not lifted yet."""
+        count = 0
+        for row in queryset:
+            if suppression.lift(row, signed_in(request)):
+                count += 1
+                self.log_change(request, row, _("Mail allowed again."))
+        text = ngettext("%d address can get mail again.", "%d addresses can get mail again.", count)
         messages.success(request, text % count)

@@ -38,7 +38,7 @@ def _empty(mails: QuerySet[EmailMessage]) -> int:
     """Address, text and parameters; a member who was told about the lead stays its mail's addressee."""
     key = Concat(Value("erased:"), Cast(F("pk"), CharField()))
     # last, since by the address it is that some of them are found
-    number = EmailMessage.withdraw(mails, key=key, params={}, subject="", text="", html="")
+    number = EmailMessage.withdraw(mails, key=key, params={}, subject="", text="", html="", delivery_detail="")
     mails.filter(recipient__isnull=True).update(to="")
     return number
 

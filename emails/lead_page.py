@@ -24,8 +24,14 @@ def mails_of(lead: Lead) -> dict[str, Any]:
 def timeline_of(lead: Lead) -> Iterable[TimelineEntry]:
     """A line for each mail."""
     for mail in EmailMessage.objects.filter(lead=lead).order_by("-created_at")[:SHOWN]:
-        text = f"{mail.subject or mail.get_kind_display()} → {mail.to} · {mail.get_state_display()}"
+        text = f"{mail.subject or mail.get_kind_display()} → {mail.to} · {_state_of(mail)}"
         yield TimelineEntry(at=mail.sent_at or mail.created_at, kind=_("e-mail"), text=text)
+
+
+def _state_of(mail: EmailMessage) -> str:
+    """What became of the mail here, and what its service told of it since."""
+    state = str(mail.get_state_display())
+    return f"{state} · {mail.get_delivery_display()}" if mail.delivery else state
 
 
 def register() -> None:

@@ -46,6 +46,16 @@ class Campaign(models.Model):
         return self.name
 
 
+class Delivery(models.TextChoices):
+    """What the mail service has told of a mail that it took; a later one of these is never taken back by an earlier."""
+
+    UNKNOWN = "", pgettext_lazy("delivery", "not reported")
+    DELIVERED = "delivered", pgettext_lazy("delivery", "delivered")
+    REJECTED = "rejected", pgettext_lazy("delivery", "rejected by the mail service")
+    BOUNCED = "bounced", pgettext_lazy("delivery", "bounced")
+    COMPLAINED = "complained", pgettext_lazy("delivery", "reported as spam")
+
+
 class EmailMessage(Effect):
     """One mail to one address. `kind` and `key` name the intent: the same intent is never stated twice."""
 
@@ -86,6 +96,12 @@ class EmailMessage(Effect):
     receipt = models.CharField(
         _("receipt"), max_length=300, blank=True, default="", help_text=_("The id by which the mail service calls it.")
     )
+    #: How it was last handed over, and since when: so long another try with the same key sends nothing twice.
+    provider = models.CharField(_("mail service"), max_length=20, blank=True, default="")
+    offered_at = models.DateTimeField(null=True, blank=True, editable=False)
+    delivery = models.CharField(_("delivery"), max_length=10, choices=Delivery, blank=True, default="")
+    delivery_at = models.DateTimeField(_("reported"), null=True, blank=True)
+    delivery_detail = models.CharField(_("what the mailbox said"), max_length=500, blank=True, default="")
 
     class Meta:
         verbose_name = _("e-mail")
@@ -105,3 +121,59 @@ class EmailMessage(Effect):
 
     def __str__(self) -> str:
         return self.subject or f"{self.get_kind_display()} → {self.to}"
+
+    def reopen(self, *, recorded: bool = False) -> bool:
+        """Make it pending again, as `Effect` does, and forget what was reported of the earlier mail."""
+        reopened = super().reopen(recorded=recorded)
+        if reopened:
+            anew = {"offered_at": None, "delivery": "", "delivery_at": None, "delivery_detail": ""}
+            type(self).objects.filter(pk=self.pk).update(**anew)
+        return reopened
+
+
+class Suppression(models.Model):
+    """An address that an organisation's mails do not go to any more; without an organisation, nobody's.
+
+    The address is kept as a keyed hash, so that it can outlive the erasure of whom it belongs to.
+    """
+
+    class Reason(models.TextChoices):
+        """Why."""
+
+        BOUNCED = "bounced", pgettext_lazy("suppression", "bounced")
+        COMPLAINED = "complained", pgettext_lazy("suppression", "reported as spam")
+
+    organization = models.ForeignKey(
+        Organization, on_delete=models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("organization")
+    )
+    address_hash = models.CharField(_("hash of the address"), max_length=64)
+    reason = models.CharField(_("reason"), max_length=10, choices=Reason)
+    #: the mail that it was reported of, and who reported it
+    message = models.ForeignKey(
+        EmailMessage, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("e-mail")
+    )
+    provider = models.CharField(_("reported by"), max_length=20, blank=True, default="")
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    lifted_at = models.DateTimeField(_("lifted"), null=True, blank=True)
+    lifted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("lifted by"),
+    )
+
+    class Meta:
+        verbose_name = _("suppressed address")
+        verbose_name_plural = _("suppressed addresses")
+        ordering = ["-created_at", "-id"]
+        permissions = [("lift_suppression", _("Can allow mail to suppressed addresses again"))]
+        indexes = [
+            models.Index(fields=["address_hash", "organization"], name="emails_suppressed"),
+            models.Index(fields=["organization", "created_at", "id"], name="emails_suppressed_of_org"),
+            models.Index(fields=["created_at", "id"], name="emails_suppressed_list"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_reason_display()} {self.address_hash[:8]}"

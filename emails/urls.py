@@ -5,4 +5,7 @@ from django.urls import path
 from . import views
 
 app_name = "emails"
-urlpatterns = [path("unsubscribe/<str:token>/", views.unsubscribe, name="unsubscribe")]
+urlpatterns = [
+    path("unsubscribe/<str:token>/", views.unsubscribe, name="unsubscribe"),
+    path("reports/<str:provider>/", views.take_reports, name="reports"),
+]

@@ -1,22 +1,31 @@
-"""Stop mails with one click (RFC 8058). Only a POST does it: scanners follow links."""
+"""What comes in about mails: a click that stops them, and what a mail service reports of them."""
 
 from __future__ import annotations
 
+import logging
+
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
+from config.settings.mail_providers import MailProvider
 from leads.services import unsubscribe_lead
 
 from .composing import lead_of_token
+from .reports.applying import apply
+from .reports.reading import read
+from .reports.trust import NotTrusted, Unreadable
+
+logger = logging.getLogger("emails.reports")
 
 
 # the token proves the right; the mail provider that posts for its user has no CSRF cookie
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
-    """Ask on GET, stop the mails on POST."""
+    """Ask on GET, stop the mails on POST (RFC 8058): scanners follow links."""
     lead_id = lead_of_token(token)
     if lead_id is None:
         raise Http404
@@ -24,3 +33,23 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     if done:
         unsubscribe_lead(lead_id)
     return render(request, "emails/unsubscribe.html", {"done": done})
+
+
+# the signature or the secret proves who it is
+@csrf_exempt
+@require_POST
+def take_reports(request: HttpRequest, provider: str) -> HttpResponse:
+    """Take what the mail service reports; 403 from anybody else, 200 also for what changes nothing."""
+    chosen: MailProvider | None = getattr(settings, "MAIL_PROVIDER", None)
+    if chosen is None or chosen.name != provider:
+        raise Http404
+    try:
+        reports = read(request, chosen)
+    except NotTrusted as error:
+        logger.warning("report_refused provider=%s: %s", provider, error)
+        return HttpResponse("not trusted\n", status=403, content_type="text/plain")
+    except Unreadable as error:
+        logger.warning("report_unreadable provider=%s: %s", provider, error)
+        return HttpResponse("not understood\n", status=400, content_type="text/plain")
+    changed = sum(apply(report) for report in reports)
+    return HttpResponse(f"{changed} of {len(reports)}\n", content_type="text/plain")

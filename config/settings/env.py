@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from ..language import gettext as _
+from .mail_providers import MAIL_PROVIDERS, MailProvider
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 TRUE = {"1", "true", "yes", "on"}
@@ -165,7 +166,7 @@ class Environment:
 
     def mail(self, name: str, default: str, folder: Path) -> dict[str, Any]:
         """A mail backend as Django 6.1's `MAILERS` describes it: its class and its options."""
-        with _naming(name, _("a mail address like smtp+tls://user:password@host:587 or filemail:///folder")):
+        with _naming(name, _("a mail address like smtp+tls://user:password@host:587 or resend://KEY")):
             config: dict[str, Any] = environ.Env.email_url_config(self.text(name, default))
             backend: str = config["EMAIL_BACKEND"]
             kind = backend.split(".")[-2]
@@ -189,6 +190,33 @@ class Environment:
                 },
             }
 
+    def mail_provider(self) -> MailProvider | None:
+        """The mail service that `EMAIL_URL` names, as `resend://KEY?option=value`; None where it names none."""
+        address = self.text("EMAIL_URL")
+        scheme, _colon, rest = address.partition("://")
+        name = scheme.lower().replace("-", "_")
+        if name not in MAIL_PROVIDERS:
+            return None
+        kind = MAIL_PROVIDERS[name]
+        with _naming("EMAIL_URL", _("a mail service and the key of its API like resend://KEY")):
+            parts = urlsplit(f"//{rest}")
+            key = unquote(parts.netloc)
+            if not key or parts.path.strip("/"):
+                raise _Unfit(_("it holds no key, or a / that is not written as %2F"))
+            options = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
+            if missing := [option for option in kind.needs if not options.get(option)]:
+                raise _Unfit(_("this service needs more: ?%(options)s=…") % {"options": "=…&".join(missing)})
+        signing_key, secret = self.text("EMAIL_WEBHOOK_KEY"), self.text("EMAIL_WEBHOOK_SECRET")
+        with _naming("EMAIL_WEBHOOK_KEY", _("the key that the mail service shows beside its webhook")):
+            if signing_key and kind.check_signing_key is None:
+                raise _Unfit(_("this service's webhooks are known by EMAIL_WEBHOOK_SECRET"))
+            if signing_key and kind.check_signing_key is not None:
+                kind.check_signing_key(signing_key)
+        with _naming("EMAIL_WEBHOOK_SECRET", _("a name and a password like name:password")):
+            if secret and not all(secret.partition(":")):
+                raise _Unfit(_("it is not two words with a colon between them"))
+        return MailProvider(name, kind.backend, {kind.key: key, **options}, signing_key, secret)
+
     def redis(self) -> str:
         """`REDIS_URL`, or an address made of `REDIS_HOST`, `REDIS_PORT` and `REDIS_PASSWORD`; nothing if unset."""
         if host := self.text("REDIS_HOST"):
@@ -211,17 +239,23 @@ class Environment:
         return url
 
 
-def mail_settings(backend: dict[str, Any]) -> dict[str, Any]:
-    """The settings that state one mail backend: Django 6.1 refuses `EMAIL_*` beside `MAILERS`, 5.2 knows no `MAILERS`.
+def mail_settings(way: dict[str, Any] | MailProvider) -> dict[str, Any]:
+    """The settings that state how mail leaves: Django 6.1 refuses `EMAIL_*` beside `MAILERS`, 5.2 knows no `MAILERS`.
 
-    `MAIL_FOLDER` is ours: where the file backend writes, or nothing.
+    `MAIL_FOLDER` is ours: where the file backend writes, or nothing. So is `MAIL_PROVIDER`: the mail service, or None.
     """
-    folder = backend["OPTIONS"].get("file_path")
+    provider = way if isinstance(way, MailProvider) else None
+    backend: dict[str, Any]
+    backend = {"BACKEND": way.backend, "OPTIONS": way.options} if isinstance(way, MailProvider) else way
+    ours = {"MAIL_FOLDER": backend["OPTIONS"].get("file_path"), "MAIL_PROVIDER": provider}
     if django.VERSION >= (6, 1):
-        return {"MAIL_FOLDER": folder, "MAILERS": {"default": backend}}
+        return {**ours, "MAILERS": {"default": backend}}
+    if provider is not None:
+        of_anymail = {f"{provider.name}_{name}".upper(): value for name, value in provider.options.items()}
+        return {**ours, "EMAIL_BACKEND": provider.backend, "ANYMAIL": of_anymail}
     old_names = {"username": "EMAIL_HOST_USER", "password": "EMAIL_HOST_PASSWORD"}
     options = {old_names.get(name, f"EMAIL_{name.upper()}"): value for name, value in backend["OPTIONS"].items()}
-    return {"MAIL_FOLDER": folder, "EMAIL_BACKEND": backend["BACKEND"], **options}
+    return {**ours, "EMAIL_BACKEND": backend["BACKEND"], **options}
 
 
 def _wrong(refusal: str, name: str, value: str, **values: object) -> ImproperlyConfigured:

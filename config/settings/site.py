@@ -67,7 +67,7 @@ if JOBS["REDIS_URL"] and not DEBUG and not env.text("JOBS_NAMESPACE"):
 # Mail and providers
 
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Esteira <no-reply@localhost>")
-globals().update(mail_settings(env.mail("EMAIL_URL", "filemail:///var/mail", BASE_DIR)))
+globals().update(mail_settings(env.mail_provider() or env.mail("EMAIL_URL", "filemail:///var/mail", BASE_DIR)))
 CRM_WEBHOOK_URL = env.web_address("CRM_WEBHOOK_URL")
 CRM_WEBHOOK_SECRET = env.text("CRM_WEBHOOK_SECRET")
 #: What webhooks may reach beside the public internet; the CRM of `make demo` listens on this machine.

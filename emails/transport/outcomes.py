@@ -37,7 +37,14 @@ class Refused(NotSent):
 
 
 class Unclear(NotSent):
-    """It may have gone out: the connection was lost, or timed out, after it was handed over and before the answer."""
+    """It may have gone out: the connection was lost, or timed out, after it was handed over and before the answer.
+
+    `repeatable` says that the other side knows a repetition when it sees one: another try sends nothing twice.
+    """
+
+    def __init__(self, text: str, *, repeatable: bool = False) -> None:
+        self.repeatable = repeatable
+        super().__init__(text)
 
 
 class Misconfigured(NotSent):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import smtplib
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 from ..composing import Composed
 from ..models import EmailMessage
+from .connections import held_connections
+from .exchange import WHOLE_TIMEOUT, Cut, cut_after
 from .letter import Mailbox, as_bytes, own_message_id, recipient_of, sender_mailbox
 from .outcomes import Misconfigured, NotSent, Refused, Sent, TryLater, Unclear
 
@@ -39,18 +42,36 @@ def send(backend: Any, message: EmailMessage, composed: Composed) -> Sent:
 
 @contextmanager
 def _session(backend: Any) -> Iterator[smtplib.SMTP]:
-    """An open, signed-in connection; how it is closed changes nothing of what became of the mail."""
+    """An open, signed-in connection; held for the next mail if all goes well with this one."""
+    with held_connections.lend(backend, open_it=_open, is_alive=_is_alive, close=_close) as held:
+        session: smtplib.SMTP = held.connection
+        # a server that says a bit now and then must not hold the thread
+        hold = Cut(cast(socket.socket, session.sock))
+        try:
+            with cut_after(WHOLE_TIMEOUT, hold.cut):
+                yield session
+        finally:
+            hold.release()
+
+
+def _open(backend: Any) -> None:
     try:
         backend.open()
-        session: smtplib.SMTP = backend.connection
-        session.ehlo_or_helo_if_needed()
+        backend.connection.ehlo_or_helo_if_needed()
     except Exception as error:
         _close(backend)
         raise _not_opened(error) from error
+
+
+def _is_alive(backend: Any) -> bool:
+    """Whether the server still answers, ready for the next mail: a round trip, against a mail of unclear fate."""
     try:
-        yield session
-    finally:
-        _close(backend)
+        backend.connection.sock.settimeout(GOODBYE)
+        code, _reply = backend.connection.docmd("RSET")
+        backend.connection.sock.settimeout(backend.timeout)
+    except (OSError, smtplib.SMTPException, AttributeError):
+        return False
+    return _is_good(code)
 
 
 def _close(backend: Any) -> None:

@@ -162,6 +162,48 @@ def test_mail_address_becomes_a_backend(url, options):
     assert backend["OPTIONS"].items() >= options.items()
 
 
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("resend://re_Ab1", {"api_key": "re_Ab1"}),
+        ("SendGrid://SG.a%2Fb", {"api_key": "SG.a/b"}),
+        ("postmark://token", {"server_token": "token"}),
+        ("mailgun://k?sender_domain=mg.example.org", {"api_key": "k", "sender_domain": "mg.example.org"}),
+        ("unisender-go://k?api_url=https://go.example/", {"api_key": "k", "api_url": "https://go.example/"}),
+    ],
+)
+def test_mail_service_is_named_by_the_same_address(url, options):
+    provider = environment(EMAIL_URL=url).mail_provider()
+    assert provider.options == options
+    assert "Ab1" not in repr(provider)
+
+
+@pytest.mark.parametrize("url", ["", "smtp://h", "filemail:///var/mail", "nonsense"])
+def test_any_other_address_names_no_mail_service(url):
+    assert environment(EMAIL_URL=url).mail_provider() is None
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"EMAIL_URL": "resend://"}, "EMAIL_URL cannot be used: it holds no key"),
+        ({"EMAIL_URL": "resend://hunter2/x"}, "EMAIL_URL cannot be used: it holds no key, or a /"),
+        ({"EMAIL_URL": "resend://hunter2?x"}, "EMAIL_URL cannot be used"),
+        ({"EMAIL_URL": "mailjet://hunter2"}, r"EMAIL_URL cannot be used: this service needs more: \?secret_key="),
+        ({"EMAIL_URL": "resend://k", "EMAIL_WEBHOOK_KEY": "hunter2"}, "EMAIL_WEBHOOK_KEY cannot be used"),
+        ({"EMAIL_URL": "resend://k", "EMAIL_WEBHOOK_KEY": "whsec_"}, "EMAIL_WEBHOOK_KEY cannot be used"),
+        ({"EMAIL_URL": "sendgrid://k", "EMAIL_WEBHOOK_KEY": "aHVudGVyMg=="}, "EMAIL_WEBHOOK_KEY cannot be used"),
+        ({"EMAIL_URL": "brevo://k", "EMAIL_WEBHOOK_KEY": "x"}, "EMAIL_WEBHOOK_KEY .*: this service's webhooks"),
+        ({"EMAIL_URL": "brevo://k", "EMAIL_WEBHOOK_SECRET": "hunter2"}, "EMAIL_WEBHOOK_SECRET cannot be used: it is"),
+        ({"EMAIL_URL": "brevo://k", "EMAIL_WEBHOOK_SECRET": ":hunter2"}, "EMAIL_WEBHOOK_SECRET cannot be used"),
+    ],
+)
+def test_wrong_mail_service_is_refused_and_its_secret_not_shown(variables, sentence):
+    with pytest.raises(ImproperlyConfigured, match=sentence) as refused:
+        environment(**variables).mail_provider()
+    assert "hunter2" not in str(refused.value)
+
+
 def test_environment_wins_over_the_file_but_an_empty_variable_does_not(tmp_path):
     (tmp_path / ".env").write_text("A=file\nB=file\nC='$file'\n# a remark\n", encoding="utf-8")
     env = Environment.of_site({"A": "shell", "B": ""}, tmp_path)
@@ -193,6 +235,7 @@ def site(code, **variables):
         ({"DEBUG": "maybe"}, "DEBUG='maybe'"),
         ({"DEBUG": "1", "DATABASE_URL": "nonsense"}, "DATABASE_URL cannot be used"),
         ({"DEBUG": "1", "JOBS_LEASE": "0"}, "JOBS_LEASE=0"),
+        ({"DEBUG": "1", "EMAIL_URL": "resend://"}, "EMAIL_URL cannot be used"),
         ({"SECRET_KEY": "x", "REDIS_URL": "redis://h"}, "JOBS_NAMESPACE is not set"),
     ],
 )
@@ -238,6 +281,12 @@ def test_mail_is_stated_one_way_only():
     line = "from django.core.mail import get_connection; print(type(get_connection()).__module__, settings.MAIL_FOLDER)"
     ended = site(line, DEBUG="1", EMAIL_URL="filemail:///var/letters")
     assert ended.stdout.split() == ["django.core.mail.backends.filebased", str(ROOT / "var" / "letters")], ended.stderr
+
+
+def test_mail_service_is_what_all_mail_of_the_site_goes_by():
+    line = "from emails.transport import way_out; print(way_out(), settings.MAIL_FOLDER)"
+    ended = site(line, DEBUG="1", EMAIL_URL="resend://re_1")
+    assert "WayOut(name='resend', recognises_repetition=True) None" in ended.stdout, ended.stderr
 
 
 def test_suite_ignores_what_the_shell_says_of_a_site():
