@@ -23,7 +23,7 @@ class ScopedAdmin(KeysetAdmin):
     """Rows of the organisations that the person is a member of. `organization_path` leads from a row to its own."""
 
     organization_path = "organization"
-    page_key = ("created_at", "pk")
+    page_key: tuple[str, ...] = ("created_at", "pk")
     #: Whether an index has each organisation's rows in the list's order.
     in_order_by_organization = False
 
@@ -59,7 +59,7 @@ class PeopleScopedAdmin(ScopedAdmin):
     """Rows of people who are members of an own organisation. `person_path` leads from a row to the person's id."""
 
     person_path = "user_id"
-    page_key = ("pk",)
+    page_key: tuple[str, ...] = ("pk",)
 
     def _of(self, rows: QuerySet[Any], organization_ids: list[UUID]) -> QuerySet[Any]:
         # no join: somebody who is a member of two is one person

@@ -26,7 +26,7 @@ def shown_once(
             f"{model_admin.admin_site.name}:{options.app_label}_{options.model_name}_change", args=[obj.pk]
         ),
     }
-    request.current_app = site  # type: ignore[attr-defined]
+    request.current_app = site
     response = TemplateResponse(request, "admin/leads/shown_once.html", context)
     add_never_cache_headers(response)
     return response
