@@ -154,7 +154,7 @@ def leads(site: Site) -> Iterator[tuple[str, tuple[str, ...], Iterator[Row]]]:
                 "message",
             ),
             *("status", "source", "currency", "assignee_id", "score", "score_reasons", "score_version", "enrichment"),
-            *("consent_at", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "time_zone"),
+            *("request_consent_at", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "time_zone"),
             *("locale", "version", "created_at", "updated_at"),
         ),
         (_lead(site, i) for i in range(site.leads)),

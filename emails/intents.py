@@ -7,10 +7,18 @@ from typing import Any
 
 from django.db import models
 
+from leads.consent import has_agreed
 from leads.languages import spoken
-from leads.models import Lead
+from leads.models import ConsentPurpose, Lead
 
 from .models import Campaign, EmailMessage
+
+#: What a lead must have agreed to for a mail of the kind.
+PURPOSES: dict[str, ConsentPurpose] = {
+    EmailMessage.Kind.SUBMISSION_CONFIRMATION: ConsentPurpose.REQUEST,
+    EmailMessage.Kind.FOLLOW_UP: ConsentPurpose.REQUEST,
+    EmailMessage.Kind.CAMPAIGN: ConsentPurpose.MARKETING,
+}
 
 
 def state(kind: EmailMessage.Kind, key: str, to: str, **fields: Any) -> tuple[EmailMessage, bool]:
@@ -59,15 +67,19 @@ def campaign_leads(campaign: Campaign) -> models.QuerySet[Lead]:
     return Lead.present.select_related("organization").filter(
         organization_id=campaign.organization_id,
         email_key__isnull=False,
-        consent_at__isnull=False,
+        marketing_consent_at__isnull=False,
         unsubscribed_at__isnull=True,
     )
 
 
-def may_write_to(lead: Lead) -> bool:
-    """Whether the lead agreed to get mail, still does, and can."""
-    agreed = lead.consent_at is not None and lead.unsubscribed_at is None
-    return bool(lead.email) and agreed and lead.erased_at is None
+def may_write_to(lead: Lead, kind: str) -> bool:
+    """Whether the lead agreed to get mail of this kind, still does, and can."""
+    return bool(lead.email) and has_agreed(lead, PURPOSES[kind])
+
+
+def is_wanted(message: EmailMessage, lead: Lead) -> bool:
+    """Whether a stated mail may still go: what a lead must have agreed to can have been withdrawn since."""
+    return message.kind not in PURPOSES or may_write_to(lead, message.kind)
 
 
 def language_of(lead: Lead) -> str:

@@ -68,7 +68,7 @@ def send_lead_notification_email(
 def send_submission_confirmation_email(submission: Submission) -> JobHandle | None:
     """Tell the lead that its message arrived, if it agreed to get mail."""
     lead = submission.lead
-    if lead is None or not intents.may_write_to(lead):
+    if lead is None or not intents.may_write_to(lead, EmailMessage.Kind.SUBMISSION_CONFIRMATION):
         return None
     return _state_and_enqueue(
         EmailMessage.Kind.SUBMISSION_CONFIRMATION,

@@ -95,6 +95,14 @@ class SubmissionReceived(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConsentAsked(Event):
+    """Somebody said that the lead agrees; it counts once the lead has confirmed it by mail."""
+
+    organization_id: UUID
+    lead_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
 class MemberJoined(Event):
     """A user became a member of the organisation."""
 
@@ -111,4 +119,5 @@ lead_unsubscribed = EventSignal(LeadUnsubscribed)
 lead_enriched = EventSignal(LeadEnriched)
 lead_scored = EventSignal(LeadScored)
 submission_received = EventSignal(SubmissionReceived)
+consent_asked = EventSignal(ConsentAsked)
 member_joined = EventSignal(MemberJoined)

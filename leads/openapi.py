@@ -41,7 +41,9 @@ OPENAPI: dict[str, Any] = {
                 "summary": _("Send a lead"),
                 "description": _(
                     "A lead is one per organization and e-mail address: a second submission with the same address is "
-                    "added to the history of the same lead, and fills what that lead left empty. "
+                    "added to the history of the same lead, and fills what that lead left empty. It changes neither "
+                    "the lead's phone number nor its consent: a new consent counts once the person has confirmed it "
+                    "by email. "
                     "At most 65,536 bytes a body and 120 requests a minute."
                 ),
                 "parameters": [
@@ -76,7 +78,7 @@ OPENAPI: dict[str, Any] = {
                     "201": _answer(_("The lead is new."), "Accepted"),
                     "200": _answer(_("The lead is known; the submission was added to its history."), "Accepted"),
                     "202": _answer(
-                        _("Stored, and not processed yet: our staff looks after it. Do not send it again."), "Stored"
+                        _("Stored, but not processed yet. We’ll take care of it: don’t send it again."), "Stored"
                     ),
                     "400": _answer(_("The lead is not valid; `fields` says why, by field."), "Error"),
                     "401": _answer(_("The API key is missing or wrong."), "Error"),
@@ -111,11 +113,19 @@ OPENAPI: dict[str, Any] = {
                     "company": _text(_("Where the person works."), 200),
                     "job_title": _text(_("What the person does there."), 200),
                     "message": _text(_("What the person wrote."), 5_000),
-                    "consent": {"type": "boolean", "description": _("The person agreed to be written to.")},
+                    "consent": {
+                        "type": "boolean",
+                        "description": _("The person agreed to be contacted about the request."),
+                    },
+                    "marketing_consent": {
+                        "type": "boolean",
+                        "description": _("The person agreed to get news and offers."),
+                    },
+                    "consent_wording": _text(_("The words that the person agreed to."), 2_000),
                     "source": _text(_("Where the lead came from; `api` if not given."), enum=LeadSource.values),
                     "value": {"type": ["string", "number"], "description": _("What the deal may be worth.")},
                     "currency": _text(_("Three capital letters (ISO 4217)."), pattern="^[A-Z]{3}$"),
-                    "locale": _text(_("The person's language, as pt-br."), 20),
+                    "locale": _text(_("The person's language, as pt-br; without it, your organization's."), 20),
                     "time_zone": _text(_("A name of the IANA's list, as America/Sao_Paulo."), 64),
                     "utm_source": _text(_("Campaign field."), 200),
                     "utm_medium": _text(_("Campaign field."), 200),

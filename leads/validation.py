@@ -15,12 +15,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from . import normalise
-from .models import LeadSource, Organization
+from .consent import FORM_WORDINGS
+from .models import ConsentPurpose, LeadSource, Organization
 from .readable import is_storable, readable
 
 #: An answer names so many wrong fields, and so much of a name that is none.
 MOST_ERRORS, NAME_SHOWN = 50, 100
 UTM_FIELDS = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
+
+#: The boxes that say what somebody agrees to.
+CONSENT_FIELDS = {ConsentPurpose.REQUEST: "consent", ConsentPurpose.MARKETING: "marketing_consent"}
 
 
 class LeadForm(forms.Form):
@@ -41,7 +45,8 @@ class LeadForm(forms.Form):
     message = forms.CharField(
         label=gettext_lazy("Message"), max_length=5_000, required=False, widget=forms.Textarea(attrs={"rows": 5})
     )
-    consent = forms.BooleanField(label=gettext_lazy("You may write to me about my request."), required=False)
+    consent = forms.BooleanField(label=FORM_WORDINGS[ConsentPurpose.REQUEST], required=False)
+    marketing_consent = forms.BooleanField(label=FORM_WORDINGS[ConsentPurpose.MARKETING], required=False)
     utm_source = forms.CharField(max_length=200, required=False, widget=forms.HiddenInput)
     utm_medium = forms.CharField(max_length=200, required=False, widget=forms.HiddenInput)
     utm_campaign = forms.CharField(max_length=200, required=False, widget=forms.HiddenInput)
@@ -88,6 +93,7 @@ class ApiLeadForm(LeadForm):
 
     source = forms.ChoiceField(choices=LeadSource.choices, required=False)
     value = forms.DecimalField(max_digits=14, decimal_places=2, min_value=Decimal(0), required=False)
+    consent_wording = forms.CharField(max_length=2_000, required=False)
     currency = forms.RegexField(r"^[A-Z]{3}\Z", required=False)
     locale = forms.CharField(max_length=20, required=False)
     time_zone = forms.CharField(max_length=64, required=False)
@@ -128,7 +134,7 @@ def json_fields(body: str) -> dict[str, Any]:
             break
         if name not in ApiLeadForm.base_fields:
             errors[readable(name)[:NAME_SHOWN]] = [_("There is no such field.")]
-        elif name == "consent":
+        elif name in CONSENT_FIELDS.values():
             if not isinstance(value, bool):
                 errors[name] = [_("This must be true or false.")]
             fields[name] = value is True

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from ..models import ApiKey, Membership
 from ..services import add_member, create_api_key, replace_webhook_secret
-from .scope import ScopedAdmin
+from .scope import ScopedAdmin, signed_in
 from .shown_once import shown_once
 
 
@@ -66,6 +66,10 @@ class OrganizationAdmin(ScopedAdmin):
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/leads/organization/secret.html", context)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        """Whose name the site's mail provider lets it write in is known to who runs the site."""
+        return ("created_at",) if signed_in(request).is_superuser else ("mail_from", "created_at")
 
 
 class MembershipAdmin(ScopedAdmin):

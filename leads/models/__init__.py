@@ -1,5 +1,6 @@
 """The product's own tables."""
 
+from .consent import ConsentAct, ConsentPurpose, ConsentRecord, ConsentSource
 from .effect import Effect, EffectState
 from .lead import Activity, Lead, LeadSource, LeadStatus, Note
 from .organization import ApiKey, Membership, Organization, Role
@@ -10,6 +11,10 @@ __all__ = [
     "Activity",
     "ApiKey",
     "Channel",
+    "ConsentAct",
+    "ConsentPurpose",
+    "ConsentRecord",
+    "ConsentSource",
     "CrmDelivery",
     "Effect",
     "EffectState",

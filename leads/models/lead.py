@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -82,7 +81,9 @@ class Lead(models.Model):
     score_reasons = models.JSONField(_("score's reasons"), default=list, blank=True, editable=False)
     score_version = models.PositiveIntegerField(default=0, editable=False)
     enrichment = models.JSONField(_("enrichment"), default=dict, blank=True, editable=False)
-    consent_at = models.DateTimeField(_("consent given"), null=True, blank=True)
+    #: the present state of `ConsentRecord`'s log, which alone changes these three
+    request_consent_at = models.DateTimeField(_("may be written to about the request"), null=True, blank=True)
+    marketing_consent_at = models.DateTimeField(_("may be sent news and offers"), null=True, blank=True)
     unsubscribed_at = models.DateTimeField(_("unsubscribed"), null=True, blank=True)
     utm_source = models.CharField("utm_source", max_length=200, blank=True, default="")
     utm_medium = models.CharField("utm_medium", max_length=200, blank=True, default="")
@@ -110,6 +111,7 @@ class Lead(models.Model):
             ("assign_lead", _("Can assign leads")),
             ("change_lead_status", _("Can change the status of leads")),
             ("erase_lead", _("Can erase the personal data of leads")),
+            ("record_consent", _("Can record and withdraw the consent of leads")),
         ]
         constraints = [
             # whole, not partial: `bulk_create(update_conflicts=True)` cannot use a partial one
@@ -123,7 +125,13 @@ class Lead(models.Model):
             models.Index(fields=["email_key"], name="leads_email_begins", opclasses=["varchar_pattern_ops"]),
             models.Index(fields=["name_key"], name="leads_name_begins", opclasses=["varchar_pattern_ops"]),
             # who wrote by phone only is known by it
-            models.Index(fields=["organization", "phone"], name="leads_phone", condition=~Q(phone="")),
+            models.Index(fields=["organization", "phone"], name="leads_phone"),
+            # whom a campaign may be sent to, in the order of its chunks
+            models.Index(
+                fields=["organization", "id"],
+                name="leads_get_news",
+                condition=models.Q(marketing_consent_at__isnull=False, unsubscribed_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:

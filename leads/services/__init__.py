@@ -1,5 +1,6 @@
 """What other code may do with leads. Each function is one transaction: the change, then its event."""
 
+from .consent import confirm_consent, record_consent, unsubscribe_lead, withdraw_marketing_consent
 from .effects import calculate_lead_score, enrich_lead_data, sync_lead_to_crm
 from .erasure import erase_lead, erase_lead_by_key
 from .intake import (
@@ -17,7 +18,6 @@ from .leads import (
     assign_lead,
     change_lead_status,
     receive_lead,
-    unsubscribe_lead,
     update_lead,
 )
 from .members import add_member, create_api_key, replace_webhook_secret
@@ -32,6 +32,7 @@ __all__ = [
     "assign_lead",
     "calculate_lead_score",
     "change_lead_status",
+    "confirm_consent",
     "create_api_key",
     "erase_lead",
     "erase_lead_by_key",
@@ -39,10 +40,12 @@ __all__ = [
     "process_submission",
     "receive",
     "receive_lead",
+    "record_consent",
     "refuse_submission",
     "replace_webhook_secret",
     "store_submission",
     "sync_lead_to_crm",
     "unsubscribe_lead",
     "update_lead",
+    "withdraw_marketing_consent",
 ]

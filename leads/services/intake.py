@@ -10,16 +10,27 @@ from uuid import UUID
 
 from django.db import transaction
 from django.http import QueryDict
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.crypto import salted_hmac
 
 from .. import tasks
 from ..changes import record
+from ..consent import FORM_WORDING_VERSION, FORM_WORDINGS, Agreement
 from ..content import content_of
 from ..events import LeadReturned, SubmissionReceived, lead_returned, submission_received
-from ..models import OPEN, Activity, ApiKey, Channel, LeadSource, Organization, Submission, SubmissionState
+from ..models import (
+    OPEN,
+    Activity,
+    ApiKey,
+    Channel,
+    ConsentSource,
+    LeadSource,
+    Organization,
+    Submission,
+    SubmissionState,
+)
 from ..readable import readable
-from ..validation import ApiLeadForm, InvalidBody, LeadForm, field_errors, json_fields
+from ..validation import CONSENT_FIELDS, ApiLeadForm, InvalidBody, LeadForm, field_errors, json_fields
 from .leads import receive_lead
 
 logger = logging.getLogger(__name__)
@@ -180,8 +191,8 @@ def _process(submission_id: UUID) -> Submission:
         )
         if submission.state == SubmissionState.PROCESSED:
             return submission
-        fields, consent = _valid_fields(submission)
-        lead, created = receive_lead(submission.organization, fields, consent=consent)
+        fields, agreements = _valid_fields(submission)
+        lead, created = receive_lead(submission.organization, fields, agreements=agreements)
         # without an actor, whoever had it processed: the lead wrote, and nobody of ours has touched it
         record(lead, Activity.Kind.SUBMISSION, {"submission": str(submission.id), "channel": submission.channel})
         submission.lead = lead
@@ -213,7 +224,7 @@ def _note_failure(submission_id: UUID, error: Exception) -> None:
     )
 
 
-def _valid_fields(submission: Submission) -> tuple[dict[str, Any], bool]:
+def _valid_fields(submission: Submission) -> tuple[dict[str, Any], list[Agreement]]:
     form: LeadForm
     if submission.channel == Channel.API:
         form = ApiLeadForm(json_fields(submission.body), organization=submission.organization)
@@ -225,11 +236,29 @@ def _valid_fields(submission: Submission) -> tuple[dict[str, Any], bool]:
     if not form.is_valid():
         raise InvalidBody(field_errors(form))
     fields = dict(form.cleaned_data)
-    consent = bool(fields.pop("consent"))
+    agreements = _agreements(submission, fields)
     default_source = LeadSource.API if submission.channel == Channel.API else LeadSource.FORM
     fields["source"] = fields.get("source") or default_source
     fields["locale"] = fields.get("locale") or submission.locale
-    return fields, consent
+    return fields, agreements
+
+
+def _agreements(submission: Submission, fields: dict[str, Any]) -> list[Agreement]:
+    """What the submission says was agreed to; it is taken out of the fields."""
+    by_form = submission.channel == Channel.FORM
+    source = ConsentSource.FORM if by_form else ConsentSource.API
+    told = str(fields.pop("consent_wording", ""))
+    agreements = []
+    for purpose, name in CONSENT_FIELDS.items():
+        if not fields.pop(name):
+            continue
+        if by_form:
+            # in the language in which the form was shown
+            with translation.override(submission.locale or None):
+                agreements.append(Agreement(purpose, source, str(FORM_WORDINGS[purpose]), FORM_WORDING_VERSION))
+        else:
+            agreements.append(Agreement(purpose, source, told))
+    return agreements
 
 
 def _first_with_key(api_key: ApiKey, idempotency_key: str, digest: str) -> tuple[Submission, bool] | None:

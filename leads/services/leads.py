@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,32 +12,44 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .. import normalise
+from .. import consent, normalise
 from ..changes import record
+from ..consent import Agreement
 from ..events import (
     LeadAssigned,
     LeadChanged,
     LeadCreated,
     LeadStatusChanged,
-    LeadUnsubscribed,
     lead_assigned,
     lead_changed,
     lead_created,
     lead_status_changed,
-    lead_unsubscribed,
 )
 from ..models import Activity, Lead, LeadStatus, Membership, Note, Organization
+from .consent import keep_lines
 
 #: What a later submission fills where the lead is still empty.
-_FILLED_LATER = ("phone", "company", "job_title", "message", "value", "currency", "time_zone", "locale")
+_FILLED_LATER = ("company", "job_title", "message", "value", "currency", "time_zone", "locale")
+
+#: What a person cannot just edit.
+_CHANGED_ELSEWHERE = frozenset(
+    {"status", "assignee", "id", "organization", "request_consent_at", "marketing_consent_at", "unsubscribed_at"}
+)
 
 
-def add_lead(lead: Lead, *, actor: AbstractBaseUser | None = None) -> Lead:
-    """Save a lead that is new and announce it; raises `IntegrityError` if the organisation has its e-mail already."""
+def add_lead(lead: Lead, *, agreements: Sequence[Agreement] = (), actor: AbstractBaseUser | None = None) -> Lead:
+    """Save a lead that is new and announce it; raises `IntegrityError` if the organisation has its e-mail already.
+
+    What it agreed to comes in `agreements`, never on the lead itself: see `leads.consent`.
+    """
+    if lead.request_consent_at or lead.marketing_consent_at or lead.unsubscribed_at:
+        raise ValueError("consent set on the lead itself has no proof; pass agreements=")
     with transaction.atomic():
         lead.email_key = normalise.email_key(lead.email)
         _check_assignee(lead.organization_id, lead.assignee_id)
+        lines, _fields = consent.state(lead, agreements, known=False)
         lead.save(force_insert=True)
+        keep_lines(lead, lines)
         record(lead, Activity.Kind.CREATED, {"source": lead.source}, actor)
         lead_created.announce(
             LeadCreated(
@@ -53,22 +65,24 @@ def add_lead(lead: Lead, *, actor: AbstractBaseUser | None = None) -> Lead:
     return lead
 
 
-def receive_lead(organization: Organization, fields: dict[str, Any], *, consent: bool) -> tuple[Lead, bool]:
+def receive_lead(
+    organization: Organization, fields: dict[str, Any], *, agreements: Sequence[Agreement] = ()
+) -> tuple[Lead, bool]:
     """The organisation's lead with this e-mail, or without one with this phone; made if there is none, says whether.
 
-    Of a lead that is known only what it left empty is filled: a stranger who knows an address must not rewrite it.
+    Of a lead that is known only what it left empty is filled: a stranger who knows an address must not rewrite it, nor
+    say where else it is reached, nor what it agrees to.
     """
-    now = timezone.now()
     key = normalise.email_key(fields.get("email", ""))
     with transaction.atomic():
         lead = _locked_by_email(organization.id, key)
         if key is None:
             lead = _locked_by_phone(organization.id, fields.get("phone", ""))
         if lead is None:
-            new = Lead(organization=organization, consent_at=now if consent else None, **fields)
+            new = Lead(organization=organization, **fields)
             try:
                 with transaction.atomic():
-                    return add_lead(new), True
+                    return add_lead(new, agreements=agreements), True
             except IntegrityError:
                 # someone else was faster with the same address
                 lead = _locked_by_email(organization.id, key)
@@ -77,17 +91,16 @@ def receive_lead(organization: Organization, fields: dict[str, Any], *, consent:
         filled = [name for name in _FILLED_LATER if not getattr(lead, name) and fields.get(name)]
         for name in filled:
             setattr(lead, name, fields[name])
-        if consent and lead.consent_at is None:
-            lead.consent_at = now
-            filled.append("consent_at")
+        lines, agreed = consent.state(lead, agreements, known=True)
         lead.version += 1
-        lead.save(update_fields=[*filled, "version", "updated_at"])
+        lead.save(update_fields=[*filled, *agreed, "version", "updated_at"])
+        keep_lines(lead, lines)
         return lead, False
 
 
 def update_lead(lead: Lead, changed: Iterable[str], *, actor: AbstractBaseUser | None = None) -> Lead:
-    """Save fields that a person edited. Status and assignee have functions of their own."""
-    fields = sorted(set(changed) - {"status", "assignee", "id", "organization"})
+    """Save fields that a person edited. Status, assignee and consent have functions of their own."""
+    fields = sorted(set(changed) - _CHANGED_ELSEWHERE)
     if not fields:
         return lead
     with transaction.atomic():
@@ -152,21 +165,6 @@ def add_note(lead: Lead, text: str, *, actor: AbstractBaseUser | None) -> Note:
         if not Lead.present.filter(pk=lead.pk).update(last_activity_at=timezone.now()):
             raise Lead.DoesNotExist
         return Note.objects.create(lead=lead, author_id=actor.pk if actor else None, text=text)
-
-
-def unsubscribe_lead(lead_id: UUID) -> bool:
-    """The lead wants no more mail; False if there is no such lead. A second time changes nothing."""
-    with transaction.atomic():
-        lead = Lead.present.select_for_update().filter(pk=lead_id).first()
-        if lead is None:
-            return False
-        if lead.unsubscribed_at is None:
-            lead.unsubscribed_at = timezone.now()
-            lead.version += 1
-            lead.save(update_fields=["unsubscribed_at", "version", "updated_at"])
-            record(lead, Activity.Kind.UNSUBSCRIBED)
-            lead_unsubscribed.announce(LeadUnsubscribed(organization_id=lead.organization_id, lead_id=lead_id))
-    return True
 
 
 def _locked_by_email(organization_id: UUID, key: str | None) -> Lead | None:

@@ -19,7 +19,8 @@ from emails.composing import compose, lead_of_token, unsubscribe_token
 from emails.models import Campaign, EmailMessage
 from emails.tasks import send_bulk_email, send_follow_up, send_welcome
 from jobs.testing import JobsRunner
-from leads.models import Channel, EffectState, Lead, Membership
+from leads.consent import Agreement
+from leads.models import Channel, ConsentPurpose, ConsentSource, EffectState, Lead, Membership
 from leads.services import add_lead, add_member, add_note, change_lead_status, receive, unsubscribe_lead
 from tests.leads.people import make_lead, make_organization, make_user
 
@@ -36,7 +37,7 @@ def refusal_of(address: str) -> Callable[[str, str], str | None]:
 
 
 def willing(organization: Any, **fields: Any) -> Lead:
-    return make_lead(organization, consent_at=timezone.now(), **fields)
+    return make_lead(organization, request_consent_at=timezone.now(), marketing_consent_at=timezone.now(), **fields)
 
 
 def test_new_member_is_welcomed_once(jobs_runner: JobsRunner) -> None:
@@ -162,12 +163,8 @@ def test_lead_is_written_to_in_its_language_else_in_the_organizations(locale: st
 
 def test_follow_up_is_sent_to_a_lead_that_nobody_touched(jobs_runner: JobsRunner) -> None:
     lead = add_lead(
-        Lead(
-            organization=make_organization(),
-            name="Ada",
-            email="ada@analytical.example",
-            consent_at=timezone.now(),
-        )
+        Lead(organization=make_organization(), name="Ada", email="ada@analytical.example"),
+        agreements=[Agreement(ConsentPurpose.REQUEST, ConsentSource.STAFF, "on the phone")],
     )
     jobs_runner.run(until=THREE_DAYS)
     assert [message.to for message in mail.outbox] == [["ada@analytical.example"]]
@@ -202,6 +199,31 @@ def test_unasked_mail_can_be_stopped_with_one_post_and_not_by_looking(jobs_runne
     lead.refresh_from_db()
     assert lead.unsubscribed_at is not None
     assert send_follow_up.call(lead.id, lead.organization_id, 2) == {"outcome": "the lead gets no mail"}
+
+
+def test_one_click_follows_rfc_8058(jobs_runner: JobsRunner, settings: Any) -> None:
+    settings.SITE_URL = "https://leads.example.org"
+    message = work.intents.state_follow_up(willing(make_organization()), 1)
+    message = message[0] if isinstance(message, tuple) else message
+    headers = compose(message).headers
+    address = headers["List-Unsubscribe"].strip("<>")
+    assert address.startswith("https://leads.example.org/mail/unsubscribe/")
+    assert compose(message).headers == headers  # a repetition is the same mail
+    path = address.removeprefix("https://leads.example.org")
+
+    # as a mailbox provider does it: no cookie, no redirect, a form of one field in either encoding, perhaps twice
+    mailbox = Client(enforce_csrf_checks=True)
+    for encoded in (
+        {"data": b"List-Unsubscribe=One-Click", "content_type": "application/x-www-form-urlencoded"},
+        {"data": {"List-Unsubscribe": "One-Click"}},
+    ):
+        answer = mailbox.post(path, secure=True, **encoded)
+        assert (answer.status_code, answer.cookies) == (200, {})
+    for method in ("get", "head", "put", "delete"):
+        assert getattr(mailbox, method)(path, secure=True).status_code in {200, 405}
+    lead = Lead.objects.get()
+    assert lead.unsubscribed_at is not None
+    assert lead.activities.filter(kind="unsubscribed").count() == 1
 
 
 def test_token_of_somebody_else_stops_nothing(client: Client) -> None:
@@ -276,7 +298,7 @@ def test_refused_address_does_not_stop_the_campaign(jobs_runner: JobsRunner, set
 
 def test_lead_that_unsubscribed_before_its_turn_gets_no_campaign_mail(jobs_runner: JobsRunner) -> None:
     campaign = make_campaign(1)
-    lead = Lead.objects.get(consent_at__isnull=False)
+    lead = Lead.objects.get(marketing_consent_at__isnull=False)
     message = work.intents.state_campaign_mails(campaign, [lead])[0]
     unsubscribe_lead(lead.id)
     assert work.deliver(message.id, message.id) == {"outcome": "the lead gets no mail"}

@@ -56,7 +56,7 @@ def test_valid_lead_is_created_with_the_organization_of_the_key(sender: Sender) 
     answer = response.json()
     assert (answer["id"], answer["created"]) == (str(lead.id), True)
     assert (lead.organization, lead.email_key, lead.source) == (sender.organization, "ada@analytical.example", "api")
-    assert (lead.utm_source, str(lead.value), lead.consent_at is not None) == ("news", "12000.50", True)
+    assert (lead.utm_source, str(lead.value), lead.request_consent_at is not None) == ("news", "12000.50", True)
 
 
 def test_second_submission_of_an_address_joins_the_same_lead(sender: Sender, jobs_runner: JobsRunner) -> None:
