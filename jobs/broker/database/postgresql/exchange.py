@@ -142,7 +142,9 @@ def look_for_due(trip: PostgresqlTrip, queue: str, bounds: Bounds) -> tuple[list
     )
     *_, returns, now, microseconds = found[-1]
     heads = [(row[0], row[1]) for row in found if row[0] is not None]
-    empty_before = {priority: now if head is None else min(head, now) for priority, head in heads}
+    # a known priority without a row has no job: the look passed over what an old snapshot keeps of it
+    empty_before = dict.fromkeys(bounds.since, now)
+    empty_before |= {priority: now if head is None else min(head, now) for priority, head in heads}
     due = sum(head is not None and head <= now for _, head in heads)
     return heads, Seen(bounds, returns, empty_before, due, microseconds / 1e6, looked=True)
 
