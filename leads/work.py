@@ -94,7 +94,7 @@ def deliver_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str
         lead=lead, custom_fields_hash=hash_of_fields(custom_fields), lead_version__lte=lead.version
     ).order_by("-lead_version")
     newest = intended.first()
-    if newest is None or newest.state in {EffectState.SENT, EffectState.SKIPPED}:
+    if newest is None or newest.state in {EffectState.SENT, EffectState.RECORDED, EffectState.SKIPPED}:
         return {"outcome": "delivered already"}
     older = intended.filter(state__in=[EffectState.PENDING, EffectState.FAILED]).exclude(pk=newest.pk)
     older.update(state=EffectState.SKIPPED, error=LATER_VERSION % {"version": newest.lead_version})
@@ -112,13 +112,17 @@ def deliver_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str
         raise
     pause.end(lead.organization)
     newest.settle(
-        EffectState.SENT,
+        EffectState.RECORDED if receipt.recorded else EffectState.SENT,
         payload=payload,
         target=receipt.target,
         response_status=receipt.status,
         response_body=receipt.text,
     )
-    return {"outcome": "delivered", "delivery": str(newest.id), "version": newest.lead_version}
+    return {
+        "outcome": "recorded" if receipt.recorded else "delivered",
+        "delivery": str(newest.id),
+        "version": newest.lead_version,
+    }
 
 
 def finish_erasure(
