@@ -20,10 +20,6 @@ from leads.recipients import reply_address
 
 from .models import EmailMessage
 
-#: Mails that leads get; all others go to members.
-TO_LEADS = frozenset(
-    {EmailMessage.Kind.SUBMISSION_CONFIRMATION, EmailMessage.Kind.FOLLOW_UP, EmailMessage.Kind.CAMPAIGN}
-)
 #: Mails that a lead did not ask for: they can be stopped with one click (RFC 8058).
 UNASKED = frozenset({EmailMessage.Kind.FOLLOW_UP, EmailMessage.Kind.CAMPAIGN})
 #: Mails that go to a lead; the others go to members.
