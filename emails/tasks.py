@@ -33,6 +33,12 @@ def send_submission_confirmation(message_id: UUID) -> dict[str, Any]:
 
 
 @email.task()
+def send_consent_request(message_id: UUID) -> dict[str, Any]:
+    """Ask a lead whether it agrees to be written to."""
+    return work.deliver(message_id, current_job().id)
+
+
+@email.task()
 def send_bulk_email(campaign_id: UUID, after: UUID | None = None) -> dict[str, Any]:
     """Send a campaign to the next part of its leads."""
     job = current_job()

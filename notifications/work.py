@@ -9,7 +9,8 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from leads.models import EffectState, Membership
+from leads.models import EffectState, Lead, Membership
+from leads.models.effect import UNSUBSCRIBED
 
 from .events import NotificationCreated, notification_created
 from .models import Notification, PushDevice, PushMessage, SmsMessage
@@ -90,6 +91,10 @@ def text(sms_id: UUID, job_id: UUID) -> Outcome:
     provider = sms_provider()
     if not sms.claim(job_id, repeatable=provider.repeatable):
         return {"outcome": f"not sent: {sms.state}"}
+    # read after the claim, at the last moment
+    if sms.lead_id and Lead.objects.filter(pk=sms.lead_id, unsubscribed_at__isnull=False).exists():
+        sms.settle(EffectState.SKIPPED, error=UNSUBSCRIBED)
+        return {"outcome": "the lead has unsubscribed"}
     try:
         receipt = provider.send(sms.id, sms.to, sms.text)
     except Exception as error:

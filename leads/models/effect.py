@@ -39,10 +39,11 @@ TRIED_AND_ENDED = (EffectState.SENT, EffectState.RECORDED, EffectState.REFUSED)
 BROKEN_OFF = gettext_noop("the worker stopped while it was being sent")
 NO_MAIL = gettext_noop("the lead gets no mail")
 LEAD_ERASED = gettext_noop("the lead was erased")
+UNSUBSCRIBED = gettext_noop("the lead has unsubscribed")
 ERASED_PERHAPS_SENT = gettext_noop("erased; perhaps sent")
 ERASED_NOT_SENT = gettext_noop("erased; not sent")
 LATER_VERSION = gettext_noop("version %(version)s stands for it")
-_NOTES = frozenset({BROKEN_OFF, NO_MAIL, LEAD_ERASED, ERASED_PERHAPS_SENT, ERASED_NOT_SENT})
+_NOTES = frozenset({BROKEN_OFF, NO_MAIL, LEAD_ERASED, UNSUBSCRIBED, ERASED_PERHAPS_SENT, ERASED_NOT_SENT})
 #: What stands on an effect that was erased, by the state that it had.
 _WITHDRAWN = (
     ((EffectState.SENDING, EffectState.UNCLEAR), ERASED_PERHAPS_SENT),
