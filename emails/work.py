@@ -130,5 +130,11 @@ def _deliver(message: EmailMessage, job_id: UUID) -> Outcome:
         message.settle(EffectState.FAILED, error=f"{type(error).__name__}: {error}")
         raise
     state = EffectState.RECORDED if sent.recorded else EffectState.SENT
-    message.settle(state, subject=composed.subject, text=composed.text, html=composed.html, receipt=sent.receipt[:300])
+    message.settle(
+        state,
+        subject=composed.subject,
+        text=composed.kept(composed.text),
+        html=composed.kept(composed.html),
+        receipt=sent.receipt[:300],
+    )
     return {"outcome": state.value}
