@@ -48,7 +48,8 @@ def is_open(message: EmailMessage, lead: Lead) -> bool:
 
 def purposes_of(lead: Lead, asked: list[UUID]) -> list[str]:
     """What of it is still to be confirmed, in words."""
-    return [str(ConsentPurpose(line.purpose).label) for line in consent.waiting(lead) if line.pk in asked]
+    purposes = dict.fromkeys(line.purpose for line in consent.waiting(lead) if line.pk in asked)
+    return [str(ConsentPurpose(purpose).label) for purpose in purposes]
 
 
 def token_of(message: EmailMessage) -> str:

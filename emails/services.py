@@ -92,7 +92,7 @@ def send_consent_request_email(lead: Lead) -> JobHandle | None:
             return None
         return _state_and_enqueue(
             EmailMessage.Kind.CONSENT_REQUEST,
-            asked[0],
+            asked[-1],
             lead.email,
             lead=lead,
             organization_id=lead.organization_id,
