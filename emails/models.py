@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Coalesce
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from leads.models import Effect, Lead, Organization
+
+#: So long a mail service surely knows a key (Resend: 24 hours).
+KEY_LASTS = timedelta(hours=23)
 
 
 class Campaign(models.Model):
@@ -122,6 +129,20 @@ class EmailMessage(Effect):
 
     def __str__(self) -> str:
         return self.subject or f"{self.get_kind_display()} → {self.to}"
+
+    def claim_to_send(self, job_id: UUID, provider: str, *, recognises_repetition: bool) -> bool:
+        """Take the mail for a job, and note by whom it is sent; False when it is done, another job has it, or unclear.
+
+        One that is unclear is taken again only where it was handed over first, and as long as its key is known there.
+        """
+        now = timezone.now()
+        known_there = self.offered_at is None or (self.provider == provider and now - self.offered_at < KEY_LASTS)
+        return self.claim(
+            job_id,
+            repeatable=recognises_repetition and known_there,
+            provider=provider,
+            offered_at=Coalesce("offered_at", models.Value(now)),
+        )
 
     def reopen(self, *, recorded: bool = False) -> bool:
         """Make it pending again, as `Effect` does, and forget what was reported of the earlier mail."""

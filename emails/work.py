@@ -11,11 +11,12 @@ from django.utils import timezone
 
 from jobs import PermanentError, RetryLater
 from leads.models import EffectState, Lead, LeadStatus
-from leads.models.effect import LEAD_ERASED, NO_MAIL
+from leads.models.effect import LEAD_ERASED, NO_MAIL, SUPPRESSED
 
 from . import intents, transport
-from .composing import TO_LEADS, compose
+from .composing import TO_LEADS, Composed, compose
 from .models import Campaign, EmailMessage
+from .suppression import is_suppressed
 
 Outcome = dict[str, Any]
 CHUNK = 50
@@ -101,16 +102,24 @@ def _deliver(message: EmailMessage, job_id: UUID) -> Outcome:
     if message.lead is not None and not intents.is_wanted(message, message.lead):
         message.settle(EffectState.SKIPPED, error=NO_MAIL)
         return {"outcome": "the lead gets no mail"}
-    # a mail server does not recognise a repetition
-    if not message.claim(job_id, repeatable=False):
+    perhaps_sent = message.state in {EffectState.SENDING, EffectState.UNCLEAR} and message.offered_at is not None
+    way = transport.way_out()
+    if not message.claim_to_send(job_id, way.name, recognises_repetition=way.recognises_repetition):
         if message.state == EffectState.UNCLEAR:
             raise PermanentError(UNCLEAR)
         return {"outcome": f"not sent: {message.state}"}
+    if is_suppressed(message.to, message.organization_id):
+        message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.SKIPPED, error=SUPPRESSED)
+        return {"outcome": SUPPRESSED}
     try:
         composed = compose(message)
         sent = transport.send(message, composed)
     except transport.Unclear as error:
-        message.settle(EffectState.UNCLEAR, error=str(error))
+        message.settle(EffectState.UNCLEAR, error=str(error), **_as_sent(composed))
+        if message.state == EffectState.SENT:
+            return {"outcome": "sent, as the mail service reports"}
+        if error.repeatable:
+            raise
         raise PermanentError(f"{UNCLEAR}: {error}") from error
     except transport.Refused as error:
         message.settle(EffectState.REFUSED, error=str(error))
@@ -130,11 +139,10 @@ def _deliver(message: EmailMessage, job_id: UUID) -> Outcome:
         message.settle(EffectState.FAILED, error=f"{type(error).__name__}: {error}")
         raise
     state = EffectState.RECORDED if sent.recorded else EffectState.SENT
-    message.settle(
-        state,
-        subject=composed.subject,
-        text=composed.kept(composed.text),
-        html=composed.kept(composed.html),
-        receipt=sent.receipt[:300],
-    )
+    message.settle(state, receipt=sent.receipt[:300], **_as_sent(composed))
     return {"outcome": state.value}
+
+
+def _as_sent(composed: Composed) -> dict[str, str]:
+    kept = composed.kept
+    return {"subject": composed.subject, "text": kept(composed.text), "html": kept(composed.html)}

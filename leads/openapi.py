@@ -78,7 +78,7 @@ OPENAPI: dict[str, Any] = {
                     "201": _answer(_("The lead is new."), "Accepted"),
                     "200": _answer(_("The lead is known; the submission was added to its history."), "Accepted"),
                     "202": _answer(
-                        _("Stored, and not processed yet: our staff looks after it. Do not send it again."), "Stored"
+                        _("Stored, but not processed yet. We’ll take care of it: don’t send it again."), "Stored"
                     ),
                     "400": _answer(_("The lead is not valid; `fields` says why, by field."), "Error"),
                     "401": _answer(_("The API key is missing or wrong."), "Error"),
@@ -125,7 +125,7 @@ OPENAPI: dict[str, Any] = {
                     "source": _text(_("Where the lead came from; `api` if not given."), enum=LeadSource.values),
                     "value": {"type": ["string", "number"], "description": _("What the deal may be worth.")},
                     "currency": _text(_("Three capital letters (ISO 4217)."), pattern="^[A-Z]{3}$"),
-                    "locale": _text(_("The person's language, as pt-br."), 20),
+                    "locale": _text(_("The person's language, as pt-br; without it, your organization's."), 20),
                     "time_zone": _text(_("A name of the IANA's list, as America/Sao_Paulo."), 64),
                     "utm_source": _text(_("Campaign field."), 200),
                     "utm_medium": _text(_("Campaign field."), 200),

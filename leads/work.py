@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from jobs import RetryLater
+from jobs import RetryLater, Subject, erase_jobs
 
 from . import scoring
 from .changes import record
@@ -119,10 +119,17 @@ def deliver_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str
 def finish_erasure(
     lead_id: UUID, running: list[UUID], later: Callable[[UUID, list[UUID]], object], *, spare: Sequence[str]
 ) -> Outcome:
-    """Erase a marked lead once more; asks to be started again while one of the jobs that it waits for runs."""
-    if not Lead.objects.filter(pk=lead_id, erased_at__isnull=False).exists():
+    """Erase a marked lead, or what ran of a deleted one, once more.
+
+    Asks to be started again while one of the jobs that it waits for runs.
+    """
+    if Lead.objects.filter(pk=lead_id, erased_at__isnull=False).exists():
+        erased = erase_marked(lead_id, partial(later, lead_id), spare=spare, known=running)
+    elif running:
+        # deleted meanwhile: what still ran then is emptied all the same
+        erased = erase_jobs([Subject(Lead._meta.label_lower, str(lead_id))], spare=spare, known=running)
+    else:
         return GONE
-    erased = erase_marked(lead_id, partial(later, lead_id), spare=spare, known=running)
     if running and erased.running:
         raise RetryLater(STILL_RUNNING_WAIT, reason=f"jobs that still run: {len(erased.running)}")
     return {"outcome": "erased", "jobs": erased.jobs}

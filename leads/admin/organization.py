@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from ..models import ApiKey, Membership
 from ..services import add_member, create_api_key
-from .scope import ScopedAdmin
+from .scope import ScopedAdmin, signed_in
 
 
 class OrganizationAdmin(ScopedAdmin):
@@ -28,6 +28,10 @@ class OrganizationAdmin(ScopedAdmin):
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
     readonly_fields = ("created_at",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        """Whose name the site's mail provider lets it write in is known to who runs the site."""
+        return ("created_at",) if signed_in(request).is_superuser else ("mail_from", "created_at")
 
 
 class MembershipAdmin(ScopedAdmin):

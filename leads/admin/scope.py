@@ -56,7 +56,9 @@ class ScopedAdmin(KeysetAdmin):
 
 
 class ReadOnlyScopedAdmin(ScopedAdmin):
-    """Rows that only the product itself writes."""
+    """Rows that only the product itself writes. They go with what they belong to, whoever may delete that."""
+
+    goes_along = True
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Rows come from the product."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from urllib.parse import parse_qsl
+
 from django.contrib import admin, messages
+from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from ..models import OPEN, Submission, SubmissionState
+from jobs import Refused, State, cancel, jobs_about
+
+from ..models import OPEN, Channel, Submission, SubmissionState
 from ..services import process_submission
 from .scope import EffectAdmin, ReadOnlyScopedAdmin, signed_in
 
@@ -49,7 +56,7 @@ class SubmissionAdmin(ReadOnlyScopedAdmin):
         "lead",
         "received_at",
         "processed_at",
-        "body",
+        "body_shown",
         "errors",
         "problem",
         "api_key",
@@ -57,12 +64,21 @@ class SubmissionAdmin(ReadOnlyScopedAdmin):
         "answer_status",
         "answer",
     )
+    readonly_fields = ("body_shown",)
     actions = ("process_again", "process_as_genuine")
 
     @admin.display(description=gettext_lazy("Problem"))
     def problem_shown(self, submission: Submission) -> str:
         """What went wrong, in short."""
         return submission.problem[:100] or ", ".join(name or _("body") for name in submission.errors)
+
+    @admin.display(description=gettext_lazy("Body"))
+    def body_shown(self, submission: Submission) -> str:
+        """What arrived: a form field by field, anything else as it is."""
+        if submission.channel != Channel.FORM:
+            return submission.body
+        fields = parse_qsl(submission.body, keep_blank_values=True)
+        return format_html_join("", "{}: {}<br>", fields)
 
     def has_process_permission(self, request: HttpRequest) -> bool:
         """To process again is a permission of its own."""
@@ -85,6 +101,7 @@ class SubmissionAdmin(ReadOnlyScopedAdmin):
             result = process_submission(submission.id, genuine=genuine)
             done += result.state == SubmissionState.PROCESSED
             left += result.state != SubmissionState.PROCESSED
+            _discard_dead_letter(result, signed_in(request))
             self.log_change(request, result, _("Processed again: %s.") % result.get_state_display())
         if done:
             text = ngettext("%d submission was processed.", "%d submissions were processed.", done)
@@ -92,6 +109,15 @@ class SubmissionAdmin(ReadOnlyScopedAdmin):
         if left:
             text = ngettext("%d submission could not be processed.", "%d submissions could not be processed.", left)
             messages.error(request, text % left)
+
+
+def _discard_dead_letter(submission: Submission, by: AbstractBaseUser) -> None:
+    """What is done needs no job any more; a dead letter would go on asking for a person."""
+    if submission.state in OPEN:
+        return
+    for job in jobs_about(submission).filter(state=State.FAILED):
+        with contextlib.suppress(Refused):  # somebody was faster
+            cancel(job, by=by)
 
 
 class CrmDeliveryAdmin(EffectAdmin):

@@ -42,8 +42,9 @@ LEAD_ERASED = gettext_noop("the lead was erased")
 UNSUBSCRIBED = gettext_noop("the lead has unsubscribed")
 ERASED_PERHAPS_SENT = gettext_noop("erased; perhaps sent")
 ERASED_NOT_SENT = gettext_noop("erased; not sent")
+SUPPRESSED = gettext_noop("an earlier mail to this address bounced or was reported as spam")
 LATER_VERSION = gettext_noop("version %(version)s stands for it")
-_NOTES = frozenset({BROKEN_OFF, NO_MAIL, LEAD_ERASED, UNSUBSCRIBED, ERASED_PERHAPS_SENT, ERASED_NOT_SENT})
+_NOTES = frozenset({BROKEN_OFF, NO_MAIL, SUPPRESSED, LEAD_ERASED, UNSUBSCRIBED, ERASED_PERHAPS_SENT, ERASED_NOT_SENT})
 #: What stands on an effect that was erased, by the state that it had.
 _WITHDRAWN = (
     ((EffectState.SENDING, EffectState.UNCLEAR), ERASED_PERHAPS_SENT),
@@ -66,8 +67,8 @@ class Effect(models.Model):
     class Meta:
         abstract = True
 
-    def claim(self, job_id: UUID, *, repeatable: bool) -> bool:
-        """Take the effect for a job; False when it is done, or another job has it.
+    def claim(self, job_id: UUID, *, repeatable: bool, **noted: Any) -> bool:
+        """Take the effect for a job; False when it is done, or another job has it. `noted` are fields written with it.
 
         `repeatable` says that the receiver recognises a repetition. Without it, an effect that this job had claimed
         in an earlier start and never settled becomes UNCLEAR: it may have happened, so a person decides.
@@ -79,8 +80,9 @@ class Effect(models.Model):
         if not repeatable and rows.filter(broken_off).update(state=EffectState.UNCLEAR, error=BROKEN_OFF):
             self.refresh_from_db()
             return False
-        taken = rows.filter(free | broken_off if repeatable else free).update(
-            state=EffectState.SENDING, claimed_by=job_id, claimed_at=now, tries=F("tries") + 1
+        again = free | broken_off | Q(state=EffectState.UNCLEAR)
+        taken = rows.filter(again if repeatable else free).update(
+            state=EffectState.SENDING, claimed_by=job_id, claimed_at=now, tries=F("tries") + 1, **noted
         )
         self.refresh_from_db()
         if taken:
@@ -102,6 +104,9 @@ class Effect(models.Model):
         if state in {EffectState.SENT, EffectState.RECORDED}:
             fields["sent_at"] = timezone.now()
         own = type(self)._default_manager.filter(pk=self.pk, claimed_by=self.claimed_by)
+        if state != EffectState.SENT:
+            # what the receiver has reported meanwhile it knows better than whoever waited for its answer
+            own = own.exclude(state=EffectState.SENT)
         own.update(state=state, error=error[:2_000], **fields)
         self.refresh_from_db()
 

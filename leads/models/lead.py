@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -126,7 +125,7 @@ class Lead(models.Model):
             models.Index(fields=["email_key"], name="leads_email_begins", opclasses=["varchar_pattern_ops"]),
             models.Index(fields=["name_key"], name="leads_name_begins", opclasses=["varchar_pattern_ops"]),
             # who wrote by phone only is known by it
-            models.Index(fields=["organization", "phone"], name="leads_phone", condition=~Q(phone="")),
+            models.Index(fields=["organization", "phone"], name="leads_phone"),
             # whom a campaign may be sent to, in the order of its chunks
             models.Index(
                 fields=["organization", "id"],

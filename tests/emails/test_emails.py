@@ -201,6 +201,31 @@ def test_unasked_mail_can_be_stopped_with_one_post_and_not_by_looking(jobs_runne
     assert send_follow_up.call(lead.id, lead.organization_id, 2) == {"outcome": "the lead gets no mail"}
 
 
+def test_one_click_follows_rfc_8058(jobs_runner: JobsRunner, settings: Any) -> None:
+    settings.SITE_URL = "https://leads.example.org"
+    message = work.intents.state_follow_up(willing(make_organization()), 1)
+    message = message[0] if isinstance(message, tuple) else message
+    headers = compose(message).headers
+    address = headers["List-Unsubscribe"].strip("<>")
+    assert address.startswith("https://leads.example.org/mail/unsubscribe/")
+    assert compose(message).headers == headers  # a repetition is the same mail
+    path = address.removeprefix("https://leads.example.org")
+
+    # as a mailbox provider does it: no cookie, no redirect, a form of one field in either encoding, perhaps twice
+    mailbox = Client(enforce_csrf_checks=True)
+    for encoded in (
+        {"data": b"List-Unsubscribe=One-Click", "content_type": "application/x-www-form-urlencoded"},
+        {"data": {"List-Unsubscribe": "One-Click"}},
+    ):
+        answer = mailbox.post(path, secure=True, **encoded)
+        assert (answer.status_code, answer.cookies) == (200, {})
+    for method in ("get", "head", "put", "delete"):
+        assert getattr(mailbox, method)(path, secure=True).status_code in {200, 405}
+    lead = Lead.objects.get()
+    assert lead.unsubscribed_at is not None
+    assert lead.activities.filter(kind="unsubscribed").count() == 1
+
+
 def test_token_of_somebody_else_stops_nothing(client: Client) -> None:
     lead = willing(make_organization())
     token = unsubscribe_token(lead.id)

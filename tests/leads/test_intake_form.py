@@ -14,7 +14,7 @@ from django.utils import timezone
 from leads.models import Channel, Lead, Submission, SubmissionState
 from leads.services import intake, leads, receive
 
-from .people import make_lead, make_organization
+from .people import make_key, make_lead, make_organization
 
 FIELDS = {"name": "Ada", "email": "ada@analytical.example", "message": "How fast is it?", "consent": "on"}
 
@@ -70,10 +70,72 @@ def test_form_without_its_token_is_refused() -> None:
     make_organization()
     strict = Client(enforce_csrf_checks=True)
     assert strict.post("/forms/acme/", FIELDS).status_code == 403
-    token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', strict.get("/forms/acme/").content.decode())
-    assert token is not None
-    assert strict.post("/forms/acme/", {**FIELDS, "csrfmiddlewaretoken": token[1]}).status_code == 302
+    token = token_of(strict.get("/forms/acme/").content.decode())
+    assert strict.post("/forms/acme/", {**FIELDS, "csrfmiddlewaretoken": token}).status_code == 302
     assert "csrfmiddlewaretoken" not in Submission.objects.get().body
+
+
+def token_of(page: str) -> str:
+    found = re.search(r'csrfmiddlewaretoken" value="(\w+)"', page)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.django_db
+def test_form_of_an_old_tab_is_shown_again_with_what_was_typed_and_a_token_that_works() -> None:
+    make_organization()
+    strict = Client(enforce_csrf_checks=True)
+    typed = {**FIELDS, "message": "<b>Two hours</b> of work", "csrfmiddlewaretoken": "x" * 64, "utm_campaign": "spring"}
+    refused = strict.post("/forms/acme/", typed)
+    page = refused.content.decode()
+    assert refused.status_code == 403
+    assert "What you wrote is still here" in page
+    for text in ("&lt;b&gt;Two hours&lt;/b&gt; of work", 'value="ada@analytical.example"', 'value="spring"', "checked"):
+        assert text in page
+    assert not Submission.objects.exists()
+    assert strict.post("/forms/acme/", {**typed, "csrfmiddlewaretoken": token_of(page)}).status_code == 302
+    assert Lead.objects.get().message == "<b>Two hours</b> of work"
+
+
+@pytest.mark.django_db
+def test_old_tab_of_a_form_that_is_no_more_is_404_and_of_other_pages_a_page_of_the_site() -> None:
+    strict = Client(enforce_csrf_checks=True)
+    assert strict.post("/forms/nobody/", FIELDS).status_code == 404
+    for address in ("/accounts/login/", "/admin/login/", "/accounts/logout/"):
+        refused = strict.post(address, {"username": "ada"}, headers={"Accept-Language": "en"})
+        assert refused.status_code == 403
+        assert "Please send it again" in refused.content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("asked", "shown"), [("", "pt-br"), ("fr-CH, fr;q=0.9", "pt-br"), ("en-GB", "en"), ("pt", "pt-br"), ("*", "pt-br")]
+)
+def test_form_speaks_the_visitors_language_else_the_organizations(client: Client, asked: str, shown: str) -> None:
+    make_organization(language="pt-br")
+    headers = {"Accept-Language": asked} if asked else {}
+    for address in ("/forms/acme/", "/forms/acme/thanks/"):
+        assert f'<html lang="{shown}">' in client.get(address, headers=headers).content.decode()
+    client.post("/forms/acme/", FIELDS, headers=headers)
+    assert Lead.objects.get().locale == shown
+
+
+@pytest.mark.django_db(transaction=True)
+def test_intake_works_where_requests_are_transactions(
+    each_database: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`?atomic_requests=true` in DATABASE_URL."""
+    organization = make_organization()
+    _key, secret = make_key(organization)
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    assert client.post("/forms/acme/", FIELDS).status_code == 302
+    answer = client.post(
+        "/api/leads/",
+        {"name": "Grace", "email": "grace@navy.example"},
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {secret}"},
+    )
+    assert (answer.status_code, Lead.objects.count()) == (201, 2)
 
 
 @pytest.mark.django_db

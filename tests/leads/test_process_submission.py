@@ -115,7 +115,8 @@ def test_failure_that_stays_is_a_dead_letter_and_a_finding_until_somebody_proces
     again = {"action": "process_again", "_selected_action": [str(submission.pk)]}
     client.post(reverse("admin:leads_submission_changelist"), again)
     assert Submission.objects.get().state == SubmissionState.PROCESSED
-    assert [finding.code for finding in findings.find()] == []
+    assert list(findings.find()) == []
+    assert (handle.refresh().state, handle.state) == ("cancelled", "cancelled")
 
 
 def test_lead_whose_submission_was_processed_again_by_staff_is_still_followed_up(
