@@ -63,7 +63,9 @@ def take_reports(request: HttpRequest, provider: str) -> HttpResponse:
 def confirm(request: HttpRequest, token: str) -> HttpResponse:
     """Show on GET what the lead is asked to agree to; it agrees on POST."""
     read = read_token(token)
-    lead_id, asked = read if read is not None else (None, [])
+    if read is None:
+        return render(request, "emails/confirm_consent.html", status=404)
+    lead_id, asked = read
     lead = Lead.present.select_related("organization").filter(pk=lead_id).first()
     if lead is None:
         return render(request, "emails/confirm_consent.html", status=404)

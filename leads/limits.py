@@ -41,7 +41,8 @@ def take_of(name: str, subject: str, count: int, per: timedelta) -> float:
     since = (now - per).timestamp()
     times = [time for time in row.times if time > since]
     if len(times) >= count:
-        return max(1.0, times[-count] - since)
+        wait: float = times[-count] - since
+        return max(1.0, wait)
     row.times = [*times, now.timestamp()]
     row.ends_at = datetime.fromtimestamp(row.times[-1], UTC) + per
     row.save()
