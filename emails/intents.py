@@ -9,7 +9,7 @@ from django.db import models
 
 from leads.consent import has_agreed
 from leads.languages import spoken
-from leads.models import ConsentPurpose, Lead
+from leads.models import ConsentPurpose, EffectState, Lead
 
 from .confirmation import is_open
 from .models import Campaign, EmailMessage
@@ -27,9 +27,9 @@ def state(kind: EmailMessage.Kind, key: str, to: str, **fields: Any) -> tuple[Em
     return EmailMessage.objects.get_or_create(kind=kind, key=key, defaults={"to": to, **fields})
 
 
-def state_follow_up(lead: Lead, step: int) -> EmailMessage:
-    """The lead's follow-up of this step."""
-    message, _created = state(
+def state_follow_up(lead: Lead, step: int) -> tuple[EmailMessage, bool]:
+    """The lead's follow-up of this step; says whether it is new."""
+    return state(
         EmailMessage.Kind.FOLLOW_UP,
         f"{lead.id}:{step}",
         lead.email,
@@ -38,11 +38,10 @@ def state_follow_up(lead: Lead, step: int) -> EmailMessage:
         language=language_of(lead),
         params={"step": step},
     )
-    return message
 
 
 def state_campaign_mails(campaign: Campaign, leads: Sequence[Lead]) -> list[EmailMessage]:
-    """The campaign's mail to each of these leads, in their order."""
+    """The campaign's mail to each of these leads, in their order; without those that have a job."""
     EmailMessage.objects.bulk_create(
         [
             EmailMessage(
@@ -60,7 +59,7 @@ def state_campaign_mails(campaign: Campaign, leads: Sequence[Lead]) -> list[Emai
         ignore_conflicts=True,
     )
     rows = EmailMessage.objects.filter(campaign=campaign, lead__in=[lead.pk for lead in leads])
-    return list(rows.select_related("organization", "lead", "campaign").order_by("lead_id"))
+    return list(rows.filter(state=EffectState.PENDING, job_id__isnull=True).order_by("lead_id"))
 
 
 def campaign_leads(campaign: Campaign) -> models.QuerySet[Lead]:

@@ -119,20 +119,12 @@ def send_campaign(campaign_id: UUID) -> JobHandle | None:
 
 
 def resend(message: EmailMessage) -> JobHandle | None:
-    """Send a mail again that failed, or of which it is unclear whether it was sent; None if there is nothing to do."""
+    """Send a mail again that did not go out, or of which that is unclear; None if there is nothing to do.
+
+    What is unclear may then arrive twice: only a person decides that.
+    """
     with transaction.atomic():
-        task = _TASKS.get(message.kind)
-        if task is None or not message.reopen(recorded=True):
-            return None
-        return _enqueue(task, message)
-
-
-_TASKS: dict[str, Any] = {
-    EmailMessage.Kind.WELCOME: tasks.send_welcome,
-    EmailMessage.Kind.LEAD_NOTIFICATION: tasks.send_lead_notification,
-    EmailMessage.Kind.SUBMISSION_CONFIRMATION: tasks.send_submission_confirmation,
-    EmailMessage.Kind.CONSENT_REQUEST: tasks.send_consent_request,
-}
+        return tasks.start(message) if message.reopen(recorded=True) else None
 
 
 def _state_and_enqueue(kind: EmailMessage.Kind, key: str, to: str, *, language: str, **fields: Any) -> JobHandle | None:
@@ -142,11 +134,4 @@ def _state_and_enqueue(kind: EmailMessage.Kind, key: str, to: str, *, language: 
         message, created = intents.state(
             kind, key or str(uuid.uuid4()), to, language=language or get_language() or "en", **fields
         )
-        return _enqueue(_TASKS[kind], message) if created else None
-
-
-def _enqueue(task: Any, message: EmailMessage) -> JobHandle:
-    if message.lead_id is not None:
-        task = task.using(about=(Lead._meta.label_lower, str(message.lead_id)))
-    handle: JobHandle = task.enqueue(message.id)
-    return handle
+        return tasks.start(message) if created else None

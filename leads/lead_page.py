@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from . import services
+from .crm import is_connected
 from .models import ConsentAct, ConsentPurpose, ConsentSource, Lead, LeadStatus, Membership
 from .panels import LeadAction, register_action
 
@@ -74,6 +75,8 @@ def _sync(lead: Lead, person: AbstractBaseUser, data: dict[str, Any]) -> str:
     handle = services.sync_lead_to_crm(lead.id, lead.organization_id)
     if handle is None:
         raise ValidationError(_("The CRM has this version of the lead already."))
+    if not is_connected(lead.organization):
+        return _("No CRM is connected: the delivery is only recorded here.")
     return _("The lead is being sent to the CRM.")
 
 

@@ -13,7 +13,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import UUIDField
 from django.utils import timezone
 
-from emails.models import Campaign, EmailMessage
+from emails.models import Campaign, EmailMessage, Suppression
 from jobs import clock
 from jobs.models import Attempt, Job
 from leads.models import Activity, ApiKey, ConsentRecord, CrmDelivery, Lead, Membership, Note, Organization, Submission
@@ -148,6 +148,12 @@ Rows.makers = {
         Campaign, name=rows.text(), subject="News", text="Hello", **rows.parents(organization="leads.organization")
     ),
     "emails.emailmessage": _mail,
+    "emails.suppression": lambda rows: create(
+        Suppression,
+        address_hash=rows.text(),
+        reason="bounced",
+        **rows.parents(organization="leads.organization", message="emails.emailmessage"),
+    ),
     "notifications.notification": lambda rows: create(
         Notification,
         title="New lead",

@@ -129,7 +129,7 @@ def test_sms_is_stated_and_sent(admin_client: Client, lead: Lead, jobs_runner: J
     admin_client.post(do(lead, "sms"), {"text": "Call me"})
     jobs_runner.run()
     sms = SmsMessage.objects.get()
-    assert (sms.to, sms.text, sms.state, sms.receipt) == ("+5511912345678", "Call me", "sent", "local record")
+    assert (sms.to, sms.text, sms.state, sms.receipt) == ("+5511912345678", "Call me", "recorded", "local record")
     assert "Call me" in admin_client.get(page_of(lead)).content.decode()
 
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("emails", "0004_providers"),
+        ("emails", "0005_campaign_end"),
     ]
 
     operations = [
