@@ -114,6 +114,8 @@ def _not_sent(
         return _unclear(message, composed, error)
     if isinstance(error, transport.Refused):
         message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.REFUSED, error=text)
+        if perhaps_sent:
+            raise PermanentError(f"{UNCLEAR} ({text})") from error
         return _refused(message, text)
     if isinstance(error, transport.Misconfigured):
         message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.FAILED, error=text)
