@@ -144,4 +144,5 @@ def _refused(message: EmailMessage, text: str) -> Outcome:
 
 
 def _as_sent(composed: Composed) -> dict[str, str]:
-    return {"subject": composed.subject, "text": composed.text, "html": composed.html}
+    kept = composed.kept
+    return {"subject": composed.subject, "text": kept(composed.text), "html": kept(composed.html)}
