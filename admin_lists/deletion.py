@@ -21,7 +21,11 @@ Deleted = tuple[list[Any], dict[str, Any], set[str], list[str]]
 
 
 def what_goes(chosen: Iterable[Model], request: HttpRequest, site: AdminSite) -> Deleted:
-    """What deleting these rows would take along. More than `MOST` rows of a kind are a hindrance."""
+    """What deleting these rows would take along. More than `MOST` rows of a kind are a hindrance.
+
+    A kind's admin may say more: with `goes_along = True` its rows need no permission where they go with another row;
+    `hindrance_to_deletion(rows)` answers why some of them may not go, or nothing.
+    """
     rows = list(chosen)
     if not rows:
         return [], {}, set(), []
@@ -31,23 +35,27 @@ def what_goes(chosen: Iterable[Model], request: HttpRequest, site: AdminSite) ->
     numbers: dict[str, Any] = {}
     forbidden: set[str] = set()
     hindrances: list[str] = []
-    for kind, number, more in _cascade(first):
+    for kind, number, more, going in _cascade(first):
         words = str(kind._meta.verbose_name_plural)
         numbers[words] = max(number, numbers.get(words, 0))
-        registered = site._registry.get(kind)
-        if registered is not None and not registered.has_delete_permission(request):
+        registered: Any = site._registry.get(kind)
+        along = kind is not model and getattr(registered, "goes_along", False)
+        if registered is not None and not along and not registered.has_delete_permission(request):
             forbidden.add(str(kind._meta.verbose_name))
+        reason = registered.hindrance_to_deletion(going) if hasattr(registered, "hindrance_to_deletion") else ""
+        if reason and reason not in hindrances:
+            hindrances.append(reason)
         if more:
             hindrances.append(_("more than %(count)s %(kind)s") % {"count": f"{MOST:,}", "kind": words})
     return names, numbers, forbidden, hindrances
 
 
-def _cascade(rows: QuerySet[Any]) -> Iterator[tuple[type[Model], int, bool]]:
-    """Each kind of row that goes, with its number and whether there are more."""
+def _cascade(rows: QuerySet[Any]) -> Iterator[tuple[type[Model], int, bool, QuerySet[Any]]]:
+    """Each kind of row that goes, with its number, whether there are more, and the rows."""
     count = capped_count(rows, MOST)
     if not count.number:
         return
-    yield rows.model, count.number, count.more
+    yield rows.model, count.number, count.more, rows
     if count.more:
         return
     for relation in rows.model._meta.related_objects:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Coalesce
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from leads.models import Effect, Lead, Organization
+
+#: So long a mail service surely knows a key (Resend: 24 hours).
+KEY_LASTS = timedelta(hours=23)
 
 
 class Campaign(models.Model):
@@ -30,10 +37,12 @@ class Campaign(models.Model):
     subject = models.CharField(_("subject"), max_length=200)
     text = models.TextField(_("text"), help_text=_("Plain text; an empty line begins a new paragraph."))
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.DRAFT, editable=False)
-    #: the last lead of the last chunk that is done
+    #: the last lead of the last chunk that is planned
     position = models.UUIDField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     started_at = models.DateTimeField(_("started"), null=True, blank=True, editable=False)
+    #: since when every lead's mail is stated
+    planned_at = models.DateTimeField(null=True, blank=True, editable=False)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True, editable=False)
 
     class Meta:
@@ -67,6 +76,7 @@ class EmailMessage(Effect):
         SUBMISSION_CONFIRMATION = "submission_confirmation", pgettext_lazy("mail", "confirmation")
         FOLLOW_UP = "follow_up", pgettext_lazy("mail", "follow-up")
         CAMPAIGN = "campaign", pgettext_lazy("mail", "campaign")
+        CONSENT_REQUEST = "consent_request", pgettext_lazy("mail", "confirmation of consent")
 
     kind = models.CharField(_("kind"), max_length=24, choices=Kind)
     key = models.CharField(_("key"), max_length=200)
@@ -93,6 +103,8 @@ class EmailMessage(Effect):
     subject = models.CharField(_("subject"), max_length=300, blank=True, default="")
     text = models.TextField(_("text"), blank=True, default="")
     html = models.TextField("HTML", blank=True, default="")
+    #: the newest job that is to send it
+    job_id = models.UUIDField(_("job"), null=True, blank=True)
     receipt = models.CharField(
         _("receipt"), max_length=300, blank=True, default="", help_text=_("The id by which the mail service calls it.")
     )
@@ -121,6 +133,20 @@ class EmailMessage(Effect):
 
     def __str__(self) -> str:
         return self.subject or f"{self.get_kind_display()} → {self.to}"
+
+    def claim_to_send(self, job_id: UUID, provider: str, *, recognises_repetition: bool) -> bool:
+        """Take the mail for a job, and note by whom it is sent; False when it is done, another job has it, or unclear.
+
+        One that is unclear is taken again only where it was handed over first, and as long as its key is known there.
+        """
+        now = timezone.now()
+        known_there = self.offered_at is None or (self.provider == provider and now - self.offered_at < KEY_LASTS)
+        return self.claim(
+            job_id,
+            repeatable=recognises_repetition and known_there,
+            provider=provider,
+            offered_at=Coalesce("offered_at", models.Value(now)),
+        )
 
     def reopen(self, *, recorded: bool = False) -> bool:
         """Make it pending again, as `Effect` does, and forget what was reported of the earlier mail."""

@@ -14,6 +14,7 @@ from django.apps import apps as registry  # the name `apps` is that of the modul
 from .define.context import RunningJob, current_job
 from .define.events import Event, EventSignal, receives
 from .define.handle import JobHandle
+from .define.masks import mentions
 from .define.queue import Queue
 from .define.task import Task
 from .errors import (
@@ -108,6 +109,7 @@ __all__ = [
     "drain",
     "erase_jobs",
     "jobs_about",
+    "mentions",
     "pause",
     "promote",
     "receives",

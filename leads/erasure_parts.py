@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from functools import reduce
 from operator import or_
 from typing import Any
-from urllib.parse import quote_plus
 from uuid import UUID
 
 from django.contrib.admin.models import LogEntry
@@ -16,7 +15,7 @@ from django.db.models import F, Q, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 
-from jobs import Subject
+from jobs import Subject, mentions
 
 from . import normalise
 from .erasing import PIECE, ErasurePart, Found, change_in_pieces, register_part
@@ -27,7 +26,7 @@ from .validation import UTM_FIELDS
 ERASED = "erased"
 _EMPTY_BODY: dict[str, Any] = {
     **{"body": "", "content": {}, "locale": "", "errors": {}, "problem": "", "answer": None},
-    **{"sender_hash": "", "idempotency_key": None, "body_hash": ""},
+    **{"idempotency_key": None, "body_hash": ""},
 }
 _TEXTS = ("name", "email", "phone", "company", "job_title", "message", "currency", "time_zone", "locale", *UTM_FIELDS)
 _OTHERS: dict[str, Any] = {
@@ -79,7 +78,9 @@ def empty_admin_log(found: Found) -> int:
         for label, ids in _by_label(found.subjects).items()
     ]
     for text in found.long_texts:
-        conditions += [Q(object_repr__icontains=text), Q(change_message__icontains=text)]
+        # what was changed stands there as JSON, escaped
+        ways = {text, json.dumps(text)[1:-1]}
+        conditions += [Q(object_repr__icontains=text), *(Q(change_message__icontains=way) for way in ways)]
     rows = LogEntry.objects.filter(reduce(or_, conditions)).exclude(object_repr=ERASED)
     keys = rows.values_list("pk", flat=True)
     return change_in_pieces(rows, keys, lambda piece: piece.update(object_repr=ERASED, change_message=""))
@@ -121,12 +122,9 @@ def _empty_strays(strays: QuerySet[Submission]) -> int:
 
 
 def _is_of(submission: Submission, found: Found, country: str) -> bool:
-    """Whether the body holds the person's address or number, however it is written."""
-    body = submission.body.casefold()
-    reachable = [text for text in found.texts if "@" in text or text.startswith("+")]
-    for text in reachable:
-        if any(way.casefold() in body for way in (text, quote_plus(text), json.dumps(text)[1:-1])):
-            return True
+    """Whether the body holds the person's address or number, however it is written or escaped."""
+    if mentions(submission.body, [text for text in found.texts if "@" in text or text.startswith("+")]):
+        return True
     return bool(found.lead.phone) and _phone_of(submission.body, country) == found.lead.phone
 
 

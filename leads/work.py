@@ -10,18 +10,19 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from jobs import RetryLater
+from jobs import RetryLater, Subject, erase_jobs
 
 from . import scoring
 from .changes import record
 from .consent import has_agreed
 from .content import message_of
-from .crm import crm_of
+from .crm import crm_of, pause
 from .enrichment import Finding, Question, enrichment_provider
 from .erasing import erase_marked
 from .events import LeadEnriched, LeadScored, lead_enriched, lead_scored
 from .models import Activity, ConsentPurpose, CrmDelivery, EffectState, Lead, Submission, hash_of_fields
 from .models.effect import LATER_VERSION
+from .outgoing import TooSlow
 
 Outcome = dict[str, Any]
 GONE: Outcome = {"outcome": "the lead is gone"}
@@ -93,10 +94,12 @@ def deliver_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str
         lead=lead, custom_fields_hash=hash_of_fields(custom_fields), lead_version__lte=lead.version
     ).order_by("-lead_version")
     newest = intended.first()
-    if newest is None or newest.state in {EffectState.SENT, EffectState.SKIPPED}:
+    if newest is None or newest.state in {EffectState.SENT, EffectState.RECORDED, EffectState.SKIPPED}:
         return {"outcome": "delivered already"}
     older = intended.filter(state__in=[EffectState.PENDING, EffectState.FAILED]).exclude(pk=newest.pk)
     older.update(state=EffectState.SKIPPED, error=LATER_VERSION % {"version": newest.lead_version})
+    if wait := pause.seconds_to_wait(lead.organization):
+        raise RetryLater(wait, reason="the CRM was too slow; it gets one try a minute")
     # the delivery's id is the webhook's id: the CRM recognises a repetition
     if not newest.claim(job_id, repeatable=True):
         return {"outcome": "another job delivers it"}
@@ -105,24 +108,37 @@ def deliver_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str
         receipt = crm_of(lead.organization).deliver(newest.id, payload)
     except Exception as error:
         newest.settle(EffectState.FAILED, error=f"{type(error).__name__}: {error}", payload=payload)
+        (pause.begin if isinstance(error, TooSlow) else pause.end)(lead.organization)
         raise
+    pause.end(lead.organization)
     newest.settle(
-        EffectState.SENT,
+        EffectState.RECORDED if receipt.recorded else EffectState.SENT,
         payload=payload,
         target=receipt.target,
         response_status=receipt.status,
         response_body=receipt.text,
     )
-    return {"outcome": "delivered", "delivery": str(newest.id), "version": newest.lead_version}
+    return {
+        "outcome": "recorded" if receipt.recorded else "delivered",
+        "delivery": str(newest.id),
+        "version": newest.lead_version,
+    }
 
 
 def finish_erasure(
     lead_id: UUID, running: list[UUID], later: Callable[[UUID, list[UUID]], object], *, spare: Sequence[str]
 ) -> Outcome:
-    """Erase a marked lead once more; asks to be started again while one of the jobs that it waits for runs."""
-    if not Lead.objects.filter(pk=lead_id, erased_at__isnull=False).exists():
+    """Erase a marked lead, or what ran of a deleted one, once more.
+
+    Asks to be started again while one of the jobs that it waits for runs.
+    """
+    if Lead.objects.filter(pk=lead_id, erased_at__isnull=False).exists():
+        erased = erase_marked(lead_id, partial(later, lead_id), spare=spare, known=running)
+    elif running:
+        # deleted meanwhile: what still ran then is emptied all the same
+        erased = erase_jobs([Subject(Lead._meta.label_lower, str(lead_id))], spare=spare, known=running)
+    else:
         return GONE
-    erased = erase_marked(lead_id, partial(later, lead_id), spare=spare, known=running)
     if running and erased.running:
         raise RetryLater(STILL_RUNNING_WAIT, reason=f"jobs that still run: {len(erased.running)}")
     return {"outcome": "erased", "jobs": erased.jobs}

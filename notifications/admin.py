@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
-from admin_lists.keyset_admin import KeysetAdmin
-from leads.admin.scope import EffectAdmin, ReadOnlyScopedAdmin
+from leads.admin.scope import EffectAdmin, PeopleScopedAdmin, ReadOnlyScopedAdmin
 
 from .models import ContactPreference, Notification, PushDevice, PushMessage, SmsMessage
 
@@ -49,16 +50,24 @@ class PushMessageAdmin(EffectAdmin):
 
 
 @admin.register(PushDevice)
-class PushDeviceAdmin(KeysetAdmin):
-    """Devices that users registered."""
+class PushDeviceAdmin(PeopleScopedAdmin):
+    """Devices that users registered; whoever has an address could push to it, so none is shown."""
 
     list_display = ("user", "name", "created_at")
     list_select_related = ("user",)
-    autocomplete_fields = ("user",)
+    exclude = ("address",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A device registers itself."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nothing is edited; a device that is lost can be deleted."""
+        return False
 
 
 @admin.register(ContactPreference)
-class ContactPreferenceAdmin(KeysetAdmin):
+class ContactPreferenceAdmin(PeopleScopedAdmin):
     """Who wants text messages."""
 
     list_display = ("user", "phone", "wants_sms")

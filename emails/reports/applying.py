@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from leads.models import EffectState
+from leads.models import ConsentSource, EffectState
 from leads.services import unsubscribe_lead
 
 from .. import suppression
@@ -42,7 +42,7 @@ def apply(report: Report) -> bool:
         if moved and report.kind == Kind.COMPLAINED:
             suppression.suppress(message, Suppression.Reason.COMPLAINED, report.provider)
             if message.lead_id is not None and message.kind in TO_LEADS:
-                unsubscribe_lead(message.lead_id)
+                unsubscribe_lead(message.lead_id, source=ConsentSource.COMPLAINT)
         # also if it comes late: the address is the same, whatever else was said of the mail
         bounced = report.lasting and suppression.suppress(message, Suppression.Reason.BOUNCED, report.provider)
     if reconciled or moved:

@@ -70,6 +70,9 @@ class Connections:
         """Close all that are not in use."""
         with self._lock:
             free, self._free = self._free, []
+            if self._sweeper is not None:
+                self._sweeper.cancel()
+                self._sweeper = None
         for held in free:
             _close(held)
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, cast
 
+from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
+
 from ..composing import Composed
 from ..models import EmailMessage
 from .connections import held_connections
@@ -43,21 +45,53 @@ def send(backend: Any, message: EmailMessage, composed: Composed) -> Sent:
 @contextmanager
 def _session(backend: Any) -> Iterator[smtplib.SMTP]:
     """An open, signed-in connection; held for the next mail if all goes well with this one."""
-    with held_connections.lend(backend, open_it=_open, is_alive=_is_alive, close=_close) as held:
-        session: smtplib.SMTP = held.connection
-        # a server that says a bit now and then must not hold the thread
-        hold = Cut(cast(socket.socket, session.sock))
-        try:
-            with cut_after(WHOLE_TIMEOUT, hold.cut):
-                yield session
-        finally:
-            hold.release()
+    lent = held_connections.lend(_bounded(backend), open_it=_open, is_alive=_is_alive, close=_close)
+    with lent as held, cut_after(WHOLE_TIMEOUT, held.cut):
+        yield held.connection
+
+
+class _Bounded(SmtpBackend):
+    """Django's backend, whose connection can be cut from its first byte on: a server may say a bit now and then."""
+
+    hold: Cut | None = None
+
+    @property
+    def connection_class(self) -> Any:
+        """As Django makes it; the socket is shown to us as soon as there is one."""
+
+        def made(*args: Any, **kwargs: Any) -> smtplib.SMTP:
+            kind = super(_Bounded, self).connection_class
+            return cast(smtplib.SMTP, type("Watched", (_Watched, kind), {"owner": self})(*args, **kwargs))
+
+        return made
+
+    def cut(self) -> None:
+        """End whatever goes on over the connection."""
+        if self.hold is not None:
+            self.hold.cut()
+
+
+class _Watched(smtplib.SMTP):
+    owner: _Bounded
+
+    def _get_socket(self, *args: Any, **kwargs: Any) -> socket.socket:
+        opened: socket.socket = super()._get_socket(*args, **kwargs)  # type: ignore[misc]
+        self.owner.hold = Cut(opened)
+        return opened
+
+
+def _bounded(backend: Any) -> _Bounded:
+    """The same settings, with a connection that can be cut."""
+    bounded = _Bounded.__new__(_Bounded)
+    vars(bounded).update(vars(backend))
+    return bounded
 
 
 def _open(backend: Any) -> None:
     try:
-        backend.open()
-        backend.connection.ehlo_or_helo_if_needed()
+        with cut_after(WHOLE_TIMEOUT, backend.cut):
+            backend.open()
+            backend.connection.ehlo_or_helo_if_needed()
     except Exception as error:
         _close(backend)
         raise _not_opened(error) from error
@@ -78,7 +112,11 @@ def _close(backend: Any) -> None:
     with suppress(Exception):  # what became of the mail is known by now
         if backend.connection is not None and backend.connection.sock is not None:
             backend.connection.sock.settimeout(GOODBYE)
-        backend.close()
+        with cut_after(GOODBYE, backend.cut):
+            backend.close()
+    if backend.hold is not None:
+        backend.hold.release()
+        backend.hold = None
 
 
 def _not_opened(error: Exception) -> NotSent:

@@ -8,7 +8,7 @@ import math
 import re
 import string
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, time
 from functools import cache
@@ -31,12 +31,20 @@ MAX_LAYERS = 4
 class Mask:
     """Takes a job's personal values out of texts: `mask(text)`. Costs nothing until it is called."""
 
-    __slots__ = ("_message", "_secrets", "_signature")
+    __slots__ = ("_by", "_message", "_secrets", "_signature")
 
     def __init__(self, signature: Signature | None = None, message: str = "") -> None:
         self._signature = signature
         self._message = message
         self._secrets: tuple[str, ...] | None = None if signature and signature.personal else ()
+        self._by = MASK
+
+    @classmethod
+    def of_texts(cls, texts: Iterable[str], by: str) -> Mask:
+        """One that writes `by` in place of these texts."""
+        mask = cls()
+        mask._secrets, mask._by = secrets_of(texts), by
+        return mask
 
     def __call__(self, text: str) -> str:
         """The text with `***` in place of each personal value, as it is or in another spelling.
@@ -47,7 +55,7 @@ class Mask:
         if self._secrets is None:
             assert self._signature is not None
             self._secrets = secrets_of(_personal_values(self._signature, self._message))
-        return masked(text, self._secrets) if self._secrets else text
+        return masked(text, self._secrets, self._by) if self._secrets else text
 
     def of_value(self, value: Any, depth: int = 0) -> Any:
         """The JSON value with its texts, keys and numbers masked; what stands over 100 deep in it is left out."""
@@ -62,7 +70,7 @@ class Mask:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             text = repr(value)
             # of older versions: no JSON has the numbers nan and inf
-            return MASK if self(text) != text else value if math.isfinite(value) else text
+            return self._by if self(text) != text else value if math.isfinite(value) else text
         return value
 
     def __bool__(self) -> bool:
@@ -84,10 +92,20 @@ def spellings_of(text: str) -> set[str]:
     return {text, *escaped, quote(text, safe=""), quote_plus(text), html.escape(text)}
 
 
-def masked(text: str, secrets: Iterable[str]) -> str:
-    """The text with `***` in place of each of the folded secrets, through up to four encodings within each other."""
+def mentions(text: str, values: Collection[str]) -> bool:
+    """Whether one of the values stands in the text, in whatever letter case or encoding.
+
+    Known are other letter cases and Unicode forms, and escapes of JSON, Python, HTML and addresses, up to four within
+    each other. Values shorter than 4 characters are not looked for.
+    """
+    secrets = secrets_of(values)
+    return any(True for unescape in (_unescape, _unescape_latin) for _place in _found(text, secrets, unescape))
+
+
+def masked(text: str, secrets: Iterable[str], by: str = MASK) -> str:
+    """The text with `by` in place of each of the folded secrets, through up to four encodings within each other."""
     found = {*_found(text, secrets, _unescape), *_found(text, secrets, _unescape_latin)}
-    return _covered(text, found)
+    return _covered(text, found, by)
 
 
 def _found(text: str, secrets: Iterable[str], unescape: _Rewrite) -> Iterator[tuple[int, int]]:
@@ -105,12 +123,12 @@ def _found(text: str, secrets: Iterable[str], unescape: _Rewrite) -> Iterator[tu
         layer = deeper
 
 
-def _covered(text: str, found: Iterable[tuple[int, int]]) -> str:
+def _covered(text: str, found: Iterable[tuple[int, int]], by: str) -> str:
     parts: list[str] = []
     done = 0
     for start, end in sorted(found):
         if start >= done:
-            parts += (text[done:start], MASK)
+            parts += (text[done:start], by)
         done = max(done, end)
     return "".join([*parts, text[done:]])
 

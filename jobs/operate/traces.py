@@ -6,8 +6,11 @@ is written here: what must end is ended by the broker.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator, Sequence
+from functools import reduce
+from operator import and_, or_
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +19,7 @@ from django.db.models import Q, QuerySet
 
 from ..broker import get_broker
 from ..broker.records import CancelAnswer
-from ..define.masks import spellings_of
+from ..define.masks import Mask, spellings_of
 from ..history import lookup
 from ..models import Attempt, Job
 from ..reasons import ERASED
@@ -27,6 +30,8 @@ from .subjects import Erased, Subject
 PIECE, IDS = 20_000, 200
 #: What stands in place of a job's arguments.
 NO_MESSAGE = '{"erased": true}'
+#: Letters and digits of a text that escapes leave as they are, and how many such parts are looked for.
+_UNCHANGED, PARTS = re.compile("[A-Za-z0-9]{3,}"), 3
 _TEXTS_OF_JOB = ("error", "reason", "result")
 _TEXTS_OF_ATTEMPT = ("error", "traceback")
 
@@ -34,8 +39,6 @@ _TEXTS_OF_ATTEMPT = ("error", "traceback")
 def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[str], known: Collection[UUID]) -> Erased:
     """Empty the subjects' jobs and take the texts out of others; see `jobs.operate.erase.erase_jobs`."""
     jobs = lookup.all_jobs().exclude(task__in=spare)
-    # an error may hold them escaped, an argument always does
-    texts = sorted({spelling for text in texts for spelling in spellings_of(text)}, key=len, reverse=True)
     own = sorted({*_jobs_of(jobs, subjects, texts), *known})
     cancelled = sum(
         get_broker().cancel(queue, job_id, ERASED) is CancelAnswer.CANCELLED for job_id, queue in _not_ended(jobs, own)
@@ -56,6 +59,7 @@ def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[s
 def _jobs_of(jobs: QuerySet[Job], subjects: Sequence[Subject], texts: Sequence[str]) -> set[UUID]:
     """The jobs that are about the subjects, or carry them or the texts in their arguments."""
     own: set[UUID] = set()
+    mask = Mask.of_texts(texts, ERASED)
     for label in {subject.label for subject in subjects}:
         ids = [subject.id for subject in subjects if subject.label == label]
         for start in range(0, len(ids), IDS):
@@ -67,13 +71,12 @@ def _jobs_of(jobs: QuerySet[Job], subjects: Sequence[Subject], texts: Sequence[s
     for condition in conditions:
         for found in _walk(jobs, condition):
             new = jobs.filter(pk__in=[pk for pk in found if pk not in own])
-            own.update(job.pk for job in new if _carries(job, by_id, texts))
+            own.update(job.pk for job in new if _carries(job, by_id, mask))
     return own
 
 
-def _carries(job: Job, subjects: dict[str, Subject], texts: Sequence[str]) -> bool:
-    held = f"{job.message}\n{job.key or ''}".casefold()
-    if any(text.casefold() in held for text in texts):
+def _carries(job: Job, subjects: dict[str, Subject], mask: Mask) -> bool:
+    if any(mask(held) != held for held in (job.message, job.key or "")):
         return True
     for name, value in _arguments(job):
         subject = subjects.get(str(value).lower())
@@ -114,15 +117,25 @@ def _empty(jobs: QuerySet[Job], ids: Sequence[UUID]) -> None:
 
 def _take_out(rows: QuerySet[Any], columns: Sequence[str], texts: Sequence[str]) -> int:
     """Write `erased` where one of the texts stands in the columns; returns how many rows changed."""
-    pattern = re.compile("|".join(map(re.escape, texts)), re.IGNORECASE)
+    mask = Mask.of_texts(texts, ERASED)
     changed = 0
     for found in _walk(rows, _mentions(columns, texts)):
         for row in rows.filter(pk__in=found):
             values = {name: getattr(row, name) for name in columns if getattr(row, name)}
-            clean = {name: pattern.sub(ERASED, value) for name, value in values.items()}
+            clean = {name: _cleaned(name, value, mask) for name, value in values.items()}
             # a job that has changed meanwhile is found again when this is repeated
             changed += rows.filter(pk=row.pk, **values).update(**clean) if clean != values else 0
     return changed
+
+
+def _cleaned(column: str, value: str, mask: Mask) -> str:
+    if column != "result" or mask(value) == value:
+        return mask(value)
+    try:
+        # a number stays one, unless it is the person's
+        return json.dumps(mask.of_value(json.loads(value)), ensure_ascii=False, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        return mask(value)
 
 
 def _walk(rows: QuerySet[Any], condition: Q) -> Iterator[list[Any]]:
@@ -141,10 +154,15 @@ def _walk(rows: QuerySet[Any], condition: Q) -> Iterator[list[Any]]:
 
 
 def _mentions(columns: Sequence[str], texts: Sequence[str]) -> Q:
+    """What may hold one of the texts: SQL knows no escapes, so it looks for what none of them changes."""
     condition = Q()
     for name in columns:
         for text in texts:
-            condition |= Q(**{f"{name}__icontains": text})
+            parts = sorted(_UNCHANGED.findall(text), key=len, reverse=True)[:PARTS]
+            if parts:
+                condition |= reduce(and_, (Q(**{f"{name}__icontains": part}) for part in parts))
+            else:
+                condition |= reduce(or_, (Q(**{f"{name}__icontains": way}) for way in spellings_of(text)))
     return condition
 
 

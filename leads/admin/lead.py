@@ -9,7 +9,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -112,6 +112,12 @@ class LeadAdmin(ScopedAdmin):
         """Nothing is written into an erased lead any more."""
         erased = isinstance(obj, Lead) and obj.erased_at is not None
         return not erased and super().has_change_permission(request, obj)
+
+    def hindrance_to_deletion(self, rows: QuerySet[Lead]) -> str:
+        """A lead that is deleted can no longer be erased: jobs, logs and what it sent would keep its data."""
+        if rows.filter(erased_at__isnull=True).exists():
+            return _("leads whose personal data has not been erased; erase it first")
+        return ""
 
     def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm[Any], change: bool) -> None:
         """Through the services, which write the timeline and announce."""

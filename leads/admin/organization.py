@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ..models import ApiKey, Membership
-from ..services import add_member, create_api_key
+from ..services import add_member, create_api_key, replace_webhook_secret
 from .scope import ScopedAdmin, signed_in
+from .shown_once import shown_once
 
 
 class OrganizationAdmin(ScopedAdmin):
@@ -27,7 +32,40 @@ class OrganizationAdmin(ScopedAdmin):
     list_display = ("name", "slug", "language", "crm_webhook_url", "created_at")
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
+    exclude = ("crm_webhook_secret",)
     readonly_fields = ("created_at",)
+    change_form_template = "admin/leads/organization/change_form.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """The address of a new webhook secret, beside Django's own."""
+        view = self.admin_site.admin_view(self.replace_secret)
+        return [path("<uuid:pk>/secret/", view, name="leads_organization_secret"), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """With the button, for whoever may use it."""
+        context = {"may_replace_secret": self.has_change_permission(request), **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
+
+    def replace_secret(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Ask, and then show the organization's new webhook secret, this one time."""
+        organization = get_object_or_404(self.get_queryset(request), pk=pk)
+        if not self.has_change_permission(request, organization):
+            raise PermissionDenied
+        title = _("New webhook secret")
+        if request.method == "POST":
+            self.log_change(request, organization, _("Webhook secret replaced."))
+            return shown_once(self, request, organization, title, replace_webhook_secret(organization))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "object": organization,
+            "opts": self.opts,
+            "back": reverse(f"{self.admin_site.name}:leads_organization_change", args=[pk]),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/leads/organization/secret.html", context)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
         """Whose name the site's mail provider lets it write in is known to who runs the site."""
@@ -71,16 +109,17 @@ class ApiKeyAdmin(ScopedAdmin):
         return ("organization", *shown) if obj else shown
 
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm[Any], change: bool) -> None:
-        """Show the new key this one time."""
+        """A new key is made by the service; its secret waits for `response_add`, and nowhere else."""
         if change:
             super().save_model(request, obj, form, change)
             return
-        made, secret = create_api_key(obj.organization, obj.name)
+        made, obj.secret = create_api_key(obj.organization, obj.name)
         obj.__dict__.update({name: value for name, value in made.__dict__.items() if name != "_state"})
         obj._state.adding = False
-        messages.warning(
-            request, format_html("{} <code>{}</code>", _("The key, shown only this once; store it now:"), secret)
-        )
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        """Show the new key this one time."""
+        return shown_once(self, request, obj, _("The new API key"), obj.secret)
 
     @admin.action(description=gettext_lazy("Revoke the selected keys"), permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:

@@ -12,6 +12,8 @@ from django.utils.translation import gettext as _
 
 from admin_lists.keyset_admin import KeysetAdmin
 
+from .scope import PeopleScopedAdmin, own_organization_ids, signed_in
+
 
 class PermissionChoices(ModelMultipleChoiceField):  # type: ignore[type-arg]
     """Permissions by their names in the reader's language; the database holds the English ones."""
@@ -33,11 +35,27 @@ class TranslatesPermissions:
         return super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
 
 
-class PersonAdmin(TranslatesPermissions, KeysetAdmin, UserAdmin):  # type: ignore[type-arg]
-    """Users by name."""
+class PersonAdmin(TranslatesPermissions, PeopleScopedAdmin, UserAdmin):  # type: ignore[type-arg]
+    """Users by name: those of the own organisations, and nobody gives rights away who is not a superuser."""
 
+    person_path = "pk"
     page_key = ("username", "pk")
     newest_first = False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Who may do what is decided by superusers: whoever can give rights can give them to themselves."""
+        shown = tuple(super().get_readonly_fields(request, obj))
+        if signed_in(request).is_superuser:
+            return shown
+        return (*shown, "is_staff", "is_superuser", "groups", "user_permissions")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Also a password: of nobody who can do more, or who belongs to others as well."""
+        return super().has_change_permission(request, obj) and _is_own(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Of nobody who can do more, or who belongs to others as well."""
+        return super().has_delete_permission(request, obj) and _is_own(request, obj)
 
 
 class PeopleGroupAdmin(TranslatesPermissions, KeysetAdmin, GroupAdmin):
@@ -45,6 +63,13 @@ class PeopleGroupAdmin(TranslatesPermissions, KeysetAdmin, GroupAdmin):
 
     page_key = ("name", "pk")
     newest_first = False
+
+
+def _is_own(request: HttpRequest, person: Any) -> bool:
+    if person is None or signed_in(request).is_superuser:
+        return True
+    elsewhere = person.memberships.exclude(organization_id__in=own_organization_ids(request))
+    return not person.is_superuser and not elsewhere.exists()
 
 
 def permission_name(permission: Permission) -> str:

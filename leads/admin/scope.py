@@ -13,7 +13,7 @@ from django.http import HttpRequest
 
 from admin_lists.keyset_admin import KeysetAdmin
 
-from ..models import Organization
+from ..models import Membership, Organization
 
 #: A list is put together from so many organisations' own; from more on it is quicker to walk over everybody's.
 FEW = 50
@@ -23,7 +23,7 @@ class ScopedAdmin(KeysetAdmin):
     """Rows of the organisations that the person is a member of. `organization_path` leads from a row to its own."""
 
     organization_path = "organization"
-    page_key = ("created_at", "pk")
+    page_key: tuple[str, ...] = ("created_at", "pk")
     #: Whether an index has each organisation's rows in the list's order.
     in_order_by_organization = False
 
@@ -55,8 +55,22 @@ class ScopedAdmin(KeysetAdmin):
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
+class PeopleScopedAdmin(ScopedAdmin):
+    """Rows of people who are members of an own organisation. `person_path` leads from a row to the person's id."""
+
+    person_path = "user_id"
+    page_key: tuple[str, ...] = ("pk",)
+
+    def _of(self, rows: QuerySet[Any], organization_ids: list[UUID]) -> QuerySet[Any]:
+        # no join: somebody who is a member of two is one person
+        people = Membership.objects.filter(organization_id__in=organization_ids).values("user_id")
+        return rows.filter(**{f"{self.person_path}__in": people})
+
+
 class ReadOnlyScopedAdmin(ScopedAdmin):
-    """Rows that only the product itself writes."""
+    """Rows that only the product itself writes. They go with what they belong to, whoever may delete that."""
+
+    goes_along = True
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Rows come from the product."""

@@ -38,6 +38,7 @@ class ConsentSource(models.TextChoices):
     IMPORT = "import", pgettext_lazy("consent source", "import")
     CONFIRMED = "confirmed", pgettext_lazy("consent source", "confirmed by e-mail")
     UNSUBSCRIBE_LINK = "link", pgettext_lazy("consent source", "unsubscribe link")
+    COMPLAINT = "complaint", pgettext_lazy("consent source", "reported as spam")
     EARLIER = "earlier", pgettext_lazy("consent source", "recorded before this log began")
 
 

@@ -34,15 +34,35 @@ class EffectState(models.TextChoices):
 
 #: States that no job moves on by itself, and in which a try has been made.
 TRIED_AND_ENDED = (EffectState.SENT, EffectState.RECORDED, EffectState.REFUSED)
+#: Ended without being sent, and without doubt.
+_REPEATABLE = (EffectState.FAILED, EffectState.REFUSED)
 
 #: What the product itself notes on an effect: stored in English, shown in the reader's language.
 BROKEN_OFF = gettext_noop("the worker stopped while it was being sent")
+JOB_CANCELLED = gettext_noop("its job was cancelled")
+JOB_ENDED = gettext_noop("its job ended without sending it")
 NO_MAIL = gettext_noop("the lead gets no mail")
 LEAD_ERASED = gettext_noop("the lead was erased")
+UNSUBSCRIBED = gettext_noop("the lead has unsubscribed")
 ERASED_PERHAPS_SENT = gettext_noop("erased; perhaps sent")
 ERASED_NOT_SENT = gettext_noop("erased; not sent")
+SUPPRESSED = gettext_noop("an earlier mail to this address bounced or was reported as spam")
 LATER_VERSION = gettext_noop("version %(version)s stands for it")
-_NOTES = frozenset({BROKEN_OFF, NO_MAIL, LEAD_ERASED, ERASED_PERHAPS_SENT, ERASED_NOT_SENT})
+_NOTES = frozenset(
+    {
+        BROKEN_OFF,
+        JOB_CANCELLED,
+        JOB_ENDED,
+        NO_MAIL,
+        SUPPRESSED,
+        LEAD_ERASED,
+        UNSUBSCRIBED,
+        ERASED_PERHAPS_SENT,
+        ERASED_NOT_SENT,
+    }
+)
+#: What its job says, whoever starts it again.
+UNCLEAR = "perhaps sent: it is not sent again by itself; a person decides"
 #: What stands on an effect that was erased, by the state that it had.
 _WITHDRAWN = (
     ((EffectState.SENDING, EffectState.UNCLEAR), ERASED_PERHAPS_SENT),
@@ -65,8 +85,8 @@ class Effect(models.Model):
     class Meta:
         abstract = True
 
-    def claim(self, job_id: UUID, *, repeatable: bool) -> bool:
-        """Take the effect for a job; False when it is done, or another job has it.
+    def claim(self, job_id: UUID, *, repeatable: bool, **noted: Any) -> bool:
+        """Take the effect for a job; False when it is done, or another job has it. `noted` are fields written with it.
 
         `repeatable` says that the receiver recognises a repetition. Without it, an effect that this job had claimed
         in an earlier start and never settled becomes UNCLEAR: it may have happened, so a person decides.
@@ -78,8 +98,9 @@ class Effect(models.Model):
         if not repeatable and rows.filter(broken_off).update(state=EffectState.UNCLEAR, error=BROKEN_OFF):
             self.refresh_from_db()
             return False
-        taken = rows.filter(free | broken_off if repeatable else free).update(
-            state=EffectState.SENDING, claimed_by=job_id, claimed_at=now, tries=F("tries") + 1
+        again = free | broken_off | Q(state=EffectState.UNCLEAR)
+        taken = rows.filter(again if repeatable else free).update(
+            state=EffectState.SENDING, claimed_by=job_id, claimed_at=now, tries=F("tries") + 1, **noted
         )
         self.refresh_from_db()
         if taken:
@@ -101,6 +122,9 @@ class Effect(models.Model):
         if state in {EffectState.SENT, EffectState.RECORDED}:
             fields["sent_at"] = timezone.now()
         own = type(self)._default_manager.filter(pk=self.pk, claimed_by=self.claimed_by)
+        if state != EffectState.SENT:
+            # what the receiver has reported meanwhile it knows better than whoever waited for its answer
+            own = own.exclude(state=EffectState.SENT)
         own.update(state=state, error=error[:2_000], **fields)
         self.refresh_from_db()
 
@@ -115,14 +139,23 @@ class Effect(models.Model):
             rows.filter(state__in=states).update(state=EffectState.SKIPPED, error=error)
         return rows.update(claimed_by=None, claimed_at=None, **emptied)
 
+    @property
+    def perhaps_sent(self) -> bool:
+        """Whether nobody knows what became of the newest try; so it is too where its job never came back."""
+        void = self.claimed_at is not None and self.claimed_at < timezone.now() - CLAIM_LASTS
+        return self.state == EffectState.UNCLEAR or (self.state == EffectState.SENDING and void)
+
+    @property
+    def can_be_repeated(self) -> bool:
+        """Whether `reopen(recorded=True)` would make it pending again."""
+        return self.perhaps_sent or self.state in {*_REPEATABLE, EffectState.RECORDED}
+
     def reopen(self, *, recorded: bool = False) -> bool:
         """Make an effect that ended without being sent pending again; False when there is nothing to repeat.
 
-        Also one whose claim is void, since its job never came back; with `recorded`, one that was only written down.
+        Also one that was perhaps sent: a person decides that. With `recorded`, one that was only written down.
         """
-        states = [EffectState.FAILED, EffectState.REFUSED, EffectState.UNCLEAR]
-        if recorded:
-            states.append(EffectState.RECORDED)
+        states = [*_REPEATABLE, EffectState.UNCLEAR, *([EffectState.RECORDED] if recorded else [])]
         void = Q(state=EffectState.SENDING, claimed_at__lt=timezone.now() - CLAIM_LASTS)
         rows = type(self)._default_manager.filter(Q(state__in=states) | void, pk=self.pk)
         return bool(rows.update(state=EffectState.PENDING, claimed_by=None, claimed_at=None, error=""))

@@ -20,7 +20,7 @@ from .leads import (
     receive_lead,
     update_lead,
 )
-from .members import add_member, create_api_key
+from .members import add_member, create_api_key, replace_webhook_secret
 
 __all__ = [
     "IdempotencyConflict",
@@ -42,6 +42,7 @@ __all__ = [
     "receive_lead",
     "record_consent",
     "refuse_submission",
+    "replace_webhook_secret",
     "store_submission",
     "sync_lead_to_crm",
     "unsubscribe_lead",

@@ -7,6 +7,7 @@ from django.db import transaction
 
 from ..events import MemberJoined, member_joined
 from ..models import ApiKey, Membership, Organization, Role
+from ..models.organization import new_webhook_secret
 
 
 def add_member(
@@ -29,3 +30,10 @@ def create_api_key(organization: Organization, name: str) -> tuple[ApiKey, str]:
         organization=organization, name=name, prefix=secret[:8], key_hash=ApiKey.hash_of(secret)
     )
     return key, secret
+
+
+def replace_webhook_secret(organization: Organization) -> str:
+    """Sign the organization's deliveries with a new secret from now on; returns it, to be shown once."""
+    organization.crm_webhook_secret = new_webhook_secret()
+    organization.save(update_fields=["crm_webhook_secret"])
+    return organization.crm_webhook_secret

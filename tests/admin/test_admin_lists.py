@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 
 from admin_lists import changelist, deletion
 from leads.models import ApiKey, Lead, Membership, Organization
@@ -71,6 +71,7 @@ def test_what_deleting_takes_along_is_counted_and_too_much_is_refused(
 ) -> None:
     for i in range(3):
         make_lead(organizations[0], f"lead {i}", f"{i}@mail.example")
+    Lead.objects.update(erased_at=timezone.now())
     address = reverse("admin:leads_organization_delete", args=[organizations[0].pk])
     page = admin_client.get(address).content.decode()
     assert "Leads: 3" in page

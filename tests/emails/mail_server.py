@@ -7,6 +7,7 @@ import re
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from config.settings.env import mail_settings
 DROP = "drop"  # the connection is cut without a word
 KEEP_AND_DROP = "keep and drop"  # the mail is kept, and the answer lost
 KEEP_AND_HANG = "keep and hang"  # the mail is kept, and no answer comes while the connection lives
+DRIP = "drip"  # the answer has one more line, and one more, for ever
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,9 @@ class _Handler(socketserver.StreamRequestHandler):
         return fault is None
 
     def _say(self, reply: str) -> None:
+        while reply == DRIP:
+            self.wfile.write(b"250-and\r\n")
+            time.sleep(0.02)
         self.wfile.write(reply.encode() + b"\r\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 from uuid import UUID
 
 import pytest
@@ -184,12 +185,20 @@ def leave_traces(world: World, crm: EchoingCrm, monkeypatch: pytest.MonkeyPatch)
     organization.save()
     sync_lead_to_crm(lead.id, organization.id, custom_fields={"knows": PERSON["message"]})
     world.runner.run()
+    # a mail of its own that the server does not take yet
+    email_services.send_welcome_email(EMAIL, name=PERSON["name"])
+    refusing = Behaviour(faults=lambda step, to: f"450 {to} later" if step == "rcpt" else None)
+    with MailServer(refusing) as server, override_settings(**smtp_settings(server.port)):
+        world.runner.run(queue="email")
     # somebody else's job, a part of a campaign, whose error names the address
     campaign = Campaign.objects.create(organization=organization, name="Spring", subject="News", text="Hello")
     email_services.send_campaign(campaign.id)
 
-    refusing = Behaviour(faults=lambda step, to: f"450 {to} later" if step == "rcpt" else None)
-    with MailServer(refusing) as server, override_settings(**smtp_settings(server.port)):
+    def fail(*args: Any) -> None:
+        raise ValueError(f"Key (to)=({EMAIL}) already exists")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(intents, "state_campaign_mails", fail)
         world.runner.run(queue="email")
     # waiting, and known by its argument only
     calculate_lead_score.enqueue(lead.id, organization.id)
@@ -250,10 +259,10 @@ def test_that_jobs_ran_and_mails_went_out_stays_and_so_do_other_peoples_jobs(wor
     own = Job.objects.filter(about_id=str(world.lead.id))
     assert set(own.values_list("state", flat=True)) == {"completed", "cancelled"}
     assert set(own.values_list("reason", flat=True)) == {"erased"}
-    assert own.filter(state="cancelled").count() + 1 == erased.cancelled
+    assert own.filter(state="cancelled").count() + 2 == erased.cancelled
     part, _next = world.jobs("emails.send_bulk_email")
     assert (part.state, part.args[0]) == ("queued", str(Campaign.objects.get().pk))
-    assert part.error == "TryLater: the mail server refused the address: 450 erased later"
+    assert part.error == "ValueError: Key (to)=(erased) already exists"
     assert EmailMessage.objects.filter(state="recorded").count() == sent
     assert EmailMessage.objects.filter(recipient=world.manager, to=world.manager.email).exists()
     assert CrmDelivery.objects.filter(state="sent").count() == deliveries
@@ -274,6 +283,63 @@ def test_another_lead_of_the_same_name_and_company_is_left_alone(world: World) -
     assert Note.objects.get().pk == note.pk
     assert sms.state == "queued"
     assert SmsMessage.objects.get(lead=other).text == "Hello"
+
+
+def escaped(text: str) -> str:
+    return "".join(f"\\u{ord(one):04x}" for one in text)
+
+
+#: Bodies that never became a lead, and hold its address or number in one way or another.
+STRAYS = {
+    "JSON": json.dumps({"mail": EMAIL}),
+    "JSON, the sign escaped": json.dumps({"mail": EMAIL}).replace("@", "\\u0040"),
+    "JSON, all of it escaped": f'{{"mail": "{escaped(EMAIL.upper())}"}}',
+    "JSON in JSON": json.dumps({"raw": json.dumps({"mail": EMAIL}).replace("@", "\\u0040")}),
+    "JSON in an address": urlencode({"raw": json.dumps({"mail": EMAIL}).replace("@", "\\u0040")}),
+    "percent signs": "".join(f"%{ord(one):02X}" for one in EMAIL),
+    "percent signs, twice": "mail=" + EMAIL.replace("@", "%2540").replace("-", "%252D"),
+    "HTML": f"<a href='mailto:{html.escape(EMAIL)}'>".replace("@", "&#64;").replace(".", "&period;"),
+    "HTML in JSON": json.dumps({"mail": EMAIL.replace("@", "&#x40;")}),
+    "a number": json.dumps({"fone": PERSON["phone"]}).replace("+", "\\u002b"),
+    "a number as it is typed, escaped": json.dumps({"phone": "(11) 98765-4321"}).replace("-", "\\u002d"),
+}
+
+
+@pytest.mark.parametrize("way", STRAYS)
+def test_a_stray_body_is_emptied_however_it_writes_the_address(way: str, each_database: str) -> None:
+    organization = make_organization(country="BR")
+    lead = make_lead(organization, email=EMAIL, phone=PERSON["phone"])
+    other = STRAYS[way].replace("zeph", "josi").replace(escaped("ZEPH"), escaped("JOSI")).replace("%7A", "%6A")
+    for body in (STRAYS[way], other.replace("4321", "4329")):
+        Submission.objects.create(organization=organization, channel="api", body=body, body_hash="x")
+    erase_lead(lead.id)
+    assert list(Submission.objects.values_list("body", flat=True).exclude(body="")) == [other.replace("4321", "4329")]
+
+
+def test_an_escaped_text_in_another_jobs_history_is_taken_out(each_database: str) -> None:
+    manager = make_member(organization := make_organization(), "mia", Role.MANAGER)
+    lead = make_lead(organization, name="Zoë Ångström", email="zoë.å@quixotic.example", phone=PERSON["phone"])
+    job = Job.objects.filter(pk=create_notification.enqueue(manager.pk, "Call", "somebody").id)
+    inner = json.dumps({"to": lead.email, "name": lead.name.upper()})
+    result = json.dumps({"phone": 5511987654321, "count": 7, "log": inner})
+    job.update(state="completed", ended_at=clock.now(), error=repr(inner), reason=quote_plus(inner), result=result)
+    assert erase_lead(lead.id).mentions == 1
+    one = job.get()
+    assert one.error == repr('{"to": "erased", "name": "erased"}')
+    assert "Zo" not in one.reason
+    found = json.loads(one.result)
+    assert (found["phone"], found["count"]) == ("erased", 7)
+    assert json.loads(found["log"]) == {"to": "erased", "name": "erased"}
+
+
+def test_what_the_admins_log_says_of_another_object_is_erased_where_it_escapes_the_name(each_database: str) -> None:
+    root = make_user("root")
+    lead = make_lead(make_organization(), name="Zoë Ångström")
+    message = json.dumps([{"changed": {"object": lead.name, "fields": ["text"]}}])
+    row = LogEntry.objects.create(user=root, action_flag=2, object_repr="a campaign", change_message=message)
+    erase_lead(lead.id)
+    row.refresh_from_db()
+    assert (row.object_repr, row.change_message) == ("erased", "")
 
 
 STEPS = [
@@ -648,3 +714,81 @@ def test_an_erased_lead_can_be_seen_and_no_more(client: Client, jobs_runner: Job
     assert client.post(reverse("admin:leads_lead_do", args=[world.lead.pk, "note"]), {"text": NOTE}).status_code == 404
     assert grep(*VALUES) == set()
     assert not Notification.objects.exclude(message="").exists()
+
+
+# Erase first, then delete
+
+
+def delete(client: Client, *objects: Any) -> int:
+    """By the page's own button, or all of them by the list's action; returns the status."""
+    model = objects[0]._meta.model_name
+    app = objects[0]._meta.app_label
+    if len(objects) == 1:
+        return client.post(reverse(f"admin:{app}_{model}_delete", args=[objects[0].pk]), {"post": "yes"}).status_code
+    ticked = {"action": "delete_selected", "post": "yes", "_selected_action": [str(one.pk) for one in objects]}
+    return client.post(reverse(f"admin:{app}_{model}_changelist"), ticked).status_code
+
+
+def test_an_erased_lead_with_mails_and_text_messages_is_deleted_by_who_may_delete_leads(
+    world: World, client: Client
+) -> None:
+    user = staff(client, world.organization, "delete_lead")
+    assert EmailMessage.objects.filter(lead=world.lead).exists()
+    assert SmsMessage.objects.filter(lead=world.lead).exists()
+    erase_lead(world.lead.id)
+    assert delete(client, world.lead) == 302
+    assert not Lead.objects.exists()
+    assert not EmailMessage.objects.filter(lead_id=world.lead.pk).exists()
+    assert LogEntry.objects.filter(user=user, object_repr=str(world.lead.pk)).count() == 1
+    assert grep(*VALUES) == set()
+    assert run("--object", f"lead:{world.lead.pk}")["mentions"] == 0
+
+
+def test_a_lead_that_was_not_erased_is_not_deleted_alone_nor_among_others_nor_with_its_organization(
+    admin_client: Client, jobs_runner: JobsRunner
+) -> None:
+    world = arrive(jobs_runner)
+    other = make_lead(world.organization, name="Erased")
+    erase_lead(other.id)
+    page = admin_client.post(reverse("admin:leads_lead_delete", args=[world.lead.pk]), {"post": "yes"})
+    assert "leads whose personal data has not been erased; erase it first" in page.content.decode()
+    assert [delete(admin_client, *rows) for rows in ([world.lead, other], [world.organization])] == [200, 200]
+    assert Lead.objects.count() == 2
+    erase_lead(world.lead.id)
+    assert delete(admin_client, world.lead, other) == 302
+    assert not Lead.objects.exists()
+
+
+def test_who_may_not_delete_leads_deletes_no_erased_one(client: Client, jobs_runner: JobsRunner) -> None:
+    world = arrive(jobs_runner)
+    staff(client, world.organization)
+    erase_lead(world.lead.id)
+    assert delete(client, world.lead) == 403
+    assert Lead.objects.exists()
+
+
+def test_a_person_with_notifications_and_text_messages_is_deleted_by_a_superuser(
+    world: World, admin_client: Client
+) -> None:
+    assert Notification.objects.filter(user=world.manager).exists()
+    assert delete(admin_client, world.manager) == 302
+    assert not Notification.objects.filter(user_id=world.manager.pk).exists()
+
+
+def test_what_the_product_wrote_is_still_not_deleted_by_itself(world: World, admin_client: Client) -> None:
+    for row in (EmailMessage.objects.all()[0], Notification.objects.all()[0], CrmDelivery.objects.all()[0]):
+        assert delete(admin_client, row) == 403
+
+
+def test_what_runs_of_a_lead_that_was_erased_and_deleted_is_emptied_when_it_has_ended(world: World) -> None:
+    handle = create_notification.enqueue(world.manager.pk, f"Call {PERSON['name']}", f"or write to {EMAIL}")
+    running = Job.objects.filter(pk=handle.id)
+    running.update(state="active", worker_id=clock.new_id(), claimed_at=clock.now())
+    erase_lead(world.lead.id)
+    Lead.objects.all().delete()
+    *_earlier, finish = world.jobs("leads.finish_erasure")
+    with pytest.raises(RetryLater, match="jobs that still run: 1"):
+        finish_erasure.call(*finish.args, **finish.kwargs)
+    running.update(state="failed", worker_id=None, error=EMAIL, ended_at=clock.now())
+    assert finish_erasure.call(*finish.args, **finish.kwargs)["outcome"] == "erased"
+    assert grep(*VALUES) == set()
