@@ -9,12 +9,13 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from admin_lists.counts import Capped, SubqueryCount
+from admin_lists.counts import Capped, SubqueryCount, capped_count
 from leads.admin.scope import EffectAdmin, ReadOnlyScopedAdmin, ScopedAdmin, signed_in
 from leads.models import EffectState
 
@@ -23,8 +24,8 @@ from .models import Campaign, EmailMessage, Suppression
 
 #: A mail's HTML is shown as its reader's program would: nothing in it runs, and nothing is loaded.
 SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-#: Each campaign's mails are counted up to this number.
-COUNTED = 1_000
+#: Each campaign's mails are counted up to this number, in the list and on its page.
+COUNTED, COUNTED_ON_PAGE = 1_000, 100_000
 
 
 @admin.register(EmailMessage)
@@ -47,6 +48,7 @@ class EmailMessageAdmin(EffectAdmin):
         "state",
         "error",
         "tries",
+        "job",
         "created_at",
         "sent_at",
         "provider",
@@ -59,11 +61,21 @@ class EmailMessageAdmin(EffectAdmin):
         "html_page",
     )
     actions = ("send_again",)
+    change_form_template = "admin/emails/emailmessage/change_form.html"
 
     def get_urls(self) -> list[URLPattern]:
         """The address of a mail's HTML."""
         view = self.admin_site.admin_view(self.show_html)
         return [path("<uuid:message_id>/html/", view, name="emails_emailmessage_html"), *super().get_urls()]
+
+    @admin.display(description=gettext_lazy("Job"))
+    def job(self, message: EmailMessage) -> str:
+        """A link to the newest job that is to send the mail; retention may have removed it."""
+        if message.job_id is None:
+            return "–"
+        return format_html(
+            '<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[message.job_id]), message.job_id
+        )
 
     @admin.display(description="HTML")
     def html_page(self, message: EmailMessage) -> str:
@@ -86,39 +98,73 @@ class EmailMessageAdmin(EffectAdmin):
         """To send again is a permission of its own."""
         return bool(signed_in(request).has_perm("emails.resend_emailmessage"))
 
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The mail, with a button where it can be sent again."""
+        message = self.get_object(request, object_id)
+        offered = message is not None and message.can_be_repeated and self.has_resend_permission(request)
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "can_send_again": offered})
+
     @admin.action(description=gettext_lazy("Send the selected mails again"), permissions=["resend"])
-    def send_again(self, request: HttpRequest, queryset: QuerySet[EmailMessage]) -> None:
-        """What failed, or is unclear, is sent again; what was sent is left alone."""
+    def send_again(self, request: HttpRequest, queryset: QuerySet[EmailMessage]) -> HttpResponse | None:
+        """Ask first, since what is unclear may arrive twice; then send what did not go out; the rest is left alone."""
+        mails = [mail for mail in queryset if mail.can_be_repeated]
+        if mails and "confirmed" not in request.POST:
+            return self._ask(request, mails)
         count = 0
-        for message in queryset:
+        for message in mails:
             if services.resend(message) is not None:
                 count += 1
                 self.log_change(request, message, _("Sent again."))
         text = ngettext("%d mail is being sent again.", "%d mails are being sent again.", count)
-        messages.success(request, text % count)
+        self.message_user(request, text % count, messages.SUCCESS if count else messages.WARNING)
+        return None
+
+    def _ask(self, request: HttpRequest, mails: list[EmailMessage]) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Send again?"),
+            "opts": self.opts,
+            "mails": mails,
+            "unclear": sum(mail.perhaps_sent for mail in mails),
+        }
+        return TemplateResponse(request, "admin/emails/emailmessage/send_again.html", context)
 
 
 @admin.register(Campaign)
 class CampaignAdmin(ScopedAdmin):
     """Campaigns: written as drafts, then sent once."""
 
-    list_display = ("name", "organization", "state", "sent_count", "created_at", "started_at", "ended_at")
+    list_display = ("name", "organization", "state", "counts", "created_at", "started_at", "ended_at")
     list_select_related = ("organization",)
-    fields = ("organization", "name", "subject", "text", "state", "created_at", "started_at", "ended_at")
-    readonly_fields = ("state", "created_at", "started_at", "ended_at")
+    fields = ("organization", "name", "subject", "text", "state", "outcomes", "created_at", "started_at", "ended_at")
+    readonly_fields = ("state", "outcomes", "created_at", "started_at", "ended_at")
     actions = ("send",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """With the number of mails that went out."""
-        sent: QuerySet[Any] = EmailMessage.objects.filter(campaign=OuterRef("pk"), state=EffectState.SENT)
-        sent = sent.order_by().values("campaign")  # a column of the index
-        rows: QuerySet[Any] = super().get_queryset(request).annotate(sent_number=SubqueryCount(sent[: COUNTED + 1]))
+        """With the number of mails in each state."""
+        mails: QuerySet[Any] = EmailMessage.objects.filter(campaign=OuterRef("pk")).order_by()
+        # a column of the index
+        counts = {
+            f"in_{state}": SubqueryCount(mails.filter(state=state).values("campaign")[: COUNTED + 1])
+            for state in EffectState
+        }
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(**counts)
         return rows
 
-    @admin.display(description=gettext_lazy("Sent"))
-    def sent_count(self, campaign: Any) -> str:
-        """How many mails went out, counting to `COUNTED`."""
-        return str(Capped(min(campaign.sent_number, COUNTED), more=campaign.sent_number > COUNTED))
+    @admin.display(description=gettext_lazy("Mails"))
+    def counts(self, campaign: Any) -> str:
+        """How many mails ended how, counting each up to `COUNTED`."""
+        numbers = {state: getattr(campaign, f"in_{state}") for state in EffectState}
+        return _listed({state: Capped(min(n, COUNTED), more=n > COUNTED) for state, n in numbers.items() if n})
+
+    @admin.display(description=gettext_lazy("Mails"))
+    def outcomes(self, campaign: Campaign) -> str:
+        """How many mails ended how, on the campaign's own page."""
+        mails = EmailMessage.objects.filter(campaign=campaign.pk)
+        counts = {state: capped_count(mails.filter(state=state), COUNTED_ON_PAGE) for state in EffectState}
+        return _listed({state: count for state, count in counts.items() if count.number})
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """What has begun to be sent is not changed any more."""
@@ -183,3 +229,7 @@ class SuppressionAdmin(ReadOnlyScopedAdmin):
                 self.log_change(request, row, _("Mail allowed again."))
         text = ngettext("%d address can get mail again.", "%d addresses can get mail again.", count)
         messages.success(request, text % count)
+
+
+def _listed(numbers: dict[EffectState, Capped]) -> str:
+    return " · ".join(f"{state.label}: {number}" for state, number in numbers.items()) or "–"

@@ -9,8 +9,9 @@ from django.db import models
 
 from leads.consent import has_agreed
 from leads.languages import spoken
-from leads.models import ConsentPurpose, Lead
+from leads.models import ConsentPurpose, EffectState, Lead
 
+from .confirmation import is_open
 from .models import Campaign, EmailMessage
 
 #: What a lead must have agreed to for a mail of the kind.
@@ -26,22 +27,21 @@ def state(kind: EmailMessage.Kind, key: str, to: str, **fields: Any) -> tuple[Em
     return EmailMessage.objects.get_or_create(kind=kind, key=key, defaults={"to": to, **fields})
 
 
-def state_follow_up(lead: Lead, step: int) -> EmailMessage:
-    """The lead's follow-up of this step."""
-    message, _created = state(
+def state_follow_up(lead: Lead, step: int) -> tuple[EmailMessage, bool]:
+    """The lead's follow-up of this step; says whether it is new."""
+    return state(
         EmailMessage.Kind.FOLLOW_UP,
         f"{lead.id}:{step}",
         lead.email,
         lead=lead,
         organization_id=lead.organization_id,
         language=language_of(lead),
-        params={"name": lead.name, "step": step},
+        params={"step": step},
     )
-    return message
 
 
 def state_campaign_mails(campaign: Campaign, leads: Sequence[Lead]) -> list[EmailMessage]:
-    """The campaign's mail to each of these leads, in their order."""
+    """The campaign's mail to each of these leads, in their order; without those that have a job."""
     EmailMessage.objects.bulk_create(
         [
             EmailMessage(
@@ -59,7 +59,7 @@ def state_campaign_mails(campaign: Campaign, leads: Sequence[Lead]) -> list[Emai
         ignore_conflicts=True,
     )
     rows = EmailMessage.objects.filter(campaign=campaign, lead__in=[lead.pk for lead in leads])
-    return list(rows.select_related("organization", "lead", "campaign").order_by("lead_id"))
+    return list(rows.filter(state=EffectState.PENDING, job_id__isnull=True).order_by("lead_id"))
 
 
 def campaign_leads(campaign: Campaign) -> models.QuerySet[Lead]:
@@ -79,6 +79,8 @@ def may_write_to(lead: Lead, kind: str) -> bool:
 
 def is_wanted(message: EmailMessage, lead: Lead) -> bool:
     """Whether a stated mail may still go: what a lead must have agreed to can have been withdrawn since."""
+    if message.kind == EmailMessage.Kind.CONSENT_REQUEST:
+        return is_open(message, lead)
     return message.kind not in PURPOSES or may_write_to(lead, message.kind)
 
 

@@ -37,10 +37,12 @@ class Campaign(models.Model):
     subject = models.CharField(_("subject"), max_length=200)
     text = models.TextField(_("text"), help_text=_("Plain text; an empty line begins a new paragraph."))
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.DRAFT, editable=False)
-    #: the last lead of the last chunk that is done
+    #: the last lead of the last chunk that is planned
     position = models.UUIDField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     started_at = models.DateTimeField(_("started"), null=True, blank=True, editable=False)
+    #: since when every lead's mail is stated
+    planned_at = models.DateTimeField(null=True, blank=True, editable=False)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True, editable=False)
 
     class Meta:
@@ -74,6 +76,7 @@ class EmailMessage(Effect):
         SUBMISSION_CONFIRMATION = "submission_confirmation", pgettext_lazy("mail", "confirmation")
         FOLLOW_UP = "follow_up", pgettext_lazy("mail", "follow-up")
         CAMPAIGN = "campaign", pgettext_lazy("mail", "campaign")
+        CONSENT_REQUEST = "consent_request", pgettext_lazy("mail", "confirmation of consent")
 
     kind = models.CharField(_("kind"), max_length=24, choices=Kind)
     key = models.CharField(_("key"), max_length=200)
@@ -100,6 +103,8 @@ class EmailMessage(Effect):
     subject = models.CharField(_("subject"), max_length=300, blank=True, default="")
     text = models.TextField(_("text"), blank=True, default="")
     html = models.TextField("HTML", blank=True, default="")
+    #: the newest job that is to send it
+    job_id = models.UUIDField(_("job"), null=True, blank=True)
     receipt = models.CharField(
         _("receipt"), max_length=300, blank=True, default="", help_text=_("The id by which the mail service calls it.")
     )

@@ -12,9 +12,10 @@ from django.utils import timezone
 from django.utils.translation import get_language
 
 from jobs import JobHandle
+from leads import consent, limits
 from leads.models import Lead, Organization, Submission
 
-from . import intents, tasks
+from . import confirmation, intents, tasks
 from .models import Campaign, EmailMessage
 
 FOLLOW_UP_AFTER = timedelta(days=3)
@@ -66,19 +67,38 @@ def send_lead_notification_email(
 
 
 def send_submission_confirmation_email(submission: Submission) -> JobHandle | None:
-    """Tell the lead that its message arrived, if it agreed to get mail."""
+    """Tell the lead that its message arrived, if it agreed to get mail; None too if its address got enough today."""
     lead = submission.lead
     if lead is None or not intents.may_write_to(lead, EmailMessage.Kind.SUBMISSION_CONFIRMATION):
         return None
-    return _state_and_enqueue(
-        EmailMessage.Kind.SUBMISSION_CONFIRMATION,
-        str(submission.id),
-        lead.email,
-        lead=lead,
-        organization_id=lead.organization_id,
-        language=intents.language_of(lead),
-        params={"name": lead.name},
-    )
+    with transaction.atomic():
+        if limits.take("recipient", lead.email_key or ""):
+            return None
+        return _state_and_enqueue(
+            EmailMessage.Kind.SUBMISSION_CONFIRMATION,
+            str(submission.id),
+            lead.email,
+            lead=lead,
+            organization_id=lead.organization_id,
+            language=intents.language_of(lead),
+        )
+
+
+def send_consent_request_email(lead: Lead) -> JobHandle | None:
+    """Ask the lead to confirm what it is said to agree to; None if it was asked lately, or is never to be asked."""
+    with transaction.atomic():
+        asked = [str(line.pk) for line in consent.waiting(lead)]
+        if not asked or not confirmation.may_ask(lead):
+            return None
+        return _state_and_enqueue(
+            EmailMessage.Kind.CONSENT_REQUEST,
+            asked[-1],
+            lead.email,
+            lead=lead,
+            organization_id=lead.organization_id,
+            language=intents.language_of(lead),
+            params={"asked": asked},
+        )
 
 
 def schedule_follow_up(
@@ -99,19 +119,12 @@ def send_campaign(campaign_id: UUID) -> JobHandle | None:
 
 
 def resend(message: EmailMessage) -> JobHandle | None:
-    """Send a mail again that failed, or of which it is unclear whether it was sent; None if there is nothing to do."""
+    """Send a mail again that did not go out, or of which that is unclear; None if there is nothing to do.
+
+    What is unclear may then arrive twice: only a person decides that.
+    """
     with transaction.atomic():
-        task = _TASKS.get(message.kind)
-        if task is None or not message.reopen(recorded=True):
-            return None
-        return _enqueue(task, message)
-
-
-_TASKS: dict[str, Any] = {
-    EmailMessage.Kind.WELCOME: tasks.send_welcome,
-    EmailMessage.Kind.LEAD_NOTIFICATION: tasks.send_lead_notification,
-    EmailMessage.Kind.SUBMISSION_CONFIRMATION: tasks.send_submission_confirmation,
-}
+        return tasks.start(message) if message.reopen(recorded=True) else None
 
 
 def _state_and_enqueue(kind: EmailMessage.Kind, key: str, to: str, *, language: str, **fields: Any) -> JobHandle | None:
@@ -121,11 +134,4 @@ def _state_and_enqueue(kind: EmailMessage.Kind, key: str, to: str, *, language: 
         message, created = intents.state(
             kind, key or str(uuid.uuid4()), to, language=language or get_language() or "en", **fields
         )
-        return _enqueue(_TASKS[kind], message) if created else None
-
-
-def _enqueue(task: Any, message: EmailMessage) -> JobHandle:
-    if message.lead_id is not None:
-        task = task.using(about=(Lead._meta.label_lower, str(message.lead_id)))
-    handle: JobHandle = task.enqueue(message.id)
-    return handle
+        return tasks.start(message) if created else None

@@ -1,55 +1,115 @@
-"""The jobs that `emails` runs; what they do stands in `emails.work`."""
+"""The jobs that `emails` runs; what they do stands in `emails.work` and `emails.campaigns`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from config.queues import email, lead
 from jobs import JobHandle, current_job
 
-from . import work
-from .models import Campaign
+from . import campaigns, work
+from .models import Campaign, EmailMessage
 
-CAMPAIGN_PRIORITY = 8
+#: Behind all mail that somebody waits for.
+CAMPAIGN_PRIORITY = 9
 
 
 @email.task()
 def send_welcome(message_id: UUID) -> dict[str, Any]:
     """Greet a new member."""
-    return work.deliver(message_id, current_job().id)
+    return _deliver(message_id)
 
 
 @email.task()
 def send_lead_notification(message_id: UUID) -> dict[str, Any]:
     """Tell a member about a lead."""
-    return work.deliver(message_id, current_job().id)
+    return _deliver(message_id)
 
 
 @email.task()
 def send_submission_confirmation(message_id: UUID) -> dict[str, Any]:
     """Tell a lead that its message arrived."""
-    return work.deliver(message_id, current_job().id)
+    return _deliver(message_id)
+
+
+@email.task()
+def send_follow_up_email(message_id: UUID) -> dict[str, Any]:
+    """Write to a lead that nobody has touched, as was decided."""
+    return _deliver(message_id)
+
+
+@email.task()
+def send_campaign_email(message_id: UUID) -> dict[str, Any]:
+    """Send one lead its mail of a campaign."""
+    return _deliver(message_id)
+
+
+@email.task()
+def send_consent_request(message_id: UUID) -> dict[str, Any]:
+    """Ask a lead whether it agrees to be written to."""
+    return _deliver(message_id)
 
 
 @email.task()
 def send_bulk_email(campaign_id: UUID, after: UUID | None = None) -> dict[str, Any]:
-    """Send a campaign to the next part of its leads."""
-    job = current_job()
-    return work.send_chunk(campaign_id, after, job.id, still_mine=job.still_mine, start_next=start_part)
-
-
-def start_part(campaign_id: UUID, after: UUID | None = None) -> JobHandle:
-    """Enqueue one part of a campaign, behind all mail that somebody waits for."""
-    prepared = send_bulk_email.using(
-        priority=CAMPAIGN_PRIORITY,
-        key=f"campaign:{campaign_id}:{after or 'start'}",
-        about=(Campaign._meta.label_lower, str(campaign_id)),
-    )
-    return prepared.enqueue(campaign_id, after)
+    """Plan a campaign's mails to the next of its leads; behind the last, see that every mail ends."""
+    return campaigns.plan(campaign_id, after, start_mails=_start_mails, start_next=start_part)
 
 
 @lead.task()
 def send_follow_up(lead_id: UUID, organization_id: UUID, step: int = 1) -> dict[str, Any]:
-    """Write to a lead that nobody has touched."""
-    return work.follow_up(lead_id, organization_id, step, current_job().id)
+    """Decide whether a lead is written to, and have it done."""
+    return work.follow_up(lead_id, organization_id, step, start=start)
+
+
+_OF_KIND = {
+    EmailMessage.Kind.WELCOME: send_welcome,
+    EmailMessage.Kind.LEAD_NOTIFICATION: send_lead_notification,
+    EmailMessage.Kind.SUBMISSION_CONFIRMATION: send_submission_confirmation,
+    EmailMessage.Kind.FOLLOW_UP: send_follow_up_email,
+    EmailMessage.Kind.CAMPAIGN: send_campaign_email,
+    EmailMessage.Kind.CONSENT_REQUEST: send_consent_request,
+}
+
+
+def start(message: EmailMessage) -> JobHandle:
+    """Enqueue the job of a mail, of whatever kind; inside the transaction that states the mail."""
+    task: Any = _OF_KIND[EmailMessage.Kind(message.kind)]
+    if message.campaign_id is not None:
+        task = _of_campaign(message.campaign_id)
+    elif message.lead_id is not None:
+        task = task.using(about=("leads.lead", str(message.lead_id)))
+    handle: JobHandle = task.enqueue(message.id)
+    EmailMessage.objects.filter(pk=message.pk).update(job_id=handle.id)
+    return handle
+
+
+def start_part(campaign_id: UUID, after: UUID | None = None, delay: float = 0.0) -> JobHandle:
+    """Enqueue one part of a campaign."""
+    prepared = send_bulk_email.using(
+        priority=CAMPAIGN_PRIORITY,
+        key=f"campaign:{campaign_id}:{after or 'start'}" + (":end" if delay else ""),
+        about=(Campaign._meta.label_lower, str(campaign_id)),
+        delay=delay,
+    )
+    return prepared.enqueue(campaign_id, after)
+
+
+def _start_mails(campaign: Campaign, messages: Sequence[EmailMessage]) -> None:
+    handles = _of_campaign(campaign.pk).enqueue_many([(message.id,) for message in messages])
+    for message, handle in zip(messages, handles, strict=True):
+        message.job_id = handle.id
+    EmailMessage.objects.bulk_update(messages, ["job_id"])
+
+
+def _of_campaign(campaign_id: UUID) -> Any:
+    # about the campaign, so that all its mails are enqueued by one call, and those without a job are found
+    about = (Campaign._meta.label_lower, str(campaign_id))
+    return send_campaign_email.using(priority=CAMPAIGN_PRIORITY, about=about)
+
+
+def _deliver(message_id: UUID) -> dict[str, Any]:
+    job = current_job()
+    return work.deliver(message_id, job.id, last_attempt=job.attempt >= email.policy.attempts)

@@ -1,4 +1,4 @@
-"""What the jobs of `emails` do. A row that is gone is a quiet end, a second run sends nothing."""
+"""What the jobs of single mails do. A row that is gone is a quiet end, a second run sends nothing."""
 
 from __future__ import annotations
 
@@ -7,34 +7,39 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.utils import timezone
 
 from jobs import PermanentError, RetryLater
 from leads.models import EffectState, Lead, LeadStatus
-from leads.models.effect import LEAD_ERASED, NO_MAIL, SUPPRESSED
+from leads.models.effect import LEAD_ERASED, NO_MAIL, SUPPRESSED, UNCLEAR
 
-from . import intents, transport
+from . import campaigns, intents, transport
 from .composing import TO_LEADS, Composed, compose
-from .models import Campaign, EmailMessage
+from .models import EmailMessage
 from .suppression import is_suppressed
 
 Outcome = dict[str, Any]
-CHUNK = 50
 #: Nothing that a job still has to do.
-ENDED = frozenset({EffectState.SENT, EffectState.RECORDED, EffectState.REFUSED, EffectState.SKIPPED})
-UNCLEAR = "perhaps sent: only Send again on the mail sends it once more"
+ENDED = frozenset({EffectState.SENT, EffectState.RECORDED, EffectState.SKIPPED})
 
 
-def deliver(message_id: UUID, job_id: UUID) -> Outcome:
-    """Send a mail, unless it was sent, or nobody wants it any more."""
+def deliver(message_id: UUID, job_id: UUID, *, last_attempt: bool) -> Outcome:
+    """Send a mail once, unless it was sent, or nobody wants it any more.
+
+    Raises `PermanentError` for a mail that is unclear, whoever starts its job again, and for one to a member that was
+    refused. `last_attempt` says that the queue will not try again.
+    """
     message = EmailMessage.objects.select_related("organization", "lead", "campaign").filter(pk=message_id).first()
     if message is None:
         return {"outcome": "the mail's row is gone"}
-    return _deliver(message, job_id)
+    try:
+        return _deliver(message, job_id, last_attempt)
+    finally:
+        if message.campaign_id is not None:
+            campaigns.end(message.campaign_id)
 
 
-def follow_up(lead_id: UUID, organization_id: UUID, step: int, job_id: UUID) -> Outcome:
-    """Write to a lead that nobody has touched; otherwise end quietly."""
+def follow_up(lead_id: UUID, organization_id: UUID, step: int, *, start: Callable[[EmailMessage], object]) -> Outcome:
+    """State a mail to a lead that nobody has touched, and start its job; otherwise end quietly."""
     # locked: a lead that is erased at this moment must not be written down again
     with transaction.atomic():
         leads = Lead.present.select_for_update(of=("self",)).select_related("organization")
@@ -45,8 +50,11 @@ def follow_up(lead_id: UUID, organization_id: UUID, step: int, job_id: UUID) -> 
             return {"outcome": "somebody looks after the lead"}
         if not intents.may_write_to(lead, EmailMessage.Kind.FOLLOW_UP):
             return {"outcome": "the lead gets no mail"}
-        message = intents.state_follow_up(lead, step)
-    return deliver(message.id, job_id)
+        message, created = intents.state_follow_up(lead, step)
+        if not created:
+            return {"outcome": "stated already", "mail": str(message.id)}
+        start(message)
+    return {"outcome": "stated", "mail": str(message.id)}
 
 
 def is_untouched(lead: Lead) -> bool:
@@ -55,93 +63,86 @@ def is_untouched(lead: Lead) -> bool:
     return lead.status == LeadStatus.NEW and not touched
 
 
-def send_chunk(
-    campaign_id: UUID,
-    after: UUID | None,
-    job_id: UUID,
-    *,
-    still_mine: Callable[[], bool],
-    start_next: Callable[[UUID, UUID], object],
-) -> Outcome:
-    """Send a campaign to the next leads after `after`; a transaction at the end marks it and starts the next."""
-    campaign = Campaign.objects.filter(pk=campaign_id, state=Campaign.State.SENDING).first()
-    if campaign is None or campaign.position != after:
-        return {"outcome": "this part of the campaign is done"}
-    leads = intents.campaign_leads(campaign).select_for_update(of=("self",))
-    # locked: a lead that is erased at this moment must not be written down again
-    with transaction.atomic():
-        chunk = list((leads.filter(pk__gt=after) if after else leads).order_by("pk")[:CHUNK])
-        messages = intents.state_campaign_mails(campaign, chunk)
-    sent = 0
-    for message in messages:
-        if not still_mine():
-            return {"outcome": "another worker has this part now", "sent": sent}
-        try:
-            sent += _deliver(message, job_id)["outcome"] in {EffectState.SENT, EffectState.RECORDED}
-        except PermanentError:
-            # one address that is refused must not stop the others; the row says why
-            continue
-    at_end = len(chunk) < CHUNK
-    with transaction.atomic():
-        rows = Campaign.objects.filter(pk=campaign_id, state=Campaign.State.SENDING)
-        rows = rows.filter(position__isnull=True) if after is None else rows.filter(position=after)
-        if at_end:
-            last = chunk[-1].pk if chunk else after
-            rows.update(position=last, state=Campaign.State.SENT, ended_at=timezone.now())
-        elif rows.update(position=chunk[-1].pk):
-            start_next(campaign_id, chunk[-1].pk)
-    return {"outcome": "part sent", "sent": sent, "last": at_end}
-
-
-def _deliver(message: EmailMessage, job_id: UUID) -> Outcome:
+def _deliver(message: EmailMessage, job_id: UUID, last_attempt: bool) -> Outcome:
     if message.state in ENDED:
         return {"outcome": f"{message.state} already"}
-    if message.lead is not None and message.lead.erased_at is not None:
-        message.settle(EffectState.SKIPPED, error=LEAD_ERASED)
-        return {"outcome": "the lead was erased"}
-    if message.lead is not None and not intents.is_wanted(message, message.lead):
-        message.settle(EffectState.SKIPPED, error=NO_MAIL)
-        return {"outcome": "the lead gets no mail"}
     perhaps_sent = message.state in {EffectState.SENDING, EffectState.UNCLEAR} and message.offered_at is not None
     way = transport.way_out()
     if not message.claim_to_send(job_id, way.name, recognises_repetition=way.recognises_repetition):
-        if message.state == EffectState.UNCLEAR:
-            raise PermanentError(UNCLEAR)
-        return {"outcome": f"not sent: {message.state}"}
-    if is_suppressed(message.to, message.organization_id):
-        message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.SKIPPED, error=SUPPRESSED)
-        return {"outcome": SUPPRESSED}
+        return _not_taken(message)
+    # only now: what another try has sent, perhaps, must not be called unsent
+    if reason := _not_wanted(message):
+        message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.SKIPPED, error=reason)
+        return {"outcome": reason}
+    composed: Composed | None = None
     try:
         composed = compose(message)
         sent = transport.send(message, composed)
-    except transport.Unclear as error:
-        message.settle(EffectState.UNCLEAR, error=str(error), **_as_sent(composed))
-        if message.state == EffectState.SENT:
-            return {"outcome": "sent, as the mail service reports"}
-        if error.repeatable:
-            raise
-        raise PermanentError(f"{UNCLEAR}: {error}") from error
-    except transport.Refused as error:
-        message.settle(EffectState.REFUSED, error=str(error))
-        if message.kind in TO_LEADS:
-            # an answer like any other: the campaign's counts and the lead's page tell of it
-            return {"outcome": "refused"}
-        raise PermanentError(str(error)) from error
-    except transport.TryLater as error:
-        message.settle(EffectState.FAILED, error=str(error))
-        if error.retry_after is not None:
-            raise RetryLater(error.retry_after, whole_queue=error.whole_queue, reason=str(error)) from error
-        raise
-    except transport.Misconfigured as error:
-        message.settle(EffectState.FAILED, error=str(error))
-        raise PermanentError(str(error)) from error
     except Exception as error:
-        message.settle(EffectState.FAILED, error=f"{type(error).__name__}: {error}")
-        raise
+        return _not_sent(message, composed, error, perhaps_sent=perhaps_sent, last_attempt=last_attempt)
     state = EffectState.RECORDED if sent.recorded else EffectState.SENT
     message.settle(state, receipt=sent.receipt[:300], **_as_sent(composed))
     return {"outcome": state.value}
 
 
+def _not_wanted(message: EmailMessage) -> str:
+    """Why the mail must not go, as things stand now; empty if it may."""
+    if is_suppressed(message.to, message.organization_id):
+        return SUPPRESSED
+    if message.lead is None:
+        return ""
+    if message.lead.erased_at is not None:
+        return LEAD_ERASED
+    return "" if intents.is_wanted(message, message.lead) else NO_MAIL
+
+
+def _not_taken(message: EmailMessage) -> Outcome:
+    if message.state == EffectState.UNCLEAR:
+        raise PermanentError(UNCLEAR)
+    return _refused(message, message.error) if message.state == EffectState.REFUSED else {"outcome": message.state}
+
+
+def _not_sent(
+    message: EmailMessage, composed: Composed | None, error: Exception, *, perhaps_sent: bool, last_attempt: bool
+) -> Outcome:
+    """Write down how the try ended, and tell the queue: by an exception, or by an outcome where nothing is to do.
+
+    After a try that was unclear no other end makes it clear that nothing went out.
+    """
+    text = str(error) if isinstance(error, transport.NotSent) else f"{type(error).__name__}: {error}"
+    if isinstance(error, transport.Unclear):
+        return _unclear(message, composed, error)
+    if isinstance(error, transport.Refused):
+        message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.REFUSED, error=text)
+        if perhaps_sent:
+            raise PermanentError(f"{UNCLEAR} ({text})") from error
+        return _refused(message, text)
+    if isinstance(error, transport.Misconfigured):
+        message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.FAILED, error=text)
+        raise PermanentError(text) from error
+    asked_to_wait = isinstance(error, transport.TryLater) and error.retry_after is not None
+    waits = EffectState.PENDING if asked_to_wait or not last_attempt else EffectState.FAILED
+    message.settle(EffectState.UNCLEAR if perhaps_sent else waits, error=text)
+    if isinstance(error, transport.TryLater) and error.retry_after is not None:
+        raise RetryLater(error.retry_after, whole_queue=error.whole_queue, reason=text) from error
+    raise error
+
+
+def _unclear(message: EmailMessage, composed: Composed | None, error: transport.Unclear) -> Outcome:
+    message.settle(EffectState.UNCLEAR, error=str(error), **(_as_sent(composed) if composed else {}))
+    if message.state == EffectState.SENT:
+        return {"outcome": "sent, as the mail service reports"}
+    if error.repeatable:
+        raise error
+    raise PermanentError(f"{UNCLEAR} ({error})") from error
+
+
+def _refused(message: EmailMessage, text: str) -> Outcome:
+    if message.kind in TO_LEADS:
+        return {"outcome": EffectState.REFUSED.value}
+    raise PermanentError(text)
+
+
 def _as_sent(composed: Composed) -> dict[str, str]:
-    return {"subject": composed.subject, "text": composed.text, "html": composed.html}
+    kept = composed.kept
+    return {"subject": composed.subject, "text": kept(composed.text), "html": kept(composed.html)}

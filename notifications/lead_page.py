@@ -16,6 +16,7 @@ from leads.panels import LeadAction, TimelineEntry, register_action, register_ti
 
 from . import services
 from .models import SmsMessage
+from .sms import sms_provider
 
 SHOWN = 100
 
@@ -36,6 +37,10 @@ def _send_sms(lead: Lead, person: AbstractBaseUser, data: dict[str, Any]) -> str
         services.send_sms_to_lead(lead, data["text"])
     except ValueError:
         raise ValidationError(_("The lead has no valid phone number.")) from None
+    except PermissionError:
+        raise ValidationError(_("The lead has unsubscribed.")) from None
+    if sms_provider().records_only:
+        return _("No SMS service is set up: the text message is recorded here and reaches nobody.")
     return _("The text message is being sent.")
 
 

@@ -9,7 +9,9 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from leads.models import EffectState, Membership
+from jobs import PermanentError
+from leads.models import EffectState, Lead, Membership
+from leads.models.effect import UNCLEAR, UNSUBSCRIBED
 
 from .events import NotificationCreated, notification_created
 from .models import Notification, PushDevice, PushMessage, SmsMessage
@@ -61,14 +63,15 @@ def push(notification_id: UUID, job_id: UUID) -> Outcome:
     notification = Notification.objects.filter(pk=notification_id).first()
     if notification is None:
         return {"outcome": "the notification is gone"}
-    counted = {"sent": 0, "gone": 0}
+    counted = {"sent": 0, "recorded": 0, "gone": 0}
     problem: Exception | None = None
     for device in PushDevice.objects.filter(user_id=notification.user_id).order_by("created_at"):
         row, _created = PushMessage.objects.get_or_create(
             notification=notification, device=device, defaults={"organization_id": notification.organization_id}
         )
         try:
-            counted["sent"] += _push_one(row, notification, device, job_id)
+            if pushed := _push_one(row, notification, device, job_id):
+                counted[pushed] += 1
         except DeviceGone:
             device.delete()
             counted["gone"] += 1
@@ -88,15 +91,22 @@ def text(sms_id: UUID, job_id: UUID) -> Outcome:
     if sms.lead is not None and sms.lead.erased_at is not None:
         return {"outcome": "the lead was erased"}
     provider = sms_provider()
+    done = EffectState.RECORDED if provider.records_only else EffectState.SENT
     if not sms.claim(job_id, repeatable=provider.repeatable):
+        if sms.state == EffectState.UNCLEAR:
+            raise PermanentError(UNCLEAR)
         return {"outcome": f"not sent: {sms.state}"}
+    # read after the claim, at the last moment
+    if sms.lead_id and Lead.objects.filter(pk=sms.lead_id, unsubscribed_at__isnull=False).exists():
+        sms.settle(EffectState.SKIPPED, error=UNSUBSCRIBED)
+        return {"outcome": "the lead has unsubscribed"}
     try:
         receipt = provider.send(sms.id, sms.to, sms.text)
     except Exception as error:
         sms.settle(EffectState.FAILED, error=f"{type(error).__name__}: {error}")
         raise
-    sms.settle(EffectState.SENT, receipt=receipt[:200])
-    return {"outcome": "sent"}
+    sms.settle(done, receipt=receipt[:200])
+    return {"outcome": done.value}
 
 
 def own_page(address: str) -> str:
@@ -106,10 +116,14 @@ def own_page(address: str) -> str:
     return address[:500] if own else ""
 
 
-def _push_one(row: PushMessage, notification: Notification, device: PushDevice, job_id: UUID) -> bool:
+def _push_one(row: PushMessage, notification: Notification, device: PushDevice, job_id: UUID) -> str:
+    """What became of it now; empty if this job has nothing to do with it."""
     provider = push_provider()
+    done = EffectState.RECORDED if provider.records_only else EffectState.SENT
     if not row.claim(job_id, repeatable=provider.repeatable):
-        return False
+        if row.state == EffectState.UNCLEAR:
+            raise PermanentError(UNCLEAR)
+        return ""
     try:
         receipt = provider.send(
             row.id, device.address, notification.title, notification.message, notification.action_url
@@ -117,8 +131,8 @@ def _push_one(row: PushMessage, notification: Notification, device: PushDevice, 
     except Exception as error:
         row.settle(EffectState.FAILED, error=f"{type(error).__name__}: {error}")
         raise
-    row.settle(EffectState.SENT, receipt=receipt[:200])
-    return True
+    row.settle(done, receipt=receipt[:200])
+    return done.value
 
 
 def _only_organization(user_id: int) -> UUID | None:

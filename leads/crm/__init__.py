@@ -13,11 +13,15 @@ from ..models import Organization
 
 @dataclass(frozen=True)
 class Receipt:
-    """What is known after a delivery: to where it went and what was answered (None: nobody was asked)."""
+    """What is known after a delivery: to where it went and what was answered (None: nobody was asked).
+
+    `recorded` says that nothing left the house: no CRM is connected.
+    """
 
     target: str
     status: int | None = None
     text: str = ""
+    recorded: bool = False
 
 
 class Crm(Protocol):
@@ -39,7 +43,15 @@ def crm_of(organization: Organization) -> Crm:
 
     if organization.crm_webhook_url:
         return SignedWebhook(organization.crm_webhook_url, organization.crm_webhook_secret)
-    url = getattr(settings, "CRM_WEBHOOK_URL", "")
-    if url:
+    if url := _url_of_installation():
         return SignedWebhook(url, getattr(settings, "CRM_WEBHOOK_SECRET", "") or organization.crm_webhook_secret)
     return LocalRecord()
+
+
+def is_connected(organization: Organization) -> bool:
+    """Whether the organisation's leads reach a CRM, and are not only recorded here."""
+    return bool(organization.crm_webhook_url or _url_of_installation())
+
+
+def _url_of_installation() -> str:
+    return str(getattr(settings, "CRM_WEBHOOK_URL", ""))

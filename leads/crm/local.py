@@ -13,4 +13,4 @@ class LocalRecord:
 
     def deliver(self, delivery_id: UUID, payload: dict[str, Any]) -> Receipt:
         """Nothing leaves the house."""
-        return Receipt(target="local record")
+        return Receipt(target="local record", recorded=True)

@@ -34,16 +34,35 @@ class EffectState(models.TextChoices):
 
 #: States that no job moves on by itself, and in which a try has been made.
 TRIED_AND_ENDED = (EffectState.SENT, EffectState.RECORDED, EffectState.REFUSED)
+#: Ended without being sent, and without doubt.
+_REPEATABLE = (EffectState.FAILED, EffectState.REFUSED)
 
 #: What the product itself notes on an effect: stored in English, shown in the reader's language.
 BROKEN_OFF = gettext_noop("the worker stopped while it was being sent")
+JOB_CANCELLED = gettext_noop("its job was cancelled")
+JOB_ENDED = gettext_noop("its job ended without sending it")
 NO_MAIL = gettext_noop("the lead gets no mail")
 LEAD_ERASED = gettext_noop("the lead was erased")
+UNSUBSCRIBED = gettext_noop("the lead has unsubscribed")
 ERASED_PERHAPS_SENT = gettext_noop("erased; perhaps sent")
 ERASED_NOT_SENT = gettext_noop("erased; not sent")
 SUPPRESSED = gettext_noop("an earlier mail to this address bounced or was reported as spam")
 LATER_VERSION = gettext_noop("version %(version)s stands for it")
-_NOTES = frozenset({BROKEN_OFF, NO_MAIL, SUPPRESSED, LEAD_ERASED, ERASED_PERHAPS_SENT, ERASED_NOT_SENT})
+_NOTES = frozenset(
+    {
+        BROKEN_OFF,
+        JOB_CANCELLED,
+        JOB_ENDED,
+        NO_MAIL,
+        SUPPRESSED,
+        LEAD_ERASED,
+        UNSUBSCRIBED,
+        ERASED_PERHAPS_SENT,
+        ERASED_NOT_SENT,
+    }
+)
+#: What its job says, whoever starts it again.
+UNCLEAR = "perhaps sent: it is not sent again by itself; a person decides"
 #: What stands on an effect that was erased, by the state that it had.
 _WITHDRAWN = (
     ((EffectState.SENDING, EffectState.UNCLEAR), ERASED_PERHAPS_SENT),
@@ -120,14 +139,23 @@ class Effect(models.Model):
             rows.filter(state__in=states).update(state=EffectState.SKIPPED, error=error)
         return rows.update(claimed_by=None, claimed_at=None, **emptied)
 
+    @property
+    def perhaps_sent(self) -> bool:
+        """Whether nobody knows what became of the newest try; so it is too where its job never came back."""
+        void = self.claimed_at is not None and self.claimed_at < timezone.now() - CLAIM_LASTS
+        return self.state == EffectState.UNCLEAR or (self.state == EffectState.SENDING and void)
+
+    @property
+    def can_be_repeated(self) -> bool:
+        """Whether `reopen(recorded=True)` would make it pending again."""
+        return self.perhaps_sent or self.state in {*_REPEATABLE, EffectState.RECORDED}
+
     def reopen(self, *, recorded: bool = False) -> bool:
         """Make an effect that ended without being sent pending again; False when there is nothing to repeat.
 
-        Also one whose claim is void, since its job never came back; with `recorded`, one that was only written down.
+        Also one that was perhaps sent: a person decides that. With `recorded`, one that was only written down.
         """
-        states = [EffectState.FAILED, EffectState.REFUSED, EffectState.UNCLEAR]
-        if recorded:
-            states.append(EffectState.RECORDED)
+        states = [*_REPEATABLE, EffectState.UNCLEAR, *([EffectState.RECORDED] if recorded else [])]
         void = Q(state=EffectState.SENDING, claimed_at__lt=timezone.now() - CLAIM_LASTS)
         rows = type(self)._default_manager.filter(Q(state__in=states) | void, pk=self.pk)
         return bool(rows.update(state=EffectState.PENDING, claimed_by=None, claimed_at=None, error=""))

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from jobs import JobHandle
 
+from ..crm import is_connected
 from ..models import CrmDelivery, EffectState, Lead, hash_of_fields
 from ..tasks import calculate_lead_score as calculate_lead_score_task
 from ..tasks import enrich_lead_data as enrich_lead_data_task
@@ -35,7 +36,10 @@ def calculate_lead_score(
 def sync_lead_to_crm(
     lead_id: UUID, organization_id: UUID, *, custom_fields: dict[str, Any] | None = None
 ) -> JobHandle | None:
-    """Have the present version of the lead brought to the CRM. None: the lead is gone, or was delivered already."""
+    """Have the present version of the lead brought to the CRM. None: the lead is gone, or was delivered already.
+
+    What was only recorded, since no CRM was connected, is delivered once there is one.
+    """
     with transaction.atomic():
         lead = Lead.present.select_for_update().filter(pk=lead_id, organization_id=organization_id).first()
         if lead is None:
@@ -47,7 +51,8 @@ def sync_lead_to_crm(
             custom_fields_hash=digest,
             defaults={"organization_id": organization_id, "custom_fields": custom_fields or {}},
         )
-        if not created and not delivery.reopen() and delivery.state in {EffectState.SENT, EffectState.SKIPPED}:
+        ended = {EffectState.SENT, EffectState.RECORDED, EffectState.SKIPPED}
+        if not created and not delivery.reopen(recorded=is_connected(lead.organization)) and delivery.state in ended:
             return None
         key = f"crm:{lead_id}:{lead.version}" + (f":{digest[:16]}" if custom_fields else "")
         return sync_to_crm.using(key=key, about=about(lead_id)).enqueue(lead_id, organization_id, custom_fields)

@@ -20,6 +20,8 @@ class PushProvider(Protocol):
 
     #: whether it recognises a message id that it has seen
     repeatable: bool
+    #: whether it only writes down what it would have pushed
+    records_only: bool
 
     def send(self, message_id: UUID, address: str, title: str, body: str, url: str) -> str:
         """Send, and return the service's receipt.

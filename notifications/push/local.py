@@ -9,6 +9,7 @@ class LocalPush:
     """Keeps what would have been pushed."""
 
     repeatable = True
+    records_only = True
 
     def send(self, message_id: UUID, address: str, title: str, body: str, url: str) -> str:
         """Nothing leaves the house."""

@@ -16,6 +16,8 @@ class SmsProvider(Protocol):
 
     #: whether it recognises a message id that it has seen
     repeatable: bool
+    #: whether it only writes down what it would have sent
+    records_only: bool
 
     def send(self, message_id: UUID, to: str, text: str) -> str:
         """Send, and return the service's receipt.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,17 +15,19 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from emails import services, work
+from emails import campaigns, intents, services
 from emails.composing import compose, lead_of_token, unsubscribe_token
 from emails.models import Campaign, EmailMessage
-from emails.tasks import send_bulk_email, send_follow_up, send_welcome
+from emails.tasks import send_bulk_email, send_campaign_email, send_follow_up, send_follow_up_email, send_welcome
+from jobs import JobHandle, retry
+from jobs.models import Job
 from jobs.testing import JobsRunner
 from leads.consent import Agreement
-from leads.models import Channel, ConsentPurpose, ConsentSource, EffectState, Lead, Membership
+from leads.models import Channel, ConsentPurpose, ConsentRecord, ConsentSource, EffectState, Lead, Membership
 from leads.services import add_lead, add_member, add_note, change_lead_status, receive, unsubscribe_lead
 from tests.leads.people import make_lead, make_organization, make_user
 
-from .mail_server import Behaviour, MailServer, free_port, use_mail_server
+from .mail_server import KEEP_AND_DROP, Behaviour, MailServer, free_port, use_mail_server
 
 pytestmark = pytest.mark.django_db
 
@@ -117,29 +120,130 @@ def test_address_of_a_member_that_the_server_refuses_is_a_dead_letter_at_once(
         assert EmailMessage.objects.get().state == EffectState.REFUSED
 
 
-def test_mail_whose_sending_was_broken_off_is_put_aside_and_sent_again_only_by_staff(
-    jobs_runner: JobsRunner, client: Client
+def lose_the_answer(jobs_runner: JobsRunner, settings: Any, server: MailServer) -> tuple[JobHandle, EmailMessage]:
+    """A mail that the server has, whose answer did not come back."""
+    server.behaviour.faults = lambda step, to: KEEP_AND_DROP if step == "end" else None
+    use_mail_server(settings, server.port)
+    handle = services.send_welcome_email("mia@example.org", organization=make_organization())
+    assert handle is not None
+    jobs_runner.run(include_scheduled=True)
+    server.behaviour.faults = lambda step, to: None
+    return handle, EmailMessage.objects.get()
+
+
+def test_mail_whose_answer_was_lost_is_sent_by_no_retry(
+    jobs_runner: JobsRunner, settings: Any, admin_client: Client
 ) -> None:
-    organization = make_organization()
-    handle = services.send_welcome_email("mia@example.org", organization=organization)
+    with MailServer() as server:
+        handle, row = lose_the_answer(jobs_runner, settings, server)
+        assert (row.state, handle.state, handle.attempt) == (EffectState.UNCLEAR, "failed", 1)
+        retry(handle.id)
+        jobs_runner.run()
+        call_command("jobs", "retry", str(handle.id))
+        jobs_runner.run()
+        address = reverse("admin:jobs_job_changelist")
+        admin_client.post(address, {"action": "retry_selected", "_selected_action": [str(handle.id)]})
+        jobs_runner.run()
+        row.refresh_from_db()
+        assert (handle.job.run, handle.state, row.state, row.tries) == (4, "failed", EffectState.UNCLEAR, 1)
+        assert "perhaps sent" in handle.error
+        assert len(server.kept) == 1
+
+
+def test_unclear_mail_is_sent_again_by_who_may_after_a_warning(
+    jobs_runner: JobsRunner, settings: Any, client: Client
+) -> None:
+    with MailServer() as server:
+        _handle, row = lose_the_answer(jobs_runner, settings, server)
+        user = make_user("sam", is_staff=True)
+        Membership.objects.create(organization=row.organization, user=user)
+        user.user_permissions.add(Permission.objects.get(codename="view_emailmessage"))
+        client.force_login(user)
+        address = reverse("admin:emails_emailmessage_changelist")
+        again = {"action": "send_again", "_selected_action": [str(row.pk)], "confirmed": "yes"}
+        client.post(address, again)
+        row.refresh_from_db()
+        assert row.state == EffectState.UNCLEAR
+
+        user.user_permissions.add(Permission.objects.get(codename="resend_emailmessage"))
+        page = reverse("admin:emails_emailmessage_change", args=[row.pk])
+        assert "send_again" in client.get(page).content.decode()
+        asked = client.post(address, {name: again[name] for name in ("action", "_selected_action")})
+        assert "may get it twice" in asked.content.decode()
+        row.refresh_from_db()
+        assert row.state == EffectState.UNCLEAR
+        client.post(address, again)
+        jobs_runner.run()
+        row.refresh_from_db()
+        assert (row.state, len(server.kept)) == (EffectState.SENT, 2)
+        assert len({kept.message_id for kept in server.kept}) == 1
+        assert "send_again" not in client.get(page).content.decode()
+
+
+def test_mail_whose_worker_was_killed_is_unclear(jobs_runner: JobsRunner) -> None:
+    handle = services.send_welcome_email("mia@example.org")
     assert handle is not None
     # as the worker that was killed left it
     EmailMessage.objects.update(state=EffectState.SENDING, claimed_by=handle.id)
-    jobs_runner.run()
-    assert (EmailMessage.objects.get().state, mail.outbox) == (EffectState.UNCLEAR, [])
+    jobs_runner.run(include_scheduled=True)
+    assert (EmailMessage.objects.get().state, handle.state, mail.outbox) == (EffectState.UNCLEAR, "failed", [])
 
-    user = make_user("sam", is_staff=True)
-    Membership.objects.create(organization=organization, user=user)
-    user.user_permissions.add(Permission.objects.get(codename="view_emailmessage"))
-    client.force_login(user)
-    address = reverse("admin:emails_emailmessage_changelist")
-    again = {"action": "send_again", "_selected_action": [str(EmailMessage.objects.get().pk)]}
-    client.post(address, again)
-    assert EmailMessage.objects.get().state == EffectState.UNCLEAR
-    user.user_permissions.add(Permission.objects.get(codename="resend_emailmessage"))
-    client.post(address, again)
+
+def test_mail_that_is_perhaps_sent_is_not_called_unwanted(jobs_runner: JobsRunner) -> None:
+    lead = willing(make_organization())
+    send_follow_up.call(lead.id, lead.organization_id)
+    row = EmailMessage.objects.get()
+    EmailMessage.objects.update(state=EffectState.SENDING, claimed_by=row.job_id)
+    unsubscribe_lead(lead.id)
+    jobs_runner.run(queue="email")
+    row.refresh_from_db()
+    assert row.state == EffectState.UNCLEAR
+
+
+@pytest.mark.parametrize("kind", EmailMessage.Kind)
+def test_mail_of_every_kind_is_sent_again(jobs_runner: JobsRunner, settings: Any, kind: EmailMessage.Kind) -> None:
+    lead = willing(make_organization())
+    campaign = Campaign.objects.create(organization=lead.organization, name="c", subject="s", text="t")
+    asked = ConsentRecord.objects.create(
+        organization=lead.organization, lead=lead, purpose="marketing", act="asked", source="form"
+    )
+    row = EmailMessage.objects.create(
+        kind=kind,
+        key="k",
+        to="ada@analytical.example",
+        lead=lead,
+        organization=lead.organization,
+        campaign=campaign if kind == EmailMessage.Kind.CAMPAIGN else None,
+        params={"reason": "created", "name": "Ada", "step": 1, "asked": [str(asked.pk)]},
+        state=EffectState.FAILED,
+    )
+    assert services.resend(row) is not None
     jobs_runner.run()
-    assert len(mail.outbox) == 1
+    row.refresh_from_db()
+    assert row.state == EffectState.RECORDED
+    with MailServer() as server:  # now there is one
+        use_mail_server(settings, server.port)
+        handle = services.resend(row)
+        assert handle is not None
+        jobs_runner.run()
+        row.refresh_from_db()
+        assert (row.state, row.job_id, len(server.kept)) == (EffectState.SENT, handle.id, 1)
+    assert services.resend(row) is None
+
+
+def test_wrong_password_of_the_mail_server_is_a_dead_letter_that_a_retry_sends(
+    jobs_runner: JobsRunner, settings: Any
+) -> None:
+    handle = services.send_welcome_email("mia@example.org")
+    assert handle is not None
+    with MailServer(Behaviour(extensions=("AUTH PLAIN",))) as server:
+        use_mail_server(settings, server.port, username="mia", password="wrong")
+        jobs_runner.run()
+        assert (handle.state, handle.attempt, EmailMessage.objects.get().state) == ("failed", 1, EffectState.FAILED)
+        use_mail_server(settings, server.port, username="", password="")
+        retry(handle.id)
+        jobs_runner.run()
+        assert (handle.state, EmailMessage.objects.get().state) == ("completed", EffectState.SENT)
 
 
 def test_confirmation_goes_only_to_who_agreed(jobs_runner: JobsRunner) -> None:
@@ -156,7 +260,7 @@ def test_confirmation_goes_only_to_who_agreed(jobs_runner: JobsRunner) -> None:
 def test_lead_is_written_to_in_its_language_else_in_the_organizations(locale: str, expected: str) -> None:
     lead = willing(make_organization(language="pt-br"), locale=locale)
     campaign = Campaign.objects.create(organization=lead.organization, name="c", subject="s", text="t")
-    message = work.intents.state_campaign_mails(campaign, [lead])[0]
+    message = intents.state_campaign_mails(campaign, [lead])[0]
     assert message.language == expected
     assert f'<html lang="{expected}">' in compose(message).html
 
@@ -168,8 +272,16 @@ def test_follow_up_is_sent_to_a_lead_that_nobody_touched(jobs_runner: JobsRunner
     )
     jobs_runner.run(until=THREE_DAYS)
     assert [message.to for message in mail.outbox] == [["ada@analytical.example"]]
-    send_follow_up.call(lead.id, lead.organization_id)
-    assert len(mail.outbox) == 1
+    assert send_follow_up.call(lead.id, lead.organization_id)["outcome"] == "stated already"
+    jobs_runner.assert_enqueued(send_follow_up_email, times=1)
+
+
+def test_follow_up_leaves_over_the_paced_queue(jobs_runner: JobsRunner) -> None:
+    lead = willing(make_organization())
+    assert send_follow_up.call(lead.id, lead.organization_id)["outcome"] == "stated"
+    assert mail.outbox == []
+    [handle] = jobs_runner.run(queue="email")
+    assert (handle.job.queue, len(mail.outbox)) == ("email", 1)
 
 
 def test_follow_up_ends_quietly_when_somebody_did_something() -> None:
@@ -180,13 +292,14 @@ def test_follow_up_ends_quietly_when_somebody_did_something() -> None:
     change_lead_status(moved.id, organization.id, "contacted", actor=person)
     unwilling = make_lead(organization, email="c@acme.example")
     for lead in (noted, moved, unwilling):
-        assert send_follow_up.call(lead.id, organization.id)["outcome"] != "sent"
-    assert mail.outbox == []
+        assert send_follow_up.call(lead.id, organization.id)["outcome"] != "stated"
+    assert not EmailMessage.objects.exists()
 
 
 def test_unasked_mail_can_be_stopped_with_one_post_and_not_by_looking(jobs_runner: JobsRunner, client: Client) -> None:
     lead = willing(make_organization())
     send_follow_up.call(lead.id, lead.organization_id)
+    jobs_runner.run(queue="email")
     headers = mail.outbox[0].extra_headers
     assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     path = headers["List-Unsubscribe"].strip("<>").split("localhost:8000")[1]
@@ -203,8 +316,7 @@ def test_unasked_mail_can_be_stopped_with_one_post_and_not_by_looking(jobs_runne
 
 def test_one_click_follows_rfc_8058(jobs_runner: JobsRunner, settings: Any) -> None:
     settings.SITE_URL = "https://leads.example.org"
-    message = work.intents.state_follow_up(willing(make_organization()), 1)
-    message = message[0] if isinstance(message, tuple) else message
+    message, _created = intents.state_follow_up(willing(make_organization()), 1)
     headers = compose(message).headers
     address = headers["List-Unsubscribe"].strip("<>")
     assert address.startswith("https://leads.example.org/mail/unsubscribe/")
@@ -241,34 +353,63 @@ def make_campaign(count: int) -> Campaign:
     return Campaign.objects.create(organization=organization, name="Spring", subject="News", text="<Hello>")
 
 
-def test_campaign_reaches_each_willing_lead_once_in_parts(
+def test_campaign_reaches_each_willing_lead_once_a_job_a_mail(
     jobs_runner: JobsRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(work, "CHUNK", 3)
+    monkeypatch.setattr(campaigns, "CHUNK", 3)
     campaign = make_campaign(7)
     willing(make_organization("other"), email="other@acme.example")
     assert services.send_campaign(campaign.id) is not None
     assert services.send_campaign(campaign.id) is None
     started = jobs_runner.run()
-    assert [handle.state for handle in started] == ["completed"] * 3
+    assert [handle.state for handle in started] == ["completed"] * (3 + 7)
     assert sorted(message.to[0] for message in mail.outbox) == [f"lead{number}@acme.example" for number in range(7)]
     campaign.refresh_from_db()
     assert campaign.state == Campaign.State.SENT
     assert "&lt;Hello&gt;" in EmailMessage.objects.first().html
+    jobs = {handle.id for handle in started if handle.job.task == "emails.send_campaign_email"}
+    assert set(EmailMessage.objects.values_list("job_id", flat=True)) == jobs
 
 
-def test_part_of_a_campaign_that_runs_twice_sends_nothing_twice(
+def test_chunk_of_a_campaign_that_runs_twice_states_nothing_twice(
     jobs_runner: JobsRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(work, "CHUNK", 3)
+    monkeypatch.setattr(campaigns, "CHUNK", 3)
     campaign = make_campaign(4)
     services.send_campaign(campaign.id)
+    send_bulk_email.call(campaign.id)
+    assert send_bulk_email.call(campaign.id) == {"outcome": "this part of the campaign is planned"}
     jobs_runner.run()
-    assert send_bulk_email.call(campaign.id) == {"outcome": "this part of the campaign is done"}
+    jobs_runner.assert_enqueued(send_campaign_email, times=4)
     assert len(mail.outbox) == 4
 
 
-def test_part_that_broke_off_goes_on_where_it_was(jobs_runner: JobsRunner, settings: Any) -> None:
+def test_chunk_that_breaks_off_leaves_nothing_behind(jobs_runner: JobsRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign = make_campaign(2)
+    services.send_campaign(campaign.id)
+
+    def broken(*args: Any) -> None:
+        raise RuntimeError("the worker's last word")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(campaigns.timezone, "now", broken)
+        with pytest.raises(RuntimeError):
+            send_bulk_email.call(campaign.id)
+    assert not EmailMessage.objects.exists()
+    jobs_runner.assert_enqueued(send_campaign_email, times=0)
+
+
+def test_mails_of_a_campaign_go_behind_all_others(jobs_runner: JobsRunner) -> None:
+    campaign = make_campaign(1)
+    services.send_campaign(campaign.id)
+    send_bulk_email.call(campaign.id)
+    other = services.send_welcome_email("mia@example.org")
+    jobs_runner.run(queue="email")
+    assert other is not None
+    assert [message.to[0] for message in mail.outbox] == ["mia@example.org", "lead0@acme.example"]
+
+
+def test_mail_that_must_wait_holds_up_no_other_and_is_still_sent(jobs_runner: JobsRunner, settings: Any) -> None:
     campaign = make_campaign(4)
     services.send_campaign(campaign.id)
     asked: list[str] = []
@@ -280,8 +421,71 @@ def test_part_that_broke_off_goes_on_where_it_was(jobs_runner: JobsRunner, setti
 
     with MailServer(Behaviour(faults=third_mail)) as server:
         use_mail_server(settings, server.port)
-        jobs_runner.run(include_scheduled=True)
+        jobs_runner.run()
+        assert len(server.kept) == 3
+        waiting = EmailMessage.objects.exclude(state=EffectState.SENT).get()
+        assert (waiting.state, "450" in waiting.error) == (EffectState.PENDING, True)
+        campaign.refresh_from_db()
+        assert campaign.state == Campaign.State.SENDING
+        jobs_runner.run(until=timedelta(seconds=5))
         assert sorted(kept.to for kept in server.kept) == [f"lead{number}@acme.example" for number in range(4)]
+    campaign.refresh_from_db()
+    assert campaign.state == Campaign.State.SENT
+
+
+def test_campaign_ends_with_each_outcome_counted(jobs_runner: JobsRunner, settings: Any, admin_client: Client) -> None:
+    campaign = make_campaign(6)
+    services.send_campaign(campaign.id)
+    send_bulk_email.call(campaign.id)
+    unsubscribe_lead(Lead.objects.get(email="lead5@acme.example").id)
+    at_rcpt = {
+        "lead1@acme.example": "550 5.1.1 no such user",
+        "lead2@acme.example": "450 4.2.0 later",
+        "lead3@acme.example": "450 4.2.0 later",
+    }
+    answers = {("rcpt", to): reply for to, reply in at_rcpt.items()} | {("end", "lead4@acme.example"): KEEP_AND_DROP}
+    with MailServer(Behaviour(faults=lambda step, to: answers.get((step, to)))) as server:
+        use_mail_server(settings, server.port)
+        jobs_runner.run(until=timedelta(minutes=2))
+        assert sorted(kept.to for kept in server.kept) == ["lead0@acme.example", "lead4@acme.example"]
+    campaign.refresh_from_db()
+    assert campaign.state == Campaign.State.SENT
+    counts = Counter(EmailMessage.objects.values_list("state", flat=True))
+    assert counts == {"sent": 1, "refused": 1, "failed": 2, "unclear": 1, "skipped": 1}
+    for page in (
+        admin_client.get(reverse("admin:emails_campaign_change", args=[campaign.pk])),
+        admin_client.get(reverse("admin:emails_campaign_changelist")),
+    ):
+        content = page.content.decode()
+        for text in ("sent: 1", "refused: 1", "failed: 2", "unclear: perhaps sent: 1", "not sent on purpose: 1"):
+            assert text in content
+
+
+def test_campaign_ends_though_a_mails_job_was_cancelled_or_killed_its_workers(jobs_runner: JobsRunner) -> None:
+    campaign = make_campaign(3)
+    services.send_campaign(campaign.id)
+    send_bulk_email.call(campaign.id)
+    cancelled, killed, sent = EmailMessage.objects.order_by("to")
+    assert JobHandle(cancelled.job_id).cancel() == "cancelled"
+    # what is left of a worker that died while it was sending, for the fifth time
+    EmailMessage.objects.filter(pk=killed.pk).update(state=EffectState.SENDING, claimed_by=killed.job_id)
+    Job.objects.filter(pk=killed.job_id).update(state="failed")
+    jobs_runner.run(until=timedelta(seconds=20))
+    campaign.refresh_from_db()
+    assert campaign.state == Campaign.State.SENDING
+    jobs_runner.run(until=timedelta(minutes=2))
+    for row in (cancelled, killed, sent, campaign):
+        row.refresh_from_db()
+    assert (cancelled.state, killed.state, sent.state) == ("skipped", "unclear", "recorded")
+    assert campaign.state == Campaign.State.SENT
+
+
+def test_campaign_to_nobody_ends_at_once(jobs_runner: JobsRunner) -> None:
+    campaign = make_campaign(0)
+    services.send_campaign(campaign.id)
+    jobs_runner.run()
+    campaign.refresh_from_db()
+    assert campaign.state == Campaign.State.SENT
 
 
 def test_refused_address_does_not_stop_the_campaign(jobs_runner: JobsRunner, settings: Any) -> None:
@@ -299,9 +503,9 @@ def test_refused_address_does_not_stop_the_campaign(jobs_runner: JobsRunner, set
 def test_lead_that_unsubscribed_before_its_turn_gets_no_campaign_mail(jobs_runner: JobsRunner) -> None:
     campaign = make_campaign(1)
     lead = Lead.objects.get(marketing_consent_at__isnull=False)
-    message = work.intents.state_campaign_mails(campaign, [lead])[0]
+    message = intents.state_campaign_mails(campaign, [lead])[0]
     unsubscribe_lead(lead.id)
-    assert work.deliver(message.id, message.id) == {"outcome": "the lead gets no mail"}
+    assert send_campaign_email.call(message.id) == {"outcome": "the lead gets no mail"}
     assert EmailMessage.objects.get().state == EffectState.SKIPPED
 
 
@@ -358,23 +562,3 @@ def test_mail_of_another_organization_is_hidden_from_staff(client: Client, jobs_
     client.force_login(user)
     message = EmailMessage.objects.get()
     assert client.get(reverse("admin:emails_emailmessage_html", args=[message.pk])).status_code == 404
-
-
-def test_part_whose_end_another_worker_marked_starts_no_second_successor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "CHUNK", 2)
-    campaign = make_campaign(2)
-    Campaign.objects.update(state=Campaign.State.SENDING)
-    started: list[Any] = []
-
-    def other_worker_is_faster() -> bool:
-        Campaign.objects.update(position=campaign.id)
-        return True
-
-    work.send_chunk(
-        campaign.id,
-        None,
-        campaign.id,
-        still_mine=other_worker_is_faster,
-        start_next=lambda *part: started.append(part),
-    )
-    assert started == []

@@ -64,7 +64,7 @@ def test_flow_ends_with_score_enrichment_delivery_mail_and_notification(jobs_run
     assert lead.enrichment["country"]["value"] == "GB"
     assert (lead.score or 0) > 0
     assert {handle.state for handle in started} == {"completed"}
-    delivery = CrmDelivery.objects.get(lead=lead, state=EffectState.SENT, lead_version=lead.version)
+    delivery = CrmDelivery.objects.get(lead=lead, state=EffectState.RECORDED, lead_version=lead.version)
     assert delivery.target == "local record"
     assert delivery.payload["data"]["score"] == lead.score
     assert {message.to[0] for message in mail.outbox} == {manager.email, "ada@analytical.example"}
@@ -74,9 +74,9 @@ def test_flow_ends_with_score_enrichment_delivery_mail_and_notification(jobs_run
 def test_score_is_synced_again_after_the_enrichment(jobs_runner: JobsRunner) -> None:
     lead = add_lead(Lead(organization=make_organization(), name="Ada", email="ada@analytical.example"))
     jobs_runner.run()
-    assert CrmDelivery.objects.filter(lead=lead, state=EffectState.SENT).count() == 1
+    assert CrmDelivery.objects.filter(lead=lead, state=EffectState.RECORDED).count() == 1
     jobs_runner.run(until=timedelta(minutes=1))
-    sent = CrmDelivery.objects.filter(lead=lead, state=EffectState.SENT).order_by("lead_version")
+    sent = CrmDelivery.objects.filter(lead=lead, state=EffectState.RECORDED).order_by("lead_version")
     assert sent.count() == 2
     assert sent[1].payload["data"]["enrichment"]["free_mail"] is False
 
@@ -100,7 +100,7 @@ def test_running_every_job_twice_changes_nothing(jobs_runner: JobsRunner) -> Non
         return (
             len(mail.outbox),
             Notification.objects.count(),
-            CrmDelivery.objects.filter(state=EffectState.SENT).count(),
+            CrmDelivery.objects.filter(state=EffectState.RECORDED).count(),
             Lead.objects.values_list("version", "score").get(),
             EmailMessage.objects.values_list("tries").count(),
         )
@@ -139,7 +139,7 @@ def test_status_change_scores_and_syncs(jobs_runner: JobsRunner) -> None:
     jobs_runner.run()
     lead.refresh_from_db()
     assert {"rule": "status", "points": 15} in lead.score_reasons
-    newest = CrmDelivery.objects.filter(state=EffectState.SENT).order_by("-lead_version").first()
+    newest = CrmDelivery.objects.filter(state=EffectState.RECORDED).order_by("-lead_version").first()
     assert newest is not None
     assert newest.payload["data"]["status"] == "qualified"
 

@@ -111,7 +111,7 @@ def test_lead_is_scored_again_and_the_crm_gets_the_new_words(
     jobs_runner.run()
     lead.refresh_from_db()
     assert "contacts" in {reason["rule"] for reason in lead.score_reasons}
-    sent = CrmDelivery.objects.get(lead=lead, state=EffectState.SENT)
+    sent = CrmDelivery.objects.get(lead=lead, state=EffectState.RECORDED)
     assert (sent.lead_version, sent.payload["data"]["last_message"]) == (lead.version, AGAIN["message"])
     assert sent.payload["data"]["message"] == "The first words"
 
