@@ -46,6 +46,7 @@ LEAD_ERASED = gettext_noop("the lead was erased")
 UNSUBSCRIBED = gettext_noop("the lead has unsubscribed")
 ERASED_PERHAPS_SENT = gettext_noop("erased; perhaps sent")
 ERASED_NOT_SENT = gettext_noop("erased; not sent")
+NO_MEMBER = gettext_noop("the person is no longer a member of the organization")
 SUPPRESSED = gettext_noop("an earlier mail to this address bounced or was reported as spam")
 LATER_VERSION = gettext_noop("version %(version)s stands for it")
 _NOTES = frozenset(
@@ -54,6 +55,7 @@ _NOTES = frozenset(
         JOB_CANCELLED,
         JOB_ENDED,
         NO_MAIL,
+        NO_MEMBER,
         SUPPRESSED,
         LEAD_ERASED,
         UNSUBSCRIBED,

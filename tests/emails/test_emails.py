@@ -61,6 +61,21 @@ def test_member_who_comes_back_is_not_welcomed_again(jobs_runner: JobsRunner) ->
     jobs_runner.assert_enqueued(send_welcome, times=1)
 
 
+@pytest.mark.parametrize("how", ["removed", "inactive"])
+def test_member_who_has_left_gets_no_mail_that_was_on_its_way(jobs_runner: JobsRunner, how: str) -> None:
+    organization, user = make_organization(), make_user("mia")
+    Membership.objects.create(organization=organization, user=user)
+    services.send_lead_notification_email(user.email, lead=make_lead(organization), recipient_id=user.pk)
+    if how == "removed":
+        Membership.objects.all().delete()
+    else:
+        type(user).objects.update(is_active=False)
+    jobs_runner.run()
+    message = EmailMessage.objects.get()
+    assert (mail.outbox, message.state) == ([], EffectState.SKIPPED)
+    assert "no longer a member" in message.error
+
+
 def test_helper_states_the_mail_and_its_job_in_one_transaction(jobs_runner: JobsRunner) -> None:
     handle = services.send_welcome_email("mia@example.org", name="Mia", organization_name="Acme")
     assert handle is not None
