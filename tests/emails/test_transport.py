@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core import checks
 
+from config.settings.env import mail_settings
 from emails import transport
+from emails.checks import check_way_out
 from emails.composing import Composed
 from emails.models import EmailMessage
 
@@ -162,10 +165,19 @@ def test_header_with_a_line_break_is_refused(server: MailServer) -> None:
 @pytest.mark.parametrize("to", ["mia@example.org", "müller@example.org"])
 @pytest.mark.parametrize("kind", ["filebased", "locmem"])
 def test_mail_that_is_only_written_down_says_so(settings: Any, tmp_path: Any, kind: str, to: str) -> None:
-    from config.settings.env import mail_settings
-
     options = {"file_path": str(tmp_path)} if kind == "filebased" else {}
     backend = {"BACKEND": f"django.core.mail.backends.{kind}.EmailBackend", "OPTIONS": options}
     for name, value in mail_settings(backend).items():
         setattr(settings, name, value)
     assert transport.send(mail_to(to), a_mail()).recorded
+
+
+def test_check_of_a_deployment_warns_where_no_mail_leaves(settings: Any) -> None:
+    use_mail_server(settings, 25)
+    assert check_way_out() == []
+    backend = {"BACKEND": "django.core.mail.backends.filebased.EmailBackend", "OPTIONS": {"file_path": "/tmp/mail"}}
+    for name, value in mail_settings(backend).items():
+        setattr(settings, name, value)
+    assert [message.id for message in check_way_out()] == ["emails.W001"]
+    assert check_way_out in checks.registry.registry.get_checks(include_deployment_checks=True)
+    assert check_way_out not in checks.registry.registry.get_checks()
