@@ -149,6 +149,13 @@ def test_what_is_no_address_is_refused_before_anybody_is_asked(server: MailServe
     assert server.behaviour.connections == 0
 
 
+@pytest.mark.parametrize("to", ["root@localhost", "mia@intranet.local", "mia@[192.0.2.1]", '"mia m"@example.org'])
+def test_address_that_only_the_mail_server_can_judge_goes_to_it(server: MailServer, settings: Any, to: str) -> None:
+    settings.DEFAULT_FROM_EMAIL = "Esteira <no-reply@localhost>"  # as a site that is not set up has it
+    transport.send(mail_to(to), a_mail())
+    assert (server.kept[0].sender, server.kept[0].to) == ("no-reply@localhost", to)
+
+
 def test_sender_that_is_no_address_is_a_setting_to_mend(server: MailServer, settings: Any) -> None:
     settings.DEFAULT_FROM_EMAIL = "nobody"
     with pytest.raises(transport.Misconfigured, match="DEFAULT_FROM_EMAIL"):
