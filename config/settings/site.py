@@ -78,6 +78,12 @@ CRM_WEBHOOK_SECRET = env.text("CRM_WEBHOOK_SECRET")
 #: What webhooks may reach beside the public internet; the CRM of `make demo` listens on this machine.
 OUTGOING_PRIVATE_NETWORKS = env.networks("OUTGOING_PRIVATE_NETWORKS", ("127.0.0.0/8", "::1") if DEBUG else ())
 
+FORM_LIMITS = {
+    "network": env.rate("FORM_LIMIT_NETWORK", "20/minute"),
+    "form": env.rate("FORM_LIMIT_ORGANIZATION", "300/hour"),
+    "recipient": env.rate("FORM_LIMIT_RECIPIENT", "3/day"),
+}
+
 # Logs: one line a fact, on standard error
 
 LOGGING = {

@@ -51,6 +51,7 @@ def test_boolean_knows_the_usual_words(written, meant):
         lambda env: env.integer("PORT", 1, highest=65535),
         lambda env: env.seconds("NAME", 1),
         lambda env: env.choice("NAME", ("INFO",), "INFO"),
+        lambda env: env.rate("NAME", "1/day"),
         lambda env: env.web_address("NAME"),
         lambda env: env.networks("NAME"),
         lambda env: env.database("NAME", "", FOLDER),
