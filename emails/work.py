@@ -114,6 +114,8 @@ def _not_sent(
         return _unclear(message, composed, error)
     if isinstance(error, transport.Refused):
         message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.REFUSED, error=text)
+        if perhaps_sent:
+            raise PermanentError(f"{UNCLEAR} ({text})") from error
         return _refused(message, text)
     if isinstance(error, transport.Misconfigured):
         message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.FAILED, error=text)
@@ -142,4 +144,5 @@ def _refused(message: EmailMessage, text: str) -> Outcome:
 
 
 def _as_sent(composed: Composed) -> dict[str, str]:
-    return {"subject": composed.subject, "text": composed.text, "html": composed.html}
+    kept = composed.kept
+    return {"subject": composed.subject, "text": kept(composed.text), "html": kept(composed.html)}

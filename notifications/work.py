@@ -10,8 +10,8 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from jobs import PermanentError
-from leads.models import EffectState, Membership
-from leads.models.effect import UNCLEAR
+from leads.models import EffectState, Lead, Membership
+from leads.models.effect import UNCLEAR, UNSUBSCRIBED
 
 from .events import NotificationCreated, notification_created
 from .models import Notification, PushDevice, PushMessage, SmsMessage
@@ -96,6 +96,10 @@ def text(sms_id: UUID, job_id: UUID) -> Outcome:
         if sms.state == EffectState.UNCLEAR:
             raise PermanentError(UNCLEAR)
         return {"outcome": f"not sent: {sms.state}"}
+    # read after the claim, at the last moment
+    if sms.lead_id and Lead.objects.filter(pk=sms.lead_id, unsubscribed_at__isnull=False).exists():
+        sms.settle(EffectState.SKIPPED, error=UNSUBSCRIBED)
+        return {"outcome": "the lead has unsubscribed"}
     try:
         receipt = provider.send(sms.id, sms.to, sms.text)
     except Exception as error:

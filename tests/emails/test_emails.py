@@ -23,7 +23,7 @@ from jobs import JobHandle, retry
 from jobs.models import Job
 from jobs.testing import JobsRunner
 from leads.consent import Agreement
-from leads.models import Channel, ConsentPurpose, ConsentSource, EffectState, Lead, Membership
+from leads.models import Channel, ConsentPurpose, ConsentRecord, ConsentSource, EffectState, Lead, Membership
 from leads.services import add_lead, add_member, add_note, change_lead_status, receive, unsubscribe_lead
 from tests.leads.people import make_lead, make_organization, make_user
 
@@ -204,6 +204,9 @@ def test_mail_that_is_perhaps_sent_is_not_called_unwanted(jobs_runner: JobsRunne
 def test_mail_of_every_kind_is_sent_again(jobs_runner: JobsRunner, settings: Any, kind: EmailMessage.Kind) -> None:
     lead = willing(make_organization())
     campaign = Campaign.objects.create(organization=lead.organization, name="c", subject="s", text="t")
+    asked = ConsentRecord.objects.create(
+        organization=lead.organization, lead=lead, purpose="marketing", act="asked", source="form"
+    )
     row = EmailMessage.objects.create(
         kind=kind,
         key="k",
@@ -211,7 +214,7 @@ def test_mail_of_every_kind_is_sent_again(jobs_runner: JobsRunner, settings: Any
         lead=lead,
         organization=lead.organization,
         campaign=campaign if kind == EmailMessage.Kind.CAMPAIGN else None,
-        params={"reason": "created", "name": "Ada", "step": 1},
+        params={"reason": "created", "name": "Ada", "step": 1, "asked": [str(asked.pk)]},
         state=EffectState.FAILED,
     )
     assert services.resend(row) is not None

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from jobs.broker.database.broker import DatabaseBroker
 from jobs.broker.database.postgresql import connection as postgresql_connection
-from jobs.broker.database.statements import load_statements
+from jobs.broker.database.statements import join_parts
 from tests.contract.hands import Hands
 from tests.databases import postgresql_as_default
 
@@ -107,19 +107,18 @@ def test_on_postgresql_a_claim_touches_as_many_pages_with_many_jobs_waiting_as_w
 def pages(hands: Hands, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many pages the statement of a claim of ten reads, on fresh statistics; it is rolled back."""
     ran: list[tuple[str, dict[str, Any]]] = []
-    original = postgresql_connection.PostgresqlTrip.run
+    original = postgresql_connection.PostgresqlTrip.run_parts
 
-    def spy(self: Any, statement: str, **values: Any) -> list[Any]:
-        ran.append((statement, values))
-        return original(self, statement, **values)
+    def spy(self: Any, *names: str, **values: Any) -> list[Any]:
+        ran.append((join_parts("postgresql", "exchange_parts", *names), values))
+        return original(self, *names, **values)
 
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE jobs_job")
     with monkeypatch.context() as patch:
-        patch.setattr(postgresql_connection.PostgresqlTrip, "run", spy)
+        patch.setattr(postgresql_connection.PostgresqlTrip, "run_parts", spy)
         hands.claim(10)
-    ((statement, values),) = [one for one in ran if one[0] == "exchange_jobs"]
-    sql = load_statements("postgresql")[statement]
+    ((sql, values),) = ran
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", values)
         ((found,),) = cursor.fetchall()

@@ -30,14 +30,18 @@ def dead_rows(monotonic):
 
 
 def bounded(dead_rows):
-    """Where the next claim begins, for each priority with a bound."""
-    return {priority: moment for priority, moment in dead_rows.bounds().since.items() if moment is not None}
+    """Where a walk begins now, for each priority with a bound that is not overdue."""
+    return {priority: moment for priority, moment in dead_rows.bounds(walk=True).since.items() if moment is not None}
 
 
 def claim(dead_rows, seconds=LONG, *, jobs=0, reached=ALL, now=NOON, returns=0, bounds=None):
-    bounds = dead_rows.bounds(overdue=dead_rows.idle) if bounds is None else bounds
-    dead_rows.note_claim(Seen(bounds, returns, dict.fromkeys(reached, now), jobs, seconds))
-    return bounds
+    bounds = dead_rows.bounds() if bounds is None else bounds
+    due = dead_rows.note(Seen(bounds, returns, dict.fromkeys(reached, now), jobs, seconds))
+    return bounds, due
+
+
+def look(dead_rows, *, jobs):
+    return dead_rows.note(Seen(dead_rows.bounds(), 0, dict.fromkeys(GIVEN, NOON), jobs, SHORT, looked=True))
 
 
 def test_one_long_walk_sets_no_bounds(dead_rows):
@@ -70,12 +74,12 @@ def test_a_walk_without_bounds_is_due_after_twenty_times_its_length_and_within_f
     dead_rows, monotonic, seconds, length
 ):
     claim(dead_rows, seconds)
-    claim(dead_rows, seconds, jobs=1)
+    claim(dead_rows, seconds)
     monotonic(length - 0.001)
-    assert not dead_rows.overdue
+    assert not look(dead_rows, jobs=0)
     assert bounded(dead_rows).keys() == ALL
     monotonic(0.002)
-    assert dead_rows.overdue
+    assert look(dead_rows, jobs=0)
     assert bounded(dead_rows) == {}
 
 
@@ -83,27 +87,35 @@ def test_one_very_long_walk_sets_bounds_no_longer_than_the_other_deserves(dead_r
     claim(dead_rows, LONG)
     claim(dead_rows, 100 * LONG)
     monotonic(0.201)
-    assert dead_rows.overdue
+    assert look(dead_rows, jobs=0)
 
 
 def test_after_a_claim_that_brought_nothing_the_bounds_hold_for_one_more(dead_rows, monotonic):
     claim(dead_rows)
     claim(dead_rows)
     monotonic(60)
-    assert claim(dead_rows, SHORT, jobs=1).since.keys() == ALL
-    assert set(claim(dead_rows, SHORT).since.values()) == {None}
+    bounds, due = claim(dead_rows, SHORT, jobs=1)
+    assert (bounds.since.keys(), due) == (ALL, False)
+    bounds, _ = claim(dead_rows, SHORT)
+    assert set(bounds.since.values()) == {None}
 
 
-def test_a_look_that_finds_nothing_leaves_the_next_claim_its_bounds_and_one_that_finds_a_job_does_so_too(
-    dead_rows, monotonic
-):
+def test_the_walk_that_is_due_comes_when_a_statement_found_nothing(dead_rows, monotonic):
     claim(dead_rows)
-    claim(dead_rows, jobs=1)
-    assert not dead_rows.idle
-    dead_rows.note_look(Seen(dead_rows.bounds(), 0, dict.fromkeys(GIVEN, NOON), 0, SHORT))
-    assert dead_rows.idle
-    dead_rows.note_look(Seen(dead_rows.bounds(), 0, dict.fromkeys(GIVEN, NOON), 1, SHORT))
-    assert dead_rows.idle
+    claim(dead_rows)
+    monotonic(60)
+    bounds, due = claim(dead_rows, SHORT)
+    assert (set(bounds.since.values()), due) == ({NOON - SLACK}, True)
+    assert set(dead_rows.bounds(walk=True).since.values()) == {None}
+
+
+@pytest.mark.parametrize("due", [0, 1])
+def test_a_look_leaves_the_next_claim_its_bounds_whatever_it_finds(dead_rows, monotonic, due):
+    claim(dead_rows)
+    claim(dead_rows)
+    monotonic(60)
+    look(dead_rows, jobs=due)
+    assert set(dead_rows.bounds().since.values()) == {NOON - SLACK}
 
 
 def test_a_priority_that_was_not_walked_gets_no_bound_and_keeps_the_one_it_has(dead_rows, monotonic):
@@ -125,10 +137,10 @@ def test_short_claims_that_end_before_a_priority_do_not_hide_its_long_walks(dead
 def test_a_job_that_came_back_makes_all_bounds_void_those_of_priorities_not_walked_too(dead_rows):
     claim(dead_rows)
     claim(dead_rows)
-    bounds = claim(dead_rows, SHORT, reached={80}, jobs=1, returns=7)
+    bounds, _ = claim(dead_rows, SHORT, reached={80}, jobs=1, returns=7)
     assert bounds.returns == 0
     assert (bounded(dead_rows), dead_rows.bounds().returns) == ({}, 7)
-    assert set(dead_rows.bounds(overdue=True).since.values()) == {None}
+    assert set(dead_rows.bounds().since.values()) == {None}
 
 
 def test_a_claim_that_found_the_bounds_void_counts_as_one_without(dead_rows):
@@ -142,5 +154,5 @@ def test_a_claim_that_found_the_bounds_void_counts_as_one_without(dead_rows):
 def test_a_claim_that_was_not_possible_teaches_nothing(dead_rows):
     claim(dead_rows)
     claim(dead_rows)
-    dead_rows.note_claim(None)
+    assert not dead_rows.note(None)
     assert bounded(dead_rows).keys() == ALL

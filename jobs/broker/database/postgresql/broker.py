@@ -22,12 +22,11 @@ from ...records import (
 )
 from .. import claim as claiming
 from .. import hints, pace
-from ..connection import Trip
 from ..outcomes import BUSY
 from ..reach import reaching
 from ..reply import known_worker, read_reply, save_reply
 from ..shared import SharedBroker, pass_exchange
-from .connection import PostgresqlDatabase
+from .connection import PostgresqlDatabase, PostgresqlTrip
 from .dead_rows import DeadRows
 from .exchange import Found, exchange_jobs, look_for_due
 
@@ -100,9 +99,7 @@ class PostgresqlBroker(SharedBroker):
         dead_rows = DeadRows() if self._database.in_callers_transaction else self._dead_rows[policy.name]
         limited = (wanted and _is_limited(policy)) or pace.unstarted(settlements)
         trips = self._exchange_limited if limited else self._exchange_free
-        answer = trips(
-            worker, policy, settlements, wanted, number, alone, dead_rows, overdue=dead_rows.idle, repeated=repeated
-        )
+        answer, due = trips(worker, policy, settlements, wanted, number, alone, dead_rows, repeated=repeated)
         if answer is None:
             with self._database.read() as trip:
                 known = known_worker(trip.run("read_process", process=worker))
@@ -111,9 +108,9 @@ class PostgresqlBroker(SharedBroker):
         pass_exchange("after_commit", settlements, answer.jobs)
         if answer.settled or answer.jobs:
             return answer
-        if wanted and not alone and dead_rows.overdue:
+        if due:
             # nothing to do: there is time for the walk without bounds
-            walked = trips(worker, policy, (), wanted, number, alone, dead_rows, overdue=False, repeated=False)
+            walked, _ = trips(worker, policy, (), wanted, number, alone, dead_rows, walk=True)
             answer = walked or answer
         return answer if answer.jobs else self._remember(worker, number, answer)
 
@@ -127,26 +124,26 @@ class PostgresqlBroker(SharedBroker):
         alone: bool,
         dead_rows: DeadRows,
         *,
-        overdue: bool,
-        repeated: bool,
-    ) -> Exchange | None:
-        """Settle and claim; `overdue`: with bounds whose time is over, too. None: the number was answered already."""
+        walk: bool = False,
+        repeated: bool = False,
+    ) -> tuple[Exchange | None, bool]:
+        """Settle and claim; None: the number was answered already. Also whether a walk without bounds is due."""
         with self._database.write() if repeated else self._database.read() as trip:
             if repeated and known_worker(trip.lock_process(worker)).is_repeated(number):
-                return None
+                return None, False
             found = exchange_jobs(
                 trip, worker, policy.name, settlements, wanted,
-                number=number, alone=alone, bounds=dead_rows.bounds(overdue=overdue), saves=True,
+                number=number, alone=alone, bounds=dead_rows.bounds(walk=walk), saves=True,
             )  # fmt: skip
             if hints.makes_due(policy, settlements, len(found.jobs)):
                 trip.told.add(policy.name)
         if not found.fresh:
-            return None
-        dead_rows.note_claim(found.seen)
+            return None, False
+        due = dead_rows.note(found.seen)
         answer = Exchange(found.settled, found.jobs, found.wait)
         if BUSY in found.settled:
-            return self._settle_busy(worker, policy, settlements, number, answer)
-        return answer
+            answer = self._settle_busy(worker, policy, settlements, number, answer)
+        return answer, due
 
     def _settle_busy(
         self, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], number: int, answer: Exchange
@@ -172,25 +169,26 @@ class PostgresqlBroker(SharedBroker):
         alone: bool,
         dead_rows: DeadRows,
         *,
-        overdue: bool,
-        repeated: bool,
-    ) -> Exchange | None:
+        walk: bool = False,
+        repeated: bool = False,
+    ) -> tuple[Exchange | None, bool]:
         """The same for a queue with a limit, under the lock of its row."""
         if not settlements and not repeated:
             with self._database.read() as trip:
                 if known_worker(trip.run("read_process", process=worker)).is_repeated(number):
-                    return None
-                possible, wait = claiming.look(trip, policy, self._read_heads(trip, policy, alone, dead_rows, overdue))
+                    return None, False
+                heads, due = self._read_heads(trip, policy, alone, dead_rows, walk)
+                possible, wait = claiming.look(trip, policy, heads)
             if not possible:
-                return Exchange(wait=wait)
-        name, guard, bounds = policy.name, self._guards[policy.name], dead_rows.bounds(overdue=overdue)
+                return Exchange(wait=wait), due
+        name, guard, bounds = policy.name, self._guards[policy.name], dead_rows.bounds(walk=walk)
         found, stamp = Found(), None
         with self._database.write() as trip:
             if known_worker(trip.lock_process(worker)).is_repeated(number):
-                return None
+                return None, False
             if not trip.lock_queue(name, LOCK_PATIENCE):
                 # somebody holds the queue's row: a pause in an open transaction, say
-                return self._settle_only(trip, worker, policy, settlements, number)
+                return self._settle_only(trip, worker, policy, settlements, number), False
             settled: tuple[Settled, ...] = ()
             if settlements:
                 # first, and apart: the count of active jobs must see what became free
@@ -211,11 +209,11 @@ class PostgresqlBroker(SharedBroker):
             if room.window is not None:
                 stamp = pace.save_window(trip, name, room.window, len(jobs), guard)
             pass_exchange("before_commit", settlements, jobs)
-        dead_rows.note_claim(found.seen)
-        return replace(answer, jobs=pace.committed(jobs, stamp, guard)) if stamp else answer
+        due = dead_rows.note(found.seen)
+        return (replace(answer, jobs=pace.committed(jobs, stamp, guard)) if stamp else answer), due
 
     def _settle_only(
-        self, trip: Trip, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], number: int
+        self, trip: PostgresqlTrip, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], number: int
     ) -> Exchange:
         """Claim nothing, and settle what gives no slot back."""
         unstarted = {id(settlement) for settlement in pace.unstarted(settlements)}
@@ -228,13 +226,13 @@ class PostgresqlBroker(SharedBroker):
         return answer
 
     def _read_heads(
-        self, trip: Trip, policy: QueuePolicy, alone: bool, dead_rows: DeadRows, overdue: bool
-    ) -> Sequence[Sequence[Any]]:
+        self, trip: PostgresqlTrip, policy: QueuePolicy, alone: bool, dead_rows: DeadRows, walk: bool
+    ) -> tuple[Sequence[Sequence[Any]], bool]:
+        """When the first job of each priority is due, and whether a walk without bounds is."""
         if alone:
-            return claiming.read_heads(trip, policy.name, alone)
-        heads, seen = look_for_due(trip, policy.name, dead_rows.bounds(overdue=overdue))
-        dead_rows.note_look(seen)
-        return heads
+            return claiming.read_heads(trip, policy.name, alone), False
+        heads, seen = look_for_due(trip, policy.name, dead_rows.bounds(walk=walk))
+        return heads, dead_rows.note(seen)
 
     @reaching
     def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> Settled:

@@ -9,7 +9,7 @@ nor session settings nor LISTEN can be relied on; that is noticed when the conne
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +26,8 @@ from ...records import NewJob
 from .. import rows
 from ..connection import Forkable, Trip
 from ..hints import tell_after_commit
+from ..statements import join_parts
+from .cursor import NamedCursor
 
 logger = logging.getLogger("jobs.broker")
 
@@ -89,8 +91,17 @@ class PostgresqlTrip(Trip):
 
     def run(self, statement: str, **values: Any) -> list[Any]:
         """Run one SQL file and return all its rows, if it has any."""
-        self._cursor.execute(self._statements[statement], values)
-        return self._cursor.fetchall() if self._cursor.description else []
+        return self._run(self._statements[statement], values)
+
+    def run_parts(self, *names: str, **values: Any) -> list[Any]:
+        """The same for a statement that is made of these files of `exchange_parts`."""
+        return self._run(join_parts("postgresql", "exchange_parts", *names), values)
+
+    def _run(self, text: str, values: Mapping[str, Any]) -> list[Any]:
+        self._cursor.execute(text, values)
+        # not its `description`: that is an object for each column
+        result = getattr(self._cursor, "pgresult", None)
+        return self._cursor.fetchall() if result is not None and result.nfields else []
 
     def write_counts(self) -> None:
         """Write what `count` gathered, to this hour by the server's clock."""
@@ -319,7 +330,9 @@ class PostgresqlDatabase(Forkable):
             self._own.close()
             self._own = None
         if self._own is None:
-            connection = psycopg.connect(**address, autocommit=True, prepare_threshold=PREPARE_AFTER)
+            connection = psycopg.connect(
+                **address, autocommit=True, prepare_threshold=PREPARE_AFTER, cursor_factory=NamedCursor
+            )
             try:
                 self._prepare_session(connection)
             except BaseException:

@@ -4,6 +4,12 @@ An old snapshot anywhere in the server keeps the index entries of jobs that are 
 over all of them. So a process remembers for each priority before which moment nothing was left to claim, and its next
 claims begin there. Nothing is skipped where walking is quick, as it is without an old snapshot.
 
+What it buys (`python -m bench.dead_rows`, PostgreSQL 15 on a machine with two busy cores, medians of one claim, with
+the bounds and without, in turn): 5 against 12 ms behind 10,000 settled jobs, 5 against 77 ms behind 100,000, growing
+with their number; 2 to 4 ms without a snapshot. A backup of ten minutes beside 200 jobs a second is enough for that.
+The seam is two calls: `bounds` before a statement, `note` after it; the SQL is `levels_past_dead_rows`, which is used
+only while there are bounds.
+
 A bound would hide a job that turns up before it. One that comes back to its old place does not: that counts up
 `returns` in the queue's row, in the same transaction, and with another count than was read the bounds are void. What
 else can turn up there is what a claim could not see when it set the bound: a job whose transaction committed more than
@@ -48,7 +54,7 @@ class Seen:
     """What a statement with these bounds saw: before which moment it left nothing due, for each priority it walked.
 
     `jobs`: how many it claimed, or found due; `seconds`: how long it walked by the server's clock, without what so many
-    jobs take anyway.
+    jobs take anyway. `looked`: a look that comes before a claim.
     """
 
     bounds: Bounds
@@ -56,6 +62,7 @@ class Seen:
     empty_before: Mapping[int, datetime]
     jobs: int
     seconds: float
+    looked: bool = False
 
 
 @dataclass(slots=True)
@@ -66,42 +73,38 @@ class Start:
     until: float | None = None
     walk: float = 0.0
 
+    def is_known(self, now: float) -> bool:
+        """Whether it may be relied on at `now`."""
+        return self.until is not None and self.until > now
+
 
 @dataclass(slots=True)
 class DeadRows:
-    """The starts of one queue as this process knows them."""
+    """The starts of one queue as this process knows them: `bounds` before a statement, `note` after it."""
 
     starts: defaultdict[int, Start] = field(default_factory=lambda: defaultdict(Start))
     returns: int = 0
     # the last claim brought nothing: then the next one keeps to its bounds, overdue or not: a job that comes after a
     # quiet while shall not wait for a long walk; that can be made when there is nothing to do
-    idle: bool = False
+    _idle: bool = False
 
-    @property
-    def overdue(self) -> bool:
-        """Whether a walk without bounds is due."""
-        now = clock.monotonic()
-        return any(start.until is not None and start.until <= now for start in self.starts.values())
-
-    def bounds(self, *, overdue: bool = False) -> Bounds:
-        """The bounds for the next statement; with those that are overdue, or without them."""
-        earliest = -math.inf if overdue else clock.monotonic()
-        since = {
-            priority: start.at if start.until is not None and start.until > earliest else None
-            for priority, start in self.starts.items()
-        }
+    def bounds(self, *, walk: bool = False) -> Bounds:
+        """The bounds for the next statement; `walk`: without those that are overdue, as `note` said."""
+        earliest = -math.inf if self._idle and not walk else clock.monotonic()
+        since = {priority: start.at if start.is_known(earliest) else None for priority, start in self.starts.items()}
         return Bounds(since, self.returns)
 
-    def note_claim(self, seen: Seen | None) -> None:
-        """Note what a claim saw, once its transaction has committed."""
-        if seen is not None:
-            self._learn(seen)
-            self.idle = not seen.jobs
-
-    def note_look(self, seen: Seen) -> None:
-        """Note what a look saw that comes before a claim."""
+    def note(self, seen: Seen | None) -> bool:
+        """Note what a statement saw, once it is committed; returns whether there is time for a walk that is due."""
+        if seen is None:
+            return False
         self._learn(seen)
-        self.idle = self.idle or not seen.jobs
+        if not seen.jobs:
+            self._idle = True
+        elif not seen.looked:
+            self._idle = False
+        now = clock.monotonic()
+        return not seen.jobs and any(start.until is not None and start.until <= now for start in self.starts.values())
 
     def _learn(self, seen: Seen) -> None:
         since: Mapping[int, datetime | None] = seen.bounds.since

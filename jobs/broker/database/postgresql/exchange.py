@@ -1,4 +1,21 @@
-"""Settle and claim on PostgreSQL: the parameters of `exchange_jobs.sql`, and what its answer means."""
+"""Settle and claim on PostgreSQL in one statement, made of the parts in `exchange_parts` that this exchange needs.
+
+One statement and one snapshot: what is settled here cannot be claimed here. It waits for nobody's job, queue or
+counters (`part` is this process's own row): what is locked is neither settled nor claimed. The parts, in their order:
+
+begin; levels, or levels_past_dead_rows; pick, or pick_alone, or pick_nothing; own; settle_given with note or
+note_nothing, or settle_nothing; end.
+
+A part that is left out is not planned and not started: for one job that is what an exchange costs. States are written
+out in them, because a generic plan uses the partial indexes only then; a CASE hides the conditions of a settle from the
+planner, which shall go by the primary key and not look for the few rows that they fit.
+
+The parameters: settlements, JSON, one object each, ordered by job id; `act` is one of complete, retry, fail, give_up,
+hand_back; `notes`: it writes to the queue's row. number: the exchange's; nothing happens unless it is higher than the
+worker's last one. The answer has rows of three kinds: 'settled' (id, state reached as task), 'claimed' (the job), and
+one 'moment' (now as ready_at, whether the number was new as run, whether a claim was possible as priority, returns as
+token, microseconds of the walk as attempts, seconds until the next look as message).
+"""
 
 from __future__ import annotations
 
@@ -25,11 +42,11 @@ from ...records import (
     Settlement,
 )
 from ..claim import claimed_job, start_order
-from ..connection import Trip
 from ..outcomes import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, BUSY, REFUSED, milliseconds, token_number
 from ..reply import still_held
 from ..rows import part_of_this_thread
 from ..values import MAX_REASON
+from .connection import PostgresqlTrip
 from .dead_rows import A_JOB, NO_BOUNDS, Bounds, Seen
 
 #: A number that is higher than any worker's: such an exchange counts always.
@@ -61,7 +78,7 @@ class Found:
 
 
 def exchange_jobs(
-    trip: Trip,
+    trip: PostgresqlTrip,
     worker: UUID,
     queue: str,
     settlements: Sequence[Settlement],
@@ -75,20 +92,22 @@ def exchange_jobs(
     """Settle and claim in one statement; `saves`: remember the reply, if there is anything in it."""
     given = _unique(settlements)
     began = clock.monotonic()
-    found = trip.run(
-        "exchange_jobs",
+    found = trip.run_parts(
+        "begin",
+        *_claiming(wanted, alone, bounds),
+        "own",
+        *_settling(given),
+        "end",
         worker=worker,
         queue=queue,
         settlements=json.dumps([_as_json(settlement) for settlement in given], ensure_ascii=False),
         settles=bool(settlements),
-        notes=any(_notes(settlement.outcome) for settlement in given),
         number=number,
         saves=saves,
         priorities=list(bounds.since),
         since=list(bounds.since.values()),
         returns=bounds.returns,
-        wanted=0 if alone else wanted,
-        wanted_alone=wanted if alone else 0,
+        wanted=wanted,
         part=part_of_this_thread(),
     )
     moment = next(row for row in found if row[0] == "moment")
@@ -110,10 +129,12 @@ def exchange_jobs(
     )
 
 
-def look_for_due(trip: Trip, queue: str, bounds: Bounds) -> tuple[list[tuple[int, datetime | None]], Seen]:
+def look_for_due(trip: PostgresqlTrip, queue: str, bounds: Bounds) -> tuple[list[tuple[int, datetime | None]], Seen]:
     """The first queued job's priority and due time, for each priority; only reads."""
-    found = trip.run(
-        "look_for_due",
+    found = trip.run_parts(
+        "look_begin",
+        _levels(bounds),
+        "look_end",
         queue=queue,
         priorities=list(bounds.since),
         since=list(bounds.since.values()),
@@ -123,7 +144,24 @@ def look_for_due(trip: Trip, queue: str, bounds: Bounds) -> tuple[list[tuple[int
     heads = [(row[0], row[1]) for row in found if row[0] is not None]
     empty_before = {priority: now if head is None else min(head, now) for priority, head in heads}
     due = sum(head is not None and head <= now for _, head in heads)
-    return heads, Seen(bounds, returns, empty_before, due, microseconds / 1e6)
+    return heads, Seen(bounds, returns, empty_before, due, microseconds / 1e6, looked=True)
+
+
+def _claiming(wanted: int, alone: bool, bounds: Bounds) -> tuple[str, ...]:
+    if not wanted:
+        return ("pick_nothing",)
+    return ("pick_alone",) if alone else (_levels(bounds), "pick")
+
+
+def _levels(bounds: Bounds) -> str:
+    return "levels_past_dead_rows" if any(bounds.since.values()) else "levels"
+
+
+def _settling(given: Sequence[Settlement]) -> tuple[str, ...]:
+    if not given:
+        return ("settle_nothing",)
+    notes = any(_notes(settlement.outcome) for settlement in given)
+    return ("note" if notes else "note_nothing", "settle_given")
 
 
 def _seen(moment: Sequence[Any], now: datetime, jobs: Sequence[ClaimedJob], wanted: int, bounds: Bounds) -> Seen:

@@ -22,7 +22,7 @@ returned AS (
     RETURNING id, run, queue, state, claimed_at
 ),
 noted AS (
-    -- they stand at their old places: see exchange_jobs
+    -- they stand at their old places: see dead_rows.py
     INSERT INTO jobs_queuestate AS held (queue, paused, returns)
     SELECT DISTINCT queue, false, 1
     FROM returned

@@ -1,0 +1,16 @@
+-- The moment, the queue's row and whether a claim is possible at all.
+WITH RECURSIVE clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
+hold AS MATERIALIZED (
+    SELECT coalesce(bool_or(paused), false) AS paused, max(wait_until) AS wait_until, coalesce(max(returns), 0) AS returns
+    FROM jobs_queuestate WHERE queue = %(queue)s
+),
+worker AS MATERIALIZED (
+    SELECT exchange_number < %(number)s AS fresh, ending = '' AND lease_until > now AS lasts
+    FROM jobs_process, clock
+    WHERE id = %(worker)s
+),
+gate AS MATERIALIZED (
+    SELECT %(wanted)s > 0 AND coalesce((SELECT fresh AND lasts FROM worker), false)
+        AND NOT paused AND coalesce(wait_until <= now, true) AS open, clock_timestamp() AS passed_at
+    FROM hold, clock
+),

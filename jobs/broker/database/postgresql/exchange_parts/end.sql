@@ -1,0 +1,72 @@
+-- What is claimed, the counters, for how long there is nothing to claim, and the reply for the case that it gets lost.
+claimed AS (
+    UPDATE jobs_job AS job
+    SET state = CASE WHEN late THEN 'expired' ELSE 'active' END,
+        ended_at = CASE WHEN late THEN now END,
+        claimed_at = CASE WHEN late THEN job.claimed_at ELSE now END,
+        worker_id = CASE WHEN late THEN NULL ELSE %(worker)s::uuid END,
+        token = token + 1
+    FROM picked, clock
+    WHERE job.id = picked.id AND (SELECT fresh AND lasts FROM owner)
+      AND NOT EXISTS (SELECT FROM settled WHERE whole_queue)
+    RETURNING job.id, run, task, message, priority, token, attempts, starts, lost, ready_at, key, expires_at,
+        unknown_since, event, event_id, about_type, about_id, scope, "group", tags, state
+),
+counted AS (
+    INSERT INTO jobs_queuestat AS stat
+        (queue, hour, part, completed, failed, retried, lost, cancelled, expired, ran_ms, waited_ms)
+    SELECT %(queue)s, date_trunc('hour', now, 'UTC'), %(part)s, sum(completed), sum(failed), sum(retried), 0,
+        sum(cancelled), sum(expired), sum(ran_ms), sum(waited_ms)
+    FROM (
+        SELECT (state = 'completed')::integer AS completed, (state = 'failed')::integer AS failed,
+            (state = 'queued' AND act = 'retry')::integer AS retried,
+            (state = 'cancelled')::integer AS cancelled, 0 AS expired, ran_ms, waited_ms
+        FROM settled
+        WHERE state <> 'queued' OR act = 'retry' OR started_at IS NOT NULL
+        UNION ALL
+        SELECT 0, 0, 0, 0, 1, 0, 0 FROM claimed WHERE state = 'expired'
+    ) AS numbers
+    CROSS JOIN clock
+    GROUP BY now
+    ON CONFLICT (queue, hour, part) DO UPDATE SET
+        completed = stat.completed + excluded.completed, failed = stat.failed + excluded.failed,
+        retried = stat.retried + excluded.retried, cancelled = stat.cancelled + excluded.cancelled,
+        expired = stat.expired + excluded.expired, ran_ms = stat.ran_ms + excluded.ran_ms,
+        waited_ms = stat.waited_ms + excluded.waited_ms
+),
+answer AS MATERIALIZED (
+    SELECT CASE
+        WHEN %(wanted)s = 0 OR paused THEN NULL
+        WHEN greatest(wait_until, until) > now THEN extract(epoch FROM greatest(wait_until, until) - now)
+        WHEN NOT gate.open THEN NULL
+        WHEN (SELECT count(*) FROM picked) >= %(wanted)s THEN 0
+        ELSE extract(epoch FROM least(back_at, (SELECT ready_at FROM to_come)) - now)
+    END::double precision AS wait
+    FROM clock, hold, gate, (
+        SELECT max(now + delay * interval '1 second') FILTER (WHERE whole_queue) AS until,
+            min(ready_at) FILTER (WHERE state = 'queued') AS back_at
+        FROM settled
+    ) AS settled
+),
+saved AS (
+    UPDATE jobs_process
+    SET exchange_number = %(number)s, exchanged_at = now, reply = json_build_object(
+        'settled', (SELECT coalesce(json_object_agg(id, state), '{}') FROM settled),
+        'wait', wait
+    )::text
+    FROM clock, answer
+    WHERE id = %(worker)s AND %(saves)s AND (SELECT fresh FROM owner)
+)
+SELECT 'claimed' AS kind, id, run::integer, task, message, priority::integer, token, attempts::integer, starts,
+    lost::integer, ready_at, key, expires_at, unknown_since, event, event_id, about_type, about_id, scope, "group", tags
+FROM claimed
+WHERE state = 'active'
+UNION ALL
+SELECT 'settled', id, NULL, state, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL
+FROM settled
+UNION ALL
+SELECT 'moment', NULL, coalesce((SELECT fresh FROM owner), (SELECT fresh FROM worker), true)::integer, NULL,
+    wait::text, gate.open::integer, hold.returns, (SELECT microseconds FROM walk), NULL, NULL, clock.now, NULL, NULL,
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM clock, hold, gate, answer

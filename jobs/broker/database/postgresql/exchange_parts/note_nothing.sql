@@ -1,0 +1,2 @@
+-- Where no settlement does.
+may_note AS NOT MATERIALIZED (SELECT WHERE false),

@@ -1,0 +1,26 @@
+-- The due jobs in their order (G5), and when the next one is due.
+picked AS MATERIALIZED (
+    SELECT ready.id, ready.expires_at <= (SELECT now FROM clock) AS late
+    FROM level
+    CROSS JOIN LATERAL (
+        SELECT id, expires_at FROM jobs_job
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = level.priority
+          AND ready_at >= coalesce(level.since, '-infinity') AND ready_at <= (SELECT now FROM clock)
+        ORDER BY ready_at, id
+        LIMIT %(wanted)s
+        FOR UPDATE SKIP LOCKED
+    ) AS ready
+    WHERE (SELECT open FROM gate)
+    LIMIT %(wanted)s
+),
+to_come AS MATERIALIZED (
+    SELECT min(next.ready_at) AS ready_at
+    FROM clock
+    CROSS JOIN level
+    CROSS JOIN LATERAL (
+        SELECT ready_at FROM jobs_job
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = level.priority AND ready_at > now
+        ORDER BY ready_at
+        LIMIT 1
+    ) AS next
+),

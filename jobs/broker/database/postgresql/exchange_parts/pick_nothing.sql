@@ -1,0 +1,3 @@
+-- Where no job is wanted.
+picked AS NOT MATERIALIZED (SELECT NULL::uuid AS id, false AS late WHERE false),
+to_come AS NOT MATERIALIZED (SELECT NULL::timestamptz AS ready_at),
