@@ -89,7 +89,8 @@ def compose(message: EmailMessage) -> Composed:
 def sender_of(organization: Organization) -> str:
     """Who a lead sees as the sender: the organisation by its name, with its own address or the site's."""
     name = " ".join(organization.name.replace("\\", " ").replace('"', " ").split())
-    return f'"{name}" <{organization.mail_from or parseaddr(settings.DEFAULT_FROM_EMAIL)[1]}>'
+    address = organization.mail_from or parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+    return f'"{name}" <{address}>' if name else address
 
 
 def _about(lead: Lead, submission_id: str | None) -> dict[str, Any]:
