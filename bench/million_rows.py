@@ -163,7 +163,7 @@ def leads(site: Site) -> Iterator[tuple[str, tuple[str, ...], Iterator[Row]]]:
         "leads_submission",
         (
             *("id", "organization_id", "lead_id", "channel", "state", "body", "content", "locale", "errors", "problem"),
-            *("api_key_id", "sender_hash", "idempotency_key", "body_hash", "answer_status"),
+            *("api_key_id", "idempotency_key", "body_hash", "answer_status"),
             *("received_at", "started_at", "processed_at"),
         ),
         (_submission(site, i) for i in range(site.leads)),
@@ -356,7 +356,7 @@ def _submission(site: Site, i: int) -> Row:
     return (
         *(site.new_id(), site.organizations[site.lead_organizations[i]], site.lead_ids[i], "api" if api else "form"),
         *(state, f'{{"name": "Ada {i}"}}', "{}", "en", "{}", "RuntimeError: a bug" if state == "failed" else ""),
-        *(site.key_ids[site.lead_organizations[i]] if api else None, "", f"key-{i}" if api else None),
+        *(site.key_ids[site.lead_organizations[i]] if api else None, f"key-{i}" if api else None),
         *(f"{i:064x}", 201, at, at, at),
     )
 

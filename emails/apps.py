@@ -1,6 +1,7 @@
 """The emails app."""
 
 from django.apps import AppConfig
+from django.core import checks
 from django.utils.translation import gettext_lazy as _
 
 
@@ -12,8 +13,10 @@ class EmailsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Add to a lead's page, and to what is erased of a lead."""
+        """Add to a lead's page, to what is erased of a lead, and to `check --deploy`."""
         from . import erasure, lead_page
+        from .checks import check_way_out
 
         lead_page.register()
         erasure.register()
+        checks.register(check_way_out, deploy=True)

@@ -18,12 +18,13 @@ from leads.content import amount, message_of, news_of
 from leads.models import Lead, Organization, Submission
 from leads.recipients import reply_address
 
+from .confirmation import asked_in, purposes_of, token_of
 from .models import EmailMessage
 
 #: Mails that a lead did not ask for: they can be stopped with one click (RFC 8058).
 UNASKED = frozenset({EmailMessage.Kind.FOLLOW_UP, EmailMessage.Kind.CAMPAIGN})
 #: Mails that go to a lead; the others go to members.
-TO_LEADS = UNASKED | {EmailMessage.Kind.SUBMISSION_CONFIRMATION}
+TO_LEADS = UNASKED | {EmailMessage.Kind.SUBMISSION_CONFIRMATION, EmailMessage.Kind.CONSENT_REQUEST}
 _SALT = "emails.unsubscribe"
 
 
@@ -39,12 +40,18 @@ class Composed:
     sender: str = ""
     #: where answers go; empty stands for the sender
     reply_to: str = ""
+    #: the part of a link that only the mail's reader may know: it is not kept with the mail
+    secret: str = ""
+
+    def kept(self, text: str) -> str:
+        """The text as it is kept with the mail."""
+        return text.replace(self.secret, "…") if self.secret else text
 
 
 def compose(message: EmailMessage) -> Composed:
     """Render the mail's templates, `emails/<kind>/`."""
     headers = {}
-    sender = reply_to = ""
+    sender = reply_to = secret = ""
     context: dict[str, Any] = {
         "message": message,
         "lead": message.lead,
@@ -68,17 +75,22 @@ def compose(message: EmailMessage) -> Composed:
         context["language"] = message.language
         if message.kind == EmailMessage.Kind.LEAD_NOTIFICATION and message.lead is not None:
             context |= _about(message.lead, message.params.get("submission"))
+        if message.kind == EmailMessage.Kind.CONSENT_REQUEST and message.lead is not None:
+            context["purposes"] = purposes_of(message.lead, asked_in(message))
+            secret = token_of(message)
+            context["confirm_url"] = site_url(reverse("emails:confirm", args=[secret]))
         subject = render_to_string(f"emails/{message.kind}/subject.txt", context)
         text = render_to_string(f"emails/{message.kind}/body.txt", context)
         html = render_to_string(f"emails/{message.kind}/body.html", context)
     # a line break in a name must not become a header
-    return Composed(" ".join(subject.split())[:300], text.strip() + "\n", html, headers, sender, reply_to)
+    return Composed(" ".join(subject.split())[:300], text.strip() + "\n", html, headers, sender, reply_to, secret)
 
 
 def sender_of(organization: Organization) -> str:
     """Who a lead sees as the sender: the organisation by its name, with its own address or the site's."""
     name = " ".join(organization.name.replace("\\", " ").replace('"', " ").split())
-    return f'"{name}" <{organization.mail_from or parseaddr(settings.DEFAULT_FROM_EMAIL)[1]}>'
+    address = organization.mail_from or parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+    return f'"{name}" <{address}>' if name else address
 
 
 def _about(lead: Lead, submission_id: str | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from leads.consent import has_agreed
 from leads.languages import spoken
 from leads.models import ConsentPurpose, EffectState, Lead
 
+from .confirmation import is_open
 from .models import Campaign, EmailMessage
 
 #: What a lead must have agreed to for a mail of the kind.
@@ -35,7 +36,7 @@ def state_follow_up(lead: Lead, step: int) -> tuple[EmailMessage, bool]:
         lead=lead,
         organization_id=lead.organization_id,
         language=language_of(lead),
-        params={"name": lead.name, "step": step},
+        params={"step": step},
     )
 
 
@@ -78,6 +79,8 @@ def may_write_to(lead: Lead, kind: str) -> bool:
 
 def is_wanted(message: EmailMessage, lead: Lead) -> bool:
     """Whether a stated mail may still go: what a lead must have agreed to can have been withdrawn since."""
+    if message.kind == EmailMessage.Kind.CONSENT_REQUEST:
+        return is_open(message, lead)
     return message.kind not in PURPOSES or may_write_to(lead, message.kind)
 
 

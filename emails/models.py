@@ -76,6 +76,7 @@ class EmailMessage(Effect):
         SUBMISSION_CONFIRMATION = "submission_confirmation", pgettext_lazy("mail", "confirmation")
         FOLLOW_UP = "follow_up", pgettext_lazy("mail", "follow-up")
         CAMPAIGN = "campaign", pgettext_lazy("mail", "campaign")
+        CONSENT_REQUEST = "consent_request", pgettext_lazy("mail", "confirmation of consent")
 
     kind = models.CharField(_("kind"), max_length=24, choices=Kind)
     key = models.CharField(_("key"), max_length=200)

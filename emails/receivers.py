@@ -7,11 +7,13 @@ from uuid import UUID
 
 from jobs import receives
 from leads.events import (
+    ConsentAsked,
     LeadAssigned,
     LeadCreated,
     LeadReturned,
     MemberJoined,
     SubmissionReceived,
+    consent_asked,
     lead_assigned,
     lead_created,
     lead_returned,
@@ -22,7 +24,13 @@ from leads.models import Lead, Membership, Submission
 from leads.recipients import people_to_tell
 
 from . import services
-from .tasks import send_follow_up, send_lead_notification, send_submission_confirmation, send_welcome
+from .tasks import (
+    send_consent_request,
+    send_follow_up,
+    send_lead_notification,
+    send_submission_confirmation,
+    send_welcome,
+)
 
 
 @receives(member_joined, starts=[send_welcome])
@@ -71,6 +79,13 @@ def confirm_submission(sender: Any, event: SubmissionReceived, **kwargs: Any) ->
     """Who wrote to us learns that it arrived."""
     submission = Submission.objects.select_related("lead__organization").get(pk=event.submission_id)
     services.send_submission_confirmation_email(submission)
+
+
+@receives(consent_asked, starts=[send_consent_request])
+def ask_for_consent(sender: Any, event: ConsentAsked, **kwargs: Any) -> None:
+    """What somebody stated for a lead counts once the lead has confirmed it."""
+    lead = Lead.present.select_related("organization").get(pk=event.lead_id, organization_id=event.organization_id)
+    services.send_consent_request_email(lead)
 
 
 def _mail_about(

@@ -12,9 +12,10 @@ from django.utils import timezone
 from django.utils.translation import get_language
 
 from jobs import JobHandle
+from leads import consent, limits
 from leads.models import Lead, Organization, Submission
 
-from . import intents, tasks
+from . import confirmation, intents, tasks
 from .models import Campaign, EmailMessage
 
 FOLLOW_UP_AFTER = timedelta(days=3)
@@ -66,19 +67,38 @@ def send_lead_notification_email(
 
 
 def send_submission_confirmation_email(submission: Submission) -> JobHandle | None:
-    """Tell the lead that its message arrived, if it agreed to get mail."""
+    """Tell the lead that its message arrived, if it agreed to get mail; None too if its address got enough today."""
     lead = submission.lead
     if lead is None or not intents.may_write_to(lead, EmailMessage.Kind.SUBMISSION_CONFIRMATION):
         return None
-    return _state_and_enqueue(
-        EmailMessage.Kind.SUBMISSION_CONFIRMATION,
-        str(submission.id),
-        lead.email,
-        lead=lead,
-        organization_id=lead.organization_id,
-        language=intents.language_of(lead),
-        params={"name": lead.name},
-    )
+    with transaction.atomic():
+        if limits.take("recipient", lead.email_key or ""):
+            return None
+        return _state_and_enqueue(
+            EmailMessage.Kind.SUBMISSION_CONFIRMATION,
+            str(submission.id),
+            lead.email,
+            lead=lead,
+            organization_id=lead.organization_id,
+            language=intents.language_of(lead),
+        )
+
+
+def send_consent_request_email(lead: Lead) -> JobHandle | None:
+    """Ask the lead to confirm what it is said to agree to; None if it was asked lately, or is never to be asked."""
+    with transaction.atomic():
+        asked = [str(line.pk) for line in consent.waiting(lead)]
+        if not asked or not confirmation.may_ask(lead):
+            return None
+        return _state_and_enqueue(
+            EmailMessage.Kind.CONSENT_REQUEST,
+            asked[-1],
+            lead.email,
+            lead=lead,
+            organization_id=lead.organization_id,
+            language=intents.language_of(lead),
+            params={"asked": asked},
+        )
 
 
 def schedule_follow_up(

@@ -47,6 +47,12 @@ def send_campaign_email(message_id: UUID) -> dict[str, Any]:
 
 
 @email.task()
+def send_consent_request(message_id: UUID) -> dict[str, Any]:
+    """Ask a lead whether it agrees to be written to."""
+    return _deliver(message_id)
+
+
+@email.task()
 def send_bulk_email(campaign_id: UUID, after: UUID | None = None) -> dict[str, Any]:
     """Plan a campaign's mails to the next of its leads; behind the last, see that every mail ends."""
     return campaigns.plan(campaign_id, after, start_mails=_start_mails, start_next=start_part)
@@ -64,6 +70,7 @@ _OF_KIND = {
     EmailMessage.Kind.SUBMISSION_CONFIRMATION: send_submission_confirmation,
     EmailMessage.Kind.FOLLOW_UP: send_follow_up_email,
     EmailMessage.Kind.CAMPAIGN: send_campaign_email,
+    EmailMessage.Kind.CONSENT_REQUEST: send_consent_request,
 }
 
 

@@ -7,5 +7,6 @@ from . import views
 app_name = "emails"
 urlpatterns = [
     path("unsubscribe/<str:token>/", views.unsubscribe, name="unsubscribe"),
+    path("confirm/<str:token>/", views.confirm, name="confirm"),
     path("reports/<str:provider>/", views.take_reports, name="reports"),
 ]

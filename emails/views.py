@@ -11,9 +11,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
 from config.settings.mail_providers import MailProvider
-from leads.services import unsubscribe_lead
+from leads.models import Lead
+from leads.services import confirm_consent, unsubscribe_lead
 
 from .composing import lead_of_token
+from .confirmation import purposes_of, read_token
 from .reports.applying import apply
 from .reports.reading import read
 from .reports.trust import NotTrusted, Unreadable
@@ -53,3 +55,21 @@ def take_reports(request: HttpRequest, provider: str) -> HttpResponse:
         return HttpResponse("not understood\n", status=400, content_type="text/plain")
     changed = sum(apply(report) for report in reports)
     return HttpResponse(f"{changed} of {len(reports)}\n", content_type="text/plain")
+
+
+# the token proves the right
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm(request: HttpRequest, token: str) -> HttpResponse:
+    """Show on GET what the lead is asked to agree to; it agrees on POST."""
+    read = read_token(token)
+    if read is None:
+        return render(request, "emails/confirm_consent.html", status=404)
+    lead_id, asked = read
+    lead = Lead.present.select_related("organization").filter(pk=lead_id).first()
+    if lead is None:
+        return render(request, "emails/confirm_consent.html", status=404)
+    done = request.method == "POST" and bool(confirm_consent(lead.pk, asked))
+    purposes = [] if request.method == "POST" else purposes_of(lead, asked)
+    context = {"organization": lead.organization, "done": done, "purposes": purposes}
+    return render(request, "emails/confirm_consent.html", context)

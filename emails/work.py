@@ -10,7 +10,8 @@ from django.db import transaction
 
 from jobs import PermanentError, RetryLater
 from leads.models import EffectState, Lead, LeadStatus
-from leads.models.effect import LEAD_ERASED, NO_MAIL, SUPPRESSED, UNCLEAR
+from leads.models.effect import LEAD_ERASED, NO_MAIL, NO_MEMBER, SUPPRESSED, UNCLEAR
+from leads.recipients import is_active_member
 
 from . import campaigns, intents, transport
 from .composing import TO_LEADS, Composed, compose
@@ -89,6 +90,9 @@ def _not_wanted(message: EmailMessage) -> str:
     """Why the mail must not go, as things stand now; empty if it may."""
     if is_suppressed(message.to, message.organization_id):
         return SUPPRESSED
+    person, organization = message.recipient_id, message.organization_id
+    if person is not None and organization is not None and not is_active_member(person, organization):
+        return NO_MEMBER
     if message.lead is None:
         return ""
     if message.lead.erased_at is not None:
@@ -114,6 +118,8 @@ def _not_sent(
         return _unclear(message, composed, error)
     if isinstance(error, transport.Refused):
         message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.REFUSED, error=text)
+        if perhaps_sent:
+            raise PermanentError(f"{UNCLEAR} ({text})") from error
         return _refused(message, text)
     if isinstance(error, transport.Misconfigured):
         message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.FAILED, error=text)
@@ -142,4 +148,5 @@ def _refused(message: EmailMessage, text: str) -> Outcome:
 
 
 def _as_sent(composed: Composed) -> dict[str, str]:
-    return {"subject": composed.subject, "text": composed.text, "html": composed.html}
+    kept = composed.kept
+    return {"subject": composed.subject, "text": kept(composed.text), "html": kept(composed.html)}

@@ -117,14 +117,14 @@ def withdraw(
 
 
 def waiting(lead: Lead) -> list[ConsentRecord]:
-    """The newest line for each purpose that waits for the lead's confirmation, unless the lead has decided since."""
-    open_: dict[str, ConsentRecord] = {}
+    """The lines that wait for the lead's confirmation, oldest first: for each purpose those since it last decided."""
+    asked: dict[str, list[ConsentRecord]] = {}
     for record in ConsentRecord.objects.filter(lead=lead).order_by("at", "pk"):
         if record.act == ConsentAct.ASKED:
-            open_[record.purpose] = record
+            asked.setdefault(record.purpose, []).append(record)
         else:
-            open_.pop(record.purpose, None)
-    return list(open_.values())
+            asked.pop(record.purpose, None)
+    return [record for records in asked.values() for record in records]
 
 
 def has_unsubscribed(lead: Lead) -> bool:

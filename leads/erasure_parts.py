@@ -26,7 +26,7 @@ from .validation import UTM_FIELDS
 ERASED = "erased"
 _EMPTY_BODY: dict[str, Any] = {
     **{"body": "", "content": {}, "locale": "", "errors": {}, "problem": "", "answer": None},
-    **{"sender_hash": "", "idempotency_key": None, "body_hash": ""},
+    **{"idempotency_key": None, "body_hash": ""},
 }
 _TEXTS = ("name", "email", "phone", "company", "job_title", "message", "currency", "time_zone", "locale", *UTM_FIELDS)
 _OTHERS: dict[str, Any] = {

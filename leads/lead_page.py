@@ -12,11 +12,12 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from . import services
 from .crm import is_connected
-from .models import Lead, LeadStatus, Membership
+from .models import ConsentAct, ConsentPurpose, ConsentSource, Lead, LeadStatus, Membership
 from .panels import LeadAction, register_action
 
 #: The one action that an erased lead still has.
 ERASE = "erase"
+_MAY_RECORD = "leads.record_consent"
 _ERASE_WARNING = gettext_lazy(
     "Name, addresses, messages, notes, mails and whatever else names this person is erased, here and in all jobs; jobs "
     "about the lead are cancelled. This cannot be undone. What a connected CRM or a mailbox has got stays there."
@@ -79,6 +80,73 @@ def _sync(lead: Lead, person: AbstractBaseUser, data: dict[str, Any]) -> str:
     return _("The lead is being sent to the CRM.")
 
 
+def _consent_form(lead: Lead) -> type[forms.Form]:
+    unsubscribed = lead.unsubscribed_at is not None
+
+    class ConsentForm(forms.Form):
+        purposes = forms.MultipleChoiceField(
+            label=_("The lead agrees to"), choices=ConsentPurpose.choices, widget=forms.CheckboxSelectMultiple
+        )
+        source = forms.ChoiceField(
+            label=_("Source"),
+            choices=[(one.value, one.label) for one in (ConsentSource.STAFF, ConsentSource.IMPORT)],
+        )
+        wording = forms.CharField(
+            label=_("Wording"),
+            help_text=_("What the lead agreed to, in which words, and how: by phone, on paper …"),
+            max_length=2_000,
+            widget=forms.Textarea(attrs={"rows": 4}),
+        )
+        at = forms.DateTimeField(label=_("When"), required=False, help_text=_("Leave empty for now."))
+        if unsubscribed:
+            resubscribe = forms.BooleanField(
+                label=_("The lead said so after it had unsubscribed. Count it without asking by email."),
+                required=False,
+            )
+
+    return ConsentForm
+
+
+def _record_consent(lead: Lead, person: AbstractBaseUser, data: dict[str, Any]) -> str:
+    lines = services.record_consent(
+        lead.id,
+        lead.organization_id,
+        [ConsentPurpose(value) for value in data["purposes"]],
+        source=ConsentSource(data["source"]),
+        wording=data["wording"],
+        at=data["at"],
+        resubscribe=data.get("resubscribe", False),
+        actor=person,
+    )
+    if any(line.act == ConsentAct.ASKED for line in lines):
+        return _("The lead unsubscribed before: the consent counts once the lead has confirmed it by email.")
+    return _("The consent was recorded.")
+
+
+def _withdraw_form(lead: Lead) -> type[forms.Form]:
+    class WithdrawForm(forms.Form):
+        what = forms.ChoiceField(
+            label=_("The lead no longer wants"),
+            choices=[("marketing", _("news and offers")), ("all", _("any mail or text message"))],
+            widget=forms.RadioSelect,
+        )
+        wording = forms.CharField(
+            label=_("Note"), max_length=2_000, required=False, widget=forms.Textarea(attrs={"rows": 3})
+        )
+
+    return WithdrawForm
+
+
+def _withdraw_consent(lead: Lead, person: AbstractBaseUser, data: dict[str, Any]) -> str:
+    if data["what"] == "all":
+        if lead.unsubscribed_at is not None:
+            raise ValidationError(_("The lead has already unsubscribed."))
+        services.unsubscribe_lead(lead.id, source=ConsentSource.STAFF, wording=data["wording"], actor=person)
+        return _("The lead is unsubscribed.")
+    services.withdraw_marketing_consent(lead.id, lead.organization_id, wording=data["wording"], actor=person)
+    return _("The lead gets no more news and offers.")
+
+
 def _erase(lead: Lead, person: AbstractBaseUser, data: dict[str, Any]) -> str:
     erased = services.erase_lead(lead.id, actor=person)
     if not erased.running:
@@ -98,6 +166,8 @@ def register() -> None:
         LeadAction("status", gettext_lazy("Change status"), "leads.change_lead_status", _change_status, _status_form),
         LeadAction("note", gettext_lazy("Add a note"), "leads.add_note", _add_note, _note_form),
         LeadAction("sync", gettext_lazy("Send to the CRM"), "leads.sync_lead", _sync),
+        LeadAction("consent", gettext_lazy("Record consent"), _MAY_RECORD, _record_consent, _consent_form),
+        LeadAction("withdraw", gettext_lazy("Withdraw consent"), _MAY_RECORD, _withdraw_consent, _withdraw_form),
         LeadAction(ERASE, gettext_lazy("Erase personal data"), "leads.erase_lead", _erase, warning=_ERASE_WARNING),
     ):
         register_action(action)

@@ -35,6 +35,12 @@ def people_to_tell(organization_id: UUID, assignee_id: int | None) -> list[Recip
     return []
 
 
+def is_active_member(user_id: int, organization_id: UUID) -> bool:
+    """Whether this person still may hear of what the organisation has."""
+    active = Membership.objects.filter(organization_id=organization_id, user_id=user_id, user__is_active=True)
+    return active.exists()
+
+
 def reply_address(lead: Lead) -> str:
     """Where the lead's replies to a mail are read: the organisation's address, else that of who is told of the lead.
 

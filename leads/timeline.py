@@ -17,7 +17,7 @@ LIMIT = 100
 
 def timeline(lead: Lead) -> list[TimelineEntry]:
     """The newest lines of the lead's timeline."""
-    entries = [*_activities(lead), *_notes(lead), *_deliveries(lead)]
+    entries = [*_activities(lead), *_notes(lead), *_deliveries(lead), *_consents(lead)]
     for source in registry.timelines:
         entries.extend(source(lead))
     return sorted(entries, key=lambda entry: entry.at, reverse=True)[:LIMIT]
@@ -78,3 +78,10 @@ def _deliveries(lead: Lead) -> Iterable[TimelineEntry]:
         text = f"{row.get_state_display()} · {_('version')} {row.lead_version}"
         detail = row.target or row.shown_error()
         yield TimelineEntry(at=row.sent_at or row.created_at, kind="CRM", text=f"{text} · {detail}" if detail else text)
+
+
+def _consents(lead: Lead) -> Iterable[TimelineEntry]:
+    for line in lead.consents.select_related("actor").order_by("-at")[:LIMIT]:
+        parts = [f"{line.get_purpose_display()}: {line.get_act_display()}", line.get_source_display(), line.wording]
+        who = line.actor.get_username() if line.actor else ""
+        yield TimelineEntry(at=line.at, kind=_("consent"), text=" · ".join(filter(None, parts)), who=who)

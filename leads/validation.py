@@ -30,7 +30,9 @@ CONSENT_FIELDS = {ConsentPurpose.REQUEST: "consent", ConsentPurpose.MARKETING: "
 class LeadForm(forms.Form):
     """The fields that a submission may hold. `cleaned_data` has the values as `Lead` keeps them."""
 
-    name = forms.CharField(label=gettext_lazy("Name"), max_length=200)
+    name = forms.CharField(
+        label=gettext_lazy("Name"), max_length=200, widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
     email = forms.CharField(
         label=gettext_lazy("E-mail"),
         max_length=254,
@@ -38,10 +40,23 @@ class LeadForm(forms.Form):
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )
     phone = forms.CharField(
-        label=gettext_lazy("Phone"), max_length=40, required=False, widget=forms.TextInput(attrs={"type": "tel"})
+        label=gettext_lazy("Phone"),
+        max_length=40,
+        required=False,
+        widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel"}),
     )
-    company = forms.CharField(label=gettext_lazy("Company"), max_length=200, required=False)
-    job_title = forms.CharField(label=gettext_lazy("Job title"), max_length=200, required=False)
+    company = forms.CharField(
+        label=gettext_lazy("Company"),
+        max_length=200,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "organization"}),
+    )
+    job_title = forms.CharField(
+        label=gettext_lazy("Job title"),
+        max_length=200,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "organization-title"}),
+    )
     message = forms.CharField(
         label=gettext_lazy("Message"), max_length=5_000, required=False, widget=forms.Textarea(attrs={"rows": 5})
     )

@@ -83,7 +83,7 @@ def _form(request: HttpRequest, organization: Organization, language: str) -> Ht
         )
         response.headers["Retry-After"] = str(refused.retry_after)
         return response
-    if submission.state == SubmissionState.INVALID and not fields.get(HONEYPOT):
+    if submission.state == SubmissionState.INVALID:
         return _show_form(request, organization, LeadForm(fields, organization=organization), status=400)
     return HttpResponseRedirect(reverse("leads:thanks", args=[organization.slug]))
 

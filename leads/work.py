@@ -16,12 +16,13 @@ from . import scoring
 from .changes import record
 from .consent import has_agreed
 from .content import message_of
-from .crm import crm_of
+from .crm import crm_of, pause
 from .enrichment import Finding, Question, enrichment_provider
 from .erasing import erase_marked
 from .events import LeadEnriched, LeadScored, lead_enriched, lead_scored
 from .models import Activity, ConsentPurpose, CrmDelivery, EffectState, Lead, Submission, hash_of_fields
 from .models.effect import LATER_VERSION
+from .outgoing import TooSlow
 
 Outcome = dict[str, Any]
 GONE: Outcome = {"outcome": "the lead is gone"}
@@ -97,6 +98,8 @@ def deliver_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str
         return {"outcome": "delivered already"}
     older = intended.filter(state__in=[EffectState.PENDING, EffectState.FAILED]).exclude(pk=newest.pk)
     older.update(state=EffectState.SKIPPED, error=LATER_VERSION % {"version": newest.lead_version})
+    if wait := pause.seconds_to_wait(lead.organization):
+        raise RetryLater(wait, reason="the CRM was too slow; it gets one try a minute")
     # the delivery's id is the webhook's id: the CRM recognises a repetition
     if not newest.claim(job_id, repeatable=True):
         return {"outcome": "another job delivers it"}
@@ -105,7 +108,9 @@ def deliver_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str
         receipt = crm_of(lead.organization).deliver(newest.id, payload)
     except Exception as error:
         newest.settle(EffectState.FAILED, error=f"{type(error).__name__}: {error}", payload=payload)
+        (pause.begin if isinstance(error, TooSlow) else pause.end)(lead.organization)
         raise
+    pause.end(lead.organization)
     newest.settle(
         EffectState.RECORDED if receipt.recorded else EffectState.SENT,
         payload=payload,

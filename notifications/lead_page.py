@@ -37,6 +37,8 @@ def _send_sms(lead: Lead, person: AbstractBaseUser, data: dict[str, Any]) -> str
         services.send_sms_to_lead(lead, data["text"])
     except ValueError:
         raise ValidationError(_("The lead has no valid phone number.")) from None
+    except PermissionError:
+        raise ValidationError(_("The lead has unsubscribed.")) from None
     if sms_provider().records_only:
         return _("No SMS service is set up: the text message is recorded here and reaches nobody.")
     return _("The text message is being sent.")

@@ -37,11 +37,16 @@ def push_notification(notification_id: UUID) -> JobHandle:
 
 
 def send_sms_to_lead(lead: Lead, message: str, *, key: str = "") -> JobHandle | None:
-    """Have a text message sent to a lead. None if this `key` was used before; raises `ValueError` without a phone."""
+    """Have a text message sent to a lead; None if this `key` was used before.
+
+    Raises `ValueError` without a phone, `PermissionError` if the lead has unsubscribed.
+    """
     with transaction.atomic():
         # locked and read anew: a lead that is erased at this moment has no number any more
         present = Lead.present.select_for_update().filter(pk=lead.pk).first()
         to = phone_number(present.phone if present else "")
+        if present is not None and present.unsubscribed_at is not None:
+            raise PermissionError("the lead has unsubscribed")
         sms, created = SmsMessage.objects.get_or_create(
             key=key or str(uuid.uuid4()),
             defaults={"to": to, "text": message, "lead": lead, "organization_id": lead.organization_id},

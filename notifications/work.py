@@ -10,8 +10,9 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from jobs import PermanentError
-from leads.models import EffectState, Membership
-from leads.models.effect import UNCLEAR
+from leads.models import EffectState, Lead, Membership
+from leads.models.effect import NO_MEMBER, UNCLEAR, UNSUBSCRIBED
+from leads.recipients import is_active_member
 
 from .events import NotificationCreated, notification_created
 from .models import Notification, PushDevice, PushMessage, SmsMessage
@@ -63,6 +64,9 @@ def push(notification_id: UUID, job_id: UUID) -> Outcome:
     notification = Notification.objects.filter(pk=notification_id).first()
     if notification is None:
         return {"outcome": "the notification is gone"}
+    organization_id = notification.organization_id
+    if organization_id is not None and not is_active_member(notification.user_id, organization_id):
+        return {"outcome": NO_MEMBER}
     counted = {"sent": 0, "recorded": 0, "gone": 0}
     problem: Exception | None = None
     for device in PushDevice.objects.filter(user_id=notification.user_id).order_by("created_at"):
@@ -96,6 +100,10 @@ def text(sms_id: UUID, job_id: UUID) -> Outcome:
         if sms.state == EffectState.UNCLEAR:
             raise PermanentError(UNCLEAR)
         return {"outcome": f"not sent: {sms.state}"}
+    # read after the claim, at the last moment
+    if sms.lead_id and Lead.objects.filter(pk=sms.lead_id, unsubscribed_at__isnull=False).exists():
+        sms.settle(EffectState.SKIPPED, error=UNSUBSCRIBED)
+        return {"outcome": "the lead has unsubscribed"}
     try:
         receipt = provider.send(sms.id, sms.to, sms.text)
     except Exception as error:

@@ -84,6 +84,10 @@ def default_is(settings: dict[str, Any]) -> Iterator[None]:
         connections["default"] = connection
 
 
+#: What `migrate` fills in.
+_OF_MIGRATE = {"django_content_type", "auth_permission"}
+
+
 @contextmanager
 def emptied() -> Iterator[None]:
     """Empty the database before and after, as a test's own database is."""
@@ -168,6 +172,21 @@ def goes_by(index: str, look: tuple[str, str]) -> None:
 
 
 def _flush() -> None:
-    call_command("flush", verbosity=0, interactive=False)
-    # the rows were made anew, under other keys
+    """Like Django's `flush`, but only what has rows: truncating every table writes a new file for each index, too."""
+    connection = connections["default"]
+    filled = _filled_tables(connection)
+    if filled:
+        names = ", ".join(map(connection.ops.quote_name, filled))
+        with connection.cursor() as cursor:
+            cursor.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    # the other database's have other keys
     apps.get_model("contenttypes", "ContentType").objects.clear_cache()
+
+
+def _filled_tables(connection: Any) -> list[str]:
+    """The tables with rows of a test; what `migrate` itself fills in is the same for all tests."""
+    names = {*connection.introspection.django_table_names(only_existing=True)} - _OF_MIGRATE
+    looks = [f"SELECT '{name}' WHERE EXISTS (SELECT FROM {connection.ops.quote_name(name)})" for name in sorted(names)]
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(looks))
+        return [name for (name,) in cursor.fetchall()]

@@ -67,3 +67,9 @@ CONTENT_SECURITY_POLICY = (
     "form-action 'self'; frame-ancestors 'none'"
 )
 X_FRAME_OPTIONS = "DENY"
+#: What strangers may set off: how many, in so many seconds. An IPv6 network is a /64.
+FORM_LIMITS = {
+    "network": (20, 60),  # forms sent by one network
+    "form": (300, 3_600),  # forms sent to one organization
+    "recipient": (3, 86_400),  # mails to one address that somebody gave in a form
+}

@@ -25,6 +25,7 @@ from .mail_providers import MAIL_PROVIDERS, MailProvider
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
+PERIODS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 SQLITE = "django.db.backends.sqlite3"
 POSTGRESQL = "django.db.backends.postgresql"
 #: What the query of a database's address may switch on and off.
@@ -106,6 +107,16 @@ class Environment:
         if not math.isfinite(number) or number < 0:
             raise _wrong(_("%(setting)s is not a number of seconds"), name, value)
         return number
+
+    def rate(self, name: str, default: str) -> tuple[int, int]:
+        """How many in how many seconds, written like 20/minute."""
+        value = self.text(name, default)
+        number, _slash, period = value.partition("/")
+        if not number.strip().isdecimal() or int(number) < 1 or period.strip().lower() not in PERIODS:
+            raise _wrong(
+                _("%(setting)s is not a number for a second, minute, hour or day, like 20/minute"), name, value
+            )
+        return int(number), PERIODS[period.strip().lower()]
 
     def words(self, name: str, default: tuple[str, ...] = ()) -> list[str]:
         """A list, separated by commas."""

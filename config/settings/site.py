@@ -19,6 +19,8 @@ if not SECRET_KEY:
     raise ImproperlyConfigured(
         _("SECRET_KEY is not set; give it 50 random characters, or set DEBUG=true for development (`make run` does)")
     )
+#: Keys that were in use before: what they signed stays valid until they are taken away here.
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]") if DEBUG else ())
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 #: Links in mails begin with it: a worker knows no request to take the host from.
@@ -30,7 +32,10 @@ LANGUAGE_CODE = env.choice("LANGUAGE_CODE", tuple(code.upper() for code, _name i
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SECURE_SSL_REDIRECT = env.boolean("SECURE_SSL_REDIRECT", not DEBUG)
 SECURE_HSTS_SECONDS = env.integer("SECURE_HSTS_SECONDS", 0 if DEBUG else 31_536_000)
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_SECONDS > 0
+# browsers keep such a list for years, and the whole domain is on it: nobody's default
+SECURE_HSTS_PRELOAD = env.boolean("SECURE_HSTS_PRELOAD")
+SILENCED_SYSTEM_CHECKS = ["security.W021"]  # Django's own advice to set it
 if env.boolean("TRUST_PROXY"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     MIDDLEWARE.insert(0, "config.proxy.ClientAddress")
@@ -72,6 +77,12 @@ CRM_WEBHOOK_URL = env.web_address("CRM_WEBHOOK_URL")
 CRM_WEBHOOK_SECRET = env.text("CRM_WEBHOOK_SECRET")
 #: What webhooks may reach beside the public internet; the CRM of `make demo` listens on this machine.
 OUTGOING_PRIVATE_NETWORKS = env.networks("OUTGOING_PRIVATE_NETWORKS", ("127.0.0.0/8", "::1") if DEBUG else ())
+
+FORM_LIMITS = {
+    "network": env.rate("FORM_LIMIT_NETWORK", "20/minute"),
+    "form": env.rate("FORM_LIMIT_ORGANIZATION", "300/hour"),
+    "recipient": env.rate("FORM_LIMIT_RECIPIENT", "3/day"),
+}
 
 # Logs: one line a fact, on standard error
 

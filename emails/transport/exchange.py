@@ -36,6 +36,8 @@ class BoundedSession(requests.Session):
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """One request, and its whole answer."""
         kwargs |= {"allow_redirects": False, "timeout": (CONNECT_TIMEOUT, READ_TIMEOUT)}
+        # else a .netrc of this machine would replace the key
+        kwargs["auth"] = kwargs.get("auth") or _as_it_is
         self.exchange.begin()
         with cut_after(self.whole_timeout, self.exchange.cut):
             return super().request(*args, **kwargs)
@@ -63,6 +65,10 @@ class Exchange:
         self.out_of_time = True
         if self._connection is not None:
             self._connection.cut()
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 @contextmanager

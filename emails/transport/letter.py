@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -15,6 +16,9 @@ from email_validator import EmailNotValidError, validate_email
 from ..composing import Composed
 from ..models import EmailMessage
 from .outcomes import Misconfigured, Refused
+
+#: The domain of an envelope's address: labels, or a literal like [192.0.2.1].
+_DOMAIN = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[A-Za-z0-9:.]+\]")
 
 
 @dataclass(frozen=True)
@@ -108,15 +112,16 @@ def _shown(box: Mailbox) -> Address:
 
 
 def _of_address(address: str, name: str = "") -> Mailbox:
+    local_part, _at, domain = address.rpartition("@")
     try:
-        # only the spelling: whether a name like intranet.local is known, the mail server says
-        parts = validate_email(
-            address,
-            allow_domain_literal=True,
-            allow_quoted_local=True,
-            check_deliverability=False,
-            globally_deliverable=False,
-        )
+        # apart from its domain: only the spelling matters here, and the library refuses names like intranet.local
+        local_part = validate_email(
+            f"{local_part}@example.org", allow_quoted_local=True, check_deliverability=False
+        ).local_part
+        if not domain.isascii():
+            domain = validate_email(f"name@{domain}", check_deliverability=False, test_environment=True).ascii_domain
     except EmailNotValidError as error:
         raise ValueError(str(error)) from None
-    return Mailbox(parts.local_part, parts.ascii_domain, name)
+    if not _DOMAIN.fullmatch(domain):
+        raise ValueError("what stands after the @ is no domain")
+    return Mailbox(local_part, domain, name)

@@ -76,6 +76,8 @@ class _Watched(smtplib.SMTP):
 
     def _get_socket(self, *args: Any, **kwargs: Any) -> socket.socket:
         opened: socket.socket = super()._get_socket(*args, **kwargs)  # type: ignore[misc]
+        # the line that ends a mail is sent by itself: it must not wait until the mail is acknowledged (40 ms)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.owner.hold = Cut(opened)
         return opened
 

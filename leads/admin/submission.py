@@ -27,13 +27,15 @@ class Unprocessed(admin.SimpleListFilter):
     parameter_name = "work"
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        """One choice: what is left to do."""
-        return [("open", _("not processed"))]
+        """What is left to do, and what nobody has looked at."""
+        return [("open", _("not processed")), ("trapped", _("suspected spam"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Submission]) -> QuerySet[Submission]:
         """Received but never finished, or failed."""
         if self.value() == "open":
             return queryset.filter(state__in=OPEN)
+        if self.value() == "trapped":
+            return queryset.filter(state=SubmissionState.TRAPPED)
         return queryset
 
 
@@ -63,7 +65,7 @@ class SubmissionAdmin(ReadOnlyScopedAdmin):
         "answer",
     )
     readonly_fields = ("body_shown",)
-    actions = ("process_again",)
+    actions = ("process_again", "process_as_genuine")
 
     @admin.display(description=gettext_lazy("Problem"))
     def problem_shown(self, submission: Submission) -> str:
@@ -85,9 +87,18 @@ class SubmissionAdmin(ReadOnlyScopedAdmin):
     @admin.action(description=gettext_lazy("Process the selected submissions again"), permissions=["process"])
     def process_again(self, request: HttpRequest, queryset: QuerySet[Submission]) -> None:
         """Each that is not processed is tried once more."""
+        ended = [SubmissionState.PROCESSED, SubmissionState.TRAPPED]
+        self._process(request, queryset.exclude(state__in=ended), genuine=False)
+
+    @admin.action(description=gettext_lazy("Process the selected suspected spam as genuine"), permissions=["process"])
+    def process_as_genuine(self, request: HttpRequest, queryset: QuerySet[Submission]) -> None:
+        """What the trap has caught, and a person takes for real, is processed like any other."""
+        self._process(request, queryset.filter(state=SubmissionState.TRAPPED), genuine=True)
+
+    def _process(self, request: HttpRequest, rows: QuerySet[Submission], *, genuine: bool) -> None:
         done = left = 0
-        for submission in queryset.exclude(state=SubmissionState.PROCESSED).order_by("received_at"):
-            result = process_submission(submission.id)
+        for submission in rows.order_by("received_at"):
+            result = process_submission(submission.id, genuine=genuine)
             done += result.state == SubmissionState.PROCESSED
             left += result.state != SubmissionState.PROCESSED
             _discard_dead_letter(result, signed_in(request))
@@ -134,4 +145,20 @@ class CrmDeliveryAdmin(EffectAdmin):
         "claimed_at",
         "created_at",
         "sent_at",
+    )
+
+
+class ConsentRecordAdmin(ReadOnlyScopedAdmin):
+    """The consent log: what leads agreed to and withdrew, with what stood before and after."""
+
+    in_order_by_organization = True
+    page_key = ("at", "pk")
+    list_display = ("at", "organization", "lead", "purpose", "act", "source", "actor")
+    list_filter = ("purpose", "act", "source")
+    list_select_related = ("organization", "lead", "actor")
+    search_ids = ("id", "lead")
+    search_help_text = gettext_lazy("The id of a consent or of a lead.")
+    fields = (
+        *("organization", "lead", "purpose", "act", "source", "wording", "wording_version"),
+        *("old", "new", "old_unsubscribed", "new_unsubscribed", "actor", "at"),
     )

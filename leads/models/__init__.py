@@ -3,6 +3,7 @@
 from .consent import ConsentAct, ConsentPurpose, ConsentRecord, ConsentSource
 from .effect import Effect, EffectState
 from .lead import Activity, Lead, LeadSource, LeadStatus, Note
+from .limit import Limit
 from .organization import ApiKey, Membership, Organization, Role
 from .submission import OPEN, Channel, CrmDelivery, Submission, SubmissionState, hash_of_fields
 
@@ -21,6 +22,7 @@ __all__ = [
     "Lead",
     "LeadSource",
     "LeadStatus",
+    "Limit",
     "Membership",
     "Note",
     "Organization",

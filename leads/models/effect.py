@@ -43,12 +43,25 @@ JOB_CANCELLED = gettext_noop("its job was cancelled")
 JOB_ENDED = gettext_noop("its job ended without sending it")
 NO_MAIL = gettext_noop("the lead gets no mail")
 LEAD_ERASED = gettext_noop("the lead was erased")
+UNSUBSCRIBED = gettext_noop("the lead has unsubscribed")
 ERASED_PERHAPS_SENT = gettext_noop("erased; perhaps sent")
 ERASED_NOT_SENT = gettext_noop("erased; not sent")
+NO_MEMBER = gettext_noop("the person is no longer a member of the organization")
 SUPPRESSED = gettext_noop("an earlier mail to this address bounced or was reported as spam")
 LATER_VERSION = gettext_noop("version %(version)s stands for it")
 _NOTES = frozenset(
-    {BROKEN_OFF, JOB_CANCELLED, JOB_ENDED, NO_MAIL, SUPPRESSED, LEAD_ERASED, ERASED_PERHAPS_SENT, ERASED_NOT_SENT}
+    {
+        BROKEN_OFF,
+        JOB_CANCELLED,
+        JOB_ENDED,
+        NO_MAIL,
+        NO_MEMBER,
+        SUPPRESSED,
+        LEAD_ERASED,
+        UNSUBSCRIBED,
+        ERASED_PERHAPS_SENT,
+        ERASED_NOT_SENT,
+    }
 )
 #: What its job says, whoever starts it again.
 UNCLEAR = "perhaps sent: it is not sent again by itself; a person decides"

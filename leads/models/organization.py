@@ -51,6 +51,8 @@ class Organization(models.Model):
     crm_webhook_secret = models.CharField(
         _("CRM webhook secret"), max_length=200, default=new_webhook_secret, validators=[check_webhook_secret]
     )
+    #: While its CRM is too slow: when the next delivery may be tried. See `leads.crm.pause`.
+    crm_resume_at = models.DateTimeField(null=True, editable=False)
     mail_from = models.EmailField(
         _("sender's address"),
         blank=True,

@@ -31,6 +31,7 @@ class SubmissionState(models.TextChoices):
     PROCESSED = "processed", pgettext_lazy("submission", "processed")
     INVALID = "invalid", pgettext_lazy("submission", "invalid")
     FAILED = "failed", pgettext_lazy("submission", "failed")
+    TRAPPED = "trapped", pgettext_lazy("submission", "suspected spam")
 
 
 #: What waits to become a lead.
@@ -58,7 +59,6 @@ class Submission(models.Model):
     api_key = models.ForeignKey(
         ApiKey, on_delete=models.SET_NULL, null=True, blank=True, related_name="submissions", verbose_name=_("API key")
     )
-    sender_hash = models.CharField(max_length=64, blank=True, default="", editable=False)
     idempotency_key = models.CharField(  # noqa: DJ001 - NULL is "no key" in the unique constraint
         _("idempotency key"), max_length=200, null=True, blank=True
     )
@@ -79,7 +79,6 @@ class Submission(models.Model):
         ]
         indexes = [
             models.Index(fields=["api_key", "received_at"], name="leads_submissions_of_key"),
-            models.Index(fields=["sender_hash", "received_at"], name="leads_submissions_of_sender"),
             models.Index(fields=["received_at", "id", "state", "channel"], name="leads_submissions_list"),
             # what is open; whole: SQLite does not see by a statement's parameters that a partial one would do
             models.Index(fields=["state", "received_at"], name="leads_submissions_open"),

@@ -69,14 +69,14 @@ def confirm_consent(lead_id: UUID, record_ids: Sequence[UUID]) -> list[ConsentRe
         lead = Lead.present.select_for_update().filter(pk=lead_id).first()
         if lead is None:
             return []
+        asked = {line.purpose: line for line in consent.waiting(lead) if line.pk in record_ids}
         records = [
             consent.give(
                 lead,
-                Agreement(ConsentPurpose(asked.purpose), ConsentSource.CONFIRMED, asked.wording, asked.wording_version),
+                Agreement(ConsentPurpose(purpose), ConsentSource.CONFIRMED, line.wording, line.wording_version),
                 resubscribe=True,
             )
-            for asked in consent.waiting(lead)
-            if asked.pk in record_ids
+            for purpose, line in asked.items()
         ]
         if records:
             _keep(lead, records)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import logging
 from datetime import timedelta
+from math import ceil
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.http import QueryDict
 from django.utils import timezone, translation
-from django.utils.crypto import salted_hmac
 
-from .. import tasks
+from .. import limits, tasks
 from ..changes import record
 from ..consent import FORM_WORDING_VERSION, FORM_WORDINGS, Agreement
 from ..content import content_of
@@ -42,9 +42,9 @@ BROKEN_OFF_AFTER = timedelta(seconds=60)
 #: By then the request has processed its submission, or the job does.
 NET_AFTER = timedelta(seconds=60)
 WINDOW = timedelta(minutes=1)
-LIMIT_PER_KEY, LIMIT_PER_SENDER = 120, 20
-#: People do not see this field of the form; programs fill it.
-HONEYPOT = "website"
+LIMIT_PER_KEY = 120
+#: People do not see this field of the form; programs fill it. No browser or password manager knows the name.
+HONEYPOT = "second_subject"
 
 
 class TooManySubmissions(Exception):
@@ -53,6 +53,10 @@ class TooManySubmissions(Exception):
     def __init__(self, retry_after: int) -> None:
         self.retry_after = retry_after
         super().__init__(f"try again in {retry_after} s")
+
+
+class Trapped(Exception):
+    """The field that people cannot see was filled in."""
 
 
 class IdempotencyConflict(Exception):
@@ -105,7 +109,6 @@ def store_submission(
     """
     now = timezone.now()
     digest = hashlib.sha256(body.encode()).hexdigest()
-    sender_hash = _sender_hash(organization, sender)
     with transaction.atomic(durable=True):
         if api_key is not None:
             # one at a time a key: two requests with the same idempotency key must not both be the first
@@ -115,14 +118,16 @@ def store_submission(
                 if first is not None:
                     return first
             _note_use(api_key)
-        _refuse_too_many(api_key, sender_hash)
+        if api_key is not None:
+            _refuse_too_many_with(api_key)
+        else:
+            _refuse_too_many_forms(organization, sender)
         submission = Submission.objects.create(
             organization=organization,
             channel=channel,
             body=body,
             locale=locale,
             api_key=api_key,
-            sender_hash=sender_hash,
             idempotency_key=idempotency_key or None,
             body_hash=digest,
             started_at=now,
@@ -132,13 +137,16 @@ def store_submission(
     return submission, True
 
 
-def process_submission(submission_id: UUID) -> Submission:
+def process_submission(submission_id: UUID, *, genuine: bool = False) -> Submission:
     """Make a lead of a stored submission, or add it to the lead it belongs to; one that is processed stays as it is.
 
-    What goes wrong is written on the submission and logged; its job tries again, and staff can call this too.
+    What goes wrong is written on the submission and logged; its job tries again, and staff can call this too. What the
+    form's trap has caught stays caught unless a person says that it is `genuine`.
     """
     try:
-        return _process(submission_id)
+        return _process(submission_id, genuine=genuine)
+    except Trapped:
+        return _set_aside(submission_id)
     except InvalidBody as error:
         return refuse_submission(submission_id, error.errors)
     except Exception as error:
@@ -154,6 +162,8 @@ def process_open_submission(submission_id: UUID) -> str:
         return state or "gone"
     try:
         return _process(submission_id).state
+    except Trapped:
+        return _set_aside(submission_id).state
     except InvalidBody as error:
         return refuse_submission(submission_id, error.errors).state
     except Exception as error:
@@ -183,7 +193,7 @@ def refuse_submission(submission_id: UUID, errors: dict[str, list[str]]) -> Subm
     return Submission.objects.get(pk=submission_id)
 
 
-def _process(submission_id: UUID) -> Submission:
+def _process(submission_id: UUID, *, genuine: bool = False) -> Submission:
     with transaction.atomic():
         # locked: the request, the job and staff find by the state whether there is anything left to do
         submission = (
@@ -191,7 +201,9 @@ def _process(submission_id: UUID) -> Submission:
         )
         if submission.state == SubmissionState.PROCESSED:
             return submission
-        fields, agreements = _valid_fields(submission)
+        if submission.state == SubmissionState.TRAPPED and not genuine:
+            return submission
+        fields, agreements = _valid_fields(submission, genuine=genuine)
         lead, created = receive_lead(submission.organization, fields, agreements=agreements)
         # without an actor, whoever had it processed: the lead wrote, and nobody of ours has touched it
         record(lead, Activity.Kind.SUBMISSION, {"submission": str(submission.id), "channel": submission.channel})
@@ -214,6 +226,13 @@ def _process(submission_id: UUID) -> Submission:
     return submission
 
 
+def _set_aside(submission_id: UUID) -> Submission:
+    """Keep what the trap has caught for staff to look at; the sender is answered as if all were well."""
+    rows = Submission.objects.filter(pk=submission_id, state__in=OPEN)
+    rows.update(state=SubmissionState.TRAPPED, problem="", processed_at=timezone.now(), answer_status=202)
+    return Submission.objects.get(pk=submission_id)
+
+
 def _note_failure(submission_id: UUID, error: Exception) -> None:
     rows = Submission.objects.filter(pk=submission_id, state__in=[*OPEN, SubmissionState.INVALID])
     rows.update(
@@ -224,14 +243,14 @@ def _note_failure(submission_id: UUID, error: Exception) -> None:
     )
 
 
-def _valid_fields(submission: Submission) -> tuple[dict[str, Any], list[Agreement]]:
+def _valid_fields(submission: Submission, *, genuine: bool = False) -> tuple[dict[str, Any], list[Agreement]]:
     form: LeadForm
     if submission.channel == Channel.API:
         form = ApiLeadForm(json_fields(submission.body), organization=submission.organization)
     else:
         content = QueryDict(submission.body)
-        if content.get(HONEYPOT):
-            raise InvalidBody({HONEYPOT: ["filled in, though people cannot see it"]})
+        if content.get(HONEYPOT) and not genuine:
+            raise Trapped
         form = LeadForm(content, organization=submission.organization)
     if not form.is_valid():
         raise InvalidBody(field_errors(form))
@@ -277,27 +296,24 @@ def _first_with_key(api_key: ApiKey, idempotency_key: str, digest: str) -> tuple
     return first, True
 
 
-def _refuse_too_many(api_key: ApiKey | None, sender_hash: str) -> None:
+def _refuse_too_many_with(api_key: ApiKey) -> None:
     since = timezone.now() - WINDOW
-    recent = Submission.objects.filter(received_at__gt=since).order_by("received_at")
-    if api_key is not None:
-        recent, limit = recent.filter(api_key=api_key), LIMIT_PER_KEY
-    elif sender_hash:
-        recent, limit = recent.filter(sender_hash=sender_hash), LIMIT_PER_SENDER
-    else:
-        return
-    times = list(recent.values_list("received_at", flat=True)[: limit + 1])
-    if len(times) >= limit:
-        raise TooManySubmissions(max(1, round((times[-limit] - since).total_seconds())))
+    recent = Submission.objects.filter(api_key=api_key, received_at__gt=since).order_by("received_at")
+    times = list(recent.values_list("received_at", flat=True)[: LIMIT_PER_KEY + 1])
+    if len(times) >= LIMIT_PER_KEY:
+        raise TooManySubmissions(max(1, round((times[-LIMIT_PER_KEY] - since).total_seconds())))
+
+
+def _refuse_too_many_forms(organization: Organization, sender: str) -> None:
+    """A network's share over all forms first, so that one network cannot use up what an organisation takes."""
+    network = limits.network_of(sender)
+    wait = limits.take("network", network) if network else 0.0
+    wait = wait or limits.take("form", str(organization.id))
+    if wait:
+        raise TooManySubmissions(ceil(wait))
 
 
 def _note_use(api_key: ApiKey) -> None:
     now = timezone.now()
     if api_key.last_used_at is None or api_key.last_used_at < now - WINDOW:
         ApiKey.objects.filter(pk=api_key.pk).update(last_used_at=now)
-
-
-def _sender_hash(organization: Organization, sender: str) -> str:
-    if not sender:
-        return ""
-    return salted_hmac("leads.sender", f"{organization.id}:{sender}", algorithm="sha256").hexdigest()

@@ -16,7 +16,7 @@ from django.utils import timezone
 from emails.models import Campaign, EmailMessage, Suppression
 from jobs import clock
 from jobs.models import Attempt, Job
-from leads.models import Activity, ApiKey, CrmDelivery, Lead, Membership, Note, Organization, Submission
+from leads.models import Activity, ApiKey, ConsentRecord, CrmDelivery, Lead, Membership, Note, Organization, Submission
 from notifications.models import ContactPreference, Notification, PushDevice, PushMessage, SmsMessage
 
 
@@ -130,6 +130,13 @@ Rows.makers = {
     ),
     "leads.lead": _lead,
     "leads.submission": _submission,
+    "leads.consentrecord": lambda rows: create(
+        ConsentRecord,
+        purpose="request",
+        act="given",
+        source="form",
+        **rows.parents(organization="leads.organization", lead="leads.lead"),
+    ),
     "leads.crmdelivery": lambda rows: create(
         CrmDelivery,
         lead_version=rows.round,

@@ -6,6 +6,7 @@ import contextlib
 import json
 import socket
 import socketserver
+import ssl
 import threading
 import time
 import uuid
@@ -61,8 +62,13 @@ class ProviderServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, fault: Callable[[int], Answer | str | None] = lambda number: None) -> None:
+    def __init__(
+        self,
+        fault: Callable[[int], Answer | str | None] = lambda number: None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.fault = fault
+        self.tls = tls
         self.taken: list[Taken] = []
         self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []
         self.connections = 0
@@ -83,10 +89,17 @@ class ProviderServer(socketserver.ThreadingTCPServer):
         self.close_connections()
         self.server_close()
 
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """The handshake comes with the first read, in the connection's own thread."""
+        accepted, address = super().get_request()
+        if self.tls is not None:
+            accepted = self.tls.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False)
+        return accepted, address
+
     @property
     def url(self) -> str:
         """The API's address."""
-        return f"http://127.0.0.1:{self.server_address[1]}/"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.server_address[1]}/"
 
     @property
     def sent(self) -> Counter[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -176,3 +178,35 @@ def test_mail_that_is_sent_again_forgets_what_was_reported_of_the_first(jobs_run
     assert services.resend(message) is not None
     message.refresh_from_db()
     assert (message.offered_at, message.delivery) == (None, "")
+
+
+@pytest.mark.parametrize("name", ["resend", "sendgrid"])
+def test_ledger_of_the_service_balances_whatever_it_does(
+    server: ProviderServer, jobs_runner: JobsRunner, settings: Any, name: str
+) -> None:
+    use_provider(settings, name, server.url)
+    chance = random.Random(11)
+    answers = [None, None, None, DROP, TAKE_AND_DROP, TAKE_AND_MUMBLE]
+    answers += [Answer(status) for status in (400, 429, 500, 502, 503)]
+    cut: list[int] = []
+
+    def fault(number: int) -> Any:
+        chosen = chance.choice(answers)
+        if chosen in (DROP, TAKE_AND_DROP, TAKE_AND_MUMBLE) or (isinstance(chosen, Answer) and chosen.status == 502):
+            cut.append(number)
+        return chosen
+
+    server.fault = fault
+    for number in range(60):
+        services.send_welcome_email(f"member{number}@example.org")
+    for _ in range(12):
+        jobs_runner.run(until=timedelta(hours=1))
+    ledger, states = server.sent, Counter()
+    for message in EmailMessage.objects.all():
+        states[message.state] += 1
+        sent = ledger[str(message.id)]
+        assert sent <= 1
+        assert sent == {EffectState.SENT: 1, EffectState.REFUSED: 0, EffectState.FAILED: 0}.get(message.state, sent)
+    assert set(states) <= {EffectState.SENT, EffectState.REFUSED, EffectState.FAILED, EffectState.UNCLEAR}
+    assert states[EffectState.UNCLEAR] <= len(cut)
+    assert states[EffectState.SENT] > 20

@@ -23,7 +23,7 @@ from jobs import JobHandle, retry
 from jobs.models import Job
 from jobs.testing import JobsRunner
 from leads.consent import Agreement
-from leads.models import Channel, ConsentPurpose, ConsentSource, EffectState, Lead, Membership
+from leads.models import Channel, ConsentPurpose, ConsentRecord, ConsentSource, EffectState, Lead, Membership
 from leads.services import add_lead, add_member, add_note, change_lead_status, receive, unsubscribe_lead
 from tests.leads.people import make_lead, make_organization, make_user
 
@@ -59,6 +59,21 @@ def test_member_who_comes_back_is_not_welcomed_again(jobs_runner: JobsRunner) ->
     Membership.objects.all().delete()
     add_member(organization, user)
     jobs_runner.assert_enqueued(send_welcome, times=1)
+
+
+@pytest.mark.parametrize("how", ["removed", "inactive"])
+def test_member_who_has_left_gets_no_mail_that_was_on_its_way(jobs_runner: JobsRunner, how: str) -> None:
+    organization, user = make_organization(), make_user("mia")
+    Membership.objects.create(organization=organization, user=user)
+    services.send_lead_notification_email(user.email, lead=make_lead(organization), recipient_id=user.pk)
+    if how == "removed":
+        Membership.objects.all().delete()
+    else:
+        type(user).objects.update(is_active=False)
+    jobs_runner.run()
+    message = EmailMessage.objects.get()
+    assert (mail.outbox, message.state) == ([], EffectState.SKIPPED)
+    assert "no longer a member" in message.error
 
 
 def test_helper_states_the_mail_and_its_job_in_one_transaction(jobs_runner: JobsRunner) -> None:
@@ -204,6 +219,9 @@ def test_mail_that_is_perhaps_sent_is_not_called_unwanted(jobs_runner: JobsRunne
 def test_mail_of_every_kind_is_sent_again(jobs_runner: JobsRunner, settings: Any, kind: EmailMessage.Kind) -> None:
     lead = willing(make_organization())
     campaign = Campaign.objects.create(organization=lead.organization, name="c", subject="s", text="t")
+    asked = ConsentRecord.objects.create(
+        organization=lead.organization, lead=lead, purpose="marketing", act="asked", source="form"
+    )
     row = EmailMessage.objects.create(
         kind=kind,
         key="k",
@@ -211,7 +229,7 @@ def test_mail_of_every_kind_is_sent_again(jobs_runner: JobsRunner, settings: Any
         lead=lead,
         organization=lead.organization,
         campaign=campaign if kind == EmailMessage.Kind.CAMPAIGN else None,
-        params={"reason": "created", "name": "Ada", "step": 1},
+        params={"reason": "created", "name": "Ada", "step": 1, "asked": [str(asked.pk)]},
         state=EffectState.FAILED,
     )
     assert services.resend(row) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +70,15 @@ def test_mail_is_handed_over_with_all_that_it_has(server: ProviderServer, name: 
     for part in ("Grüße", "Hello", "<p>Hello</p>", "acme@example.org", "sales@acme.example", "mia@example.org"):
         assert part in told
     assert content["headers"]["List-Unsubscribe"] == "<https://site.example/u/>"
+
+
+def test_key_is_the_settings_and_not_the_machines(
+    server: ProviderServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    transport.send(mail_to(), a_mail())
+    assert server.requests[0][1]["authorization"] == "Bearer key-of-the-test"
 
 
 def test_way_out_is_named_and_says_whether_it_knows_a_repetition(server: ProviderServer, name: str) -> None:

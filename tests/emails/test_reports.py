@@ -22,6 +22,7 @@ from standardwebhooks.webhooks import Webhook
 from emails import suppression
 from emails.models import Delivery, EmailMessage, Suppression
 from leads.models import EffectState, Membership
+from leads.services import erase_lead
 from leads.timeline import timeline
 from tests.leads.people import make_lead, make_organization, make_user
 
@@ -295,6 +296,20 @@ def test_suppression_outlives_its_address_and_is_known_by_an_older_key(settings:
     assert suppression.is_suppressed(address, message.organization_id)
     settings.SECRET_KEY_FALLBACKS = []
     assert not suppression.is_suppressed(address, message.organization_id)
+
+
+@pytest.mark.usefixtures("resend")
+def test_erasure_leaves_the_hash_and_no_later_report_writes_an_address_down() -> None:
+    message = a_mail()
+    assert message.lead is not None
+    bounce = {"type": "Permanent", "message": f"{message.to} is gone"}
+    post_resend(resend_event("bounced", message, bounce=bounce))
+    address = message.to
+    erase_lead(message.lead.id)
+    assert post_resend(resend_event("complained", message, bounce=bounce)).content == b"1 of 1\n"
+    message.refresh_from_db()
+    assert (message.to, message.delivery_detail, message.delivery) == ("", "", Delivery.COMPLAINED)
+    assert suppression.is_suppressed(address, message.organization_id)
 
 
 def test_only_who_may_lifts_a_suppression_and_the_row_tells_who_did() -> None:

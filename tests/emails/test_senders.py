@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from email.utils import parseaddr
 from typing import Any
 
 import pytest
@@ -64,7 +65,7 @@ def test_name_of_an_organization_makes_no_other_sender_and_no_header(jobs_runner
     sent = follow_up(organization, jobs_runner)
     headers = sent.message()
     assert "Bcc" not in headers
-    assert "sales@acme.example>" in str(headers["From"])
+    assert parseaddr(str(headers["From"]))[1] == "sales@acme.example"
     assert EmailMessage.objects.get(kind=EmailMessage.Kind.FOLLOW_UP).error == ""
 
 

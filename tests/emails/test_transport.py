@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core import checks
 
+from config.settings.env import mail_settings
 from emails import transport
+from emails.checks import check_way_out
 from emails.composing import Composed
 from emails.models import EmailMessage
 
@@ -146,6 +149,13 @@ def test_what_is_no_address_is_refused_before_anybody_is_asked(server: MailServe
     assert server.behaviour.connections == 0
 
 
+@pytest.mark.parametrize("to", ["root@localhost", "mia@intranet.local", "mia@[192.0.2.1]", '"mia m"@example.org'])
+def test_address_that_only_the_mail_server_can_judge_goes_to_it(server: MailServer, settings: Any, to: str) -> None:
+    settings.DEFAULT_FROM_EMAIL = "Esteira <no-reply@localhost>"  # as a site that is not set up has it
+    transport.send(mail_to(to), a_mail())
+    assert (server.kept[0].sender, server.kept[0].to) == ("no-reply@localhost", to)
+
+
 def test_sender_that_is_no_address_is_a_setting_to_mend(server: MailServer, settings: Any) -> None:
     settings.DEFAULT_FROM_EMAIL = "nobody"
     with pytest.raises(transport.Misconfigured, match="DEFAULT_FROM_EMAIL"):
@@ -162,10 +172,19 @@ def test_header_with_a_line_break_is_refused(server: MailServer) -> None:
 @pytest.mark.parametrize("to", ["mia@example.org", "müller@example.org"])
 @pytest.mark.parametrize("kind", ["filebased", "locmem"])
 def test_mail_that_is_only_written_down_says_so(settings: Any, tmp_path: Any, kind: str, to: str) -> None:
-    from config.settings.env import mail_settings
-
     options = {"file_path": str(tmp_path)} if kind == "filebased" else {}
     backend = {"BACKEND": f"django.core.mail.backends.{kind}.EmailBackend", "OPTIONS": options}
     for name, value in mail_settings(backend).items():
         setattr(settings, name, value)
     assert transport.send(mail_to(to), a_mail()).recorded
+
+
+def test_check_of_a_deployment_warns_where_no_mail_leaves(settings: Any) -> None:
+    use_mail_server(settings, 25)
+    assert check_way_out() == []
+    backend = {"BACKEND": "django.core.mail.backends.filebased.EmailBackend", "OPTIONS": {"file_path": "/tmp/mail"}}
+    for name, value in mail_settings(backend).items():
+        setattr(settings, name, value)
+    assert [message.id for message in check_way_out()] == ["emails.W001"]
+    assert check_way_out in checks.registry.registry.get_checks(include_deployment_checks=True)
+    assert check_way_out not in checks.registry.registry.get_checks()

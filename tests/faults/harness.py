@@ -31,8 +31,8 @@ NOT_TICKS = "queue <> 'other'"
 LONG = (pytest.mark.slow, pytest.mark.long)
 
 
-def wait_for(condition: Callable[[], Answer], limit: float = 20.0, what: str = "") -> Answer:
-    """Ask until the answer is true; fails after `limit` seconds."""
+def wait_for(condition: Callable[[], Answer], limit: float = 60.0, what: str = "") -> Answer:
+    """Ask until the answer is true; fails after `limit` seconds: by itself a net for a busy machine, not a promise."""
     end = time.monotonic() + limit
     while True:
         if answer := condition():
@@ -358,7 +358,7 @@ class Huey:
             workers = self.count("child_started") - self.count("child_started keeper")
             return workers > 0 and self.count("worker_started") >= workers
 
-        wait_for(ready, 30, f"start of run_huey: {self.log_path}")
+        wait_for(ready, 90, f"start of run_huey: {self.log_path}")
 
     def children(self) -> list[int]:
         found = []
@@ -367,7 +367,7 @@ class Huey:
                 found.append(int(entry.name))
         return found
 
-    def stop(self, number: int = signal.SIGTERM, limit: float = 20) -> int:
+    def stop(self, number: int = signal.SIGTERM, limit: float = 60) -> int:
         self.process.send_signal(number)
         return self.process.wait(limit)
 

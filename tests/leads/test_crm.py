@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
-from jobs import PermanentError
+from jobs import PermanentError, RetryLater
 from jobs.testing import JobsRunner
 from leads import outgoing
 from leads.models import CrmDelivery, EffectState, Lead, Organization
@@ -239,3 +241,67 @@ def test_settings_name_the_crm_of_organizations_without_one(crm: Crm, settings: 
 def test_one_version_asked_for_twice_is_one_live_job(crm: Crm, lead: Lead, jobs_runner: JobsRunner) -> None:
     first, second = sync(lead), sync(lead)
     assert [handle.state for handle in (first, second)] == ["queued", "cancelled"]
+
+
+class Slow(ThreadingHTTPServer):
+    """Takes each request and says nothing until it is told to."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _SlowHandler)
+        self.visits = 0
+        self.answer = threading.Event()
+
+
+class _SlowHandler(BaseHTTPRequestHandler):
+    server: Slow
+
+    def do_POST(self) -> None:
+        self.server.visits += 1
+        self.server.answer.wait(20)
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Tests are quiet."""
+
+
+@pytest.fixture
+def slow() -> Iterator[Slow]:
+    server = Slow()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield server
+    server.answer.set()
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+
+
+def test_a_crm_that_is_too_slow_gets_one_try_a_minute_and_other_organizations_are_served(
+    crm: Crm, slow: Slow, jobs_runner: JobsRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outgoing, "TOTAL_TIME", 0.3)
+    dripping = make_organization("slow", crm_webhook_url=f"http://127.0.0.1:{slow.server_address[1]}/")
+    waiting = [sync(make_lead(dripping, email=f"{i}@mail.example")) for i in range(10)]
+    served = sync(make_lead(make_organization(crm_webhook_url=crm.url)))
+    jobs_runner.run()
+    assert (slow.visits, served.state) == (1, "completed")
+    assert [handle.attempt for handle in waiting] == [1] + [0] * 9
+    # one of them tries again, the others see that it does
+    Organization.objects.filter(pk=dripping.pk).update(crm_resume_at=timezone.now())
+    for handle in waiting[1:4]:
+        with suppress(RetryLater, outgoing.TooSlow):
+            sync_to_crm.call(*handle.args)
+    assert slow.visits == 2
+    # it answers: all of them go
+    slow.answer.set()
+    monkeypatch.setattr(outgoing, "TOTAL_TIME", 10.0)
+    Organization.objects.filter(pk=dripping.pk).update(crm_resume_at=timezone.now())
+    sync_to_crm.call(*waiting[5].args)
+    dripping.refresh_from_db()
+    assert dripping.crm_resume_at is None
+    jobs_runner.run(until=timedelta(minutes=2))
+    assert {handle.state for handle in waiting} == {"completed"}
+    assert set(CrmDelivery.objects.values_list("state", flat=True)) == {EffectState.SENT}

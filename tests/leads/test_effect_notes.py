@@ -12,7 +12,7 @@ from emails.models import EmailMessage
 from leads.models import effect
 from tests.leads.people import make_lead, make_organization
 
-NOTES = [effect.BROKEN_OFF, effect.NO_MAIL, effect.LEAD_ERASED, effect.ERASED_NOT_SENT, effect.ERASED_PERHAPS_SENT]
+NOTES = sorted(effect._NOTES)
 
 
 @pytest.mark.parametrize("note", [*NOTES, effect.LATER_VERSION % {"version": 7}])

@@ -47,10 +47,10 @@ def test_form_without_consent_records_none(client: Client) -> None:
 @pytest.mark.django_db
 def test_filled_trap_looks_accepted_and_makes_no_lead(client: Client) -> None:
     make_organization()
-    response = client.post("/forms/acme/", {**FIELDS, "website": "https://spam.example"})
+    response = client.post("/forms/acme/", {**FIELDS, intake.HONEYPOT: "https://spam.example"})
     assert response.status_code == 302
     assert not Lead.objects.exists()
-    assert Submission.objects.get().state == SubmissionState.INVALID
+    assert Submission.objects.get().state == SubmissionState.TRAPPED
 
 
 @pytest.mark.django_db
@@ -139,10 +139,10 @@ def test_intake_works_where_requests_are_transactions(
 
 
 @pytest.mark.django_db
-def test_too_large_form_is_413_and_too_many_are_429(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_large_form_is_413_and_too_many_are_429(client: Client, settings: Any) -> None:
     make_organization()
     assert client.post("/forms/acme/", {**FIELDS, "message": "x" * 70_000}).status_code == 413
-    monkeypatch.setattr(intake, "LIMIT_PER_SENDER", 1)
+    settings.FORM_LIMITS = {**settings.FORM_LIMITS, "network": (1, 60)}
     assert client.post("/forms/acme/", FIELDS).status_code == 302
     refused = client.post("/forms/acme/", FIELDS)
     assert refused.status_code == 429
@@ -180,7 +180,7 @@ def test_two_submissions_at_once_with_one_address_make_one_lead() -> None:
 def test_raw_submission_is_committed_before_it_is_processed(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
 
-    def look(*args: object) -> None:
+    def look(*args: object, **kwargs: object) -> None:
         def count() -> None:
             seen.append(Submission.objects.filter(received_at__lte=timezone.now()).exists())
             connection.close()

@@ -72,6 +72,8 @@ def test_page_escapes_what_strangers_wrote(admin_client: Client, lead: Lead) -> 
         ("status", "leads.change_lead_status"),
         ("note", "leads.add_note"),
         ("sync", "leads.sync_lead"),
+        ("consent", "leads.record_consent"),
+        ("withdraw", "leads.record_consent"),
         ("sms", "notifications.send_sms"),
     ],
 )
@@ -80,6 +82,7 @@ def test_each_action_needs_its_own_permission(
 ) -> None:
     user = staff(client, organization, "leads.view_lead")
     data = {"status": "contacted", "text": "hello", "assignee": ""}
+    data |= {"purposes": "marketing", "source": "staff", "wording": "said so", "what": "all"}
     assert client.get(do(lead, name)).status_code == 403
     assert client.post(do(lead, name), data).status_code == 403
     assert do(lead, name) not in client.get(page_of(lead)).content.decode()
@@ -207,7 +210,7 @@ def test_member_added_by_staff_is_announced(
 def test_every_list_and_page_opens(admin_client: Client, lead: Lead, organization: Organization) -> None:
     receive(organization, Channel.FORM, "name=Ada&email=ada%40analytical.example")
     models = {
-        "leads": ("organization", "membership", "apikey", "lead", "submission", "crmdelivery"),
+        "leads": ("organization", "membership", "apikey", "lead", "submission", "crmdelivery", "consentrecord"),
         "emails": ("emailmessage", "campaign"),
         "notifications": ("notification", "smsmessage", "pushmessage", "pushdevice", "contactpreference"),
     }

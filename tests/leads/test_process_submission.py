@@ -153,7 +153,7 @@ def test_process_that_is_killed_between_storing_and_processing_leaves_a_lead(job
         "from django.conf import settings; from django.db import connections\n"
         f"settings.DATABASES['default']['NAME'] = connections['default'].settings_dict['NAME'] = {database()!r}\n"
         "from leads.services import intake; from leads.models import Organization\n"
-        "intake._process = lambda *args: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "intake._process = lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"intake.receive(Organization.objects.get(), 'form', {BODY!r})\n"
     )
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings.test", "PYTHONPATH": str(ROOT)}

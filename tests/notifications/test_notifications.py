@@ -11,7 +11,7 @@ from django.utils import translation
 
 from jobs import RetryLater
 from jobs.testing import JobsRunner
-from leads.models import EffectState, Lead, Role
+from leads.models import EffectState, Lead, Membership, Role
 from leads.services import add_lead
 from notifications import services
 from notifications.models import ContactPreference, Notification, PushDevice, PushMessage, SmsMessage
@@ -75,6 +75,16 @@ def test_each_device_gets_one_push(jobs_runner: JobsRunner) -> None:
     notification = Notification.objects.get()
     send_push_notification.call(notification.id)
     assert sorted(PushMessage.objects.values_list("state", "tries")) == [("recorded", 1), ("recorded", 1)]
+
+
+def test_member_who_has_left_gets_no_push_that_was_on_its_way() -> None:
+    organization, user = make_organization(), make_user("mia")
+    Membership.objects.create(organization=organization, user=user)
+    PushDevice.objects.create(user=user, address="https://push.example/1")
+    notification = Notification.objects.create(user=user, organization=organization, title="News")
+    Membership.objects.all().delete()
+    assert "no longer a member" in send_push_notification.call(notification.id)["outcome"]
+    assert not PushMessage.objects.exists()
 
 
 def test_device_that_is_gone_is_forgotten(settings: Any, jobs_runner: JobsRunner) -> None:

@@ -51,6 +51,7 @@ def test_boolean_knows_the_usual_words(written, meant):
         lambda env: env.integer("PORT", 1, highest=65535),
         lambda env: env.seconds("NAME", 1),
         lambda env: env.choice("NAME", ("INFO",), "INFO"),
+        lambda env: env.rate("NAME", "1/day"),
         lambda env: env.web_address("NAME"),
         lambda env: env.networks("NAME"),
         lambda env: env.database("NAME", "", FOLDER),
@@ -325,3 +326,13 @@ def test_a_project_without_leads_passes_its_checks_on_the_same_base(tmp_path: Pa
     """It is the one that the fault tests start: what the product names in its settings is not installed there."""
     done = Site(tmp_path).manage("check", "--fail-level", "WARNING")
     assert done.returncode == 0, done.stderr
+
+
+def test_old_keys_stay_valid_and_no_browser_is_told_to_build_the_domain_in():
+    names = ("SECRET_KEY_FALLBACKS", "SECURE_HSTS_PRELOAD", "SECURE_HSTS_SECONDS")
+    script = f"from config.settings import site; print([getattr(site, name) for name in {names}])"
+    env = {"PATH": os.environ["PATH"], "ENV_FILE": os.devnull, "SECRET_KEY": "x" * 50, "SECRET_KEY_FALLBACKS": "y, z"}
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+    )
+    assert ended.stdout.strip() == "[['y', 'z'], False, 31536000]", ended.stderr

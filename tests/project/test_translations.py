@@ -238,7 +238,7 @@ def test_mail_speaks_the_language_of_its_row() -> None:
     )
     mail = compose(message)
     assert mail.subject == f"{organization.name} recebeu sua mensagem"
-    assert mail.text.startswith("Olá, Ana!\n\nObrigado pela sua mensagem.")
+    assert mail.text.startswith("Olá!\n\nObrigado pela sua mensagem.")
     assert "Responderemos em breve." in mail.html
     assert '<html lang="pt-br">' in mail.html
 

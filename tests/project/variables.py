@@ -7,7 +7,19 @@ import re
 
 from .deployment import ROOT
 
-READERS = {"text", "boolean", "integer", "seconds", "words", "choice", "web_address", "database", "mail", "networks"}
+READERS = {
+    "text",
+    "boolean",
+    "integer",
+    "seconds",
+    "words",
+    "choice",
+    "rate",
+    "web_address",
+    "database",
+    "mail",
+    "networks",
+}
 
 
 def variables_read() -> set[str]:

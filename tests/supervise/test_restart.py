@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 
@@ -23,6 +24,12 @@ def line_of(huey: Huey, text: str) -> int:
     found = [number for number, line in enumerate(huey.log.splitlines()) if text in line]
     assert found, f"{text!r} is not in the log"
     return found[0]
+
+
+def moment_of(huey: Huey, text: str) -> datetime:
+    """When the line with the text was logged."""
+    line = huey.log.splitlines()[line_of(huey, text)]
+    return datetime.strptime(" ".join(line.split()[:2]), "%Y-%m-%d %H:%M:%S,%f")  # noqa: DTZ007 - only compared
 
 
 def test_sighup_replaces_every_child_and_each_is_ready_before_the_old_one_drains(site: Site) -> None:
@@ -46,7 +53,11 @@ def test_sighup_replaces_every_child_and_each_is_ready_before_the_old_one_drains
     wait_for(lambda: site.states("work")["completed"] == 101)
     assert len(site.starts(long)) == 1, "what ran was finished"
     begun = sorted(site.starts(job)[0].at for job in stream)
-    assert max(after - before for before, after in zip(begun, begun[1:], strict=False)) < 0.5, "no gap"
+    gap = max(after - before for before, after in zip(begun, begun[1:], strict=False))
+    start_of_one = moment_of(huey, f"worker_started queue=work pid={huey.child(POSTS[0])}") - moment_of(
+        huey, f"child_started {POSTS[0]} pid={huey.child(POSTS[0])}"
+    )
+    assert gap < start_of_one.total_seconds(), "no gap, as long as one starts"
     assert huey.stop() == 0
 
 
@@ -129,13 +140,15 @@ def test_on_a_terminal_a_hang_up_stops_it(site: Site) -> None:
 def test_an_idle_run_huey_ends_quickly(site: Site, words: tuple[str, ...]) -> None:
     huey = site.run_huey(*words)
     wait_for(lambda: site.rows("SELECT 1 FROM jobs_process WHERE kind = 'keeper'"))
-    took = []
+    ended, started = [], []
     for _ in range(2):
         began = time.monotonic()
         assert huey.stop() == 0
-        took.append(time.monotonic() - began)
+        ended.append(time.monotonic() - began)
+        began = time.monotonic()
         huey = site.run_huey(*words)
-    print(f"ended {min(took):.2f} s after SIGTERM")
-    # 0.15 s on a machine with nothing else to do
-    assert min(took) < 0.6
+        started.append(time.monotonic() - began)
+    print(f"ended {min(ended):.2f} s after SIGTERM, started in {max(started):.2f} s")
+    # 0.15 s on a machine with nothing else to do, a tenth of a start; a pause that it sat out would be a second
+    assert min(ended) < max(started) / 3
     assert site.manage("jobs", "status").returncode == 0

@@ -17,7 +17,7 @@ from jobs import Queue, RateLimit, clock, reasons, signals
 from jobs.broker.records import Answer, ClaimedJob, Completed, Exchange, Failed, HandedBack, Settled, Settlement
 from jobs.errors import BrokerAway
 from jobs.states import State
-from jobs.work import trouble
+from jobs.work import pool, trouble
 from jobs.work.pool import Pool
 
 LANE = Queue("lane")
@@ -98,7 +98,7 @@ class Crew:
         for thread in self.threads:
             thread.start()
 
-    def join(self, limit: float = 5.0) -> None:
+    def join(self, limit: float = 20.0) -> None:
         end = time.monotonic() + limit
         for thread in self.threads:
             thread.join(max(0.0, end - time.monotonic()))
@@ -125,11 +125,12 @@ def start() -> Iterator[Start]:
         crew.pool.close()
 
 
-def wait_for(condition: Callable[[], object], limit: float = 5.0) -> None:
+def wait_for(condition: Callable[[], object], limit: float = 20.0, pause: float = 0.001) -> None:
+    """Fails after `limit` seconds: a net for a busy machine, not a promise."""
     end = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < end
-        time.sleep(0.001)
+        time.sleep(pause)
 
 
 @pytest.mark.parametrize("size", [1, 3, 10])
@@ -184,11 +185,11 @@ def test_finished_job_is_settled_while_another_goes_on(start: Start) -> None:
 
     def run(job: ClaimedJob) -> Settlement:
         if job is long:
-            release.wait(5)
+            release.wait(60)
         return completed(job)
 
     start(queue, run, 2)
-    wait_for(lambda: len(queue.settled) == 1, 0.5)
+    wait_for(lambda: len(queue.settled) == 1)
     release.set()
     wait_for(lambda: len(queue.settled) == 2)
 
@@ -196,11 +197,11 @@ def test_finished_job_is_settled_while_another_goes_on(start: Start) -> None:
 def test_free_thread_takes_new_work_while_others_are_busy(start: Start) -> None:
     queue, release = Stub(1), threading.Event()
     long = queue.waiting[0]
-    start(queue, lambda job: (release.wait(5) if job is long else None, completed(job))[1], 3)
+    start(queue, lambda job: (release.wait(60) if job is long else None, completed(job))[1], 3)
     wait_for(lambda: not queue.waiting)
     queue.waiting.append(claimed_job())
 
-    wait_for(lambda: len(queue.settled) == 1, 1.0)
+    wait_for(lambda: len(queue.settled) == 1)
     release.set()
 
 
@@ -208,10 +209,10 @@ def test_idle_pool_looks_at_most_every_50_ms(start: Start) -> None:
     queue = Stub()
     start(queue, completed, 5)
     wait_for(lambda: queue.trips)
-    before = len(queue.trips)
-    time.sleep(0.5)
+    before, began = len(queue.trips), time.monotonic()
+    wait_for(lambda: len(queue.trips) >= before + 8)
 
-    assert 4 <= len(queue.trips) - before <= 11
+    assert len(queue.trips) - before <= (time.monotonic() - began) / 0.05 + 1
 
 
 def test_broker_that_fails_gets_the_settlements_later_and_is_reported_once(start: Start) -> None:
@@ -318,14 +319,14 @@ def test_last_of_ten_long_jobs_claimed_together_starts_within_5_ms_of_the_first(
     start: Start, short_before: int
 ) -> None:
     spreads: list[float] = []
-    for _attempt in range(5):  # another process may have the processor
+    for _attempt in range(20):  # another process may have the processor
         queue, started, release = Stub(short_before), [], threading.Event()
         long: set[ClaimedJob] = set()
 
         def run(job: ClaimedJob) -> Settlement:
             if job in long:  # noqa: B023 - joined within this round
                 started.append(time.monotonic())  # noqa: B023
-                release.wait(5)  # noqa: B023
+                release.wait(60)  # noqa: B023
             return completed(job)
 
         crew = start(queue, run, 10)
@@ -348,22 +349,22 @@ def test_short_job_costs_no_thread_switch(start: Start) -> None:
     crew = start(queue, lambda job: (os.write(nowhere, b"sixteen bytes---"), completed(job))[1], 10)
     with open(os.devnull, "wb") as file:
         nowhere = file.fileno()
-        wait_for(lambda: len(queue.settled) == 4_000)
+        wait_for(lambda: len(queue.settled) == 4_000, pause=0.02)
         crew.close()
 
-    # the test itself looks a thousand times a second
+    # the test itself looks fifty times a second
     assert getrusage(RUSAGE_SELF).ru_nvcsw - before < 2_000
 
 
 def test_job_that_ended_is_settled_soon_though_its_thread_goes_on_with_a_long_one(start: Start) -> None:
     queue, release = Stub(500), threading.Event()
-    crew = start(queue, lambda job: (release.wait(5) if job is long else None, completed(job))[1], 2)
+    crew = start(queue, lambda job: (release.wait(60) if job is long else None, completed(job))[1], 2)
     long = claimed_job()
     wait_for(lambda: len(queue.settled) == 500)
     short = claimed_job()
     queue.waiting.extend([short, long])
 
-    wait_for(lambda: any(said.job is short for said in queue.settled), 0.2)
+    wait_for(lambda: any(said.job is short for said in queue.settled))
     release.set()
     crew.close()
 
@@ -422,19 +423,22 @@ def test_outcome_that_the_broker_cannot_write_becomes_a_dead_letter_and_the_othe
     assert sum(isinstance(said.outcome, Completed) for said in queue.settled) == 3
 
 
-def test_job_due_sooner_than_the_sleep_of_a_hinted_pool_is_looked_for_in_time(start: Start) -> None:
+def test_job_due_sooner_than_the_sleep_of_a_hinted_pool_is_looked_for_in_time(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "HINTED_WAIT", 60.0)
     queue = Stub()
     crew = start(queue, completed, 3)
     wait_for(lambda: queue.trips)
     crew.pool.hear(False)
     looks = len(queue.trips)
-    wait_for(lambda: len(queue.trips) > looks)  # asleep for a second now, but for what comes by a hint
+    wait_for(lambda: len(queue.trips) > looks)  # asleep for a minute now, but for what comes by a hint
     queue.waiting.append(claimed_job())
     queue.wait = 0.05
     crew.pool.hear(True)
     wait_for(lambda: len(queue.settled) == 1)
     looks = len(queue.trips)
-    wait_for(lambda: len(queue.trips) > looks + 1, 0.4)
+    wait_for(lambda: len(queue.trips) > looks + 1)
     crew.close()
 
 
@@ -443,9 +447,10 @@ def test_job_due_sooner_than_the_sleep_of_a_hinted_pool_is_looked_for_in_time(st
 
 def test_slow_receiver_holds_up_no_claimed_job(start: Start) -> None:
     heard: list[object] = []
+    go_on = threading.Event()
 
     def hear(job: object, **kwargs: object) -> None:
-        time.sleep(0.05)
+        go_on.wait(60)
         heard.append(job)
 
     queue = Stub(40)
@@ -454,12 +459,14 @@ def test_slow_receiver_holds_up_no_claimed_job(start: Start) -> None:
         crew = start(queue, completed, 2)
         teller = threading.Thread(target=crew.pool.announcer.run)
         teller.start()
-        wait_for(lambda: len(queue.settled) == 40, 1.0)
-        assert len(heard) < 40
+        wait_for(lambda: len(queue.settled) == 40)
+        assert heard == []
+        go_on.set()
         wait_for(lambda: len(heard) == 40)
         crew.pool.announcer.end()
-        teller.join(5)
+        teller.join(20)
     finally:
+        go_on.set()
         signals.job_completed.disconnect(hear)
 
 

@@ -245,7 +245,7 @@ def test_slow_receiver_slows_the_claims_down_and_never_stops_them(heard: Any, mo
     crew = Crew(queue, completed, 3)
     teller = threading.Thread(target=crew.pool.announcer.run)
     teller.start()
-    wait_for(lambda: len(queue.settled) == 200, 3)
+    wait_for(lambda: len(queue.settled) == 200, 20)
     assert len(told) > 150
     crew.close()
     crew.pool.announcer.end()

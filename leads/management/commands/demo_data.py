@@ -39,6 +39,7 @@ SALES_MAY = (
     "sync_lead",
     "assign_lead",
     "change_lead_status",
+    "record_consent",
     "send_sms",
     "process_submission",
 )
