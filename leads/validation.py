@@ -80,7 +80,7 @@ class LeadForm(forms.Form):
         try:
             return normalise.email_address(value)
         except ValueError:
-            raise ValidationError(_("This is no valid e-mail address."), code="email") from None
+            raise ValidationError(_("Enter a valid e-mail address."), code="email") from None
 
     def clean_phone(self) -> str:
         """The number as E.164 writes it."""
@@ -91,7 +91,7 @@ class LeadForm(forms.Form):
             return normalise.phone_number(value, self.organization.country)
         except ValueError:
             raise ValidationError(
-                _("This is no valid phone number. Write it with its country code, as +5511912345678."), code="phone"
+                _("Enter a phone number with its country code, like +5511912345678."), code="phone"
             ) from None
 
     def clean(self) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class LeadForm(forms.Form):
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         reachable = cleaned.get("email") or cleaned.get("phone") or {"email", "phone"} & set(self.errors)
         if not reachable:
-            self.add_error("email", ValidationError(_("Give an e-mail address or a phone number."), code="required"))
+            self.add_error("email", ValidationError(_("Enter an e-mail address or a phone number."), code="required"))
         return cleaned
 
 
@@ -122,7 +122,7 @@ class ApiLeadForm(LeadForm):
         """A name of the IANA's list."""
         value: str = self.cleaned_data["time_zone"]
         if value and value not in _time_zones():
-            raise ValidationError(_("This is no time zone of the IANA's list, as America/Sao_Paulo."), code="time_zone")
+            raise ValidationError(_("Use a time zone from the IANA list, like America/Sao_Paulo."), code="time_zone")
         return value
 
 
@@ -139,7 +139,7 @@ def json_fields(body: str) -> dict[str, Any]:
     try:
         content = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        raise InvalidBody({"": [_("The body is no valid JSON.")]}) from None
+        raise InvalidBody({"": [_("The body is not valid JSON.")]}) from None
     if not isinstance(content, dict):
         raise InvalidBody({"": [_("The body must be a JSON object.")]})
     errors: dict[str, list[str]] = {}
@@ -148,7 +148,7 @@ def json_fields(body: str) -> dict[str, Any]:
         if len(errors) == MOST_ERRORS:
             break
         if name not in ApiLeadForm.base_fields:
-            errors[readable(name)[:NAME_SHOWN]] = [_("There is no such field.")]
+            errors[readable(name)[:NAME_SHOWN]] = [_("Unknown field.")]
         elif name in CONSENT_FIELDS.values():
             if not isinstance(value, bool):
                 errors[name] = [_("This must be true or false.")]
@@ -156,11 +156,11 @@ def json_fields(body: str) -> dict[str, Any]:
         elif value is None:
             continue
         elif isinstance(value, str) and not is_storable(value):
-            errors[name] = [_("This text holds a character that cannot be stored.")]
+            errors[name] = [_("This text contains a character that can’t be stored.")]
         elif isinstance(value, str) or (name == "value" and _is_number(value)):
             fields[name] = str(value)
         else:
-            errors[name] = [_("This must be a text.")]
+            errors[name] = [_("This must be text.")]
     if errors:
         raise InvalidBody(errors)
     return fields

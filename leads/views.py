@@ -53,7 +53,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     organization = get_object_or_404(Organization, **match.kwargs)
     with translation.override(asked_for(request) or organization.language):
         bound = LeadForm(request.POST, organization=organization)
-        problem = _("This page was open for too long. What you wrote is still here: please send it again.")
+        problem = _("This page was open too long. What you wrote is still here. Please send it again.")
         return _show_form(request, organization, bound, problem=problem, status=403)
 
 
@@ -66,7 +66,7 @@ def _form(request: HttpRequest, organization: Organization, language: str) -> Ht
     fields.encoding = "utf-8"
     body = fields.urlencode()
     if is_too_large(request) or len(body) > BODY_LIMIT:
-        problem = _("This is too long: at most %(limit)s bytes are taken.") % {"limit": BODY_LIMIT}
+        problem = _("This is too long: the limit is %(limit)s bytes.") % {"limit": BODY_LIMIT}
         return _show_form(request, organization, LeadForm(organization=organization), problem=problem, status=413)
     try:
         submission = services.receive(
@@ -79,7 +79,11 @@ def _form(request: HttpRequest, organization: Organization, language: str) -> Ht
     except services.TooManySubmissions as refused:
         bound = LeadForm(fields, organization=organization)
         response = _show_form(
-            request, organization, bound, problem=_("This was too often. Please try again in a minute."), status=429
+            request,
+            organization,
+            bound,
+            problem=_("Too many messages in a short time. Please try again in a little while."),
+            status=429,
         )
         response.headers["Retry-After"] = str(refused.retry_after)
         return response

@@ -27,7 +27,7 @@ def notify_of_new_lead(sender: Any, event: LeadCreated, **kwargs: Any) -> None:
             unassigned = person.user_id != event.assigned_to
             services.notify(
                 person.user_id,
-                _("New lead, and nobody looks after it") if unassigned else _("New lead for you"),
+                _("New lead without an assignee") if unassigned else _("New lead for you"),
                 action_url=reverse("leads:lead", args=[event.lead_id]),
                 kind=Notification.Kind.URGENT if unassigned else Notification.Kind.INFO,
                 event_id=event.event_id,
@@ -44,7 +44,7 @@ def notify_of_returned_lead(sender: Any, event: LeadReturned, **kwargs: Any) -> 
             unassigned = person.user_id != assignee_id
             services.notify(
                 person.user_id,
-                _("A lead wrote again, and nobody looks after it") if unassigned else _("A lead of yours wrote again"),
+                _("An unassigned lead wrote again") if unassigned else _("One of your leads wrote again"),
                 action_url=reverse("leads:lead", args=[event.lead_id]),
                 kind=Notification.Kind.URGENT if unassigned else Notification.Kind.INFO,
                 event_id=event.event_id,
@@ -60,7 +60,7 @@ def notify_of_assigned_lead(sender: Any, event: LeadAssigned, **kwargs: Any) -> 
             unassigned = person.user_id != event.assignee_id
             services.notify(
                 person.user_id,
-                _("Nobody looks after this lead any more") if unassigned else _("A lead was given to you"),
+                _("This lead is now unassigned") if unassigned else _("A lead was assigned to you"),
                 action_url=reverse("leads:lead", args=[event.lead_id]),
                 kind=Notification.Kind.WARNING if unassigned else Notification.Kind.INFO,
                 event_id=event.event_id,

@@ -42,7 +42,7 @@ class LeadAdminForm(forms.ModelForm):  # type: ignore[type-arg]
         try:
             return normalise.email_address(value) if value else ""
         except ValueError:
-            raise ValidationError(_("This is no valid e-mail address.")) from None
+            raise ValidationError(_("Enter a valid e-mail address.")) from None
 
     def clean_phone(self) -> str:
         """The number as E.164 writes it."""

@@ -143,7 +143,7 @@ def change_lead_status(
 ) -> Lead:
     """Move the lead to another status; raises `ValidationError` for an unknown one, `Lead.DoesNotExist`."""
     if status not in LeadStatus.values:
-        raise ValidationError(_("%(status)s is no status of a lead."), params={"status": status})
+        raise ValidationError(_("%(status)s is not a lead status."), params={"status": status})
     with transaction.atomic():
         lead = Lead.present.select_for_update().get(pk=lead_id, organization_id=organization_id)
         old = lead.status
@@ -195,4 +195,4 @@ def _check_assignee(organization_id: UUID, assignee_id: int | None) -> None:
         return
     members = Membership.objects.filter(organization_id=organization_id, user_id=assignee_id, user__is_active=True)
     if not members.exists():
-        raise ValidationError(_("Only an active member of the organization can look after its leads."))
+        raise ValidationError(_("Leads can only be assigned to active members of their organization."))
