@@ -51,7 +51,7 @@ class LeadAdminForm(forms.ModelForm):  # type: ignore[type-arg]
         try:
             return normalise.phone_number(value, organization.country if organization else "") if value else ""
         except ValueError:
-            raise ValidationError(_("This is no valid phone number. Write it with its country code.")) from None
+            raise ValidationError(_("Enter a phone number with its country code, like +5511912345678.")) from None
 
     def clean(self) -> dict[str, Any]:
         """One lead an address and organisation."""

@@ -59,7 +59,7 @@ def test_invalid_form_shows_its_errors_and_what_was_typed(client: Client) -> Non
     response = client.post("/forms/acme/", {**FIELDS, "email": "ada@"})
     page = response.content.decode()
     assert response.status_code == 400
-    assert "no valid e-mail address" in page
+    assert "Enter a valid e-mail address." in page
     assert "How fast is it?" in page
     assert Submission.objects.get().state == SubmissionState.INVALID
     assert not Lead.objects.exists()

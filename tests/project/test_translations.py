@@ -216,7 +216,7 @@ def test_web_form_speaks_the_browser_s_language(brazilian: Client) -> None:
     assert f"Escreva para {organization.name}" in page
     assert "Telefone" in page
     refused = brazilian.post(f"/forms/{organization.slug}/", {"name": "Ana"})
-    assert "Informe um endereço de e-mail ou um telefone." in refused.content.decode()
+    assert "Informe um e-mail ou um telefone." in refused.content.decode()
 
 
 @pytest.mark.django_db
