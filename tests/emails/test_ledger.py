@@ -99,7 +99,11 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
 
 
 @pytest.mark.parametrize(
-    ("mails", "kills", "limit"), [(40, 3, 150), pytest.param(1_000, 12, 900, marks=pytest.mark.slow)]
+    ("mails", "kills", "limit"),
+    [
+        pytest.param(40, 3, 150, marks=pytest.mark.slow),
+        pytest.param(1_000, 12, 1_500, marks=[pytest.mark.slow, pytest.mark.long]),
+    ],
 )
 def test_rows_and_the_servers_ledger_agree_mail_by_mail(
     make_site: Callable[..., Site], mails: int, kills: int, limit: float
