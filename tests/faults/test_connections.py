@@ -22,7 +22,7 @@ from .proxy import Proxy
 MakeSite = Callable[..., Site]
 
 on_postgresql = pytest.mark.parametrize("make_site", ["postgresql"], indirect=True)
-INSERT, EXCHANGE, SETTLE = "INSERT INTO jobs_job", "pick_alone AS", '"act": "complete"'
+INSERT, EXCHANGE, SETTLE = "INSERT INTO jobs_job", "gate AS MATERIALIZED", '"act": "complete"'
 
 
 @pytest.fixture
