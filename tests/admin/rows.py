@@ -70,6 +70,11 @@ def _membership(rows: Rows) -> Membership:
     return create(Membership, organization=rows.first["leads.organization"], user=user)
 
 
+def _member(rows: Rows) -> User:
+    """The user of this round's membership."""
+    return User.objects.get(username=f"with {rows.text()}")
+
+
 def _lead(rows: Rows) -> Lead:
     email = f"{rows.text()}@mail.example"
     return create(
@@ -167,15 +172,13 @@ Rows.makers = {
         text="Call us",
         **rows.parents(organization="leads.organization", lead="leads.lead", notification="notifications.notification"),
     ),
-    "notifications.pushdevice": lambda rows: create(PushDevice, address=rows.text(), **rows.parents(user="auth.user")),
+    "notifications.pushdevice": lambda rows: create(PushDevice, address=rows.text(), user=_member(rows)),
     "notifications.pushmessage": lambda rows: create(
         PushMessage,
         **rows.parents(organization="leads.organization", notification="notifications.notification"),
         device=PushDevice.objects.get(address=rows.text()),
     ),
-    "notifications.contactpreference": lambda rows: create(
-        ContactPreference, user=User.objects.get(username=rows.text())
-    ),
+    "notifications.contactpreference": lambda rows: create(ContactPreference, user=_member(rows)),
     "jobs.job": _job,
     "jobs.attempt": lambda rows: create(
         Attempt, job=rows.first["jobs.job"], outcome="failed", ended_at=timezone.now(), error="503", traceback="File"
