@@ -20,7 +20,7 @@ from jobs import jobs_about
 
 from .. import normalise, services
 from ..lead_page import ERASE
-from ..models import Lead
+from ..models import Lead, Organization
 from ..panels import LeadAction, registry
 from ..timeline import timeline
 from ..views import lead_details
@@ -47,7 +47,7 @@ class LeadAdminForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_phone(self) -> str:
         """The number as E.164 writes it."""
         value: str = self.cleaned_data["phone"]
-        organization = self.cleaned_data.get("organization") or getattr(self.instance, "organization", None)
+        organization = self._organization()
         try:
             return normalise.phone_number(value, organization.country if organization else "") if value else ""
         except ValueError:
@@ -56,12 +56,17 @@ class LeadAdminForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         """One lead an address and organisation."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        organization = cleaned.get("organization") or (self.instance.organization if self.instance.pk else None)
+        organization = self._organization()
         if cleaned.get("email") and organization:
             same = Lead.objects.filter(organization=organization, email_key=normalise.email_key(cleaned["email"]))
             if same.exclude(pk=self.instance.pk).exists():
                 self.add_error("email", _("The organization has a lead with this address."))
         return cleaned
+
+    def _organization(self) -> Organization | None:
+        """The one that was chosen, or the lead's own; a new lead has none yet."""
+        chosen: Organization | None = self.cleaned_data.get("organization")
+        return chosen or getattr(self.instance, "organization", None)
 
 
 class LeadAdmin(ScopedAdmin):

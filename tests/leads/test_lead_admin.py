@@ -106,6 +106,20 @@ def test_staff_of_another_organization_finds_no_such_lead(client: Client, lead: 
     assert client.get(page_of(lead)).status_code == 302
 
 
+@pytest.mark.parametrize("chosen", ["", "nonsense", "another's"])
+def test_new_lead_of_no_organization_of_ones_own_is_refused_in_the_form(
+    client: Client, organization: Organization, chosen: str
+) -> None:
+    staff(client, organization, "leads.add_lead", "leads.view_lead")
+    if chosen == "another's":
+        chosen = str(make_organization("umbrella").pk)
+    fields = {"name": "Ada", "email": "ada@analytical.example", "phone": "11912345678", "source": "other"}
+    answer = client.post(reverse("admin:leads_lead_add"), {**fields, "organization": chosen})
+    assert answer.status_code == 200
+    assert "organization" in answer.context["adminform"].form.errors
+    assert not Lead.objects.exists()
+
+
 def test_assigning_announces_and_is_written_on_the_timeline(
     admin_client: Client, lead: Lead, organization: Organization, jobs_runner: JobsRunner
 ) -> None:
