@@ -10,12 +10,12 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
-from config.settings.mail_providers import MailProvider
 from leads.models import Lead
 from leads.services import confirm_consent, unsubscribe_lead
 
 from .composing import lead_of_token
 from .confirmation import purposes_of, read_token
+from .mail_providers import MailProvider
 from .reports.applying import apply
 from .reports.reading import read
 from .reports.trust import NotTrusted, Unreadable

@@ -19,8 +19,9 @@ import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from emails.mail_providers import MAIL_PROVIDERS, MailProvider
+
 from ..language import gettext as _
-from .mail_providers import MAIL_PROVIDERS, MailProvider
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 TRUE = {"1", "true", "yes", "on"}

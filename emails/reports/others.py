@@ -12,8 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve
 
-from config.settings.mail_providers import MailProvider
-
+from ..mail_providers import MailProvider
 from .trust import NotTrusted, check_secret
 
 

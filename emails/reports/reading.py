@@ -11,8 +11,7 @@ from anymail.signals import AnymailTrackingEvent, EventType, RejectReason
 from anymail.webhooks.base import AnymailBaseWebhookView
 from django.http import HttpRequest
 
-from config.settings.mail_providers import MailProvider
-
+from ..mail_providers import MailProvider
 from . import others, resend, sendgrid
 from .report import Kind, Report
 from .trust import Unreadable

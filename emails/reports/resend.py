@@ -10,8 +10,7 @@ from anymail.webhooks.resend import ResendTrackingWebhookView
 from django.http import HttpRequest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from config.settings.mail_providers import MailProvider
-
+from ..mail_providers import MailProvider
 from .trust import NotTrusted, check_secret
 
 

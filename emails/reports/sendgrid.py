@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePub
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from django.http import HttpRequest
 
-from config.settings.mail_providers import MailProvider
-
+from ..mail_providers import MailProvider
 from .trust import NotTrusted, check_secret
 
 #: Seconds for which a signature is good: SendGrid repeats a request for a day.

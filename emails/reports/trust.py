@@ -8,7 +8,7 @@ import binascii
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
-from config.settings.mail_providers import MailProvider
+from ..mail_providers import MailProvider
 
 
 class NotTrusted(Exception):
