@@ -22,6 +22,8 @@ from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from admin_lists.owners import streams_of
+
 from .. import clock
 from ..errors import Refused, UnknownJob, UnknownQueue
 from ..history import lookup, verdict
@@ -36,7 +38,7 @@ from .filters import AboutFilter, CreatedFilter, EventFilter, ParentFilter, Queu
 from .keyset import JobChangeList
 from .readonly import ReadOnlyAdmin
 from .search import places
-from .sight import of_scopes, scopes_of, sees_all, streams_of
+from .sight import of_scopes, scopes_of, sees_all
 
 #: One request works on at most so many jobs.
 AT_ONCE = 500
@@ -115,7 +117,7 @@ class JobAdmin(ReadOnlyAdmin):
 
     def streams(self, request: HttpRequest, rows: QuerySet[Any]) -> Sequence[QuerySet[Any]]:
         """Of a person who sees several scopes, each one's."""
-        return streams_of(rows, scopes_of(request))
+        return streams_of(rows, "scope", scopes_of(request) or ())
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Pages of a whole queue are put together from its states."""

@@ -8,11 +8,10 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from admin_lists.owners import rows_of
+
 from ..conf import function_of, jobs_settings
 from ..models import Job
-
-#: A list is put together from so many scopes' own; from more on it is quicker to walk over everybody's.
-FEW = 50
 
 
 def visible_scopes(user: Any) -> tuple[str, ...] | None:
@@ -43,13 +42,4 @@ def scopes_of(request: HttpRequest) -> tuple[str, ...] | None:
 
 def of_scopes(rows: QuerySet[Job], scopes: tuple[str, ...] | None) -> QuerySet[Job]:
     """The jobs among `rows` that belong to these scopes; None: all."""
-    if scopes is None:
-        return rows
-    return rows.filter(scope=scopes[0]) if len(scopes) == 1 else rows.filter(scope__in=scopes)
-
-
-def streams_of(rows: QuerySet[Job], scopes: tuple[str, ...] | None) -> list[QuerySet[Job]]:
-    """Each scope's jobs: an index has these in order, and none has those of several scopes."""
-    if scopes is None or not 1 < len(scopes) <= FEW:
-        return [rows]
-    return [rows.filter(scope=scope) for scope in scopes]
+    return rows if scopes is None else rows_of(rows, "scope", scopes)

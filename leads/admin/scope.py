@@ -12,11 +12,9 @@ from django.db.models import ForeignKey, Model, QuerySet
 from django.http import HttpRequest
 
 from admin_lists.keyset_admin import KeysetAdmin
+from admin_lists.owners import rows_of, streams_of
 
 from ..models import Membership, Organization
-
-#: A list is put together from so many organisations' own; from more on it is quicker to walk over everybody's.
-FEW = 50
 
 
 class ScopedAdmin(KeysetAdmin):
@@ -38,13 +36,10 @@ class ScopedAdmin(KeysetAdmin):
         """Each organisation's rows: an index has these in order, and none has those of several organisations."""
         if not self.in_order_by_organization or signed_in(request).is_superuser:
             return [rows]
-        own = own_organization_ids(request)
-        return [self._of(rows, [one]) for one in own] if 1 < len(own) <= FEW else [rows]
+        return streams_of(rows, self.organization_path, own_organization_ids(request))
 
     def _of(self, rows: QuerySet[Any], organization_ids: list[UUID]) -> QuerySet[Any]:
-        if len(organization_ids) == 1:
-            return rows.filter(**{self.organization_path: organization_ids[0]})
-        return rows.filter(**{f"{self.organization_path}__in": organization_ids})
+        return rows_of(rows, self.organization_path, organization_ids)
 
     def formfield_for_foreignkey(
         self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
