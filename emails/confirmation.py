@@ -40,15 +40,13 @@ def asked_in(message: EmailMessage) -> list[UUID]:
 
 def is_open(message: EmailMessage, lead: Lead) -> bool:
     """Whether what the mail asks is still to be confirmed."""
-    asked = asked_in(message)
-    return any(line.pk in asked for line in consent.waiting(lead)) and not is_suppressed(
-        lead.email, lead.organization_id
-    )
+    open_lines = consent.waiting(lead, asked_in(message))
+    return bool(open_lines) and not is_suppressed(lead.email, lead.organization_id)
 
 
 def purposes_of(lead: Lead, asked: list[UUID]) -> list[str]:
     """What of it is still to be confirmed, in words."""
-    purposes = dict.fromkeys(line.purpose for line in consent.waiting(lead) if line.pk in asked)
+    purposes = dict.fromkeys(line.purpose for line in consent.waiting(lead, asked))
     return [str(ConsentPurpose(purpose).label) for purpose in purposes]
 
 

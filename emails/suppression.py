@@ -6,16 +6,14 @@ for everybody's mails.
 
 from __future__ import annotations
 
-import hashlib
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 
+from leads.keyed_hashes import keyed_hash, keyed_hashes
 from leads.normalise import email_key
 
 from .models import EmailMessage, Suppression
@@ -66,14 +64,13 @@ def of_address(rows: QuerySet[Suppression], address: str) -> QuerySet[Suppressio
     return rows.filter(_has(address))
 
 
-def address_hash(address: str, secret: str | bytes | None = None) -> str:
+def address_hash(address: str) -> str:
     """What stands for an address: without the site's secret nobody can tell it back, or try addresses."""
-    return salted_hmac(_SALT, _spelling(address), secret=secret, algorithm=hashlib.sha256().name).hexdigest()
+    return keyed_hash(_SALT, _spelling(address))
 
 
 def _has(address: str) -> Q:
-    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    return Q(address_hash__in=[address_hash(address, secret) for secret in secrets])
+    return Q(address_hash__in=keyed_hashes(_SALT, _spelling(address)))
 
 
 def _spelling(address: str) -> str:

@@ -11,16 +11,16 @@ Unsubscribing withdraws both. All functions work in the caller's transaction, on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
+from .keyed_hashes import keyed_hashes
 from .models import ConsentAct, ConsentPurpose, ConsentRecord, ConsentSource, Lead
 from .normalise import email_key
 
@@ -116,15 +116,19 @@ def withdraw(
     return records
 
 
-def waiting(lead: Lead) -> list[ConsentRecord]:
-    """The lines that wait for the lead's confirmation, oldest first: for each purpose those since it last decided."""
+def waiting(lead: Lead, among: Collection[UUID] | None = None) -> list[ConsentRecord]:
+    """The lines that wait for the lead's confirmation, oldest first: for each purpose those since it last decided.
+
+    `among`: only those with these ids.
+    """
     asked: dict[str, list[ConsentRecord]] = {}
     for record in ConsentRecord.objects.filter(lead=lead).order_by("at", "pk"):
         if record.act == ConsentAct.ASKED:
             asked.setdefault(record.purpose, []).append(record)
         else:
             asked.pop(record.purpose, None)
-    return [record for records in asked.values() for record in records]
+    lines = [record for records in asked.values() for record in records]
+    return lines if among is None else [line for line in lines if line.pk in among]
 
 
 def has_unsubscribed(lead: Lead) -> bool:
@@ -140,10 +144,7 @@ def has_unsubscribed(lead: Lead) -> bool:
 def address_hashes(address: str) -> list[str]:
     """What the log may know an address by, with the present key first; nothing for no address."""
     key = email_key(address)
-    if key is None:
-        return []
-    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    return [salted_hmac("leads.consent", key, secret=secret, algorithm="sha256").hexdigest() for secret in secrets]
+    return [] if key is None else keyed_hashes("leads.consent", key)
 
 
 def _line(

@@ -10,14 +10,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from admin_lists.counts import capped_count
 from jobs import Finding
 
 from .models import OPEN, Lead, Membership, Organization, Submission
 
 #: The request, and the job's own tries, are over by then.
 OPEN_FOR = timedelta(minutes=3)
-#: Counts stop here; so many organisations are named.
-COUNTED, NAMED = 10_000, 5
+#: So many organisations are named.
+NAMED = 5
 
 
 def find() -> Iterator[Finding]:
@@ -28,17 +29,17 @@ def find() -> Iterator[Finding]:
 
 def _submissions_open() -> Iterator[Finding]:
     waiting = Submission.objects.filter(state__in=OPEN, received_at__lt=timezone.now() - OPEN_FOR).order_by()
-    number = waiting[: COUNTED + 1].count()
-    if not number:
+    count = capped_count(waiting)
+    if not count.number:
         return
     text = ngettext(
         "%(count)s submission has not become a lead: open it in the admin, under Submissions, “not processed”; mend "
         "what its problem says, and process it again.",
         "%(count)s submissions have not become leads: open them in the admin, under Submissions, “not processed”; mend "
         "what their problem says, and process them again.",
-        number,
+        count.number,
     )
-    shown = f"{COUNTED:,}+" if number > COUNTED else str(number)
+    shown = str(count) if count.more else str(count.number)
     yield Finding("submissions_open", "", text % {"count": shown})
 
 

@@ -12,8 +12,9 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from . import services
 from .crm import is_connected
-from .models import ConsentAct, ConsentPurpose, ConsentSource, Lead, LeadStatus, Membership
+from .models import ConsentAct, ConsentPurpose, ConsentSource, Lead, LeadStatus
 from .panels import LeadAction, register_action
+from .recipients import active_members
 
 #: The one action that an erased lead still has.
 ERASE = "erase"
@@ -25,8 +26,8 @@ _ERASE_WARNING = gettext_lazy(
 
 
 def _assign_form(lead: Lead) -> type[forms.Form]:
-    members = Membership.objects.filter(organization_id=lead.organization_id, user__is_active=True)
-    people = [(str(member.user_id), member.user.get_username()) for member in members.select_related("user")]
+    members = active_members(lead.organization_id).select_related("user")
+    people = [(str(member.user_id), member.user.get_username()) for member in members]
 
     class AssignForm(forms.Form):
         assignee = forms.ChoiceField(

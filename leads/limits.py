@@ -11,8 +11,8 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 
+from .keyed_hashes import keyed_hash
 from .models import Limit
 
 #: Rows that are over and go with each use.
@@ -37,7 +37,7 @@ def take_of(name: str, subject: str, count: int, per: timedelta) -> float:
         raise RuntimeError("a limit is taken inside atomic()")
     now = timezone.now()
     _clean(now)
-    row = _locked(salted_hmac("leads.limit", f"{name}:{subject}", algorithm="sha256").hexdigest(), now + per)
+    row = _locked(keyed_hash("leads.limit", f"{name}:{subject}"), now + per)
     since = (now - per).timestamp()
     times = [time for time in row.times if time > since]
     if len(times) >= count:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from .models import Lead, Membership, Role
 
 
@@ -22,8 +24,7 @@ def people_to_tell(organization_id: UUID, assignee_id: int | None) -> list[Recip
 
     Empty only if the organisation has no active member, which `jobs status` says.
     """
-    active = Membership.objects.filter(organization_id=organization_id, user__is_active=True)
-    active = active.select_related("user", "organization").order_by("created_at", "pk")
+    active = active_members(organization_id).select_related("user", "organization").order_by("created_at", "pk")
     assignee = active.filter(user_id__in=[] if assignee_id is None else [assignee_id])
     for members in (assignee, active.filter(role=Role.MANAGER), active):
         told = [
@@ -37,8 +38,12 @@ def people_to_tell(organization_id: UUID, assignee_id: int | None) -> list[Recip
 
 def is_active_member(user_id: int, organization_id: UUID) -> bool:
     """Whether this person still may hear of what the organisation has."""
-    active = Membership.objects.filter(organization_id=organization_id, user_id=user_id, user__is_active=True)
-    return active.exists()
+    return active_members(organization_id).filter(user_id=user_id).exists()
+
+
+def active_members(organization_id: UUID) -> QuerySet[Membership]:
+    """The memberships of those who can sign in."""
+    return Membership.objects.filter(organization_id=organization_id, user__is_active=True)
 
 
 def reply_address(lead: Lead) -> str:

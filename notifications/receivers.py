@@ -6,7 +6,8 @@ from typing import Any
 
 from django.urls import reverse
 from django.utils import translation
-from django.utils.translation import gettext as _
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from jobs import receives
 from leads.events import LeadAssigned, LeadCreated, LeadReturned, lead_assigned, lead_created, lead_returned
@@ -22,50 +23,21 @@ from .tasks import create_notification, send_push_notification, send_sms
 @receives(lead_created, starts=[create_notification])
 def notify_of_new_lead(sender: Any, event: LeadCreated, **kwargs: Any) -> None:
     """The assignee learns of a new lead; where nobody looks after it, it is urgent for whoever does hear."""
-    for person in people_to_tell(event.organization_id, event.assigned_to):
-        with translation.override(person.language):
-            unassigned = person.user_id != event.assigned_to
-            services.notify(
-                person.user_id,
-                _("New lead without an assignee") if unassigned else _("New lead for you"),
-                action_url=reverse("leads:lead", args=[event.lead_id]),
-                kind=Notification.Kind.URGENT if unassigned else Notification.Kind.INFO,
-                event_id=event.event_id,
-                lead_id=event.lead_id,
-            )
+    _notify(event, event.assigned_to, _("New lead for you"), _("New lead without an assignee"))
 
 
 @receives(lead_returned, starts=[create_notification])
 def notify_of_returned_lead(sender: Any, event: LeadReturned, **kwargs: Any) -> None:
     """A known lead wrote again: the assignee learns of it; where nobody looks after the lead, it is urgent."""
     assignee_id = Lead.objects.values_list("assignee_id", flat=True).get(pk=event.lead_id)
-    for person in people_to_tell(event.organization_id, assignee_id):
-        with translation.override(person.language):
-            unassigned = person.user_id != assignee_id
-            services.notify(
-                person.user_id,
-                _("An unassigned lead wrote again") if unassigned else _("One of your leads wrote again"),
-                action_url=reverse("leads:lead", args=[event.lead_id]),
-                kind=Notification.Kind.URGENT if unassigned else Notification.Kind.INFO,
-                event_id=event.event_id,
-                lead_id=event.lead_id,
-            )
+    _notify(event, assignee_id, _("One of your leads wrote again"), _("An unassigned lead wrote again"))
 
 
 @receives(lead_assigned, starts=[create_notification])
 def notify_of_assigned_lead(sender: Any, event: LeadAssigned, **kwargs: Any) -> None:
     """The new assignee learns of the lead; where nobody looks after it any more, whoever does hear."""
-    for person in people_to_tell(event.organization_id, event.assignee_id):
-        with translation.override(person.language):
-            unassigned = person.user_id != event.assignee_id
-            services.notify(
-                person.user_id,
-                _("This lead is now unassigned") if unassigned else _("A lead was assigned to you"),
-                action_url=reverse("leads:lead", args=[event.lead_id]),
-                kind=Notification.Kind.WARNING if unassigned else Notification.Kind.INFO,
-                event_id=event.event_id,
-                lead_id=event.lead_id,
-            )
+    unassigned = Notification.Kind.WARNING
+    _notify(event, event.assignee_id, _("A lead was assigned to you"), _("This lead is now unassigned"), unassigned)
 
 
 @receives(notification_created, starts=[send_push_notification])
@@ -83,3 +55,24 @@ def text_urgent_news(sender: Any, event: NotificationCreated, **kwargs: Any) -> 
     wish = ContactPreference.objects.filter(user_id=event.user_id, wants_sms=True).exclude(phone="").first()
     if wish is not None:
         services.send_sms_of_notification(Notification.objects.get(pk=event.notification_id), wish.phone)
+
+
+def _notify(
+    event: LeadCreated | LeadReturned | LeadAssigned,
+    assignee_id: int | None,
+    to_assignee: Promise,
+    to_others: Promise,
+    unassigned: Notification.Kind = Notification.Kind.URGENT,
+) -> None:
+    """Tell the assignee, or whoever hears in place of one, in the language of each."""
+    for person in people_to_tell(event.organization_id, assignee_id):
+        is_assignee = person.user_id == assignee_id
+        with translation.override(person.language):
+            services.notify(
+                person.user_id,
+                str(to_assignee if is_assignee else to_others),
+                action_url=reverse("leads:lead", args=[event.lead_id]),
+                kind=Notification.Kind.INFO if is_assignee else unassigned,
+                event_id=event.event_id,
+                lead_id=event.lead_id,
+            )

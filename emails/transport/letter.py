@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -11,6 +12,7 @@ from email.policy import SMTP
 from email.utils import parseaddr
 
 from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
 from email_validator import EmailNotValidError, validate_email
 
 from ..composing import Composed
@@ -74,6 +76,20 @@ def sender_of(composed: Composed) -> str:
 def own_message_id(message: EmailMessage, composed: Composed) -> str:
     """The Message-ID header: the same at every try, so that a reader's program can see a repetition."""
     return f"<{message.id}@{sender_mailbox(composed).domain}>"
+
+
+def as_django(composed: Composed, to: str, headers: Mapping[str, str]) -> EmailMultiAlternatives:
+    """The mail as Django's backends take it."""
+    outgoing = EmailMultiAlternatives(
+        composed.subject,
+        composed.text,
+        sender_of(composed),
+        [to],
+        reply_to=[composed.reply_to] if composed.reply_to else None,
+        headers=dict(headers),
+    )
+    outgoing.attach_alternative(composed.html, "text/html")
+    return outgoing
 
 
 def as_bytes(message: EmailMessage, composed: Composed, to: Mailbox, *, utf8: bool) -> bytes:

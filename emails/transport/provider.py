@@ -20,8 +20,8 @@ from anymail.exceptions import (
     AnymailRequestsAPIError,
     AnymailSerializationError,
 )
-from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
+from django.core.mail import EmailMultiAlternatives
 
 from leads.outgoing import retry_after
 
@@ -29,7 +29,7 @@ from ..composing import Composed
 from ..models import EmailMessage
 from .connections import held_connections
 from .exchange import BoundedSession, Exchange
-from .letter import recipient_of, sender_mailbox, sender_of
+from .letter import as_django, recipient_of, sender_mailbox
 from .outcomes import Misconfigured, NotSent, Refused, Sent, TryLater, Unclear
 
 #: As much of an answer as is shown.
@@ -93,17 +93,9 @@ def send(backend: Any, message: EmailMessage, composed: Composed) -> Sent:
     return Sent(str(status.message_id or message.id))
 
 
-def _outgoing(backend: Any, message: EmailMessage, composed: Composed) -> mail.EmailMultiAlternatives:
+def _outgoing(backend: Any, message: EmailMessage, composed: Composed) -> EmailMultiAlternatives:
     sender_mailbox(composed)  # a wrong sender is not the addressee's fault
-    outgoing = mail.EmailMultiAlternatives(
-        composed.subject,
-        composed.text,
-        sender_of(composed),
-        [recipient_of(message).address],
-        reply_to=[composed.reply_to] if composed.reply_to else None,
-        headers=composed.headers,
-    )
-    outgoing.attach_alternative(composed.html, "text/html")
+    outgoing = as_django(composed, recipient_of(message).address, composed.headers)
     if hasattr(backend, "mark"):
         backend.mark(outgoing, message.id)
     else:

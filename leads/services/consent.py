@@ -69,7 +69,7 @@ def confirm_consent(lead_id: UUID, record_ids: Sequence[UUID]) -> list[ConsentRe
         lead = Lead.present.select_for_update().filter(pk=lead_id).first()
         if lead is None:
             return []
-        asked = {line.purpose: line for line in consent.waiting(lead) if line.pk in record_ids}
+        asked = {line.purpose: line for line in consent.waiting(lead, record_ids)}
         records = [
             consent.give(
                 lead,

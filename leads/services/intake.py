@@ -144,31 +144,16 @@ def process_submission(submission_id: UUID, *, genuine: bool = False) -> Submiss
     form's trap has caught stays caught unless a person says that it is `genuine`.
     """
     try:
-        return _process(submission_id, genuine=genuine)
-    except Trapped:
-        return _set_aside(submission_id)
-    except InvalidBody as error:
-        return refuse_submission(submission_id, error.errors)
-    except Exception as error:
+        return _decide(submission_id, genuine=genuine)
+    except Exception:
         logger.exception("submission_failed id=%s", submission_id)
-        _note_failure(submission_id, error)
         return Submission.objects.get(pk=submission_id)
 
 
 def process_open_submission(submission_id: UUID) -> str:
     """`process_submission` for its job: nothing if somebody did it; raises what goes wrong. Returns the state then."""
     state = Submission.objects.filter(pk=submission_id).values_list("state", flat=True).first()
-    if state not in OPEN:
-        return state or "gone"
-    try:
-        return _process(submission_id).state
-    except Trapped:
-        return _set_aside(submission_id).state
-    except InvalidBody as error:
-        return refuse_submission(submission_id, error.errors).state
-    except Exception as error:
-        _note_failure(submission_id, error)
-        raise
+    return _decide(submission_id).state if state in OPEN else state or "gone"
 
 
 def refuse_submission(submission_id: UUID, errors: dict[str, list[str]]) -> Submission:
@@ -191,6 +176,19 @@ def refuse_submission(submission_id: UUID, errors: dict[str, list[str]]) -> Subm
         },
     )
     return Submission.objects.get(pk=submission_id)
+
+
+def _decide(submission_id: UUID, *, genuine: bool = False) -> Submission:
+    """Make a lead of it, set it aside or refuse it; what goes wrong is noted on it and raised."""
+    try:
+        return _process(submission_id, genuine=genuine)
+    except Trapped:
+        return _set_aside(submission_id)
+    except InvalidBody as error:
+        return refuse_submission(submission_id, error.errors)
+    except Exception as error:
+        _note_failure(submission_id, error)
+        raise
 
 
 def _process(submission_id: UUID, *, genuine: bool = False) -> Submission:

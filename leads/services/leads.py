@@ -25,7 +25,8 @@ from ..events import (
     lead_created,
     lead_status_changed,
 )
-from ..models import Activity, Lead, LeadStatus, Membership, Note, Organization
+from ..models import Activity, Lead, LeadStatus, Note, Organization
+from ..recipients import is_active_member
 from .consent import keep_lines
 
 #: What a later submission fills where the lead is still empty.
@@ -191,8 +192,5 @@ def _locked_by_phone(organization_id: UUID, phone: str) -> Lead | None:
 
 
 def _check_assignee(organization_id: UUID, assignee_id: int | None) -> None:
-    if assignee_id is None:
-        return
-    members = Membership.objects.filter(organization_id=organization_id, user_id=assignee_id, user__is_active=True)
-    if not members.exists():
+    if assignee_id is not None and not is_active_member(assignee_id, organization_id):
         raise ValidationError(_("Leads can only be assigned to active members of their organization."))

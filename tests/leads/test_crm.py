@@ -25,6 +25,7 @@ from leads.services import change_lead_status, sync_lead_to_crm
 from leads.tasks import sync_to_crm
 
 from .people import make_lead, make_organization
+from .servers import serve
 
 pytestmark = pytest.mark.django_db
 
@@ -63,13 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def crm() -> Iterator[Crm]:
-    server = Crm()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join(5)
+    yield from serve(Crm())
 
 
 @pytest.fixture
@@ -269,14 +264,9 @@ class _SlowHandler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def slow() -> Iterator[Slow]:
-    server = Slow()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield server
-    server.answer.set()
-    server.shutdown()
-    server.server_close()
-    thread.join(5)
+    for server in serve(Slow()):
+        yield server
+        server.answer.set()
 
 
 def test_a_crm_that_is_too_slow_gets_one_try_a_minute_and_other_organizations_are_served(

@@ -54,6 +54,7 @@ from notifications.tasks import create_notification
 from tests.emails.mail_server import Behaviour, MailServer, smtp_settings
 
 from .people import make_key, make_lead, make_member, make_organization, make_user
+from .servers import serve
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -122,13 +123,7 @@ class _Echo(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def crm() -> Iterator[EchoingCrm]:
-    server = EchoingCrm()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join(5)
+    yield from serve(EchoingCrm())
 
 
 @dataclass
