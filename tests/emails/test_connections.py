@@ -185,7 +185,7 @@ def test_forked_process_uses_a_connection_of_its_own_and_leaves_its_parents_alon
 def test_mail_server_that_drips_holds_nobody_for_long(
     settings: Any, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    monkeypatch.setattr(smtp, "WHOLE_TIMEOUT", 0.5)
+    monkeypatch.setattr(smtp, "WHOLE_TIMEOUT", 2.0)
     with MailServer(Behaviour(faults=lambda now, to: DRIP if now == step else None)) as server:
         use_mail_server(settings, server.port)
         began = time.monotonic()

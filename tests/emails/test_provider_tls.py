@@ -80,7 +80,7 @@ def test_mails_go_over_one_connection(tls: ssl.SSLContext, settings: Any, monkey
 def test_lost_and_endless_answers_are_unclear_in_time(
     tls: ssl.SSLContext, settings: Any, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setattr(exchange.BoundedSession.__init__, "__defaults__", (1.0,))
+    monkeypatch.setattr(exchange.BoundedSession.__init__, "__defaults__", (2.0,))
     with ProviderServer(lambda number: fault, tls=tls) as server:
         use_provider(settings, "resend", server.url)
         began = time.monotonic()

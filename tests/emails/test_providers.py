@@ -159,7 +159,7 @@ def test_service_that_is_away_is_asked_later(settings: Any, name: str) -> None:
 def test_answer_that_does_not_come_to_an_end_holds_nobody_for_long(
     server: ProviderServer, name: str, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setattr(exchange.BoundedSession.__init__, "__defaults__", (0.5,))
+    monkeypatch.setattr(exchange.BoundedSession.__init__, "__defaults__", (2.0,))
     fail_with(server, fault)
     began = time.monotonic()
     if (name, fault) == ("sendgrid", TAKE_AND_DRIP):

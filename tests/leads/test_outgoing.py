@@ -21,7 +21,7 @@ from leads import outgoing
 from leads.outgoing import addresses, connection
 
 #: What a whole request may take in these tests, and what it may be over that on a busy machine.
-LIMIT, MARGIN = 0.5, 2.0
+LIMIT, MARGIN = 1.0, 1.5
 OK = b"HTTP/1.1 200 OK\r\n"
 
 Conversation = Callable[[socket.socket], object]
