@@ -40,7 +40,7 @@ def what_goes(chosen: Iterable[Model], request: HttpRequest, site: AdminSite) ->
         numbers[words] = max(number, numbers.get(words, 0))
         registered: Any = site._registry.get(kind)
         along = kind is not model and getattr(registered, "goes_along", False)
-        if registered is not None and not along and not registered.has_delete_permission(request):
+        if registered is not None and not along and not _may_go(registered, request, going):
             forbidden.add(str(kind._meta.verbose_name))
         reason = registered.hindrance_to_deletion(going) if hasattr(registered, "hindrance_to_deletion") else ""
         if reason and reason not in hindrances:
@@ -48,6 +48,12 @@ def what_goes(chosen: Iterable[Model], request: HttpRequest, site: AdminSite) ->
         if more:
             hindrances.append(_("more than %(count)s %(kind)s") % {"count": f"{MOST:,}", "kind": words})
     return names, numbers, forbidden, hindrances
+
+
+def _may_go(registered: Any, request: HttpRequest, rows: QuerySet[Any]) -> bool:
+    """Whether each of the rows may be deleted; a permission may hold for some only."""
+    may: bool = registered.has_delete_permission(request)
+    return may and all(registered.has_delete_permission(request, row) for row in rows[:MOST])
 
 
 def _cascade(rows: QuerySet[Any]) -> Iterator[tuple[type[Model], int, bool, QuerySet[Any]]]:

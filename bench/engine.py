@@ -1,6 +1,6 @@
 """Jobs per second through the whole engine, beside a bare loop over the broker, in one run.
 
-    .venv/bin/python -m bench.engine [--jobs 20000] [--threads 10] [--database postgres://user@host/empty_database]
+    .venv/bin/python -m bench.engine [--jobs 20000] [--threads 10] [--database postgres://user@host/empty] [--redis URL]
 
 The jobs do nothing: what is measured is claiming, decoding, running, settling, history and a log line a job. The bare
 loop claims and settles as many jobs a trip as the engine has threads, and does nothing in between.
@@ -28,9 +28,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--database", default="", help="an empty database; default: a SQLite file of its own")
+    parser.add_argument("--redis", default="", help="a Redis server that keeps the jobs")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        _set_up(Path(folder), options.database)
+        _set_up(Path(folder), options.database, options.redis)
         print(f"{options.jobs:,} jobs, {options.threads} threads, {_vendor()}, best of {options.rounds}")
         print(f"{'':<28}{'jobs/s':>10}{'CPU µs/job':>12}{'of bare':>10}")
         bare = _best(options, _bare)
@@ -40,7 +41,7 @@ def main() -> None:
             _print(label, _best(options, _engine), bare)
 
 
-def _set_up(folder: Path, database: str) -> None:
+def _set_up(folder: Path, database: str, redis: str) -> None:
     import django
     from django.conf import settings
     from django.core.management import call_command
@@ -50,6 +51,7 @@ def _set_up(folder: Path, database: str) -> None:
     settings.configure(
         INSTALLED_APPS=["jobs", "django.contrib.contenttypes", "django.contrib.auth", "django.contrib.admin"],
         DATABASES={"default": Environment({"URL": database}).database("URL", "sqlite:///bench.sqlite3", folder)},
+        JOBS={"REDIS_URL": redis, "NAMESPACE": f"bench-{os.getpid()}"},
         USE_TZ=True,
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     )

@@ -90,8 +90,6 @@ def _write_all(connection: Any, jobs: int, leads: int) -> None:
                 began = time.perf_counter()
                 number = (_insert if sqlite else _copy)(connection, cursor, table, columns, values)
                 print(f"   {table:<34}{number:>10,}{time.perf_counter() - began:>8.1f} s", flush=True)
-        if not sqlite:
-            _set_sequences(cursor)
         _staff()
         _write_log(connection, cursor, site)
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)" if sqlite else "VACUUM ANALYZE")
@@ -135,28 +133,28 @@ def _plain(value: Any) -> str:
 
 def _staff() -> None:
     """Who opens the pages: a superuser, a member of the largest organisation, and one of twenty."""
-    from django.contrib.auth.models import Permission, User
+    from django.contrib.auth.models import Permission
 
-    from leads.models import Membership, Organization
+    from accounts.models import Membership, Organization, User
 
-    User.objects.create_superuser("boss", "boss@example.org", "x")
+    User.objects.create_superuser("boss@example.org", "x")
     organizations = list(Organization.objects.order_by("slug")[:20])
     largest = Organization.objects.get(slug="company-0")
     for name, places in (("one", [largest]), ("twenty", organizations)):
-        person = User.objects.create_user(name, f"{name}@example.org", "x", is_staff=True)
+        person = User.objects.create_user(f"{name}@example.org", "x", is_staff=True)
         person.user_permissions.set(Permission.objects.all())
         Membership.objects.bulk_create(Membership(user=person, organization=place) for place in places)
 
 
 def _write_log(connection: Any, cursor: Any, site: Any) -> None:
     """The staff's log: as many lines as there are leads, most of them about leads, most by one person."""
-    from django.contrib.auth.models import User
     from django.contrib.contenttypes.models import ContentType
 
+    from accounts.models import User
     from jobs.models import Job
     from leads.models import Lead
 
-    boss = User.objects.get(username="boss").pk
+    boss = User.objects.get(email="boss@example.org").pk
     lead, job = (ContentType.objects.get_for_model(model).pk for model in (Lead, Job))
     columns = ("action_time", "user_id", "content_type_id", "object_id", "object_repr", "action_flag", "change_message")
     values = (
@@ -164,11 +162,6 @@ def _write_log(connection: Any, cursor: Any, site: Any) -> None:
         for i in range(site.leads)
     )
     (_insert if connection.vendor == "sqlite" else _copy)(connection, cursor, "django_admin_log", columns, values)
-
-
-def _set_sequences(cursor: Any) -> None:
-    """Ids that were given by hand must not be given again."""
-    cursor.execute("SELECT setval(pg_get_serial_sequence('auth_user', 'id'), (SELECT max(id) FROM auth_user))")
 
 
 if __name__ == "__main__":

@@ -59,6 +59,7 @@ class Site:
     suffix: str
     dice: random.Random = field(default_factory=lambda: random.Random(2026))
     organizations: list[str] = field(default_factory=list)
+    person_ids: list[str] = field(default_factory=list)
     lead_ids: list[str] = field(default_factory=list)
     lead_organizations: list[int] = field(default_factory=list)
     notification_ids: list[str] = field(default_factory=list)
@@ -80,16 +81,16 @@ class Site:
 
 
 def people(site: Site) -> Iterator[tuple[str, tuple[str, ...], Iterator[Row]]]:
-    """Tables of organisations and people; users have the ids 1 to MEMBERS."""
+    """Tables of organisations and people."""
     now = site.at(site.now - 400 * DAY)
     site.organizations = [site.new_id() for _ in range(ORGANIZATIONS)]
+    site.person_ids = [site.new_id() for _ in range(MEMBERS)]
     site.key_ids = [site.new_id() for _ in range(ORGANIZATIONS)]
     site.device_ids = [site.new_id() for _ in range(MEMBERS)]
     yield (
-        "auth_user",
+        "accounts_user",
         (
             "id",
-            "username",
             "email",
             "first_name",
             "last_name",
@@ -99,35 +100,35 @@ def people(site: Site) -> Iterator[tuple[str, tuple[str, ...], Iterator[Row]]]:
             "is_superuser",
             "date_joined",
         ),
-        ((i, f"user{i}", f"user{i}@example.org", "", "", "!", 1, 1, 0, now) for i in range(1, MEMBERS + 1)),
+        ((id, f"user{i}@example.org", "", "", "!", 1, 1, 0, now) for i, id in enumerate(site.person_ids, 1)),
     )
     yield (
-        "leads_organization",
-        ("id", "name", "slug", "language", "country", "crm_webhook_url", "crm_webhook_secret", "created_at"),
-        ((id, f"Company {i}", f"company-{i}", "en", "", "", "whsec_", now) for i, id in enumerate(site.organizations)),
+        "accounts_organization",
+        ("id", "name", "slug", "language", "country", "created_at"),
+        ((id, f"Company {i}", f"company-{i}", "en", "", now) for i, id in enumerate(site.organizations)),
     )
     yield (
-        "leads_membership",
+        "accounts_membership",
         ("id", "user_id", "organization_id", "role", "language", "created_at"),
         (
-            (site.new_id(), i, site.organizations[_home(i)], "manager" if i % 5 == 0 else "member", "", now)
-            for i in range(1, MEMBERS + 1)
+            (site.new_id(), id, site.organizations[_home(i)], "manager" if i % 5 == 0 else "agent", "", now)
+            for i, id in enumerate(site.person_ids, 1)
         ),
     )
     yield (
-        "leads_apikey",
+        "accounts_apikey",
         ("id", "organization_id", "name", "prefix", "key_hash", "created_at"),
         ((id, site.organizations[i], "site", "esk_abc", f"{i:064x}", now) for i, id in enumerate(site.key_ids)),
     )
     yield (
         "notifications_pushdevice",
         ("id", "user_id", "name", "address", "created_at"),
-        ((id, i, "Phone", f"push:{id}", now) for i, id in enumerate(site.device_ids, 1)),
+        ((id, person, "Phone", f"push:{id}", now) for person, id in zip(site.person_ids, site.device_ids, strict=True)),
     )
     yield (
         "notifications_contactpreference",
         ("user_id", "phone", "wants_sms"),
-        ((i, f"+55119{i:08}", i % 2) for i in range(1, MEMBERS + 1)),
+        ((id, f"+55119{i:08}", i % 2) for i, id in enumerate(site.person_ids, 1)),
     )
 
 
@@ -178,7 +179,7 @@ def leads(site: Site) -> Iterator[tuple[str, tuple[str, ...], Iterator[Row]]]:
                 ("created", '{"source": "website"}', None, 0),
                 ("scored", '{"old": null, "new": 40}', None, 1),
                 ("enriched", '{"fields": ["company"]}', None, 2),
-                ("status", '{"old": "new", "new": "contacted"}', 1 + i % MEMBERS, 3),
+                ("status", '{"old": "new", "new": "contacted"}', site.person_ids[i % MEMBERS], 3),
             )
         ),
     )
@@ -186,7 +187,13 @@ def leads(site: Site) -> Iterator[tuple[str, tuple[str, ...], Iterator[Row]]]:
         "leads_note",
         ("id", "lead_id", "author_id", "text", "at"),
         (
-            (site.new_id(), id, 1 + i % MEMBERS, "Called, will call again.", site.at(site.lead_time(i) + 60))
+            (
+                site.new_id(),
+                id,
+                site.person_ids[i % MEMBERS],
+                "Called, will call again.",
+                site.at(site.lead_time(i) + 60),
+            )
             for i, id in enumerate(site.lead_ids[::5])
         ),
     )
@@ -236,7 +243,7 @@ def messages(site: Site) -> Iterator[tuple[str, tuple[str, ...], Iterator[Row]]]
         ("id", "user_id", "organization_id", "kind", "title", "message", "action_url", "event_id", "created_at"),
         (
             (
-                *(id, 1 + site.dice.randrange(MEMBERS), organization[site.lead_organizations[i // 2]]),
+                *(id, site.dice.choice(site.person_ids), organization[site.lead_organizations[i // 2]]),
                 *("URGENT" if i % 301 == 0 else "INFO", "New lead", "", f"/leads/{site.lead_ids[i // 2]}/"),
                 *(site.new_id(), site.at(at(i // 2) + i % 2)),
             )
@@ -343,7 +350,7 @@ def _lead(site: Site, i: int) -> Row:
             _SOURCES[i % 7],
             "",
         ),
-        *(1 + i % MEMBERS if i % 3 else None, i % 100, '[{"rule": "phone", "points": 10}]', 1),
+        *(site.person_ids[i % MEMBERS] if i % 3 else None, i % 100, '[{"rule": "phone", "points": 10}]', 1),
         *('{"company": {"value": "Acme", "origin": "domain", "provider": "local"}}', at if i % 2 else None),
         *("news", "mail", "autumn", "", "", "", "en", 1, at, at),
     )

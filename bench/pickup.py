@@ -1,9 +1,11 @@
 """How soon an idle `run_huey` with three queues starts a job, and what it costs while nothing happens.
 
     .venv/bin/python -m bench.pickup [--jobs 300] [--idle 30] [--database postgres://user@host/empty_database]
+                                     [--redis redis://host/0]
 
 Pickup: from the return of `enqueue` in another process to the task's first line. Delayed: from a lone job's due time.
-Idle: CPU of all processes of the `run_huey` together. On SQLite once more with the net alone: no word can be heard.
+Idle: CPU of all processes of the `run_huey` together, and of each. On SQLite once more with the net alone: no word can
+be heard.
 """
 
 from __future__ import annotations
@@ -34,17 +36,20 @@ def main() -> None:
     parser.add_argument("--delayed", type=int, default=90)
     parser.add_argument("--idle", type=float, default=30.0, help="seconds over which the idle CPU is measured")
     parser.add_argument("--database", default="", help="an empty database; default: a SQLite file of its own")
+    parser.add_argument("--redis", default="", help="a Redis server that keeps the jobs")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ |= {"BENCH_NOTES": str(folder / "notes"), "DJANGO_SETTINGS_MODULE": "bench.site"}
         if options.database:
             os.environ["BENCH_DATABASE"] = options.database
+        if options.redis:
+            os.environ["BENCH_REDIS"] = options.redis
         _set_up()
         print(
             f"{'':<16}{'pickup p50':>12}{'p99':>9}{'most':>9}{'delayed p50':>14}{'p99':>9}{'least':>9}{'idle CPU':>11}"
         )
-        for label in ("with word", "the net alone") if not options.database else ("with word",):
+        for label in ("with word",) if options.database or options.redis else ("with word", "the net alone"):
             if label == "the net alone":
                 _forbid_word(folder)
             with _huey(folder) as pid:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.apps import apps
 
-from leads.models import Membership
+from accounts import sight
 
 #: What a call's argument names, if it does not name the organization itself.
 _ROWS = {
@@ -17,6 +17,7 @@ _ROWS = {
     "notification_id": "notifications.Notification",
     "sms_id": "notifications.SmsMessage",
     "submission_id": "leads.Submission",
+    "invitation_id": "accounts.Invitation",
 }
 
 
@@ -30,11 +31,11 @@ def organization_of(arguments: Mapping[str, Any]) -> Any:
     return None
 
 
-def organizations_of(user: Any) -> Collection[UUID] | None:
-    """The organizations whose jobs a person sees; None: everybody's."""
-    if user.is_superuser or user.has_perm("jobs.view_every_scope"):
+def organizations_of(user: Any, permission: str) -> Collection[UUID] | None:
+    """The organizations with whose jobs a person may do what the permission says; None: with everybody's."""
+    if sight.may_everywhere(user, "jobs.view_every_scope", permission):
         return None
-    return list(Membership.objects.filter(user_id=user.pk).values_list("organization_id", flat=True))
+    return sight.organization_ids(user, permission)
 
 
 def _organization_of_row(label: str, row_id: Any) -> Any:

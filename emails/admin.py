@@ -15,8 +15,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from accounts.admin.scope import ReadOnlyScopedAdmin, ScopedAdmin, signed_in
 from admin_lists.counts import Capped, SubqueryCount, capped_count
-from leads.admin.scope import EffectAdmin, ReadOnlyScopedAdmin, ScopedAdmin, signed_in
+from leads.admin.effects import EffectAdmin
 from leads.models import EffectState
 
 from . import services, suppression
@@ -60,6 +61,7 @@ class EmailMessageAdmin(EffectAdmin):
         "text",
         "html_page",
     )
+    special_permissions = {"resend": "emails.resend_emailmessage"}
     actions = ("send_again",)
     change_form_template = "admin/emails/emailmessage/change_form.html"
 
@@ -96,14 +98,14 @@ class EmailMessageAdmin(EffectAdmin):
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
         """To send again is a permission of its own."""
-        return bool(signed_in(request).has_perm("emails.resend_emailmessage"))
+        return self.may(request, "resend")
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The mail, with a button where it can be sent again."""
         message = self.get_object(request, object_id)
-        offered = message is not None and message.can_be_repeated and self.has_resend_permission(request)
+        offered = message is not None and message.can_be_repeated and self.may(request, "resend", message)
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), "can_send_again": offered})
 
     @admin.action(description=gettext_lazy("Send the selected mails again"), permissions=["resend"])
@@ -140,7 +142,12 @@ class CampaignAdmin(ScopedAdmin):
     list_select_related = ("organization",)
     fields = ("organization", "name", "subject", "text", "state", "outcomes", "created_at", "started_at", "ended_at")
     readonly_fields = ("state", "outcomes", "created_at", "started_at", "ended_at")
+    special_permissions = {"send": "emails.send_campaign"}
     actions = ("send",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        """A campaign stays in its organization."""
+        return ("organization", *self.readonly_fields) if obj else self.readonly_fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With the number of mails in each state."""
@@ -173,7 +180,7 @@ class CampaignAdmin(ScopedAdmin):
 
     def has_send_permission(self, request: HttpRequest) -> bool:
         """To send is a permission of its own."""
-        return bool(signed_in(request).has_perm("emails.send_campaign"))
+        return self.may(request, "send")
 
     @admin.action(description=gettext_lazy("Send the selected campaigns"), permissions=["send"])
     def send(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> None:
@@ -201,6 +208,7 @@ class SuppressionAdmin(ReadOnlyScopedAdmin):
         *("provider", "created_at", "lifted_at", "lifted_by"),
     )
     readonly_fields = ("address",)
+    special_permissions = {"lift": "emails.lift_suppression"}
     actions = ("allow_again",)
 
     @admin.display(description=gettext_lazy("Address"))
@@ -217,7 +225,7 @@ class SuppressionAdmin(ReadOnlyScopedAdmin):
 
     def has_lift_permission(self, request: HttpRequest) -> bool:
         """To allow mail again is a permission of its own."""
-        return bool(signed_in(request).has_perm("emails.lift_suppression"))
+        return self.may(request, "lift")
 
     @admin.action(description=gettext_lazy("Allow mail to the selected addresses again"), permissions=["lift"])
     def allow_again(self, request: HttpRequest, queryset: QuerySet[Suppression]) -> None:

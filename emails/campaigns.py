@@ -25,8 +25,10 @@ CHUNK = 100
 ORPHANS = 1_000
 #: Seconds between two looks at a campaign whose mails have not all ended: a tenth of its age, within these.
 SHORTEST_LOOK, LONGEST_LOOK = 30.0, 3_600.0
-#: States of a mail that may still change by itself.
+#: States of a mail that the campaign has not ended for; and those in which a job is to go on with it.
 OPEN = (EffectState.PENDING, EffectState.SENDING)
+_WITH_A_JOB = (*OPEN, EffectState.DEFERRED)
+_BEGUN = (Campaign.State.SENDING, Campaign.State.SENT)
 _LIVE = (State.PENDING, State.QUEUED, State.ACTIVE)
 
 
@@ -40,12 +42,12 @@ def plan(
     """State a mail for each of the next leads behind `after`, each with its job, and the job of the next chunk.
 
     All in one transaction that moves the campaign's position: a chunk that runs twice states nothing twice. Behind the
-    last chunk, look after the mails until all have ended.
+    last chunk, look after the mails until all have ended, also those that are deferred when the campaign ends.
     """
     with transaction.atomic():
-        campaign = Campaign.objects.select_for_update().filter(pk=campaign_id, state=Campaign.State.SENDING).first()
+        campaign = Campaign.objects.select_for_update().filter(pk=campaign_id, state__in=_BEGUN).first()
         if campaign is None:
-            return {"outcome": "the campaign has ended"}
+            return {"outcome": "the campaign is gone"}
         if campaign.position != after:
             return {"outcome": "this part of the campaign is planned"}
         if campaign.planned_at is None:
@@ -88,7 +90,8 @@ def _plan(
 def _look(campaign: Campaign) -> Outcome:
     """The net under `end`, which a worker that was killed may not have reached: mails whose job is gone end here."""
     put_right = _end_orphans(campaign)
-    if end(campaign.pk) or not Campaign.objects.filter(pk=campaign.pk, state=Campaign.State.SENDING).exists():
+    end(campaign.pk)
+    if not EmailMessage.objects.filter(campaign=campaign, state__in=_WITH_A_JOB).exists():
         return {"outcome": "ended", "without a job": put_right}
     age = timezone.now() - (campaign.planned_at or timezone.now())
     wait = min(max(age / timedelta(seconds=10), SHORTEST_LOOK), LONGEST_LOOK)
@@ -96,9 +99,10 @@ def _look(campaign: Campaign) -> Outcome:
 
 
 def _end_orphans(campaign: Campaign) -> int:
-    """A mail that is open and whose job is not: cancelled, killed its workers, or cleared away."""
+    """A mail that is to go and whose job is gone: cancelled, killed its workers, or cleared away."""
     jobs = jobs_about(campaign).order_by().filter(pk=OuterRef("job_id"))
-    lost = EmailMessage.objects.filter(campaign=campaign, state__in=OPEN).exclude(Exists(jobs.filter(state__in=_LIVE)))
+    mails = EmailMessage.objects.filter(campaign=campaign, state__in=_WITH_A_JOB)
+    lost = mails.exclude(Exists(jobs.filter(state__in=_LIVE)))
     found = list(lost.values_list("pk", "job_id")[:ORPHANS])
     if not found:
         return 0
@@ -113,4 +117,4 @@ def _end_orphans(campaign: Campaign) -> int:
 def _end(rows: QuerySet[EmailMessage], cancelled: bool) -> int:
     broken_off = rows.filter(state=EffectState.SENDING).update(state=EffectState.UNCLEAR, error=BROKEN_OFF)
     state, error = (EffectState.SKIPPED, JOB_CANCELLED) if cancelled else (EffectState.FAILED, JOB_ENDED)
-    return broken_off or rows.filter(state=EffectState.PENDING).update(state=state, error=error)
+    return broken_off or rows.filter(state__in=_WITH_A_JOB).update(state=state, error=error)

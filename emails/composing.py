@@ -14,10 +14,12 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
 
+from accounts.models import Organization
 from leads.content import amount, message_of, news_of
-from leads.models import Lead, Organization, Submission
+from leads.models import Lead, Submission
 from leads.recipients import reply_address
 
+from .account_links import OF_ACCOUNTS, link_of
 from .confirmation import asked_in, purposes_of, token_of
 from .models import EmailMessage
 
@@ -79,6 +81,9 @@ def compose(message: EmailMessage) -> Composed:
             context["purposes"] = purposes_of(message.lead, asked_in(message))
             secret = token_of(message)
             context["confirm_url"] = site_url(reverse("emails:confirm", args=[secret]))
+        if message.kind in OF_ACCOUNTS:
+            path, secret = link_of(message)
+            context["link_url"] = site_url(path)
         subject = render_to_string(f"emails/{message.kind}/subject.txt", context)
         text = render_to_string(f"emails/{message.kind}/body.txt", context)
         html = render_to_string(f"emails/{message.kind}/body.html", context)

@@ -9,7 +9,8 @@ from uuid import UUID
 from django.core import signing
 from django.utils import timezone
 
-from leads import consent, limits
+from accounts import limits
+from leads import consent
 from leads.models import ConsentPurpose, Lead
 from leads.normalise import email_key
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db import models
 
+from accounts.models import User
 from leads.consent import has_agreed
 from leads.languages import spoken
 from leads.models import ConsentPurpose, EffectState, Lead
@@ -37,6 +39,18 @@ def state_follow_up(lead: Lead, step: int) -> tuple[EmailMessage, bool]:
         organization_id=lead.organization_id,
         language=language_of(lead),
         params={"step": step},
+    )
+
+
+def state_password_reset(person: User, request_id: UUID, language: str) -> tuple[EmailMessage, bool]:
+    """The mail with the link that was asked for; says whether it is new."""
+    return state(
+        EmailMessage.Kind.PASSWORD_RESET,
+        str(request_id),
+        person.email,
+        recipient_id=person.pk,
+        language=language or "en",
+        params={"name": person.shown_name},
     )
 
 

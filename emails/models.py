@@ -13,7 +13,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from leads.models import Effect, Lead, Organization
+from accounts.models import Organization
+from leads.models import Effect, Lead
 
 #: So long a mail service surely knows a key (Resend: 24 hours).
 KEY_LASTS = timedelta(hours=23)
@@ -77,6 +78,8 @@ class EmailMessage(Effect):
         FOLLOW_UP = "follow_up", pgettext_lazy("mail", "follow-up")
         CAMPAIGN = "campaign", pgettext_lazy("mail", "campaign")
         CONSENT_REQUEST = "consent_request", pgettext_lazy("mail", "confirmation of consent")
+        INVITATION = "invitation", pgettext_lazy("mail", "invitation")
+        PASSWORD_RESET = "password_reset", pgettext_lazy("mail", "new password")
 
     kind = models.CharField(_("kind"), max_length=24, choices=Kind)
     key = models.CharField(_("key"), max_length=200)

@@ -5,29 +5,40 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import get_language
+
+from accounts.events import (
+    MemberInvited,
+    MemberJoined,
+    PasswordResetRequested,
+    member_invited,
+    member_joined,
+    password_reset_requested,
+)
+from accounts.models import Invitation, Membership
 from jobs import receives
 from leads.events import (
     ConsentAsked,
     LeadAssigned,
     LeadCreated,
     LeadReturned,
-    MemberJoined,
     SubmissionReceived,
     consent_asked,
     lead_assigned,
     lead_created,
     lead_returned,
-    member_joined,
     submission_received,
 )
-from leads.models import Lead, Membership, Submission
-from leads.recipients import people_to_tell
+from leads.models import Lead, Submission
+from leads.recipients import people_to_mail
 
 from . import services
 from .tasks import (
+    send_account_email,
     send_consent_request,
     send_follow_up,
     send_lead_notification,
+    send_password_reset,
     send_submission_confirmation,
     send_welcome,
 )
@@ -41,12 +52,25 @@ def welcome_member(sender: Any, event: MemberJoined, **kwargs: Any) -> None:
     )
     services.send_welcome_email(
         member.user.email,
-        name=member.user.get_full_name() or member.user.get_username(),
+        name=member.user.shown_name,
         organization=member.organization,
         recipient_id=member.user_id,
         language=member.language or member.organization.language,
         key=f"{event.organization_id}:{event.user_id}",
     )
+
+
+@receives(member_invited, starts=[send_account_email])
+def mail_invitation(sender: Any, event: MemberInvited, **kwargs: Any) -> None:
+    """Who is invited gets the link."""
+    rows = Invitation.objects.select_related("organization", "invited_by")
+    services.send_invitation_email(rows.get(pk=event.invitation_id))
+
+
+@receives(password_reset_requested, starts=[send_password_reset])
+def mail_password_reset(sender: Any, event: PasswordResetRequested, **kwargs: Any) -> None:
+    """Who forgot a password gets a link to choose another."""
+    send_password_reset.enqueue(event.user_id, event.event_id, get_language() or "")
 
 
 @receives(lead_created, starts=[send_lead_notification])
@@ -90,12 +114,12 @@ def ask_for_consent(sender: Any, event: ConsentAsked, **kwargs: Any) -> None:
 
 def _mail_about(
     event: LeadCreated | LeadReturned | LeadAssigned,
-    assignee_id: int | None,
+    assignee_id: UUID | None,
     reason: str,
     submission_id: UUID | None = None,
 ) -> None:
     lead = Lead.objects.get(pk=event.lead_id, organization_id=event.organization_id)
-    for person in people_to_tell(event.organization_id, assignee_id):
+    for person in people_to_mail(event.organization_id, assignee_id):
         services.send_lead_notification_email(
             person.email,
             lead=lead,

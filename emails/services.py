@@ -11,9 +11,11 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import get_language
 
+from accounts import limits
+from accounts.models import Invitation, Organization
 from jobs import JobHandle
-from leads import consent, limits
-from leads.models import Lead, Organization, Submission
+from leads import consent
+from leads.models import Lead, Submission
 
 from . import confirmation, intents, tasks
 from .models import Campaign, EmailMessage
@@ -27,7 +29,7 @@ def send_welcome_email(
     name: str = "",
     organization_name: str = "",
     organization: Organization | None = None,
-    recipient_id: int | None = None,
+    recipient_id: UUID | None = None,
     language: str = "",
     key: str = "",
 ) -> JobHandle | None:
@@ -47,7 +49,7 @@ def send_lead_notification_email(
     to: str,
     *,
     lead: Lead,
-    recipient_id: int | None = None,
+    recipient_id: UUID | None = None,
     language: str = "",
     reason: str = "",
     submission_id: UUID | None = None,
@@ -99,6 +101,20 @@ def send_consent_request_email(lead: Lead) -> JobHandle | None:
             language=intents.language_of(lead),
             params={"asked": asked},
         )
+
+
+def send_invitation_email(invitation: Invitation) -> JobHandle | None:
+    """Send the link with which somebody joins; once for each time that the invitation is sent."""
+    organization = invitation.organization
+    by = invitation.invited_by
+    return _state_and_enqueue(
+        EmailMessage.Kind.INVITATION,
+        f"{invitation.pk}:{invitation.sent_at.isoformat()}",
+        invitation.email,
+        organization=organization,
+        language=invitation.language or organization.language,
+        params={"invitation": str(invitation.pk), "by": by.shown_name if by else ""},
+    )
 
 
 def schedule_follow_up(

@@ -6,6 +6,7 @@ for everybody's mails.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -13,7 +14,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from leads.keyed_hashes import keyed_hash, keyed_hashes
+from accounts.keyed_hashes import keyed_hash, keyed_hashes
 from leads.normalise import email_key
 
 from .models import EmailMessage, Suppression
@@ -51,6 +52,11 @@ def is_suppressed(address: str, organization_id: UUID | None) -> bool:
     if organization_id is not None:
         theirs |= Q(organization_id=organization_id)
     return Suppression.objects.filter(_has(address), theirs, lifted_at__isnull=True).exists()
+
+
+def suppressed_among(organization_id: UUID, addresses: Sequence[str]) -> list[str]:
+    """Those of the addresses that mails of the organisation must not go to."""
+    return [address for address in addresses if is_suppressed(address, organization_id)]
 
 
 def lift(suppression: Suppression, person: AbstractBaseUser) -> bool:

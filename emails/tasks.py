@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from config.queues import email, lead
+from config.queues import email, lead, notification
 from jobs import JobHandle, current_job
 
 from . import campaigns, work
@@ -14,6 +14,8 @@ from .models import Campaign, EmailMessage
 
 #: Behind all mail that somebody waits for.
 CAMPAIGN_PRIORITY = 9
+#: Before all other mail: somebody sits there and waits.
+ACCOUNT_PRIORITY = 1
 
 
 @email.task()
@@ -52,6 +54,18 @@ def send_consent_request(message_id: UUID) -> dict[str, Any]:
     return _deliver(message_id)
 
 
+@email.task(priority=ACCOUNT_PRIORITY)
+def send_account_email(message_id: UUID) -> dict[str, Any]:
+    """Send an invitation, or the link for a new password."""
+    return _deliver(message_id)
+
+
+@notification.task(priority=ACCOUNT_PRIORITY)
+def send_password_reset(user_id: UUID, request_id: UUID, language: str) -> dict[str, Any]:
+    """Have the link for a new password mailed, if there is such a user."""
+    return work.password_reset(user_id, request_id, language, start=start)
+
+
 @email.task()
 def send_bulk_email(campaign_id: UUID, after: UUID | None = None) -> dict[str, Any]:
     """Plan a campaign's mails to the next of its leads; behind the last, see that every mail ends."""
@@ -71,6 +85,8 @@ _OF_KIND = {
     EmailMessage.Kind.FOLLOW_UP: send_follow_up_email,
     EmailMessage.Kind.CAMPAIGN: send_campaign_email,
     EmailMessage.Kind.CONSENT_REQUEST: send_consent_request,
+    EmailMessage.Kind.INVITATION: send_account_email,
+    EmailMessage.Kind.PASSWORD_RESET: send_account_email,
 }
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils import timezone
 
+from accounts.members import is_active_member
+from accounts.models import User
 from jobs import PermanentError, RetryLater
 from leads.models import EffectState, Lead, LeadStatus
-from leads.models.effect import LEAD_ERASED, NO_MAIL, NO_MEMBER, SUPPRESSED, UNCLEAR
-from leads.recipients import is_active_member
+from leads.models.effect import LEAD_ERASED, LINK_OVER, NO_MAIL, NO_MEMBER, SUPPRESSED, UNCLEAR
 
 from . import campaigns, intents, transport
+from .account_links import OF_ACCOUNTS, is_useful
 from .composing import TO_LEADS, Composed, compose
+from .deferral import SHORTEST_PAUSE, pause_before
 from .models import EmailMessage
 from .suppression import is_suppressed
 
@@ -58,6 +63,20 @@ def follow_up(lead_id: UUID, organization_id: UUID, step: int, *, start: Callabl
     return {"outcome": "stated", "mail": str(message.id)}
 
 
+def password_reset(
+    user_id: UUID, request_id: UUID, language: str, *, start: Callable[[EmailMessage], object]
+) -> Outcome:
+    """State the mail with the link for a new password, and start its job; end quietly if nobody may sign in so."""
+    with transaction.atomic():
+        person = User.objects.filter(pk=user_id, is_active=True).first()
+        if person is None:
+            return {"outcome": "there is no such user"}
+        message, created = intents.state_password_reset(person, request_id, language)
+        if created:
+            start(message)
+    return {"outcome": "stated", "mail": str(message.id)}
+
+
 def is_untouched(lead: Lead) -> bool:
     """Whether no person has done anything with the lead."""
     touched = lead.notes.exists() or lead.activities.filter(actor__isnull=False).exists()
@@ -78,7 +97,7 @@ def _deliver(message: EmailMessage, job_id: UUID, last_attempt: bool) -> Outcome
     composed: Composed | None = None
     try:
         composed = compose(message)
-        sent = transport.send(message, composed)
+        sent = way.send(message, composed)
     except Exception as error:
         return _not_sent(message, composed, error, perhaps_sent=perhaps_sent, last_attempt=last_attempt)
     state = EffectState.RECORDED if sent.recorded else EffectState.SENT
@@ -88,6 +107,8 @@ def _deliver(message: EmailMessage, job_id: UUID, last_attempt: bool) -> Outcome
 
 def _not_wanted(message: EmailMessage) -> str:
     """Why the mail must not go, as things stand now; empty if it may."""
+    if message.kind in OF_ACCOUNTS:
+        return "" if is_useful(message) else LINK_OVER
     if is_suppressed(message.to, message.organization_id):
         return SUPPRESSED
     person, organization = message.recipient_id, message.organization_id
@@ -115,7 +136,7 @@ def _not_sent(
     """
     text = str(error) if isinstance(error, transport.NotSent) else f"{type(error).__name__}: {error}"
     if isinstance(error, transport.Unclear):
-        return _unclear(message, composed, error)
+        return _unclear(message, composed, error, last_attempt)
     if isinstance(error, transport.Refused):
         message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.REFUSED, error=text)
         if perhaps_sent:
@@ -124,20 +145,43 @@ def _not_sent(
     if isinstance(error, transport.Misconfigured):
         message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.FAILED, error=text)
         raise PermanentError(text) from error
-    asked_to_wait = isinstance(error, transport.TryLater) and error.retry_after is not None
-    waits = EffectState.PENDING if asked_to_wait or not last_attempt else EffectState.FAILED
+    if isinstance(error, transport.TryLater):
+        return _try_later(message, error, perhaps_sent=perhaps_sent, last_attempt=last_attempt)
+    waits = EffectState.FAILED if last_attempt else EffectState.PENDING
     message.settle(EffectState.UNCLEAR if perhaps_sent else waits, error=text)
-    if isinstance(error, transport.TryLater) and error.retry_after is not None:
-        raise RetryLater(error.retry_after, whole_queue=error.whole_queue, reason=text) from error
     raise error
 
 
-def _unclear(message: EmailMessage, composed: Composed | None, error: transport.Unclear) -> Outcome:
+def _try_later(message: EmailMessage, error: transport.TryLater, *, perhaps_sent: bool, last_attempt: bool) -> Outcome:
+    """Let the queue try again by its policy, and behind its last attempt after pauses that grow, for a day."""
+    asked = error.retry_after
+    if asked is None and not last_attempt:
+        message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.PENDING, error=str(error))
+        raise error
+    pause = pause_before(_age(message), message.tries, asked)
+    if pause is None:
+        message.settle(EffectState.UNCLEAR if perhaps_sent else EffectState.FAILED, error=str(error))
+        raise PermanentError(str(error)) from error
+    waits = EffectState.DEFERRED if pause >= SHORTEST_PAUSE else EffectState.PENDING
+    message.settle(EffectState.UNCLEAR if perhaps_sent else waits, error=str(error))
+    # the others wait no longer than the other side has asked them to
+    raise RetryLater(pause, whole_queue=error.whole_queue and pause == asked, reason=str(error)) from error
+
+
+def _age(message: EmailMessage) -> timedelta:
+    now = timezone.now()
+    return now - (message.offered_at or now)
+
+
+def _unclear(message: EmailMessage, composed: Composed | None, error: transport.Unclear, last_attempt: bool) -> Outcome:
     message.settle(EffectState.UNCLEAR, error=str(error), **(_as_sent(composed) if composed else {}))
     if message.state == EffectState.SENT:
         return {"outcome": "sent, as the mail service reports"}
-    if error.repeatable:
+    if error.repeatable and not last_attempt:
         raise error
+    pause = pause_before(_age(message), message.tries, None) if error.repeatable else None
+    if pause is not None:
+        raise RetryLater(pause, reason=str(error)) from error
     raise PermanentError(f"{UNCLEAR} ({error})") from error
 
 

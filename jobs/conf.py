@@ -28,7 +28,7 @@ class JobsSettings:
     a job waits for a worker that knows its task; `strict` makes an undeclared start of a receiver an error;
     `ignore_apps` are apps, by label or name, whose `tasks` and `receivers` are another system's and not imported;
     `scope` is a function, by its dotted path, that answers whose a job is, for a call's arguments by name;
-    `visible_scopes` is one that answers, for a user, the scopes whose jobs the admin shows, or None for all jobs;
+    `visible_scopes` is one that answers, for a user and a permission, the scopes for whose jobs it holds, None: all;
     `synchronous_commit=False` lets PostgreSQL acknowledge claims and settlements before they are on its disk;
     `fault_points` is a function of the tests that is called at each point of `jobs.faults`.
     """

@@ -67,11 +67,16 @@ def _queues_of(module_name: str) -> dict[str, Queue]:
         raise ImproperlyConfigured(f"JOBS['QUEUES']={module_name!r}: {why}") from error
     found: dict[str, Queue] = {}
     for value in vars(module).values():
-        if isinstance(getattr(value, "policy", None), QueuePolicy) and found.setdefault(value.name, value) is not value:
+        if _is_queue(value) and found.setdefault(value.name, value) is not value:
             raise ImproperlyConfigured(f"{module_name} defines two queues named {value.name!r}; rename one")
     if not found:
         raise ImproperlyConfigured(f"{module_name} defines no queue: write for example email = Queue('email')")
     return found
+
+
+def _is_queue(value: object) -> bool:
+    """A task has a policy as well, and may stand beside its queue."""
+    return isinstance(getattr(value, "policy", None), QueuePolicy) and hasattr(value, "tasks")
 
 
 def _forget(*, setting: str, **kwargs: Any) -> None:

@@ -79,6 +79,18 @@ class BrokerAway(JobsError):
         super().__init__(text)
 
 
+class QueueBroken(BrokerAway):
+    """What the broker's store holds of one queue cannot be used; its other queues are well."""
+
+    def __init__(self, queue: str, text: str) -> None:
+        self.queue = queue
+        super().__init__(text)
+
+
+class PushedTooLate(BrokerAway):
+    """Jobs were read from the outbox so long ago that the broker may have forgotten their end: read them again."""
+
+
 class BrokerUnavailable(JobsError):
     """Neither the broker nor the outbox could take the job."""
 

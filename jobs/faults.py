@@ -25,6 +25,7 @@ POINTS = (
     "claim.after_commit",
     "execute.before",  # next is the task's first line
     "execute.after",  # the task's function has returned
+    "atomic.after_begin",  # on Redis its marker is inserted
     "atomic.before_settle",
     "atomic.before_commit",
     "atomic.after_commit",
@@ -37,6 +38,13 @@ POINTS = (
     "reap.after_commit",
     "relay.before",  # the outbox is read, the broker not yet asked
     "relay.after",
+    "recover.before_commit",  # the rows are pending, it is not noted yet that all are
+    "merge.before_commit",  # facts are read, the history does not hold them yet
+    "merge.after_commit",
+    "move.left",  # nothing is claimed in the Redis that is left any more
+    "move.before_commit",  # jobs are read there, and no rows of the outbox yet
+    "move.after_commit",  # they are both
+    "move.opened",
     "tick.before_commit",
     "tick.after_commit",
     "prune.before_commit",

@@ -102,7 +102,6 @@ class Job(models.Model):
                 fields=["queue", "ready_at"], condition=Q(state="queued", alone=True), name="jobs_ready_alone"
             ),
             models.Index(fields=["worker_id"], condition=Q(state="active"), name="jobs_active_worker"),
-            models.Index(fields=["queue"], condition=Q(state="active"), name="jobs_active_queue"),
             models.Index(fields=["id"], condition=Q(state="pending"), name="jobs_pending"),
             models.Index(
                 fields=["expires_at"],
@@ -117,6 +116,7 @@ class Job(models.Model):
             ),
             models.Index(fields=["queue", "state", "id"], name="jobs_queue_state"),
             models.Index(fields=["state", "id"], name="jobs_state"),
+            # what retention cuts by (G9): the one entry that a job's end costs beside those of its state
             models.Index(
                 fields=["queue", "state", "ended_at", "id"], condition=Q(ended_at__isnull=False), name="jobs_ended"
             ),
@@ -241,6 +241,17 @@ class QueueState(models.Model):
     taken = models.IntegerField(null=True)
     # how often jobs came back to their old places; only PostgreSQL asks: see broker.database.postgresql.dead_rows
     returns = models.BigIntegerField(default=0, db_default=0)
+    # a broker that is not the rows: which life of its store, and up to which of its facts this history holds
+    generation = models.CharField(max_length=32, default="", db_default="")
+    merged = models.CharField(max_length=40, default="", db_default="")
+    # and of which life of its store all live rows were pushed to it
+    life = models.CharField(max_length=100, default="", db_default="")
+    # the same of some that may be read again: in turn with another server in a move, or of two primaries
+    former = models.CharField(max_length=500, default="", db_default="")
+    # such a broker keeps the queue's jobs: the database's own workers take nothing
+    elsewhere = models.BooleanField(default=False, db_default=False)
+    # and from this one `jobs move` has taken them: whoever still uses it leaves the rows alone
+    left_store = models.CharField(max_length=16, default="", db_default="")
 
     class Meta:
         verbose_name = _("queue")
@@ -319,6 +330,9 @@ class Process(models.Model):
     #: a worker: what keeps it from working, though its jobs are well
     trouble = models.TextField(_("trouble"), blank=True, default="", db_default="")
     trouble_since = models.DateTimeField(_("in trouble since"), null=True, blank=True)
+    #: a worker: how much news of its jobs was dropped, since a receiver did not keep up, and when it last was
+    news_dropped = models.BigIntegerField(default=0, db_default=0)
+    news_dropped_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name = _("process")
@@ -327,6 +341,28 @@ class Process(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.queue} {self.host}:{self.pid}".replace("  ", " ")
+
+
+class Marker(models.Model):
+    """That the transaction of an atomic task has committed, of which a broker outside the database may not know (G3).
+
+    The next start of the job finds it, runs nothing and settles with its result; without the result, once the history
+    has the end.
+    """
+
+    job_id = models.UUIDField(primary_key=True)
+    run = models.PositiveSmallIntegerField()
+    queue = models.CharField(max_length=50)
+    claimed_at = models.DateTimeField()
+    result = models.TextField(null=True)  # noqa: DJ001 - NULL is "no result", "null" a result
+    #: since when the history has the end
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["ended_at", "claimed_at"], name="jobs_marker_ended")]
+
+    def __str__(self) -> str:
+        return str(self.job_id)
 
 
 class ClockJump(models.Model):

@@ -14,6 +14,7 @@ QUEUE_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 HIGHEST_PRIORITY, DEFAULT_PRIORITY, LOWEST_PRIORITY = 1, 5, 10
 #: Stored priorities run from -100 to 100, larger first, and leave room between and above those that people give.
 PRIORITY_STEP = 20
+MOST_KEPT = 100_000_000
 ONE_DAY = 86_400.0
 ONE_YEAR = 365 * ONE_DAY
 
@@ -93,8 +94,8 @@ class Retention:
     failed_age: timedelta | None = None
 
     def __post_init__(self) -> None:
-        _whole("Retention", "completed", self.completed, 0, 100_000_000)
-        _whole("Retention", "failed", self.failed, 0, 100_000_000)
+        _whole("Retention", "completed", self.completed, 0, MOST_KEPT)
+        _whole("Retention", "failed", self.failed, 0, MOST_KEPT)
         for name in ("age", "failed_age"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, timedelta) or value <= timedelta(0)):
@@ -105,7 +106,7 @@ class Retention:
 class QueuePolicy:
     """Everything that a broker and a worker must know of a queue.
 
-    `timeout` is in seconds and cooperative in threads (see docs/guarantees.md); `global_concurrency` bounds the
+    `timeout` is in seconds and cooperative in threads (see docs/your-project.md); `global_concurrency` bounds the
     queue's active jobs over all machines.
     """
 

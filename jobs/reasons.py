@@ -19,6 +19,8 @@ WORKER_STOPS = gettext_noop("the worker stops")
 ENGINE_ERROR = gettext_noop("engine error: %(error)s")
 PACE = gettext_noop("did not start within the pace guard")
 COMMIT_FAILED = gettext_noop("COMMIT failed: %(error)s")
+RUNS_ELSEWHERE = gettext_noop("an earlier start of the job is not over yet")
+COMMITTED_BEFORE = gettext_noop("an earlier start had committed it")
 ROW_LOCKED = gettext_noop("somebody held the job's row locked")
 NO_CONNECTION = gettext_noop("the worker could not reach the database: %(error)s")
 UNKNOWN_TASK = gettext_noop("task '%(task)s' is not known to this worker")
@@ -30,6 +32,8 @@ NOT_STORED = gettext_noop("the outcome could not be stored: %(error)s")
 LATER = gettext_noop("asked to be started again in %(seconds)s s")
 #: Written by release_lost.sql.
 KILLED_WORKER = gettext_noop("killed its worker: lost %(count)s times")
+#: Said of a completed job whose facts waited too long for the history.
+NOT_KEPT = gettext_noop("its result and attempts were not kept: the history could not be written for too long")
 
 ALL = (
     DUPLICATE,
@@ -44,6 +48,8 @@ ALL = (
     ENGINE_ERROR,
     PACE,
     COMMIT_FAILED,
+    RUNS_ELSEWHERE,
+    COMMITTED_BEFORE,
     ROW_LOCKED,
     NO_CONNECTION,
     UNKNOWN_TASK,
@@ -53,6 +59,7 @@ ALL = (
     NOT_STORED,
     LATER,
     KILLED_WORKER,
+    NOT_KEPT,
 )
 
 

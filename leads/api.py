@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -13,9 +14,11 @@ from django.utils.translation import override
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET
 
+from accounts.models import ApiKey
+
 from . import services
-from .models import ApiKey, Channel
-from .openapi import OPENAPI
+from .models import Channel
+from .openapi import OPENAPI, rows
 from .readable import readable
 
 BODY_LIMIT = 64 * 1024
@@ -84,9 +87,14 @@ def openapi(request: HttpRequest) -> HttpResponse:
 @require_GET
 def docs(request: HttpRequest) -> HttpResponse:
     """The API's description for people, from the same source."""
-    return render(
-        request, "leads/api_docs.html", {"api": OPENAPI, "address": request.build_absolute_uri("/api/leads/")}
-    )
+    body = OPENAPI["paths"]["/api/leads/"]["post"]["requestBody"]["content"]["application/json"]
+    context = {
+        "api": OPENAPI,
+        "address": request.build_absolute_uri("/api/leads/"),
+        "example": json.dumps(body["example"]),
+        "tables": {name: list(rows(schema)) for name, schema in OPENAPI["components"]["schemas"].items()},
+    }
+    return render(request, "leads/api_docs.html", context)
 
 
 def is_too_large(request: HttpRequest) -> bool:

@@ -20,7 +20,8 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .keyed_hashes import keyed_hashes
+from accounts.keyed_hashes import keyed_hashes
+
 from .models import ConsentAct, ConsentPurpose, ConsentRecord, ConsentSource, Lead
 from .normalise import email_key
 

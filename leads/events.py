@@ -18,7 +18,7 @@ class LeadCreated(Event):
     email: str
     status: str
     source: str
-    assigned_to: int | None
+    assigned_to: UUID | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +27,8 @@ class LeadAssigned(Event):
 
     organization_id: UUID
     lead_id: UUID
-    assignee_id: int | None
-    previous_id: int | None
+    assignee_id: UUID | None
+    previous_id: UUID | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,14 +102,6 @@ class ConsentAsked(Event):
     lead_id: UUID
 
 
-@dataclass(frozen=True, kw_only=True)
-class MemberJoined(Event):
-    """A user became a member of the organisation."""
-
-    organization_id: UUID
-    user_id: int
-
-
 lead_created = EventSignal(LeadCreated)
 lead_assigned = EventSignal(LeadAssigned)
 lead_status_changed = EventSignal(LeadStatusChanged)
@@ -120,4 +112,3 @@ lead_enriched = EventSignal(LeadEnriched)
 lead_scored = EventSignal(LeadScored)
 submission_received = EventSignal(SubmissionReceived)
 consent_asked = EventSignal(ConsentAsked)
-member_joined = EventSignal(MemberJoined)

@@ -10,10 +10,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts.models import Membership, Organization
 from admin_lists.counts import capped_count
 from jobs import Finding
 
-from .models import OPEN, Lead, Membership, Organization, Submission
+from .models import OPEN, Lead, Submission
 
 #: The request, and the job's own tries, are over by then.
 OPEN_FOR = timedelta(minutes=3)

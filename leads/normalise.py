@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from email_validator import EmailNotValidError, validate_email
+from functools import cache
 
-#: Second labels under which a country's registry hands out names (example.com.br, example.co.uk).
-_REGISTRY_LABELS = frozenset(
-    {"ac", "co", "com", "edu", "gob", "gov", "gouv", "ltd", "mil", "ne", "net", "nom", "or", "org"}
-)
+from email_validator import EmailNotValidError, validate_email
+from publicsuffixlist import PublicSuffixList
 
 
 def email_address(value: str) -> str:
@@ -33,11 +31,8 @@ def mail_domain(address: str) -> str:
 
 
 def registered_domain(domain: str) -> str:
-    """`acme.co.uk` of `mail.acme.co.uk`: what a company owns."""
-    labels = domain.lower().strip(".").split(".")
-    if len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _REGISTRY_LABELS:
-        return ".".join(labels[-3:])
-    return ".".join(labels[-2:])
+    """`acme.co.uk` of `mail.acme.co.uk`: what a company owns. A registry's own domain is answered as it is."""
+    return _public_suffixes().privatesuffix(domain) or domain
 
 
 def phone_number(value: str, country: str = "") -> str:
@@ -71,3 +66,8 @@ def phone_is_valid(number: str) -> bool:
         return bool(phonenumbers.is_valid_number(phonenumbers.parse(number, None)))
     except phonenumbers.NumberParseException:
         return False
+
+
+@cache
+def _public_suffixes() -> PublicSuffixList:
+    return PublicSuffixList()  # 10,000 names: read when first asked

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils.functional import Promise
@@ -26,6 +28,19 @@ def _answer(description: str | Promise, schema: str, headers: dict[str, str | Pr
     return answer
 
 
+_RETRY_AFTER: dict[str, str | Promise] = {"Retry-After": _("Seconds to wait.")}
+#: What a program can tell apart.
+ERROR_CODES = [
+    "invalid",
+    "invalid_idempotency_key",
+    "wrong_key",
+    "method_not_allowed",
+    "still_running",
+    "too_large",
+    "unsupported_media_type",
+    "idempotency_conflict",
+    "too_many",
+]
 OPENAPI: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {
@@ -83,11 +98,15 @@ OPENAPI: dict[str, Any] = {
                     "400": _answer(_("The lead is invalid; `fields` says why."), "Error"),
                     "401": _answer(_("The API key is missing or wrong."), "Error"),
                     "405": _answer(_("Only POST is allowed."), "Error"),
-                    "409": _answer(_("The first request with this Idempotency-Key is still being worked on."), "Error"),
+                    "409": _answer(
+                        _("The first request with this Idempotency-Key is still being worked on."),
+                        "Error",
+                        _RETRY_AFTER,
+                    ),
                     "413": _answer(_("The body is too large."), "Error"),
                     "415": _answer(_("The body is not JSON."), "Error"),
                     "422": _answer(_("This Idempotency-Key was used with another body."), "Error"),
-                    "429": _answer(_("Too many requests."), "Error", {"Retry-After": _("Seconds to wait.")}),
+                    "429": _answer(_("Too many requests."), "Error", _RETRY_AFTER),
                 },
             }
         }
@@ -159,7 +178,7 @@ OPENAPI: dict[str, Any] = {
                         "type": "object",
                         "required": ["code", "message"],
                         "properties": {
-                            "code": _text(_("A stable name of the error.")),
+                            "code": _text(_("A stable name of the error."), enum=ERROR_CODES),
                             "message": _text(_("What is wrong, in words.")),
                             "fields": {
                                 "type": "object",
@@ -174,3 +193,32 @@ OPENAPI: dict[str, Any] = {
         },
     },
 }
+
+
+@dataclass(frozen=True)
+class Row:
+    """A field as the page shows it."""
+
+    name: str
+    type: str
+    required: bool
+    description: str | Promise
+
+
+def rows(schema: dict[str, Any], within: str = "") -> Iterator[Row]:
+    """The fields of a schema; a field of an object within is named like `error.code`."""
+    for name, field in schema["properties"].items():
+        required = name in schema.get("required", ())
+        yield Row(within + name, _type_of(field), required, field.get("description", ""))
+        if "properties" in field:
+            yield from rows(field, f"{within}{name}.")
+
+
+def _type_of(field: dict[str, Any]) -> str:
+    kinds = field["type"]
+    text = kinds if isinstance(kinds, str) else " | ".join(kinds)
+    if "maxLength" in field:
+        text += f" ≤ {field['maxLength']}"
+    if "enum" in field:
+        text += ": " + ", ".join(field["enum"])
+    return text

@@ -2,48 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import QuerySet
+from accounts.members import active_members
+from accounts.models import Role
 
-from .models import Lead, Membership, Role
+from .models import Lead
 
 
 @dataclass(frozen=True)
 class Recipient:
     """A member of the organisation."""
 
-    user_id: int
+    user_id: UUID
     email: str
     language: str
 
 
-def people_to_tell(organization_id: UUID, assignee_id: int | None) -> list[Recipient]:
-    """The assignee if active, else the active managers, else all active members: whoever there is, somebody hears.
+def people_to_tell(organization_id: UUID, assignee_id: UUID | None) -> list[Recipient]:
+    """The assignee if active, else the active managers, else the owners, else all members: somebody always hears.
 
     Empty only if the organisation has no active member, which `jobs status` says.
     """
+    return next(_in_line(organization_id, assignee_id), [])
+
+
+def people_to_mail(organization_id: UUID, assignee_id: UUID | None) -> list[Recipient]:
+    """The first of those in line whom mail reaches; where it reaches nobody, whom it would be for."""
+    first: list[Recipient] = []
+    for people in _in_line(organization_id, assignee_id):
+        unreached = _unreached(organization_id, [person.email for person in people])
+        if reached := [person for person in people if person.email not in unreached]:
+            return reached
+        first = first or people
+    return first
+
+
+#: Answers which of these addresses no mail of the organisation goes to.
+Unreached = Callable[[UUID, Sequence[str]], Collection[str]]
+_registered: list[Unreached] = []
+
+
+def register_unreached(unreached: Unreached) -> None:
+    """Let `people_to_mail` know of addresses that are not written to."""
+    if unreached not in _registered:
+        _registered.append(unreached)
+
+
+def _unreached(organization_id: UUID, addresses: Sequence[str]) -> set[str]:
+    return {"", *(address for unreached in _registered for address in unreached(organization_id, addresses))}
+
+
+def _in_line(organization_id: UUID, assignee_id: UUID | None) -> Iterator[list[Recipient]]:
+    """Those who are told, and in whose place others are; each time somebody."""
     active = active_members(organization_id).select_related("user", "organization").order_by("created_at", "pk")
     assignee = active.filter(user_id__in=[] if assignee_id is None else [assignee_id])
-    for members in (assignee, active.filter(role=Role.MANAGER), active):
+    for members in (assignee, active.filter(role=Role.MANAGER), active.filter(role=Role.OWNER), active):
         told = [
             Recipient(member.user_id, member.user.email, member.language or member.organization.language)
             for member in members
         ]
         if told:
-            return told
-    return []
-
-
-def is_active_member(user_id: int, organization_id: UUID) -> bool:
-    """Whether this person still may hear of what the organisation has."""
-    return active_members(organization_id).filter(user_id=user_id).exists()
-
-
-def active_members(organization_id: UUID) -> QuerySet[Membership]:
-    """The memberships of those who can sign in."""
-    return Membership.objects.filter(organization_id=organization_id, user__is_active=True)
+            yield told
 
 
 def reply_address(lead: Lead) -> str:
@@ -53,5 +75,5 @@ def reply_address(lead: Lead) -> str:
     """
     if lead.organization.mail_reply_to:
         return lead.organization.mail_reply_to
-    people = people_to_tell(lead.organization_id, lead.assignee_id)
+    people = people_to_mail(lead.organization_id, lead.assignee_id)
     return next((person.email for person in people if person.email), "")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
+
+from accounts.models import User
 
 from .content import message_of, news_of
 from .models import Activity, CrmDelivery, Lead, LeadStatus, Note
@@ -26,16 +27,14 @@ def timeline(lead: Lead) -> list[TimelineEntry]:
 def _activities(lead: Lead) -> Iterable[TimelineEntry]:
     rows = list(lead.activities.select_related("actor").order_by("-at")[:LIMIT])
     mentioned = {row.detail.get(side) for row in rows if row.kind == Activity.Kind.ASSIGNED for side in ("old", "new")}
-    people = {
-        user.pk: user.get_username() for user in get_user_model()._default_manager.filter(pk__in=mentioned - {None})
-    }
+    people = {str(user.pk): user.shown_name for user in User.objects.filter(pk__in=mentioned - {None})}
     written = _written(lead, rows)
     for row in rows:
         yield TimelineEntry(
             at=row.at,
             kind=str(row.get_kind_display()),
             text=written.get(row.pk) or _text(row, people),
-            who=row.actor.get_username() if row.actor else "",
+            who=row.actor.shown_name if row.actor else "",
         )
 
 
@@ -51,7 +50,7 @@ def _written(lead: Lead, rows: Sequence[Activity]) -> dict[UUID, str]:
     return texts
 
 
-def _text(row: Activity, people: dict[int, str]) -> str:
+def _text(row: Activity, people: dict[str, str]) -> str:
     detail = row.detail
     if row.kind == Activity.Kind.ASSIGNED:
         nobody = _("nobody")
@@ -69,7 +68,7 @@ def _text(row: Activity, people: dict[int, str]) -> str:
 def _notes(lead: Lead) -> Iterable[TimelineEntry]:
     for note in Note.objects.filter(lead=lead).select_related("author").order_by("-at")[:LIMIT]:
         yield TimelineEntry(
-            at=note.at, kind=_("note"), text=note.text, who=note.author.get_username() if note.author else ""
+            at=note.at, kind=_("note"), text=note.text, who=note.author.shown_name if note.author else ""
         )
 
 
@@ -83,5 +82,5 @@ def _deliveries(lead: Lead) -> Iterable[TimelineEntry]:
 def _consents(lead: Lead) -> Iterable[TimelineEntry]:
     for line in lead.consents.select_related("actor").order_by("-at")[:LIMIT]:
         parts = [f"{line.get_purpose_display()}: {line.get_act_display()}", line.get_source_display(), line.wording]
-        who = line.actor.get_username() if line.actor else ""
+        who = line.actor.shown_name if line.actor else ""
         yield TimelineEntry(at=line.at, kind=_("consent"), text=" · ".join(filter(None, parts)), who=who)

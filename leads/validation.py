@@ -14,9 +14,11 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.models import Organization
+
 from . import normalise
 from .consent import FORM_WORDINGS
-from .models import ConsentPurpose, LeadSource, Organization
+from .models import ConsentPurpose, LeadSource
 from .readable import is_storable, readable
 
 #: An answer names so many wrong fields, and so much of a name that is none.

@@ -16,7 +16,7 @@ from . import scoring
 from .changes import record
 from .consent import has_agreed
 from .content import message_of
-from .crm import crm_of, pause
+from .crm import crm_of, pause, webhook_of
 from .enrichment import Finding, Question, enrichment_provider
 from .erasing import erase_marked
 from .events import LeadEnriched, LeadScored, lead_enriched, lead_scored
@@ -98,19 +98,20 @@ def deliver_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str
         return {"outcome": "delivered already"}
     older = intended.filter(state__in=[EffectState.PENDING, EffectState.FAILED]).exclude(pk=newest.pk)
     older.update(state=EffectState.SKIPPED, error=LATER_VERSION % {"version": newest.lead_version})
-    if wait := pause.seconds_to_wait(lead.organization):
+    webhook = webhook_of(lead.organization)
+    if wait := pause.seconds_to_wait(webhook):
         raise RetryLater(wait, reason="the CRM was too slow; it gets one try a minute")
     # the delivery's id is the webhook's id: the CRM recognises a repetition
     if not newest.claim(job_id, repeatable=True):
         return {"outcome": "another job delivers it"}
     payload = crm_payload(lead, newest)
     try:
-        receipt = crm_of(lead.organization).deliver(newest.id, payload)
+        receipt = crm_of(webhook).deliver(newest.id, payload)
     except Exception as error:
         newest.settle(EffectState.FAILED, error=f"{type(error).__name__}: {error}", payload=payload)
-        (pause.begin if isinstance(error, TooSlow) else pause.end)(lead.organization)
+        (pause.begin if isinstance(error, TooSlow) else pause.end)(webhook)
         raise
-    pause.end(lead.organization)
+    pause.end(webhook)
     newest.settle(
         EffectState.RECORDED if receipt.recorded else EffectState.SENT,
         payload=payload,
@@ -164,7 +165,7 @@ def crm_payload(lead: Lead, delivery: CrmDelivery) -> dict[str, Any]:
             "source": lead.source,
             "value": None if lead.value is None else str(lead.value),
             "currency": lead.currency,
-            "assignee": lead.assignee.get_username() if lead.assignee else None,
+            "assignee": lead.assignee.email if lead.assignee else None,
             "score": lead.score,
             "consent": has_agreed(lead, ConsentPurpose.REQUEST),
             "marketing_consent": has_agreed(lead, ConsentPurpose.MARKETING),

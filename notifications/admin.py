@@ -7,7 +7,8 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
-from leads.admin.scope import EffectAdmin, PeopleScopedAdmin, ReadOnlyScopedAdmin
+from accounts.admin.scope import PeopleScopedAdmin, ReadOnlyScopedAdmin
+from leads.admin.effects import EffectAdmin
 
 from .models import ContactPreference, Notification, PushDevice, PushMessage, SmsMessage
 
@@ -73,3 +74,7 @@ class ContactPreferenceAdmin(PeopleScopedAdmin):
     list_display = ("user", "phone", "wants_sms")
     list_select_related = ("user",)
     autocomplete_fields = ("user",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        """A wish is somebody's, and stays theirs."""
+        return ("user",) if obj else ()

@@ -14,7 +14,7 @@ class NotificationCreated(Event):
 
     organization_id: UUID | None
     notification_id: UUID
-    user_id: int
+    user_id: UUID
     kind: str
 
 

@@ -9,7 +9,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from leads.models import Effect, Lead, Organization
+from accounts.models import Organization
+from leads.models import Effect, Lead
 
 
 class Notification(models.Model):

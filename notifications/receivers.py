@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.urls import reverse
 from django.utils import translation
@@ -59,7 +60,7 @@ def text_urgent_news(sender: Any, event: NotificationCreated, **kwargs: Any) -> 
 
 def _notify(
     event: LeadCreated | LeadReturned | LeadAssigned,
-    assignee_id: int | None,
+    assignee_id: UUID | None,
     to_assignee: Promise,
     to_others: Promise,
     unassigned: Notification.Kind = Notification.Kind.URGENT,

@@ -17,7 +17,7 @@ from .models import Notification, SmsMessage
 
 
 def notify(
-    user_id: int,
+    user_id: UUID,
     title: str,
     *,
     message: str = "",
@@ -69,7 +69,7 @@ def send_sms_of_notification(notification: Notification, to: str) -> JobHandle |
         return tasks.send_sms.enqueue(sms.id) if created else None
 
 
-def mark_read(user_id: int, notification_id: UUID | None = None) -> int:
+def mark_read(user_id: UUID, notification_id: UUID | None = None) -> int:
     """Mark one notification of the user read, or all; returns how many were unread."""
     unread = Notification.objects.filter(user_id=user_id, read_at__isnull=True)
     if notification_id is not None:

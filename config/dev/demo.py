@@ -93,11 +93,12 @@ def main() -> int:
     escape_what_is_lacking()
     parser = argparse.ArgumentParser(description="The whole flow without a person, on a temporary site.")
     parser.add_argument("--database", default="", help="an empty database, such as postgres://user@host/name")
-    database = parser.parse_args().database
+    parser.add_argument("--redis", default="", help="a Redis server to keep the jobs, such as redis://host:6379/0")
+    options = parser.parse_args()
     interrupts = Interrupts()
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
     with tempfile.TemporaryDirectory(prefix="esteira-demo-") as folder, PractiseCrm(secret, UNLUCKY) as crm:
-        site = Site(_environment(Path(folder), database, crm.url, secret), free_port())
+        site = Site(_environment(Path(folder), options.database, options.redis, crm.url, secret), free_port())
         log: list[str] = []
         children = Children(site.env, log.append)
         try:
@@ -238,7 +239,7 @@ def _seconds(job: dict[str, Any]) -> str:
     return f"{took.total_seconds():.1f}"
 
 
-def _environment(folder: Path, database: str, crm_url: str, crm_secret: str) -> dict[str, str]:
+def _environment(folder: Path, database: str, redis: str, crm_url: str, crm_secret: str) -> dict[str, str]:
     return {
         **{name: os.environ[name] for name in KEPT if name in os.environ},
         "PYTHONUNBUFFERED": "1",
@@ -246,6 +247,8 @@ def _environment(folder: Path, database: str, crm_url: str, crm_secret: str) -> 
         "ENV_FILE": os.devnull,
         "DEBUG": "true",
         "DATABASE_URL": database or f"sqlite:///{folder}/demo.sqlite3",
+        "REDIS_URL": redis,
+        "JOBS_NAMESPACE": f"demo-{secrets.token_hex(4)}",
         "EMAIL_URL": f"filemail:///{folder}/mail",
         "CRM_WEBHOOK_URL": crm_url,
         "CRM_WEBHOOK_SECRET": crm_secret,

@@ -177,14 +177,14 @@ def _submit_samples(client: Client, demo: dict[str, Any]) -> None:
 
 
 def _welcome(site: str, demo: dict[str, Any]) -> str:
-    signs_in = _("user admin, password %(password)s") % {
+    signs_in = _("sign in as admin@example.org, password %(password)s") % {
         "password": demo.get("password") or _("the one that the first start printed")
     }
     places = [
         (_("Admin"), "/admin/", signs_in),
         (_("Jobs"), "/admin/jobs/job/", _("every job, attempt by attempt")),
         (_("Leads"), "/admin/leads/lead/", ""),
-        (_("Inbox"), "/notifications/", _("as ana (manager of Aurora), same password")),
+        (_("Inbox"), "/notifications/", _("as ana@example.org (owner of Aurora), same password")),
         (_("Web form"), demo["form"], _("send a lead yourself")),
         (_("Mail"), "/admin/emails/emailmessage/", _("what was sent; no mail leaves this machine")),
         (_("API"), "/api/docs/", ""),
@@ -196,7 +196,7 @@ def _welcome(site: str, demo: dict[str, Any]) -> str:
         lines = [new, *lines]
     unreachable = _(
         "The lead of Northwind Solar goes to a CRM that does not answer: its sync_to_crm fails three times and becomes "
-        'a dead letter. Empty "CRM webhook" on %(address)s and press Retry on the job\'s page.'
+        "a dead letter. Clear the address on %(address)s and press Retry on the job's page."
     )
     lines += [
         "",
@@ -205,7 +205,7 @@ def _welcome(site: str, demo: dict[str, Any]) -> str:
         "-H 'Idempotency-Key: '$(date +%s) \\",
         f'    -d \'{{"name": "Joana", "email": "joana@example.com"}}\' {site}/api/leads/',
         "",
-        *wrap(unreachable % {"address": f"{site}/admin/leads/organization/"}, 116, break_on_hyphens=False),
+        *wrap(unreachable % {"address": f"{site}/admin/leads/crmwebhook/"}, 116, break_on_hyphens=False),
         "",
         _("Ctrl-C ends it."),
     ]

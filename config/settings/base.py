@@ -8,8 +8,9 @@ INSTALLED_APPS = [
     "leads",
     "notifications",
     "emails",
+    "accounts",
     "admin_lists",
-    "django.contrib.admin",
+    "accounts.admin_config.MembersAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -56,6 +57,15 @@ USE_I18N = True
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("pt-br", "Português (Brasil)")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "accounts.roles.RoleBackend"]
+#: What owners, managers and agents may do.
+ROLES = "config.roles.ROLES"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "notifications:inbox"
+LOGOUT_REDIRECT_URL = "login"
+#: Seconds that the link of a password reset works.
+PASSWORD_RESET_TIMEOUT = 86_400
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -72,4 +82,11 @@ FORM_LIMITS = {
     "network": (20, 60),  # forms sent by one network
     "form": (300, 3_600),  # forms sent to one organization
     "recipient": (3, 86_400),  # mails to one address that somebody gave in a form
+    "invitation": (100, 86_400),  # invitations mailed by one organization,
+    "invitation_address": (5, 86_400),  # to one address
+    "sign_in": (5, 300),  # failed attempts to sign in: one address from one network,
+    "sign_in_network": (50, 900),  # one network,
+    "sign_in_address": (100, 86_400),  # one address from anywhere
+    "reset_address": (3, 3_600),  # mails with a link for a new password to one address,
+    "reset_network": (20, 3_600),  # asked for by one network
 }

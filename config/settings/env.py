@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,11 @@ FALSE = {"0", "false", "no", "off"}
 PERIODS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 SQLITE = "django.db.backends.sqlite3"
 POSTGRESQL = "django.db.backends.postgresql"
+#: A host and a port of a Sentinel; and a service's address by some of them.
+_SENTINEL = r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:,/?#@\s]+)(?::\d{1,5})?"
+_BY_SENTINELS = re.compile(
+    rf"(?:sentinel|rediss?\+sentinel)://(?:[^@/?#]*@)?{_SENTINEL}(?:,{_SENTINEL})*/[^/?#]+(?:/\d*)?(?:\?[^#]*)?"
+)
 #: What the query of a database's address may switch on and off.
 _SWITCHES = ("ATOMIC_REQUESTS", "AUTOCOMMIT", "CONN_HEALTH_CHECKS", "DISABLE_SERVER_SIDE_CURSORS")
 SQLITE_OPTIONS: dict[str, Any] = {
@@ -239,9 +245,15 @@ class Environment:
             bracketed = f"[{host}]" if ":" in host else host
             return f"redis://{signed}{bracketed}:{self.integer('REDIS_PORT', 6379, lowest=1, highest=65535)}/0"
         url = self.text("REDIS_URL")
+        if url.startswith("valkey"):
+            url = "redis" + url.removeprefix("valkey")
+        if "sentinel" in url.partition(":")[0]:
+            expected = _("Sentinels and their service like redis+sentinel://:password@host:26379,host:26379/service/0")
+            with _naming("REDIS_URL", expected):
+                if not _BY_SENTINELS.fullmatch(url):
+                    raise ValueError
+            return url
         with _naming("REDIS_URL", _("a Redis address like redis://:password@host:6379/0 (encode / and #)")):
-            if url.startswith("valkey"):
-                url = "redis" + url.removeprefix("valkey")
             parts = urlsplit(url)
             database = parts.path.strip("/")
             if url and (parts.scheme not in {"redis", "rediss", "unix"} or parts.port == 0):

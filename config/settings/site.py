@@ -6,7 +6,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from ..language import gettext as _
 from .base import *  # noqa: F403
-from .base import BASE_DIR, LANGUAGES, MIDDLEWARE
+from .base import BASE_DIR, FORM_LIMITS, LANGUAGES, MIDDLEWARE
 from .env import Environment, mail_settings
 
 env = Environment.of_site(os.environ, BASE_DIR)
@@ -79,6 +79,7 @@ CRM_WEBHOOK_SECRET = env.text("CRM_WEBHOOK_SECRET")
 OUTGOING_PRIVATE_NETWORKS = env.networks("OUTGOING_PRIVATE_NETWORKS", ("127.0.0.0/8", "::1") if DEBUG else ())
 
 FORM_LIMITS = {
+    **FORM_LIMITS,
     "network": env.rate("FORM_LIMIT_NETWORK", "20/minute"),
     "form": env.rate("FORM_LIMIT_ORGANIZATION", "300/hour"),
     "recipient": env.rate("FORM_LIMIT_RECIPIENT", "3/day"),

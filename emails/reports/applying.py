@@ -25,7 +25,13 @@ _DELIVERIES = {
     Kind.COMPLAINED: Delivery.COMPLAINED,
 }
 #: The service has what we did not know, or not believe, it had.
-_PERHAPS_SENT = (EffectState.PENDING, EffectState.SENDING, EffectState.UNCLEAR, EffectState.FAILED)
+_PERHAPS_SENT = (
+    EffectState.PENDING,
+    EffectState.DEFERRED,
+    EffectState.SENDING,
+    EffectState.UNCLEAR,
+    EffectState.FAILED,
+)
 #: Clocks differ by so much.
 SKEW = timedelta(minutes=5)
 logger = logging.getLogger("emails.reports")

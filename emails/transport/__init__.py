@@ -1,12 +1,13 @@
 """The way out for mail: one send is one try, and ends in one outcome.
 
-`send` returns what was sent, or raises one of the four outcomes under `NotSent`. It never sleeps and never tries again:
-only the queue does.
+`WayOut.send` returns what was sent, or raises one of the four outcomes under `NotSent`. It never sleeps and never tries
+again: only the queue does.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any
 
 from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
 
@@ -16,37 +17,36 @@ from . import provider, recorded, smtp
 from .backend import configured_backend
 from .outcomes import Misconfigured, NotSent, Refused, Sent, TryLater, Unclear
 
-__all__ = ["Misconfigured", "NotSent", "Refused", "Sent", "TryLater", "Unclear", "WayOut", "send", "way_out"]
+__all__ = ["Misconfigured", "NotSent", "Refused", "Sent", "TryLater", "Unclear", "WayOut", "way_out"]
 
 
-@dataclass(frozen=True)
 class WayOut:
-    """How mail leaves: `smtp`, a provider's name, or empty where it is only written down."""
+    """How mail leaves, as the settings have it. `name`: `smtp`, a provider's, or empty where it is only written down.
 
-    name: str
-    #: The other side knows a mail that it has taken already, by its key: another try within a day sends nothing twice.
-    recognises_repetition: bool = False
-
-
-def send(message: EmailMessage, composed: Composed) -> Sent:
-    """Hand one mail to what `EMAIL_URL` names.
-
-    Raises `TryLater` (it surely did not go out, another try may), `Refused` (this mail will never be taken), `Unclear`
-    (it may have gone out) or `Misconfigured` (no mail goes out until a setting is mended).
+    `recognises_repetition`: the other side knows a mail that it has taken already, by its key, and another try within a
+    day sends it once.
     """
-    backend = configured_backend()
-    if isinstance(backend, SmtpBackend):
-        return smtp.send(backend, message, composed)
-    if provider.is_provider(backend):
-        return provider.send(backend, message, composed)
-    return recorded.send(backend, message, composed)
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+        self.name = ""
+        self.recognises_repetition = False
+        self._send: Callable[[Any, EmailMessage, Composed], Sent] = recorded.send
+        if isinstance(backend, SmtpBackend):
+            self.name, self._send = "smtp", smtp.send
+        elif provider.is_provider(backend):
+            self.name, self._send = provider.name_of(backend), provider.send
+            self.recognises_repetition = provider.recognises_repetition(backend)
+
+    def send(self, message: EmailMessage, composed: Composed) -> Sent:
+        """Hand one mail over.
+
+        Raises `TryLater` (it surely did not go out, another try may), `Refused` (this mail will never be taken),
+        `Unclear` (it may have gone out) or `Misconfigured` (no mail goes out until a setting is mended).
+        """
+        return self._send(self._backend, message, composed)
 
 
 def way_out() -> WayOut:
-    """How mail leaves, as the settings have it."""
-    backend = configured_backend()
-    if isinstance(backend, SmtpBackend):
-        return WayOut("smtp")
-    if provider.is_provider(backend):
-        return WayOut(provider.name_of(backend), provider.recognises_repetition(backend))
-    return WayOut("")
+    """The way that `EMAIL_URL` names; for one mail. Nothing is opened yet."""
+    return WayOut(configured_backend())

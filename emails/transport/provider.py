@@ -132,12 +132,13 @@ def _outcome(backend: Any, error: AnymailRequestsAPIError) -> NotSent:
     text = f"{backend.esp_name} answered {status}: {_line(response.text)}"
     if 200 <= status < 300:
         return _unclear(backend, f"{text} (which cannot be understood)")
+    named = response.headers.get("Retry-After", "")
     if status == 429:
-        return TryLater(text, retry_after=retry_after(response.headers.get("Retry-After", "")), whole_queue=True)
+        return TryLater(text, retry_after=retry_after(named), whole_queue=True)
     if status in _GATEWAY:
         return _unclear(backend, text)
     if status >= 500 or status in _TEMPORARY:
-        return TryLater(text)
+        return TryLater(text, retry_after=retry_after(named), whole_queue=True) if named else TryLater(text)
     return Misconfigured(text) if status in _OURS or status < 400 else Refused(text)
 
 

@@ -48,7 +48,7 @@ class AttemptAdmin(ReadOnlyAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """The attempts of everybody's jobs are for those who see everybody's; a job's page shows its own."""
-        return super().has_view_permission(request, obj) and sees_all(request)
+        return super().has_view_permission(request, obj) and sees_all(request, "jobs.view_attempt")
 
     @admin.display(description=_("job"))
     def job_link(self, attempt: Attempt) -> str:

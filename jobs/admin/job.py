@@ -25,8 +25,8 @@ from django.views.decorators.http import require_POST
 from admin_lists.owners import streams_of
 
 from .. import clock
-from ..errors import Refused, UnknownJob, UnknownQueue
-from ..history import lookup, verdict
+from ..errors import BrokerAway, Refused, UnknownJob, UnknownQueue
+from ..history import live, lookup, verdict
 from ..models import STATE_WORDS, Job
 from ..operate.cancel import cancel
 from ..operate.pause import pause, resume
@@ -38,7 +38,7 @@ from .filters import AboutFilter, CreatedFilter, EventFilter, ParentFilter, Queu
 from .keyset import JobChangeList
 from .readonly import ReadOnlyAdmin
 from .search import places
-from .sight import of_scopes, scopes_of, sees_all
+from .sight import may, of_scopes, scopes_of, sees_all
 
 #: One request works on at most so many jobs.
 AT_ONCE = 500
@@ -142,15 +142,15 @@ class JobAdmin(ReadOnlyAdmin):
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """May retry dead letters."""
-        return bool(request.user.has_perm("jobs.retry_job"))
+        return may(request, OPERATIONS["retry"].permission)
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         """May cancel jobs."""
-        return bool(request.user.has_perm("jobs.cancel_job"))
+        return may(request, OPERATIONS["cancel"].permission)
 
     def has_promote_permission(self, request: HttpRequest) -> bool:
         """May let scheduled jobs run now."""
-        return bool(request.user.has_perm("jobs.promote_job"))
+        return may(request, OPERATIONS["promote"].permission)
 
     # the list's columns
 
@@ -214,6 +214,12 @@ class JobAdmin(ReadOnlyAdmin):
 
     # views
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, with the jobs that had no row so far."""
+        if self.has_view_permission(request):
+            live.hear()
+        return super().changelist_view(request, extra_context)
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -222,7 +228,8 @@ class JobAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        job = self.get_object(request, unquote(object_id))
+        live.hear()
+        job = self.get_object(request, unquote(object_id)) or self._without_row(request, _uuid(unquote(object_id)))
         if job is None:
             self.message_user(
                 request,
@@ -239,16 +246,26 @@ class JobAdmin(ReadOnlyAdmin):
             "has_view_permission": True,
             "media": self.media,
             "preserved_filters": self.get_preserved_filters(request),
-            "page": page.job_page(job, self.admin_site.name, request.user, scopes_of(request)),
+            "page": page.job_page(job, self.admin_site, request, scopes_of(request)),
             "buttons": [
                 {"name": one.name, "label": one.label, "address": self._address(f"job_{one.name}", job.pk)}
                 for one in OPERATIONS.values()
-                if job.state in one.states and request.user.has_perm(one.permission)
+                if job.state in one.states and may(request, one.permission, job)
             ],
             **(extra_context or {}),
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/jobs/job/page.html", context)
+
+    def _without_row(self, request: HttpRequest, job_id: UUID | None) -> Job | None:
+        """A live job that has no row yet, if the person may see it."""
+        try:
+            job = live.as_it_lives(None, job_id) if job_id is not None else None
+        except BrokerAway as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return None
+        scopes = scopes_of(request)
+        return job if job is not None and (scopes is None or job.scope in scopes) else None
 
     def operate(self, request: HttpRequest, job_id: UUID, name: str) -> HttpResponse:
         """One button on one job's page."""
@@ -259,24 +276,28 @@ class JobAdmin(ReadOnlyAdmin):
         return _posted(request, lambda: self._operate_queue(request, queue, name))
 
     def _operate(self, request: HttpRequest, job_id: UUID, operation: Operation) -> HttpResponse:
-        if not request.user.has_perm(operation.permission):
+        if not may(request, operation.permission):
             raise PermissionDenied
-        if not sees_all(request) and not self.get_queryset(request).filter(pk=job_id).exists():
+        seen = self.get_queryset(request).filter(pk=job_id)
+        if not sees_all(request) and not seen.exists():
             raise Http404  # as if it were not there
+        allowed = scopes_of(request, operation.permission)
+        if allowed is not None and not of_scopes(seen, allowed).exists():
+            raise PermissionDenied
         try:
             operation.act(job_id, by=_user(request))
-        except (Refused, UnknownJob) as refusal:
+        except (Refused, UnknownJob, BrokerAway) as refusal:
             self.message_user(request, capfirst(str(refusal)), messages.ERROR)
         else:
             self.message_user(request, gettext("Done: %(what)s.") % {"what": operation.label}, messages.SUCCESS)
         return HttpResponseRedirect(self._address("job_change", job_id))
 
     def _operate_queue(self, request: HttpRequest, queue: str, name: str) -> HttpResponse:
-        if not (request.user.has_perm("jobs.pause_queue") and sees_all(request)):
+        if not (request.user.has_perm("jobs.pause_queue") and sees_all(request, "jobs.pause_queue")):
             raise PermissionDenied
         try:
             (pause if name == "pause" else resume)(queue, by=_user(request))
-        except UnknownQueue as refusal:
+        except (UnknownQueue, BrokerAway) as refusal:
             self.message_user(request, capfirst(str(refusal)), messages.ERROR)
         else:
             text = gettext("%(queue)s is paused.") if name == "pause" else gettext("%(queue)s goes on.")
@@ -284,7 +305,7 @@ class JobAdmin(ReadOnlyAdmin):
         return HttpResponseRedirect(reverse(f"{self.admin_site.name}:app_list", args=["jobs"]))
 
     def _operate_many(self, request: HttpRequest, rows: QuerySet[Job], operation: Operation) -> HttpResponse | None:
-        rows = rows.filter(state__in=operation.states)
+        rows = of_scopes(rows.filter(state__in=operation.states), scopes_of(request, operation.permission))
         across = request.POST.get("select_across") == "1"
         if across:
             upto = _uuid(request.POST.get("upto"))
@@ -298,7 +319,7 @@ class JobAdmin(ReadOnlyAdmin):
             try:
                 operation.act(job_id, by=_user(request))
                 done += 1
-            except (Refused, UnknownJob) as refusal:
+            except (Refused, UnknownJob, BrokerAway) as refusal:
                 refusals.append(str(refusal))
         self._tell(request, operation, done, refusals, more=len(ids) > AT_ONCE)
         return None

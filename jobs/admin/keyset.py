@@ -7,16 +7,36 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import ngettext
 
 from admin_lists.changelist import KeysetChangeList
 from admin_lists.counts import CAP, Capped, capped_count
 
+from ..history import lookup
+from ..history.lateness import history_note
 from ..states import State
 from .sight import sees_all
 
 
 class JobChangeList(KeysetChangeList):
-    """Newest first."""
+    """Newest first, as the jobs are now."""
+
+    history_note: str
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Where the rows are not the queue, live jobs are shown as their broker knows them."""
+        super().get_results(request)
+        rows = self.result_list
+        self.result_list = lookup.as_they_read(rows, self.params.get("state"))
+        notes = [history_note()]
+        if moved := len(rows) - len(self.result_list):
+            text = ngettext(
+                "%(count)d job of this page has moved on since its row was written, and is left out.",
+                "%(count)d jobs of this page have moved on since their rows were written, and are left out.",
+                moved,
+            )
+            notes.append(text % {"count": moved})
+        self.history_note = " ".join(note for note in notes if note)
 
     def streams(self, request: HttpRequest, rows: QuerySet[Any]) -> Sequence[QuerySet[Any]]:
         """Of a whole queue, its states; else what the admin says."""

@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from django.apps import apps
+from django.contrib.admin import AdminSite
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.urls import NoReverseMatch, reverse
+from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.timesince import timesince
@@ -23,7 +24,8 @@ from django.utils.translation import gettext as _
 
 from .. import clock
 from ..define.masks import Mask
-from ..history import lookup, verdict
+from ..history import live, lookup, verdict
+from ..history.lateness import history_note
 from ..history.lookup import Argument
 from ..models import STATE_WORDS, Attempt, Job
 from ..states import State
@@ -79,11 +81,13 @@ class JobPage:
     timeline: Sequence[AttemptLine]
     log: Sequence[LogEntry]
     now: datetime
+    history_note: str = ""
 
 
-def job_page(job: Job, site: str, user: Any, scopes: tuple[str, ...] | None = None) -> JobPage:
-    """The page of one job for one reader, who sees the jobs of these scopes; None: all jobs."""
-    now = clock.now()
+def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tuple[str, ...] | None = None) -> JobPage:
+    """The page of one job for who asks, and sees the jobs of these scopes; None: all jobs."""
+    job = live.as_it_lives(job, job.pk) or job
+    now, site = clock.now(), admin_site.name
     shown = job.shown_state(now)
     list_address = reverse(f"{site}:jobs_job_changelist")
     seen = of_scopes(lookup.all_jobs(), scopes)
@@ -106,13 +110,14 @@ def job_page(job: Job, site: str, user: Any, scopes: tuple[str, ...] | None = No
         ran=verdict.duration(verdict.seconds_between(job.started_at, job.ended_at)),
         attempts_allowed=verdict.attempts_allowed(job),
         event_jobs=f"{list_address}?event_id={job.event_id}" if job.event_id else "",
-        about=_about(job, site, user),
+        about=_about(job, admin_site, request),
         parent=_job_link(seen.filter(pk=job.parent_id).only("task").first(), site) if job.parent_id else None,
         children=[link for child in children[:CHILDREN] if (link := _job_link(child, site))],
         more_children=f"{list_address}?parent_id={job.pk}" if len(children) > CHILDREN else "",
         timeline=[_line(row, mask) for row in reversed(attempts)],
         log=_log(job),
         now=now,
+        history_note=history_note([job.queue]),
     )
 
 
@@ -163,23 +168,21 @@ def _job_link(job: Job | None, site: str) -> Link | None:
     return Link(f"{job.task} …{str(job.pk)[-8:]}", reverse(f"{site}:jobs_job_change", args=[job.pk]))
 
 
-def _about(job: Job, site: str, user: Any) -> Link | None:
+def _about(job: Job, admin_site: AdminSite, request: HttpRequest) -> Link | None:
+    """The object that the job is about; by its name, with a link, for who may look at this very object."""
     if not job.about_type:
         return None
     bare = Link(f"{job.about_type}:{job.about_id}")
     try:
         model = apps.get_model(job.about_type)
+        shown: Any = admin_site._registry.get(model)
+        found = None if shown is None else shown.get_object(request, str(job.about_id))
     except (LookupError, ValueError):
         return bare
+    if found is None or not shown.has_view_permission(request, found):
+        return bare
     options = model._meta
-    may = any(user.has_perm(f"{options.app_label}.{verb}_{options.model_name}") for verb in ("view", "change"))
-    if not may:
-        return bare
-    try:
-        found = model._default_manager.get(pk=job.about_id)
-        address = reverse(f"{site}:{options.app_label}_{options.model_name}_change", args=[quote(job.about_id)])
-    except (ObjectDoesNotExist, ValidationError, ValueError, NoReverseMatch):
-        return bare
+    address = reverse(f"{admin_site.name}:{options.app_label}_{options.model_name}_change", args=[quote(job.about_id)])
     return Link(f"{options.verbose_name}: {found}", address)
 
 

@@ -15,6 +15,7 @@ from ..conf import jobs_settings
 class ReadOnlyAdmin(KeysetAdmin):
     """Newest first, by primary key; rows change only by their own buttons."""
 
+    change_list_template = "admin/jobs/change_list.html"
     ordering = ("-pk",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

@@ -13,31 +13,43 @@ from admin_lists.owners import rows_of
 from ..conf import function_of, jobs_settings
 from ..models import Job
 
+#: What it takes to look at a job.
+VIEW = "jobs.view_job"
 
-def visible_scopes(user: Any) -> tuple[str, ...] | None:
-    """The scopes whose jobs this person sees, sorted; None: all jobs, those without a scope too.
 
-    Without the setting everybody who has the permission sees all jobs. Raises `ImproperlyConfigured`.
+def visible_scopes(user: Any, permission: str = VIEW) -> tuple[str, ...] | None:
+    """The scopes with whose jobs this person may do what the permission says, sorted; None: with all jobs.
+
+    Without the setting that is everybody who has the permission. Raises `ImproperlyConfigured`.
     """
     path = jobs_settings().visible_scopes
     if not path:
         return None
-    answer: Iterable[Any] | None = function_of("VISIBLE_SCOPES", path, "a user")(user)
+    find = function_of("VISIBLE_SCOPES", path, "a user and a permission")
+    answer: Iterable[Any] | None = find(user, permission)
     # what belongs to nobody is no scope
     return None if answer is None else tuple(sorted({str(scope) for scope in answer} - {""}))
 
 
-def sees_all(request: HttpRequest) -> bool:
-    """Whether the person sees everybody's jobs, and so what concerns whole queues."""
-    return scopes_of(request) is None
+def sees_all(request: HttpRequest, permission: str = VIEW) -> bool:
+    """Whether the permission holds for everybody's jobs, and so for what concerns whole queues."""
+    return scopes_of(request, permission) is None
 
 
-def scopes_of(request: HttpRequest) -> tuple[str, ...] | None:
+def scopes_of(request: HttpRequest, permission: str = VIEW) -> tuple[str, ...] | None:
     """`visible_scopes` of the signed-in person; asked once a request."""
-    if not hasattr(request, "visible_job_scopes"):
-        request.visible_job_scopes = visible_scopes(request.user)  # type: ignore[attr-defined]
-    found: tuple[str, ...] | None = request.visible_job_scopes  # type: ignore[attr-defined]
-    return found
+    asked: dict[str, tuple[str, ...] | None] = request.__dict__.setdefault("visible_job_scopes", {})
+    if permission not in asked:
+        asked[permission] = visible_scopes(request.user, permission)
+    return asked[permission]
+
+
+def may(request: HttpRequest, permission: str, job: Job | None = None) -> bool:
+    """Whether the person has the permission for this job; without one, for some job."""
+    if not request.user.has_perm(permission):
+        return False
+    scopes = scopes_of(request, permission)
+    return scopes is None or (bool(scopes) if job is None else job.scope in scopes)
 
 
 def of_scopes(rows: QuerySet[Job], scopes: tuple[str, ...] | None) -> QuerySet[Job]:

@@ -2,23 +2,29 @@
 
 Every method may be called from any thread and is atomic: it happened whole or not at all. All decisions about time
 are made by the broker's own clock. Each raises `BrokerAway`, and nothing else, when its store cannot be reached: the
-call may then have happened all the same. Repeating any call is harmless.
+call may then have happened all the same; `QueueBroken` is the one of them that is of one queue only. Repeating any call
+is harmless.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from ..policy import QueuePolicy
+from ..states import State
+from .facts import FactPage, Lag
 from .records import (
     CancelAnswer,
     ClaimedJob,
+    Completed,
     Exchange,
-    Fact,
     FoundJob,
+    Healed,
+    Life,
+    LivingRow,
     LossRules,
     NewJob,
     ProcessRecord,
@@ -28,8 +34,10 @@ from .records import (
     Released,
     Renewal,
     Rewound,
+    SeenProcess,
     Settled,
     Settlement,
+    WaitingPage,
 )
 
 #: The least pace guard of G7, in seconds: a slot is free again after `per` and the guard of its grant, and a job of a
@@ -41,12 +49,20 @@ COUNT_LIMIT = 10_000
 
 LOSS_RULES = LossRules()
 
+#: Said where somebody still uses a store from which `jobs move` has taken the jobs.
+LEFT = (
+    "the jobs were moved away from this Redis by `manage.py jobs move`: take it out of REDIS_URL and restart, or say "
+    "`manage.py jobs move --reuse` to use it again"
+)
+
 
 class Broker(Protocol):
     """Keeps the live jobs."""
 
     #: True when the job rows themselves are the queue: a committed row is queued, without a push
     rows_are_the_queue: bool
+    #: names the store by its address; empty where the rows are the queue
+    store: str
 
     def now(self) -> datetime:
         """The broker's time."""
@@ -69,6 +85,13 @@ class Broker(Protocol):
         read from the outbox: a store that forgets ids refuses what was read too long ago.
         """
 
+    def adopt(self, queue: str, held: Sequence[NewJob], grants: Sequence[datetime] = ()) -> frozenset[UUID]:
+        """Let the jobs that another broker's workers hold count here, with their keys and in the global concurrency.
+
+        `held` are all of the queue, `grants` until when each start had to begin that the other broker granted. Returns
+        those that were held so before, and are not any more; a push of one of them takes it in, `mend` lets it end.
+        """
+
     # Workers
 
     def register(self, process: ProcessRecord, lease: float) -> None:
@@ -83,6 +106,12 @@ class Broker(Protocol):
 
     def report_trouble(self, worker: UUID, trouble: str) -> None:
         """Note for the status what keeps a process from working; an empty text: nothing any more."""
+
+    def report_dropped(self, worker: UUID, dropped: int) -> None:
+        """Note for the status how many news of its jobs a process has dropped so far, the last of them just now."""
+
+    def processes(self) -> Sequence[SeenProcess] | None:
+        """Every process that holds a lease, or held one and was not reaped yet. None: the rows say it."""
 
     def exchange(
         self,
@@ -119,11 +148,12 @@ class Broker(Protocol):
         later if it is not lost now.
         """
 
-    def reap(self, queues: Sequence[str], grace: float = 0.0) -> Reaped:
+    def reap(self, queues: Sequence[str], *, before: datetime | None = None, blame: bool = True) -> Reaped:
         """Give back what the silent hold of these queues, and end what came too late.
 
-        Jobs of processes whose lease ended more than `grace` seconds ago are lost; queued jobs whose `expires_at` has
-        passed are expired. A job `dead_after` times lost: a dead letter. What somebody holds locked is left for later.
+        Jobs of processes whose lease ended before that moment (None: before this call) are lost, unless nobody is to be
+        blamed; queued jobs whose `expires_at` has passed are expired. A job `dead_after` times lost: a dead letter.
+        What somebody holds locked is left for later.
         """
 
     def waits_alone(self, queues: Sequence[str]) -> frozenset[str]:
@@ -131,14 +161,24 @@ class Broker(Protocol):
 
     # An atomic task (G3): the three places where a store may act
 
-    def begin_atomic(self, worker: UUID, policy: QueuePolicy, job: ClaimedJob) -> None:
-        """First in the transaction of an atomic task on the jobs' database."""
+    def begin_atomic(self, worker: UUID, policy: QueuePolicy, job: ClaimedJob) -> Completed | None:
+        """First in the transaction of an atomic task on the jobs' database.
+
+        None: it is to run. Else the transaction of an earlier start has committed, and this is how the job has ended.
+        Raises `RetryLater` while an earlier start is not over, `LeaseLost` if the job is not this worker's any more.
+        """
 
     def settle_in_transaction(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> Settled:
-        """Last in that transaction: settle the job; anything but *counted* means to roll back."""
+        """Last in that transaction: settle the completed job, or let the transaction say how it ended.
 
-    def after_atomic(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> None:
-        """After that transaction has committed."""
+        Anything but *counted* means to roll back.
+        """
+
+    def has_committed(self, job: ClaimedJob) -> bool:
+        """Whether that transaction surely did commit, where COMMIT or what follows it raised."""
+
+    def after_atomic(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> bool:
+        """After that transaction has committed: whether the job is settled; else its next exchange is to do it."""
 
     # One job
 
@@ -148,8 +188,17 @@ class Broker(Protocol):
     def find(self, queue: str, job_id: UUID) -> FoundJob | None:
         """The job, if it is live with this broker."""
 
-    def list_waiting(self, queue: str, after: UUID | None = None, limit: int = 100) -> Sequence[FoundJob]:
-        """The queue's jobs that wait for a start or for their time, by id, those behind `after`."""
+    def find_all(self, queue: str, job_ids: Sequence[UUID]) -> Sequence[FoundJob]:
+        """Those of these jobs that are live with this broker, in their order; 1,000 at most."""
+
+    def list_active(self, queue: str) -> frozenset[UUID]:
+        """The queue's jobs that run now; none where the rows are the queue: they say it."""
+
+    def list_waiting(self, queue: str, after: str = "", limit: int = 100) -> WaitingPage:
+        """Some of the queue's jobs that wait for a start or for their time: those behind a position, at most 1,000.
+
+        In an order of the store's own. A job that becomes due while one goes through the pages may be missed.
+        """
 
     def cancel(self, queue: str, job_id: UUID, reason: str) -> CancelAnswer | None:
         """Cancel a queued job or dead letter, ask an active one. None: the broker does not know the job."""
@@ -162,6 +211,9 @@ class Broker(Protocol):
 
     # A queue
 
+    def queues(self) -> frozenset[str]:
+        """The queues of which the store may hold jobs without a row; none where the rows are the queue."""
+
     def pause(self, queue: str) -> None:
         """A claim begun after this returned takes nothing from the queue."""
 
@@ -173,14 +225,62 @@ class Broker(Protocol):
 
     # What the history is told, by a store that is not the rows
 
-    def read_facts(self, queue: str, limit: int) -> Sequence[Fact] | None:
-        """The oldest facts that were not forgotten yet. None: the rows are the queue, there are none."""
+    def read_facts(
+        self,
+        queue: str,
+        generation: str,
+        after: str,
+        limit: int,
+        *,
+        keep: Mapping[State, int] | None = None,
+        calm: float = 0.0,
+        age: float = 0.0,
+    ) -> FactPage | None:
+        """The facts behind a position of this generation, of another one the oldest that there are.
 
-    def forget_facts(self, queue: str, ids: Sequence[str]) -> None:
-        """Forget facts that the history holds now."""
+        `keep`: how many ended jobs the history keeps, by the state; one is dropped after which as many have ended in
+        its state. While facts come in quick succession, those that cost a row are told when they are `calm` seconds
+        old: most of them are dropped by then. Of accepted jobs those are told that still live after `age` seconds.
 
-    def lag(self, queue: str) -> float | None:
-        """How many seconds the history is behind. None: the rows are the queue, it never is."""
+        None: the rows are the queue, there are none. What waits is bounded: beyond a bound the oldest completed jobs
+        become counters, and of those with a row their end is told.
+        """
+
+    def forget_facts(self, queue: str, generation: str, last: str) -> None:
+        """Forget the facts up to this position of this generation, and the ids of the jobs whose end they told.
+
+        To be called a minute after the history held them (DESIGN: Forgetting). Nothing in another generation.
+        """
+
+    def lag(self, queue: str, after: str) -> Lag | None:
+        """How far the history is behind that holds the facts up to a position. None: it never is."""
+
+    # Where a store that is not the rows may have lost something (DESIGN: Recovery)
+
+    def life(self, queue: str, generation: str, after: str) -> Life | None:
+        """Which life the store lives, to a history that holds the facts up to a position of a generation.
+
+        None: the rows are the queue, they live as long as they do.
+        """
+
+    def mend(
+        self, queue: str, live: Sequence[LivingRow] = (), over: Sequence[tuple[UUID, int]] = (), done: str = ""
+    ) -> frozenset[UUID]:
+        """Let the store know what the history knows better; returns those of `live` that it does not know.
+
+        Counters of a live job never fall, and what has ended (id and run in `over`) does not start again. A new life
+        that may have lost something hands nothing out until it is said to be `done` (its generation), for 3 s at most.
+        Nothing where the rows are the queue.
+        """
+
+    def heal(self, queue: str) -> Healed:
+        """Set right what somebody else has done to the store: jobs in no order, places of jobs that have vanished.
+
+        A look at some numbers where there is nothing to do. Nothing where the rows are the queue.
+        """
+
+    def live_ids(self, queue: str) -> Iterator[Sequence[UUID]]:
+        """The ids of the queue's live jobs, some thousand at once; one that moves meanwhile may be missed."""
 
     # Hints
 
@@ -204,5 +304,26 @@ class Broker(Protocol):
         exchange that settles, release, reap, promote, resume. It may get lost: who hears word looks once a second.
         """
 
+    def pass_hint_on(self, queue: str) -> bool:
+        """Let another process hear word that this one cannot use; False: each of them has heard it anyway."""
+
     def close(self) -> None:
         """Close the broker's own connections; the next call opens them again."""
+
+
+class Markers(Protocol):
+    """What a store that is not the jobs' database needs of that database for atomic tasks (G3).
+
+    A marker is a row, written in the transaction of an atomic task, that tells every later start of the job that this
+    transaction has committed, until the history has the job's end. Each method raises `BrokerAway` where the database
+    cannot be reached.
+    """
+
+    def begin(self, job: ClaimedJob) -> Completed | None:
+        """Insert the job's marker; see `Broker.begin_atomic`."""
+
+    def complete(self, job: ClaimedJob, result: str | None) -> None:
+        """Add the job's result to its marker."""
+
+    def is_there(self, job: ClaimedJob) -> bool:
+        """Whether the job's marker is committed."""

@@ -7,6 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+import msgspec
+from msgspec.structs import astuple
+
 from .. import clock
 from ..states import State
 
@@ -20,6 +23,7 @@ class NewJob:
     `ready_at` and `expires_at`, where given, are that clock's answer from an earlier acceptance and win over them.
     `message` is the JSON text made by `jobs.define.message`; `about` names an object as (model label, primary key);
     `priority` is the stored one, -100 to 100, larger first (`jobs.policy.stored_priority`); `scope` says whose it is.
+    `attempts`, `starts` and `lost` are what this run has behind it already, where its broker has lost the job.
     """
 
     id: UUID
@@ -41,6 +45,9 @@ class NewJob:
     group: str = ""
     tags: tuple[str, ...] = ()
     at: datetime | None = None
+    attempts: int = 0
+    starts: int = 0
+    lost: int = 0
 
 
 class PushStatus(StrEnum):
@@ -74,8 +81,38 @@ class PushReply:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimedJob:
-    """A job that a worker holds, as it was when claimed.
+class Life:
+    """Which life of its store a queue lives: another `generation` where it may have lost something.
+
+    `sequence` counts its pushes; `has_lost_facts`: something that the history holds did not happen in this life.
+    """
+
+    generation: str
+    sequence: int
+    has_lost_facts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """How many jobs stood in no order and do again, and how many were in it whose record had vanished."""
+
+    returned: int = 0
+    vanished: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LivingRow:
+    """What the history knows of a live job."""
+
+    id: UUID
+    run: int
+    attempts: int
+    starts: int
+    lost: int
+
+
+class ClaimedJob(msgspec.Struct, frozen=True, eq=False):
+    """A job that a worker holds, as it was when claimed; made in a fifth of a dataclass's time, once a job.
 
     `attempts` counts ended attempts of this run, `starts` all starts of it, `lost` its lost leases; `token` fences the
     settle; `claimed_at` is the broker's time, and `claimed_monotonic` what `clock.monotonic()` of the claiming process
@@ -106,9 +143,16 @@ class ClaimedJob:
     scope: str = ""
     group: str = ""
     tags: tuple[str, ...] = ()
-    claimed_monotonic: float = field(default_factory=clock.monotonic, compare=False)
-    start_by: float | None = field(default=None, compare=False)
-    grant: int | None = field(default=None, compare=False)
+    claimed_monotonic: float = msgspec.field(default_factory=clock.monotonic)
+    start_by: float | None = None
+    grant: int | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same claim; the last three are this process's own notes."""
+        return isinstance(other, ClaimedJob) and astuple(self)[:-3] == astuple(other)[:-3]
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.token))
 
     def seconds_since_claim(self) -> float:
         """How long the claim is past, whatever this machine's clock shows; rather too much than too little."""
@@ -117,9 +161,10 @@ class ClaimedJob:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The attempt ended well; `result` is JSON text or None."""
+    """The attempt ended well; `result` is JSON text or None; `reason` is what else there is to say, mostly nothing."""
 
     result: str | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +245,21 @@ class ProcessRecord:
         return f"{self.host}:{self.pid}"
 
 
+@dataclass(frozen=True, slots=True)
+class SeenProcess:
+    """A process as its broker knows it; `trouble` and `dropped` are what it last reported, and when."""
+
+    record: ProcessRecord
+    started_at: datetime
+    renewed_at: datetime
+    lease_until: datetime
+    clock_offset: float = 0.0
+    trouble: str = ""
+    trouble_since: datetime | None = None
+    dropped: int = 0
+    dropped_at: datetime | None = None
+
+
 class Answer(StrEnum):
     """What became of one settlement."""
 
@@ -244,7 +304,10 @@ class CancelAnswer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FoundJob:
-    """A live job as its broker knows it; what has ended is the history's."""
+    """A live job as its broker knows it; what has ended is the history's.
+
+    `worker` and `claimed_at` are those of an active one, where the rows are not the queue.
+    """
 
     id: UUID
     run: int
@@ -263,17 +326,16 @@ class FoundJob:
     scope: str = ""
     group: str = ""
     tags: tuple[str, ...] = ()
+    worker: UUID | None = None
+    claimed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """One thing that happened to a job, told to the history by a store that is not the rows."""
+class WaitingPage:
+    """Jobs that wait; `last` is the position behind them, empty where there are no more."""
 
-    id: str
-    job: UUID
-    run: int
-    state: State
-    at: datetime
+    jobs: tuple[FoundJob, ...] = ()
+    last: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +360,10 @@ class Reaped:
 
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
-    """A queue's live jobs. `oldest_ready_at`: since when the longest-waiting due job waits."""
+    """A queue's live jobs. `oldest_ready_at`: since when the longest-waiting due job waits.
+
+    `vanished`: how many records of jobs were found to be gone so far, which somebody else must have removed.
+    """
 
     waiting: int = 0
     scheduled: int = 0
@@ -306,6 +371,7 @@ class QueueCounts:
     oldest_ready_at: datetime | None = None
     paused: bool = False
     blocked_until: datetime | None = None
+    vanished: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from uuid import UUID
 from django.db import connections
 
 from .. import reasons
-from ..broker import get_broker
 from ..conf import jobs_settings
 from ..errors import InvalidOption, JobFailed, Refused, ResultTimeout, UnknownJob
 from ..states import State
@@ -43,10 +42,13 @@ class JobHandle:
 
     @property
     def job(self) -> Job:
-        """The job's row; raises `UnknownJob` when retention has removed it."""
-        from ..models import Job
+        """The job's row as it is now; raises `UnknownJob` when retention has removed it.
 
-        row = Job.objects.using(jobs_settings().database).filter(pk=self.id).first()
+        `BrokerAway` where only the broker could know it.
+        """
+        from ..history import live
+
+        row = live.row_of(self.id)
         if row is None:
             raise UnknownJob(f"job {self.id} is not known: it was rolled back, or retention has removed it")
         return row
@@ -89,7 +91,8 @@ class JobHandle:
         """What the task returned (JSON values); waits up to `timeout` seconds for the job to end.
 
         However many threads wait, one connection of the process asks for all of them; a database that is away for a
-        while only makes it later. Raises `JobFailed` when the job ended without a result, `UnknownJob` when it is gone,
+        while only makes it later. Raises `JobFailed` when the job ended without a result, or the
+        history had no room for it, `UnknownJob` when it is gone,
         `ResultTimeout` (a TimeoutError) when it has not ended, and `Refused` inside a transaction, where the job cannot
         have started. `InvalidOption` for a time-out that is no number.
         """
@@ -106,7 +109,7 @@ class JobHandle:
             raise ResultTimeout(f"job {self.id}: the job database did not answer within {timeout:g} s ({trouble})")
         if not seen.state:
             raise UnknownJob(f"job {self.id} is not known: it was rolled back, or retention has removed it")
-        if seen.state == State.COMPLETED:
+        if seen.state == State.COMPLETED and seen.text != reasons.NOT_KEPT:
             return message.decode_result(seen.result)
         if seen.final:
             raise JobFailed(self.id, seen.state, seen.text)
@@ -120,10 +123,9 @@ class JobHandle:
 
         Raises `UnknownJob` when the job is not known.
         """
-        answer = get_broker().cancel(self.job.queue, self.id, reasons.BY_HANDLE)
-        if answer is None:
-            raise UnknownJob(f"job {self.id} is not known: it was rolled back, or retention has removed it")
-        return answer.value
+        from ..operate.cancel import cancel_now
+
+        return cancel_now(self.job.queue, self.id, reasons.BY_HANDLE).value
 
 
 def _in_open_transaction() -> bool:

@@ -9,18 +9,18 @@ from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import DataError, connections, transaction
+from django.db import DatabaseError, DataError, InterfaceError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..broker import get_broker
 from ..broker.database import rows
-from ..broker.records import NewJob, PushStatus
+from ..broker.records import NewJob, Pushed, PushStatus
 from ..conf import jobs_settings
 from ..define.context import event_here, job_here, receiver_here
 from ..errors import BrokerAway, BrokerUnavailable, InvalidArguments, UndeclaredStart, WrongDatabase
 from ..faults import point
 from ..states import State
-from .outbox import MOST_A_CALL, push_each_queue, push_pending
+from .outbox import MOST_A_CALL, is_away, push_each_queue, push_pending, put
 
 logger = logging.getLogger("jobs.accept")
 
@@ -74,14 +74,30 @@ def _write(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[Acce
         rows.insert_rows(connection, pending, State.PENDING)
         # with autocommit off Django knows no commit to hook on to: the keeper's relay takes these
         if connection.in_atomic_block:
-            ids = [job.id for job in pending]
+            ids = _ids_of_transaction(connection)
+            ids.update(job.id for job in pending)
             transaction.on_commit(partial(_push_committed, ids), using=connection.alias, robust=True)
     point("enqueue.before_commit")
     return [Accepted(job.id, None if job.key is not None else True) for job in jobs]
 
 
-def _push_committed(ids: Sequence[UUID]) -> None:
+def _ids_of_transaction(connection: BaseDatabaseWrapper) -> set[UUID]:
+    """The pending jobs of the open transaction: the first enqueue's hook pushes those of all."""
+    outermost = connection.atomic_blocks[0]
+    ids: set[UUID]
+    known, ids = connection.__dict__.get("_esteira_pending", (None, set()))
+    if known is not outermost:
+        ids = set()
+        connection.__dict__["_esteira_pending"] = outermost, ids
+    return ids
+
+
+def _push_committed(committed: set[UUID]) -> None:
     point("enqueue.after_commit")
+    ids = sorted(committed)
+    committed.clear()
+    if not ids or is_away():
+        return
     try:
         push_pending(ids)
     except Exception:
@@ -91,18 +107,38 @@ def _push_committed(ids: Sequence[UUID]) -> None:
 def _push(jobs: Sequence[NewJob]) -> list[Accepted]:
     accepted: list[Accepted] = []
     for trip in _trips(jobs):
+        answered: dict[UUID, Pushed] = {}
         try:
-            answered = {job.id: answer for job, answer in push_each_queue(trip)}
+            if is_away():
+                raise BrokerAway("it did not answer a moment ago", undone=True)
+            answered.update((job.id, answer) for job, answer in push_each_queue(trip))
         except BrokerAway as error:
-            raise BrokerUnavailable(_failure(error, len(accepted), jobs)) from error
-        for job in trip:
-            answer = answered[job.id]
-            duplicate = answer.status is PushStatus.DUPLICATE and answer.holder is not None
-            accepted.append(Accepted(answer.holder, False) if duplicate and answer.holder else Accepted(job.id))
+            left = [job for job in trip if job.id not in answered]
+            if get_broker().rows_are_the_queue:
+                raise BrokerUnavailable(_failure(error, len(accepted), jobs)) from error
+            try:
+                put(left)
+            except (DatabaseError, InterfaceError) as failure:
+                text = f"neither the broker ({error}) nor the job database ({' '.join(str(failure).split())}) took them"
+                raise BrokerUnavailable(f"{text}; {_failed(error, len(accepted), jobs)}") from failure
+        accepted += [_accepted(job, answered.get(job.id)) for job in trip]
     return accepted
 
 
+def _accepted(job: NewJob, answer: Pushed | None) -> Accepted:
+    if answer is None:
+        # in the outbox: who holds the key is decided when the broker gets it
+        return Accepted(job.id, None if job.key is not None else True)
+    if answer.status is PushStatus.DUPLICATE and answer.holder is not None:
+        return Accepted(answer.holder, False)
+    return Accepted(job.id)
+
+
 def _failure(error: BrokerAway, accepted: int, jobs: Sequence[NewJob]) -> str:
+    return f"the job database did not answer ({error}); {_failed(error, accepted, jobs)}"
+
+
+def _failed(error: BrokerAway, accepted: int, jobs: Sequence[NewJob]) -> str:
     if not error.undone:
         text = f"it is not known whether job {jobs[accepted].id}"
         text += " was enqueued" if len(jobs) == 1 else f" and those behind it were enqueued, {accepted} before it were"
@@ -110,7 +146,7 @@ def _failure(error: BrokerAway, accepted: int, jobs: Sequence[NewJob]) -> str:
         text = f"{accepted} of {len(jobs)} jobs were enqueued"
     else:
         text = "nothing was enqueued"
-    return f"the job database did not answer ({error}); {text}"
+    return text
 
 
 def _trips(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:

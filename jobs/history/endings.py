@@ -17,11 +17,13 @@ from uuid import UUID
 from django.db import connections
 
 from .. import clock
+from ..broker import get_broker
 from ..conf import jobs_settings
 from ..connections import close_replaced_connections
 from ..models import Job
 from ..sqlite_files import is_in_memory
 from ..states import ENDED
+from . import live
 
 #: Seconds between two looks: a share of the time for which the youngest has waited, within these bounds.
 QUICKEST, SLOWEST, SHARE = 0.005, 0.1, 0.1
@@ -59,7 +61,25 @@ class _Wait:
 
 
 def look(job_ids: Sequence[UUID]) -> dict[UUID, Ending]:
-    """How these jobs stand now, by one query on this thread's connection."""
+    """How these jobs stand now, by one query on this thread's connection; what has ended is heard of at once.
+
+    Raises `BrokerAway` where only a broker outside the database could tell.
+    """
+    found = _look(job_ids)
+    if get_broker().rows_are_the_queue or all(one.final and one.state for one in found.values()):
+        return found
+    live.hear()
+    found = _look(job_ids)
+    if unknown := [id for id, one in found.items() if not one.state]:
+        found.update({id: Ending(job.state) for id in unknown if (job := live.find(id)) is not None})
+        if ended := [id for id in unknown if not found[id].state]:
+            # between the two looks, or never there
+            live.hear()
+            found.update(_look(ended))
+    return found
+
+
+def _look(job_ids: Sequence[UUID]) -> dict[UUID, Ending]:
     rows = Job.objects.using(jobs_settings().database).filter(pk__in=job_ids)
     found = {
         id: Ending(state, result, error or reason)

@@ -18,17 +18,20 @@ from admin_lists.counts import Capped as Capped
 from admin_lists.counts import capped_count as capped_count
 
 from .. import clock
+from ..broker import get_broker
 from ..conf import jobs_settings
 from ..define.masks import MASK as MASK
 from ..define.masks import NO_MASK, Mask
 from ..defined import find_queue, find_task
-from ..errors import JobsError, UnknownJob, UnknownTask
-from ..models import Job
+from ..errors import BrokerAway, JobsError, UnknownJob, UnknownTask
+from ..models import Job, QueueState
 from ..states import Shown, State
+from . import live
 
 if TYPE_CHECKING:
     from ..define.task import Task
 
+_LIVE = (Shown.SCHEDULED, Shown.WAITING, Shown.RETRYING, Shown.ACTIVE)
 #: What the list can be asked for: every shown state, and `queued` for those that wait in any way.
 STATES = ("queued", *(state.value for state in Shown))
 
@@ -52,9 +55,17 @@ def all_jobs() -> QuerySet[Job]:
     return Job.objects.using(jobs_settings().database)
 
 
+def queues_left_behind() -> frozenset[str]:
+    """The queues whose jobs another broker keeps than the present one, the database: its workers take nothing there."""
+    if not get_broker().rows_are_the_queue:
+        return frozenset()
+    rows = QueueState.objects.using(jobs_settings().database).filter(elsewhere=True)
+    return frozenset(rows.values_list("queue", flat=True))
+
+
 def find_job(job_id: UUID) -> Job:
-    """The job's row; raises `UnknownJob`."""
-    row = all_jobs().filter(pk=job_id).first()
+    """The job's row as it is now, of a live job that has none yet what stands for it; raises `UnknownJob`."""
+    row = live.row_of(job_id)
     if row is None:
         text = _("job %(id)s is not known: it never existed, or retention has removed it")
         raise UnknownJob(text % {"id": job_id})
@@ -66,12 +77,34 @@ def in_state(rows: QuerySet[Job], state: str, now: datetime | None = None) -> Qu
     if state not in STATES:
         raise ValueError(f"state {state!r} is not known; states are: {', '.join(STATES)}")
     now = now or clock.now()
+    if state in ("queued", *_LIVE) and (active := live.active_ids()) is not None:
+        # a start is no fact: the rows of jobs that run say `queued`
+        if state == State.ACTIVE:
+            return rows.filter(pk__in=active)
+        rows = rows.exclude(pk__in=active)
     conditions = {
         Shown.SCHEDULED: Q(state=State.QUEUED, attempts=0, ready_at__gt=now),
         Shown.WAITING: Q(state=State.QUEUED, attempts=0, ready_at__lte=now),
         Shown.RETRYING: Q(state=State.QUEUED, attempts__gt=0),
     }
     return rows.filter(conditions.get(Shown(state), Q(state=state)) if state != State.QUEUED else Q(state=state))
+
+
+def as_they_read(rows: Sequence[Job], state: str | None = None) -> list[Job]:
+    """The jobs of a list as they are now, with `state` without those that are in another one by now.
+
+    While their broker is away, and where the rows are the queue, as the rows say.
+    """
+    if get_broker().rows_are_the_queue:
+        return list(rows)
+    try:
+        found = live.as_they_live(rows)
+    except BrokerAway:
+        return list(rows)
+    now = clock.now()
+    if state == State.QUEUED:
+        return [job for job in found if job.state == state]
+    return [job for job in found if not state or job.shown_state(now) == state]
 
 
 def first_id_at(moment: datetime) -> UUID:

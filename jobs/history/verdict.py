@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 from .. import clock
 from ..broker import get_broker
 from ..conf import jobs_settings
+from ..errors import BrokerAway
 from ..models import Job, Process
 from ..states import Shown
 from . import lookup
@@ -85,8 +86,11 @@ def _queued_verdict(job: Job, shown: Shown, now: datetime) -> str:
 
 
 def _hindrance(job: Job, now: datetime) -> list[str]:
-    counts = get_broker().counts(job.queue)
     said: list[str] = []
+    try:
+        counts = get_broker().counts(job.queue)
+    except BrokerAway as error:
+        return [_("Its broker is away (%(error)s).") % {"error": error}]
     if counts.paused:
         said.append(_("The queue %(queue)s is paused: resume it first.") % {"queue": job.queue})
     elif counts.blocked_until is not None and counts.blocked_until > now:
@@ -109,7 +113,9 @@ def _active_verdict(job: Job, now: datetime) -> str:
     if job.cancel_requested:
         text += " " + _("It was asked to cancel and may agree.")
     worker = Process.objects.using(jobs_settings().database).filter(pk=job.worker_id).first() if job.worker_id else None
-    if worker is None or worker.lease_until <= now:
+    # what another broker tells of its processes is written down every few seconds
+    unknown = worker is None and (job.worker_id is None or get_broker().rows_are_the_queue)
+    if unknown or (worker is not None and worker.lease_until <= now):
         text += " " + _("Its worker is silent: the keeper gives the job back once the lease has ended.")
     return text
 

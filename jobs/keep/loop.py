@@ -17,11 +17,13 @@ from django.db import connections
 
 from .. import clock
 from ..connections import close_obsolete_connections
-from . import limits, prune, reap, relay, rewind, sign, tick, upkeep
+from ..errors import BrokerAway
+from . import limits, merge, prune, reap, recover, relay, rewind, see, sign, sweep, take_over, tick, upkeep
 
 logger = logging.getLogger("jobs.keeper")
 
-LONGEST_BACKOFF = 30.0
+#: The longest pauses, in seconds, after failures; where the broker was away or full, what waits is taken up soon (G1).
+LONGEST_BACKOFF, LONGEST_WHEN_AWAY = 30.0, 5.0
 #: The longest sleep, in seconds.
 NAP = 10.0
 
@@ -43,9 +45,14 @@ def duties() -> list[Duty]:
     """All duties, the urgent ones first."""
     return [
         Duty("reap", reap.INTERVAL, reap.run, reap.SOON),
+        Duty("take_over", take_over.INTERVAL, take_over.run, take_over.SOON),
+        Duty("recover", recover.INTERVAL, recover.run, recover.SOON),
         Duty("relay", relay.INTERVAL, relay.run, relay.SOON),
+        Duty("merge", merge.INTERVAL, merge.run, merge.SOON),
         Duty("rewind", rewind.INTERVAL, rewind.run, rewind.SOON),
+        Duty("see", see.INTERVAL, see.run),
         Duty("tick", tick.INTERVAL, tick.run),
+        Duty("sweep", sweep.INTERVAL, sweep.run),
         Duty("prune", prune.INTERVAL, prune.run, prune.SOON),
         Duty("upkeep", upkeep.INTERVAL, upkeep.run),
         Duty("limits", limits.INTERVAL, limits.run),
@@ -84,7 +91,8 @@ def _run(duty: Duty) -> None:
         done = duty.run()
     except Exception as error:
         duty.failures += 1
-        pause = min(duty.interval * 2 ** min(duty.failures, 10), max(LONGEST_BACKOFF, duty.interval))
+        longest = LONGEST_WHEN_AWAY if isinstance(error, BrokerAway) else LONGEST_BACKOFF
+        pause = min(duty.interval * 2 ** min(duty.failures, 10), max(longest, duty.interval))
         # the whole traceback once; a database that stays away must not fill the log
         logger.error(
             "duty_failed duty=%s next=%.0fs %s: %s",

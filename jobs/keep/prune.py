@@ -19,7 +19,7 @@ from ..broker import get_broker
 from ..conf import jobs_settings
 from ..defined import queues
 from ..faults import point
-from ..history import lookup
+from ..history import lookup, markers
 from ..history.old_hours import fold_old_hours
 from ..history.plans import by_index
 from ..models import Job, Process
@@ -38,9 +38,9 @@ AHEAD = timedelta(minutes=1)
 
 
 def run() -> int:
-    """Prune every queue once, and the counters; returns how many rows went."""
+    """Prune every queue once, the counters and the markers; returns how many rows went."""
     policies = [queue.policy for queue in queues().values()]
-    return prune([*policies, *_undefined()]) + fold_old_hours()
+    return prune([*policies, *_undefined()]) + fold_old_hours() + markers.forget(get_broker())
 
 
 def prune(policies: Iterable[QueuePolicy]) -> int:

@@ -33,15 +33,18 @@ def cancel(job: HasId | UUID | str, by: AbstractBaseUser | None = None) -> Cance
     row = lookup.find_job(job_id)
     if State.CANCELLED not in MOVES[State(row.state)]:
         raise Refused(_has_ended(row))
-    answer: CancelAnswer = with_broker(partial(_cancel, row.queue, job_id), CancelAnswer.ASKED)
+    answer: CancelAnswer = with_broker(partial(cancel_now, row.queue, job_id, reasons.BY_OPERATOR), CancelAnswer.ASKED)
     if answer is CancelAnswer.ENDED:
         raise Refused(_has_ended(lookup.find_job(job_id)))
     note(by, row, _("Cancelled.") if answer is CancelAnswer.CANCELLED else _("Asked to cancel."))
     return answer
 
 
-def _cancel(queue: str, job_id: UUID) -> CancelAnswer:
-    reason = reasons.BY_OPERATOR
+def cancel_now(queue: str, job_id: UUID, reason: str) -> CancelAnswer:
+    """Cancel a job wherever it is: with its broker, in the outbox, or a dead letter that its broker has forgotten.
+
+    Raises `UnknownJob` where none of them has it.
+    """
     # twice: a pending job may reach the broker, or a queued one come back from it, between two looks
     for _look in range(2):
         answer = get_broker().cancel(queue, job_id, reason)
@@ -51,10 +54,18 @@ def _cancel(queue: str, job_id: UUID) -> CancelAnswer:
         if job.state in ENDED and job.state != State.FAILED:
             return CancelAnswer.ENDED
         connection = connections[jobs_settings().database]
+        if job.state == State.FAILED and _discard(job, reason):
+            return CancelAnswer.CANCELLED
         if pending.end_pending(connection, job_id, job.run, State.CANCELLED, reason):
             return CancelAnswer.CANCELLED
     text = _("job %(id)s is %(state)s, but its broker does not know it; try again")
     raise UnknownJob(text % {"id": job_id, "state": lookup.find_job(job_id).state})
+
+
+def _discard(job: Job, reason: str) -> bool:
+    """Discard a dead letter that its broker has forgotten; False: it is none any more."""
+    rows = lookup.all_jobs().filter(pk=job.pk, run=job.run, state=State.FAILED)
+    return bool(rows.update(state=State.CANCELLED, ended_at=get_broker().now(), reason=reason))
 
 
 def _has_ended(job: Job) -> str:

@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 from .. import reasons
 from ..broker import get_broker
 from ..errors import InvalidOption
-from ..history import lookup
+from ..history import live, lookup
 from ..history.targets import HasName, name_of, task_name_of
 from ..models import Job, QueueState
 from ..states import Shown, State
@@ -47,6 +47,7 @@ def drain(
     if older_than is not None:
         check_age(older_than)
     condition = _waits_as(state, now) & (Q(task=task_name_of(task, name)) if task != "" else Q())
+    live.hear([name])
     drained = 0
     # one stored state at a time: each is walked in the order of its index
     for stored in (State.PENDING, State.QUEUED):

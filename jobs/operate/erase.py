@@ -52,7 +52,8 @@ def erase_jobs(
     whose jobs are never theirs; `known` are jobs that are theirs, however little of that can be seen.
 
     Works in short transactions over the whole table. What runs is emptied only when it has ended: repeat it, with what
-    was `running` as `known`, until none is. Raises `InvalidOption` for what is no collection of these.
+    was `running` as `known`, until none is. Raises `InvalidOption` for what is no collection of these; with the jobs in
+    Redis also `BrokerAway` where not all of them can be found, and `Refused` inside a transaction.
     """
     if not _several(subjects, Subject):
         raise InvalidOption(f"erase_jobs({subjects!r}): expected several subjects: write [Subject(label, id)]")

@@ -17,13 +17,14 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from ..broker import get_broker
 from ..broker.records import CancelAnswer
 from ..define.masks import Mask, spellings_of
-from ..history import lookup
+from ..errors import UnknownJob
+from ..history import live, lookup
 from ..models import Attempt, Job
 from ..reasons import ERASED
 from ..states import ENDED, State
+from .cancel import cancel_now
 from .subjects import Erased, Subject
 
 #: Rows that one statement looks through, and ids that one looks for.
@@ -38,11 +39,11 @@ _TEXTS_OF_ATTEMPT = ("error", "traceback")
 
 def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[str], known: Collection[UUID]) -> Erased:
     """Empty the subjects' jobs and take the texts out of others; see `jobs.operate.erase.erase_jobs`."""
+    live.hear_all()
     jobs = lookup.all_jobs().exclude(task__in=spare)
     own = sorted({*_jobs_of(jobs, subjects, texts), *known})
-    cancelled = sum(
-        get_broker().cancel(queue, job_id, ERASED) is CancelAnswer.CANCELLED for job_id, queue in _not_ended(jobs, own)
-    )
+    cancelled = sum(_is_cancelled(queue, job_id) for job_id, queue in _not_ended(jobs, own))
+    live.hear_all()
     for piece in _pieces(own):
         _empty(jobs, piece)
     running = [
@@ -105,6 +106,13 @@ def _not_ended(jobs: QuerySet[Job], ids: Sequence[UUID]) -> Iterator[tuple[UUID,
     for piece in _pieces(ids):
         ended = ENDED - {State.FAILED}
         yield from list(jobs.filter(pk__in=piece).exclude(state__in=ended).values_list("pk", "queue"))
+
+
+def _is_cancelled(queue: str, job_id: UUID) -> bool:
+    try:
+        return cancel_now(queue, job_id, ERASED) is CancelAnswer.CANCELLED
+    except UnknownJob:  # it has ended meanwhile, or was removed
+        return False
 
 
 def _empty(jobs: QuerySet[Job], ids: Sequence[UUID]) -> None:

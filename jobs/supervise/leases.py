@@ -12,7 +12,7 @@ from django.db import connections
 from .. import clock
 from ..broker.contract import Broker
 from ..broker.records import ProcessRecord
-from ..errors import BrokerAway
+from ..errors import BrokerAway, QueueBroken
 
 logger = logging.getLogger("jobs.supervisor")
 
@@ -113,7 +113,9 @@ class Leases(threading.Thread):
 
     def _pause(self) -> float:
         if self._failures:
-            return FIRST_BACKOFF if self._ending else min(FIRST_BACKOFF * 2 ** min(self._failures, 10), LONGEST_BACKOFF)
+            # who lives renews within a third of a lease: a keeper counts on it, once the database is back
+            longest = FIRST_BACKOFF if self._ending else min(LONGEST_BACKOFF, self._lease / 3)
+            return min(FIRST_BACKOFF * 2.0 ** min(self._failures, 10), longest)
         return AGAIN if self._orders else min(LOOK_EVERY, self._lease / 3)
 
     def _carry_out(self) -> None:
@@ -124,6 +126,8 @@ class Leases(threading.Thread):
                 if order():
                     with self._changed:
                         self._orders.remove(order)
+            except QueueBroken as error:
+                failure = error
             except BrokerAway:
                 raise
             except Exception as error:  # this one is tried again, and the others are not its hostages

@@ -16,11 +16,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..broker import get_broker
+from ..broker.contract import LEFT
 from ..broker.records import ProcessRecord
 from ..checks import check_in_memory, check_jobs
 from ..conf import jobs_settings
 from ..defined import find_queue, queues
 from ..errors import BrokerAway, JobsError
+from ..history import lookup
+from ..keep import take_over
+from ..states import LIVE
 from .children import Post
 
 logger = logging.getLogger("jobs.supervisor")
@@ -57,7 +61,10 @@ def check_configuration() -> None:
 
 
 def check_database(own: ProcessRecord) -> None:
-    """Raise `CannotStart` unless the jobs' database is migrated, and `DatabaseAway` unless it can be written to."""
+    """Raise `CannotStart` unless the jobs' database is migrated, and `DatabaseAway` unless it can be written to.
+
+    Where the jobs are in Redis, and somebody has worked them before, a database that is away is only warned about.
+    """
     alias = jobs_settings().database
     connection = connections[alias]
     try:
@@ -74,8 +81,18 @@ def check_database(own: ProcessRecord) -> None:
             raise CannotStart(text % values)
         _check_encoding(connection)
         get_broker().register(own, jobs_settings().lease)
+        take_over.run()
+        _warn_of_left_behind()
     except (BrokerAway, DatabaseFailure, MigrationSchemaMissing) as error:
-        said = " ".join(str(error.__cause__ if isinstance(error, BrokerAway) else error).split())
+        if isinstance(error, DatabaseFailure) and _starts_without_database(own):
+            logger.warning("database_away %s: the jobs in Redis are worked, their history waits", _said(error))
+            return
+        if isinstance(error, BrokerAway) and str(error) == LEFT:
+            raise CannotStart(LEFT) from error
+        if isinstance(error, BrokerAway) and jobs_settings().redis_url:
+            text = _("Redis cannot be used (%(error)s): check REDIS_URL and that the server runs")
+            raise DatabaseAway(text % {"error": error}) from error
+        said = _said(error.__cause__ if isinstance(error, BrokerAway) else error)
         if "locked" in said or "busy" in said:
             text = _(
                 "database '%(database)s' has been locked by another process for too long (%(error)s): end that "
@@ -88,6 +105,35 @@ def check_database(own: ProcessRecord) -> None:
         raise DatabaseAway(text % {"database": alias, "error": said}) from error
     finally:
         connection.close()
+
+
+def _starts_without_database(own: ProcessRecord) -> bool:
+    """Whether the broker needs no database and knows queues: then it has been well before, and is no wrong setting."""
+    if get_broker().rows_are_the_queue:
+        return False
+    try:
+        if not get_broker().queues():
+            return False
+        get_broker().register(own, jobs_settings().lease)
+    except BrokerAway:
+        return False
+    return True
+
+
+def _said(error: BaseException | None) -> str:
+    return " ".join(str(error).split())
+
+
+def _warn_of_left_behind() -> None:
+    """Tell of queues whose jobs are still in a Redis that is not the broker any more."""
+    for queue in sorted(lookup.queues_left_behind()):
+        waiting = lookup.all_jobs().filter(queue=queue, state__in=LIVE).count()
+        logger.error(
+            "left_behind queue=%s rows=%d: its jobs are in the Redis that REDIS_URL named before, and nothing of it "
+            "starts here: `manage.py jobs move --from URL` brings them back; `jobs move --gone`, if that Redis is lost",
+            queue,
+            waiting,
+        )
 
 
 def _check_encoding(connection: BaseDatabaseWrapper) -> None:
@@ -114,14 +160,20 @@ def check_connections(posts: Sequence[Post]) -> None:
     if connection.vendor != "postgresql":
         return
     needed = sum(post.threads + 2 if post.kind == "worker" else 2 for post in posts) + 2
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT current_setting('max_connections')::integer "
-            "- current_setting('superuser_reserved_connections')::integer, "
-            "(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())"
-        )
-        allowed, used = cursor.fetchone()
-    connection.close()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT current_setting('max_connections')::integer "
+                "- current_setting('superuser_reserved_connections')::integer, (SELECT count(*) FROM pg_stat_activity "
+                "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())"
+            )
+            allowed, used = cursor.fetchone()
+    except DatabaseFailure:
+        if get_broker().rows_are_the_queue:
+            raise
+        return  # `check_database` has warned
+    finally:
+        connection.close()
     if needed > allowed:
         text = _(
             "these workers can need %(needed)d connections, and PostgreSQL allows %(allowed)d (max_connections, "

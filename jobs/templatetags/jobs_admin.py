@@ -13,6 +13,7 @@ from django.utils.html import format_html
 
 from ..admin import page
 from ..admin.sight import sees_all
+from ..broker.records import QueueCounts
 from ..history import lookup, verdict
 from ..history.status.report import headline, report
 from ..models import STATE_WORDS
@@ -56,8 +57,8 @@ def queue_overview(context: Context) -> dict[str, Any]:
         {
             "report": row,
             "address": f"{list_address}?{urlencode({'queue': row.name})}",
-            "due": lookup.capped(row.counts.waiting),
-            "later": lookup.capped(row.counts.scheduled),
+            "due": lookup.capped(row.counts.waiting) if row.counts else "–",
+            "later": lookup.capped(row.counts.scheduled) if row.counts else "–",
             "oldest": verdict.duration(row.oldest_wait),
             "cells": [
                 {
@@ -66,7 +67,7 @@ def queue_overview(context: Context) -> dict[str, Any]:
                 }
                 for state in State
             ],
-            "button": reverse(f"{site}:jobs_queue_{'resume' if row.counts.paused else 'pause'}", args=[row.name]),
+            "button": reverse(f"{site}:jobs_queue_{_other_way(row.counts)}", args=[row.name]),
         }
         for row in seen.queues
     ]
@@ -79,3 +80,7 @@ def queue_overview(context: Context) -> dict[str, Any]:
         "may_pause": request.user.has_perm("jobs.pause_queue"),
         "csrf_token": context.get("csrf_token"),
     }
+
+
+def _other_way(counts: QueueCounts | None) -> str:
+    return "resume" if counts is not None and counts.paused else "pause"

@@ -33,7 +33,7 @@ def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life
     consumer = QueueConsumer(queue, broker, worker, threads=threads, grace=settings.grace, alone=alone)
     link = ParentLink(life, beat, consumer.drain)
     lease = OwnLease(broker, worker, settings.lease, holds_jobs=lambda: consumer.pool.held > 0, gone=link.stop)
-    ear = HintEar(broker, queue.name, consumer.pool.hear)
+    ear = HintEar(broker, queue.name, consumer.pool.hear, consumer.pool.room)
     link.start()
     lease.start()
     ear.start()

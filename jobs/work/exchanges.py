@@ -49,6 +49,7 @@ class Exchanges:
         self._busy_times = 0
         self._failures = 0
         self._broken_since = 0.0
+        self._reason = ""
 
     @property
     def has_more(self) -> bool:
@@ -112,7 +113,7 @@ class Exchanges:
         return now - self._broken_since
 
     def failed(self, error: BaseException, now: float) -> bool:
-        """Note that no answer came, or none that can be used; whether that is the first time in a row.
+        """Note that no answer came, or none that can be used; whether that is the first time in a row for this reason.
 
         Whatever the error, the broker may have done it all: everything is said again as it was, once at least. What it
         then cannot write together is said one by one, without a claim, and an outcome that it cannot write by itself
@@ -132,7 +133,9 @@ class Exchanges:
             self._broken_since = now
         self._failures += 1
         self.retry_at = now + backoff(self._failures)
-        return self._failures == 1
+        # a server that was away and loads its data now is told of twice; what follows the colon differs each time
+        reason, self._reason = self._reason, str(error).partition(":")[0]
+        return self._failures == 1 or reason != self._reason
 
     def _take_apart(self, request: Request, error: BaseException, now: float) -> bool:
         settlements = list(request.settlements)

@@ -83,9 +83,9 @@ def execute(
 
 
 class _NotNow(Exception):
-    """An atomic task cannot start, or cannot commit, for no fault of its own."""
+    """An atomic task does not start, or cannot commit, for no fault of its own."""
 
-    def __init__(self, outcome: HandedBack) -> None:
+    def __init__(self, outcome: HandedBack | Completed) -> None:
         super().__init__(outcome.reason)
         self.outcome = outcome
 
@@ -170,13 +170,16 @@ class _Execution:
         return self._settlement(outcome)
 
     def _run_atomic(self, task: Task, function: Callable[[], Any], huey_task: Any) -> Settlement | None:
-        """Processor, the jobs it enqueues and the settle in one transaction (G3)."""
+        """Processor, the jobs it enqueues and how it ended in one transaction (G3)."""
         alias = jobs_settings().database
         broker, policy = get_broker(), self.queue.policy
         began, step = time.monotonic(), "begin"
         try:
             with transaction.atomic(using=alias):
-                broker.begin_atomic(self.worker_id, policy, self.claimed)
+                if (done := broker.begin_atomic(self.worker_id, policy, self.claimed)) is not None:
+                    self.started_at = self._now()
+                    raise _NotNow(done)
+                point("atomic.after_begin")
                 # behind BEGIN, which waits for SQLite's write lock
                 if self._too_late_for_its_pace():
                     raise _NotNow(HandedBack(reasons.PACE))
@@ -193,7 +196,6 @@ class _Execution:
                 step = "commit"
                 point("atomic.before_commit")
             point("atomic.after_commit")
-            broker.after_atomic(self.worker_id, policy, settlement)
         except _NotNow as error:
             return self._settlement(error.outcome)
         except LeaseLost:
@@ -206,20 +208,22 @@ class _Execution:
                 return self._settlement(self._no_connection(error))
             if step == "task":
                 raise
-            if not self._has_ended():
-                # a COMMIT that raises is unknown, not failed; should it have worked after all, the fence refuses this
+            if step == "settle" or not self._has_committed():
+                # a COMMIT that raises is unknown, not failed; should it have worked after all, the next start sees it
                 text = reasons.COMMIT_FAILED % {"error": self._line(error)}
                 return self._settlement(HandedBack(text, delay=COMMIT_DELAY))
             self._log_error("after_commit_failed", error)
         except Exception as error:
             # only a hook of on_commit() raises this late: the job has ended
-            if not (step == "commit" and self._has_ended()):
+            if not (step == "commit" and self._has_committed()):
                 raise
             self._log_error("after_commit_failed", error)
         self._warn_of_long_lock(task, time.monotonic() - began, alias)
-        self.settled = settlement, settled
         if huey_task is not None:
             self.queue._run_post_execute(huey_task, value, None)
+        if not broker.after_atomic(self.worker_id, policy, settlement):
+            return settlement
+        self.settled = settlement, settled
         return None
 
     def _failure(self, error: BaseException, attempts: int, backoff: Callable[[int], float]) -> Outcome:
@@ -267,6 +271,13 @@ class _Execution:
         """Whether the job is surely not this worker's any more."""
         try:
             return not self._still_mine()
+        except BrokerAway:
+            return False
+
+    def _has_committed(self) -> bool:
+        """Whether the transaction of an atomic task surely did, whose COMMIT raised, or something behind it."""
+        try:
+            return get_broker().has_committed(self.claimed)
         except BrokerAway:
             return False
 

@@ -15,10 +15,11 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from uuid import UUID
 
-from .. import clock, reasons, signals
+from msgspec.structs import replace
+
+from .. import clock, reasons
 from ..broker.contract import Broker
 from ..broker.records import ClaimedJob, Exchange, Failed, HandedBack, Retried, Settlement
 from ..define.queue import Queue
@@ -86,6 +87,9 @@ class Pool:
         self._running = 0  # claimed, and not known to have ended
         self._unsettled = 0  # ended, and not settled
         self._hinted = False  # the broker sends word of new jobs
+        #: cleared while there is no room for what a hint tells of
+        self.room = threading.Event()
+        self.room.set()
         self._hint_at = self._look_at = self._worked_at = self._claimed_at = 0.0
         self._long = LONG_FOR
         self._short = False  # the jobs of a limited queue, of late
@@ -111,10 +115,16 @@ class Pool:
             seats = self._seats.call_all()
         rouse(seats)
 
-    def hear(self, hint: bool | None) -> None:
-        """There may be something to claim (True), or not (False); None: from now on no hint will come."""
+    def hear(self, hint: bool | None) -> bool:
+        """There may be something to claim (True), or not (False); None: from now on no hint will come.
+
+        Returns False where there is no room for it: `room` is set again when an exchange has brought less than wanted.
+        """
         seats: list[Seat] = []
         with self._lock:
+            is_of_use = not hint or self._wants > 0
+            if not is_of_use:
+                self.room.clear()
             changed = self._hinted != (hint is not None)
             self._hinted = hint is not None
             if hint:
@@ -124,6 +134,7 @@ class Pool:
                 if self._leader is None:
                     seats = self._seats.call_watch()
         rouse(seats)
+        return is_of_use
 
     def work(self) -> None:
         """The life of one thread; returns when the pool is closed and this thread has nothing left to settle.
@@ -177,8 +188,6 @@ class Pool:
         while True:
             if not (watched or self._ready):  # the watch has to stay awake: nobody calls it from a receiver
                 self.announcer.tell()
-                while self.announcer.is_behind and not (self._ready or self._done):
-                    self.announcer.help()
             seats: list[Seat] = []
             with self._lock:
                 now = clock.monotonic()
@@ -228,7 +237,7 @@ class Pool:
     @property
     def _wants(self) -> int:
         """For how many more jobs there is room; what has ended has made room, settled or not."""
-        if self._closing or self.announcer.is_behind:
+        if self._closing:
             return 0
         return self._threads - self._running
 
@@ -293,6 +302,7 @@ class Pool:
         if error is not None and first:
             self._complain(error)
         self._trouble.tell(self._broker, self._worker_id, self._queue.name, now)
+        self.announcer.report(self._broker, self._worker_id, now)
 
     def _take(self, answer: Exchange, request: Request, began: float, now: float) -> None:
         """Note what an exchange has brought."""
@@ -311,6 +321,8 @@ class Pool:
         if jobs or request.settlements:
             self._worked_at = now
         self._look_at = now
+        if len(jobs) < request.wanted:
+            self.room.set()
         if len(jobs) < request.wanted and self._hint_at < began:
             longest = QUIET_WAIT if now - self._worked_at > QUIET_AFTER else LONGEST_WAIT
             longest = HINTED_WAIT if self._hinted else longest
@@ -326,13 +338,10 @@ class Pool:
             self._done.append(Settlement(job, HandedBack(reasons.WORKER_STOPS)))
 
     def _complain(self, error: BaseException) -> None:
-        name = self._queue.name
-        try:
-            logger.error("broker_failed queue=%s pid=%d %s: %s", name, os.getpid(), type(error).__name__, error)
-            signals.worker_error.send_robust(sender=self._queue, error=error)
-        except BaseException:  # Django lets SystemExit pass; a receiver must not end the worker's thread
-            with contextlib.suppress(Exception):
-                logger.exception("signal_receiver_left signal=worker_error queue=%s", name)
+        text = f"{type(error).__name__}: {error}"
+        with contextlib.suppress(BaseException):  # a log that fails too
+            logger.error("broker_failed queue=%s pid=%d %s", self._queue.name, os.getpid(), text)
+        self.announcer.put_error(error)
 
     # Waking and watching
 
@@ -376,8 +385,6 @@ class Pool:
         if self._leader is not None:
             return math.inf
         look_at = self._look_at if self._wants > 0 else math.inf
-        if self.announcer.is_behind:
-            look_at = now + ALERT
         if self._done:
             look_at = min(look_at, now + TICK)
         return self._exchanges.due_at(look_at)

@@ -16,15 +16,17 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts import sight
+from accounts.admin.scope import ScopedAdmin, signed_in
+from accounts.models import Organization
 from jobs import jobs_about
 
 from .. import normalise, services
 from ..lead_page import ERASE
-from ..models import Lead, Organization
+from ..models import Lead
 from ..panels import LeadAction, registry
 from ..timeline import timeline
 from ..views import lead_details
-from .scope import ScopedAdmin, signed_in
 
 JOBS_SHOWN = 50
 
@@ -138,11 +140,11 @@ class LeadAdmin(ScopedAdmin):
         lead = self.get_object(request, object_id)
         context = dict(extra_context or {})
         if lead is not None and self.has_view_permission(request, lead):
-            person = signed_in(request)
+            person, of = signed_in(request), lead.organization_id
             context |= {
                 "lead": lead,
-                "lead_actions": [a for a in _actions_of(lead) if person.has_perm(a.permission)],
-                "jobs": jobs_about(lead)[:JOBS_SHOWN] if person.has_perm("jobs.view_job") else None,
+                "lead_actions": [a for a in _actions_of(lead) if sight.may(person, a.permission, of)],
+                "jobs": jobs_about(lead)[:JOBS_SHOWN] if sight.may(person, "jobs.view_job", of) else None,
                 "timeline": timeline(lead),
                 "panels": [
                     {"title": panel.title, "template": panel.template, "context": panel.context(lead)}
@@ -158,7 +160,9 @@ class LeadAdmin(ScopedAdmin):
         lead = self.get_queryset(request).select_related("organization").filter(pk=lead_id).first()
         if action is None or lead is None or action not in _actions_of(lead):
             raise Http404
-        if not signed_in(request).has_perm(action.permission) or not self.has_view_permission(request, lead):
+        if not sight.may(signed_in(request), action.permission, lead.organization_id) or not self.has_view_permission(
+            request, lead
+        ):
             raise PermissionDenied
         form_class = action.form(lead) if action.form else forms.Form
         form = form_class(request.POST if request.method == "POST" else None)

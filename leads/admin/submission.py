@@ -13,11 +13,12 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from accounts.admin.scope import ReadOnlyScopedAdmin, signed_in
 from jobs import Refused, State, cancel, jobs_about
 
 from ..models import OPEN, Channel, Submission, SubmissionState
 from ..services import process_submission
-from .scope import EffectAdmin, ReadOnlyScopedAdmin, signed_in
+from .effects import EffectAdmin
 
 
 class Unprocessed(admin.SimpleListFilter):
@@ -65,6 +66,7 @@ class SubmissionAdmin(ReadOnlyScopedAdmin):
         "answer",
     )
     readonly_fields = ("body_shown",)
+    special_permissions = {"process": "leads.process_submission"}
     actions = ("process_again", "process_as_genuine")
 
     @admin.display(description=gettext_lazy("Problem"))
@@ -82,7 +84,7 @@ class SubmissionAdmin(ReadOnlyScopedAdmin):
 
     def has_process_permission(self, request: HttpRequest) -> bool:
         """To process again is a permission of its own."""
-        return bool(signed_in(request).has_perm("leads.process_submission"))
+        return self.may(request, "process")
 
     @admin.action(description=gettext_lazy("Process the selected submissions again"), permissions=["process"])
     def process_again(self, request: HttpRequest, queryset: QuerySet[Submission]) -> None:

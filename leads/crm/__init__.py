@@ -8,7 +8,9 @@ from uuid import UUID
 
 from django.conf import settings
 
-from ..models import Organization
+from accounts.models import Organization
+
+from ..models import CrmWebhook
 
 
 @dataclass(frozen=True)
@@ -36,21 +38,27 @@ class Crm(Protocol):
         ...
 
 
-def crm_of(organization: Organization) -> Crm:
-    """The organisation's own webhook, else the installation's, else a local record."""
+def webhook_of(organization: Organization) -> CrmWebhook:
+    """The organization's own webhook; without an address until somebody gives one."""
+    webhook, _made = CrmWebhook.objects.get_or_create(organization=organization)
+    return webhook
+
+
+def crm_of(webhook: CrmWebhook) -> Crm:
+    """The organization's own webhook, else the installation's, else a local record."""
     from .local import LocalRecord
     from .webhook import SignedWebhook
 
-    if organization.crm_webhook_url:
-        return SignedWebhook(organization.crm_webhook_url, organization.crm_webhook_secret)
+    if webhook.url:
+        return SignedWebhook(webhook.url, webhook.secret)
     if url := _url_of_installation():
-        return SignedWebhook(url, getattr(settings, "CRM_WEBHOOK_SECRET", "") or organization.crm_webhook_secret)
+        return SignedWebhook(url, getattr(settings, "CRM_WEBHOOK_SECRET", "") or webhook.secret)
     return LocalRecord()
 
 
 def is_connected(organization: Organization) -> bool:
-    """Whether the organisation's leads reach a CRM, and are not only recorded here."""
-    return bool(organization.crm_webhook_url or _url_of_installation())
+    """Whether the organization's leads reach a CRM, and are not only recorded here."""
+    return bool(_url_of_installation()) or CrmWebhook.objects.filter(organization=organization).exclude(url="").exists()
 
 
 def _url_of_installation() -> str:

@@ -10,8 +10,9 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from accounts.models import Organization
+
 from .lead import Lead
-from .organization import Organization
 
 
 class ConsentPurpose(models.TextChoices):
@@ -39,7 +40,6 @@ class ConsentSource(models.TextChoices):
     CONFIRMED = "confirmed", pgettext_lazy("consent source", "confirmed by e-mail")
     UNSUBSCRIBE_LINK = "link", pgettext_lazy("consent source", "unsubscribe link")
     COMPLAINT = "complaint", pgettext_lazy("consent source", "reported as spam")
-    EARLIER = "earlier", pgettext_lazy("consent source", "recorded before this log began")
 
 
 class ConsentLog(models.QuerySet["ConsentRecord"]):

@@ -23,6 +23,7 @@ class EffectState(models.TextChoices):
     """What has become of the effect."""
 
     PENDING = "pending", pgettext_lazy("effect", "pending")
+    DEFERRED = "deferred", pgettext_lazy("effect", "deferred")
     SENDING = "sending", pgettext_lazy("effect", "being sent")
     SENT = "sent", pgettext_lazy("effect", "sent")
     RECORDED = "recorded", pgettext_lazy("effect", "recorded only")
@@ -48,6 +49,7 @@ ERASED_PERHAPS_SENT = gettext_noop("erased; perhaps sent")
 ERASED_NOT_SENT = gettext_noop("erased; not sent")
 NO_MEMBER = gettext_noop("the person is no longer a member of the organization")
 SUPPRESSED = gettext_noop("an earlier mail to this address bounced or was reported as spam")
+LINK_OVER = gettext_noop("the link in it has expired, or was replaced")
 LATER_VERSION = gettext_noop("version %(version)s stands for it")
 _NOTES = frozenset(
     {
@@ -57,6 +59,7 @@ _NOTES = frozenset(
         NO_MAIL,
         NO_MEMBER,
         SUPPRESSED,
+        LINK_OVER,
         LEAD_ERASED,
         UNSUBSCRIBED,
         ERASED_PERHAPS_SENT,
@@ -68,7 +71,7 @@ UNCLEAR = "perhaps sent: it is not sent again by itself; a person decides"
 #: What stands on an effect that was erased, by the state that it had.
 _WITHDRAWN = (
     ((EffectState.SENDING, EffectState.UNCLEAR), ERASED_PERHAPS_SENT),
-    ((EffectState.PENDING, EffectState.FAILED), ERASED_NOT_SENT),
+    ((EffectState.PENDING, EffectState.DEFERRED, EffectState.FAILED), ERASED_NOT_SENT),
 )
 
 
@@ -95,7 +98,7 @@ class Effect(models.Model):
         """
         now = timezone.now()
         rows = type(self)._default_manager.filter(pk=self.pk)
-        free = Q(state__in=[EffectState.PENDING, EffectState.FAILED])
+        free = Q(state__in=[EffectState.PENDING, EffectState.DEFERRED, EffectState.FAILED])
         broken_off = Q(state=EffectState.SENDING) & (Q(claimed_by=job_id) | Q(claimed_at__lt=now - CLAIM_LASTS))
         if not repeatable and rows.filter(broken_off).update(state=EffectState.UNCLEAR, error=BROKEN_OFF):
             self.refresh_from_db()

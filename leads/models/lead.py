@@ -12,8 +12,9 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from accounts.models import Organization
+
 from .folded import FoldedField
-from .organization import Organization
 
 
 class LeadStatus(models.TextChoices):

@@ -12,9 +12,10 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from accounts.models import ApiKey, Organization
+
 from .effect import Effect
 from .lead import Lead
-from .organization import ApiKey, Organization
 
 
 class Channel(models.TextChoices):

@@ -1,6 +1,7 @@
 """What other code may do with leads. Each function is one transaction: the change, then its event."""
 
 from .consent import confirm_consent, record_consent, unsubscribe_lead, withdraw_marketing_consent
+from .crm import replace_webhook_secret
 from .effects import calculate_lead_score, enrich_lead_data, sync_lead_to_crm
 from .erasure import erase_lead, erase_lead_by_key
 from .intake import (
@@ -20,20 +21,17 @@ from .leads import (
     receive_lead,
     update_lead,
 )
-from .members import add_member, create_api_key, replace_webhook_secret
 
 __all__ = [
     "IdempotencyConflict",
     "StillRunning",
     "TooManySubmissions",
     "add_lead",
-    "add_member",
     "add_note",
     "assign_lead",
     "calculate_lead_score",
     "change_lead_status",
     "confirm_consent",
-    "create_api_key",
     "erase_lead",
     "erase_lead_by_key",
     "enrich_lead_data",

@@ -13,22 +13,15 @@ from django.db import transaction
 from django.http import QueryDict
 from django.utils import timezone, translation
 
-from .. import limits, tasks
+from accounts import limits
+from accounts.models import ApiKey, Organization
+
+from .. import tasks
 from ..changes import record
 from ..consent import FORM_WORDING_VERSION, FORM_WORDINGS, Agreement
 from ..content import content_of
 from ..events import LeadReturned, SubmissionReceived, lead_returned, submission_received
-from ..models import (
-    OPEN,
-    Activity,
-    ApiKey,
-    Channel,
-    ConsentSource,
-    LeadSource,
-    Organization,
-    Submission,
-    SubmissionState,
-)
+from ..models import OPEN, Activity, Channel, ConsentSource, LeadSource, Submission, SubmissionState
 from ..readable import readable
 from ..validation import CONSENT_FIELDS, ApiLeadForm, InvalidBody, LeadForm, field_errors, json_fields
 from .leads import receive_lead
@@ -187,7 +180,7 @@ def _decide(submission_id: UUID, *, genuine: bool = False) -> Submission:
     except InvalidBody as error:
         return refuse_submission(submission_id, error.errors)
     except Exception as error:
-        _note_failure(submission_id, error)
+        _note_failure(submission_id, error, genuine=genuine)
         raise
 
 
@@ -231,11 +224,15 @@ def _set_aside(submission_id: UUID) -> Submission:
     return Submission.objects.get(pk=submission_id)
 
 
-def _note_failure(submission_id: UUID, error: Exception) -> None:
-    rows = Submission.objects.filter(pk=submission_id, state__in=[*OPEN, SubmissionState.INVALID])
-    rows.update(
+def _note_failure(submission_id: UUID, error: Exception, *, genuine: bool) -> None:
+    """Note what went wrong; suspected spam stays so, since only a person may say that it is genuine."""
+    problem = readable(f"{type(error).__name__}: {error}")[:2_000]
+    rows = Submission.objects.filter(pk=submission_id)
+    if genuine:
+        rows.filter(state=SubmissionState.TRAPPED).update(problem=problem)
+    rows.filter(state__in=[*OPEN, SubmissionState.INVALID]).update(
         state=SubmissionState.FAILED,
-        problem=readable(f"{type(error).__name__}: {error}")[:2_000],
+        problem=problem,
         answer_status=202,
         answer={"submission_id": str(submission_id), "status": SubmissionState.RECEIVED},
     )

@@ -12,6 +12,9 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.members import is_active_member
+from accounts.models import Organization
+
 from .. import consent, normalise
 from ..changes import record
 from ..consent import Agreement
@@ -25,8 +28,7 @@ from ..events import (
     lead_created,
     lead_status_changed,
 )
-from ..models import Activity, Lead, LeadStatus, Note, Organization
-from ..recipients import is_active_member
+from ..models import Activity, Lead, LeadStatus, Note
 from .consent import keep_lines
 
 #: What a later submission fills where the lead is still empty.
@@ -118,7 +120,7 @@ def update_lead(lead: Lead, changed: Iterable[str], *, actor: AbstractBaseUser |
 
 
 def assign_lead(
-    lead_id: UUID, organization_id: UUID, assignee_id: int | None, *, actor: AbstractBaseUser | None = None
+    lead_id: UUID, organization_id: UUID, assignee_id: UUID | None, *, actor: AbstractBaseUser | None = None
 ) -> Lead:
     """Give the lead to a member of its organisation, or to nobody; raises `ValidationError`, `Lead.DoesNotExist`."""
     with transaction.atomic():
@@ -130,7 +132,7 @@ def assign_lead(
         lead.assignee_id = assignee_id
         lead.version += 1
         lead.save(update_fields=["assignee", "version", "updated_at"])
-        record(lead, Activity.Kind.ASSIGNED, {"old": previous, "new": assignee_id}, actor)
+        record(lead, Activity.Kind.ASSIGNED, {"old": _text(previous), "new": _text(assignee_id)}, actor)
         lead_assigned.announce(
             LeadAssigned(
                 organization_id=organization_id, lead_id=lead_id, assignee_id=assignee_id, previous_id=previous
@@ -191,6 +193,10 @@ def _locked_by_phone(organization_id: UUID, phone: str) -> Lead | None:
     return others[0] if len(others) == 1 else None
 
 
-def _check_assignee(organization_id: UUID, assignee_id: int | None) -> None:
+def _check_assignee(organization_id: UUID, assignee_id: UUID | None) -> None:
     if assignee_id is not None and not is_active_member(assignee_id, organization_id):
         raise ValidationError(_("Leads can only be assigned to active members of their organization."))
+
+
+def _text(person_id: UUID | None) -> str | None:
+    return None if person_id is None else str(person_id)

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from accounts.models import Membership, Organization, User
 from jobs import clock
 from jobs.models import Job
-from leads.models import Membership, Organization
 
 LIST = "/admin/jobs/job/"
 
 MakeJob = Callable[..., Job]
 MakeClient = Callable[..., Client]
+
+
+@pytest.fixture
+def walked(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
+    """How many pages each stranger has looked at; the run says at its end how many all were."""
+    counter: Counter[str] = Counter()
+    yield counter
+    request.node.user_properties.append(("walked", dict(counter)))
 
 
 @pytest.fixture
@@ -51,7 +60,7 @@ def client_with(db: None) -> MakeClient:
     """
 
     def sign_in(*permissions: str, member_of: Organization | None = None, **options: Any) -> Client:
-        user = User.objects.create_user(f"staff {' '.join(permissions)} {member_of or ''}", is_staff=True)
+        user = User.objects.create_user(f"staff-{'-'.join(permissions)}-{member_of or ''}@example.org", is_staff=True)
         given = {*permissions, *([] if member_of else ["view_every_scope"])}
         user.user_permissions.set(Permission.objects.filter(content_type__app_label="jobs", codename__in=given))
         if member_of:

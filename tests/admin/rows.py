@@ -8,15 +8,16 @@ from typing import Any
 from uuid import uuid4
 
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import UUIDField
 from django.utils import timezone
 
+from accounts.models import ApiKey, Invitation, Membership, Organization, User
 from emails.models import Campaign, EmailMessage, Suppression
 from jobs import clock
 from jobs.models import Attempt, Job
-from leads.models import Activity, ApiKey, ConsentRecord, CrmDelivery, Lead, Membership, Note, Organization, Submission
+from leads.models import Activity, ConsentRecord, CrmDelivery, CrmWebhook, Lead, Note, Submission
 from notifications.models import ContactPreference, Notification, PushDevice, PushMessage, SmsMessage
 
 
@@ -25,6 +26,11 @@ def create(model: Any, **values: Any) -> Any:
     if isinstance(model._meta.pk, UUIDField):
         values.setdefault("pk", clock.new_id())
     return model.objects.create(**values)
+
+
+def user(address: str) -> User:
+    """A user, in the same order."""
+    return User.objects.create_user(address, pk=clock.new_id())
 
 
 class Rows:
@@ -47,7 +53,7 @@ class Rows:
                 first = self.first[label]
                 create(
                     LogEntry,
-                    user=self.first["auth.user"],
+                    user=self.first["accounts.user"],
                     content_type=ContentType.objects.get_for_model(first),
                     object_id=str(first.pk),
                     object_repr=str(self.round),
@@ -66,13 +72,13 @@ class Rows:
 
 def _membership(rows: Rows) -> Membership:
     """A member of the first organisation, who is also the only one in an organisation of its own."""
-    user = User.objects.create_user(f"with {rows.text()}")
-    return create(Membership, organization=rows.first["leads.organization"], user=user)
+    member = user(f"with-{rows.text()}@example.org")
+    return create(Membership, organization=rows.first["accounts.organization"], user=member)
 
 
 def _member(rows: Rows) -> User:
     """The user of this round's membership."""
-    return User.objects.get(username=f"with {rows.text()}")
+    return User.objects.get(email=f"with-{rows.text()}@example.org")
 
 
 def _lead(rows: Rows) -> Lead:
@@ -82,21 +88,21 @@ def _lead(rows: Rows) -> Lead:
         name=f"Ada {rows.round}",
         email=email,
         email_key=email,
-        **rows.parents(organization="leads.organization", assignee="auth.user"),
+        **rows.parents(organization="accounts.organization", assignee="accounts.user"),
     )
 
 
 def _submission(rows: Rows) -> Submission:
-    create(Note, text="Called.", **rows.parents(lead="leads.lead", author="auth.user"))
-    create(Activity, kind=Activity.Kind.CREATED, **rows.parents(lead="leads.lead", actor="auth.user"))
-    parents = rows.parents(organization="leads.organization", lead="leads.lead", api_key="leads.apikey")
+    create(Note, text="Called.", **rows.parents(lead="leads.lead", author="accounts.user"))
+    create(Activity, kind=Activity.Kind.CREATED, **rows.parents(lead="leads.lead", actor="accounts.user"))
+    parents = rows.parents(organization="accounts.organization", lead="leads.lead", api_key="accounts.apikey")
     return create(
         Submission, channel="api", state="failed", body="{}", body_hash="x", idempotency_key=rows.text(), **parents
     )
 
 
 def _mail(rows: Rows) -> EmailMessage:
-    parents = rows.parents(organization="leads.organization", lead="leads.lead", campaign="emails.campaign")
+    parents = rows.parents(organization="accounts.organization", lead="leads.lead", campaign="emails.campaign")
     return create(
         EmailMessage, kind="campaign", key=rows.text(), to="ada@mail.example", html="<p>", state="sent", **parents
     )
@@ -124,14 +130,27 @@ def _job(rows: Rows) -> Job:
 
 
 Rows.makers = {
-    "auth.user": lambda rows: User.objects.create_user(rows.text(), f"{rows.text()}@example.org"),
+    "accounts.user": lambda rows: user(f"{rows.text()}@example.org"),
     "auth.group": lambda rows: create(Group, name=rows.text()),
-    "leads.organization": lambda rows: create(
+    "accounts.organization": lambda rows: create(
         Organization, name=rows.text(), slug="company-0" if rows.round == 1 else rows.text()
     ),
-    "leads.membership": _membership,
-    "leads.apikey": lambda rows: create(
-        ApiKey, name=rows.text(), prefix="esk_", key_hash=rows.text(), **rows.parents(organization="leads.organization")
+    "accounts.membership": _membership,
+    "accounts.apikey": lambda rows: create(
+        ApiKey,
+        name=rows.text(),
+        prefix="esk_",
+        key_hash=rows.text(),
+        **rows.parents(organization="accounts.organization"),
+    ),
+    "accounts.invitation": lambda rows: create(
+        Invitation,
+        email=f"{rows.text()}@mail.example",
+        sent_at=timezone.now(),
+        **rows.parents(organization="accounts.organization", invited_by="accounts.user"),
+    ),
+    "leads.crmwebhook": lambda rows: CrmWebhook.objects.create(
+        organization=Organization.objects.get(name=rows.text()), url=f"https://{rows.text()}.example/"
     ),
     "leads.lead": _lead,
     "leads.submission": _submission,
@@ -140,42 +159,44 @@ Rows.makers = {
         purpose="request",
         act="given",
         source="form",
-        **rows.parents(organization="leads.organization", lead="leads.lead"),
+        **rows.parents(organization="accounts.organization", lead="leads.lead"),
     ),
     "leads.crmdelivery": lambda rows: create(
         CrmDelivery,
         lead_version=rows.round,
         custom_fields_hash="x",
         state="sent",
-        **rows.parents(organization="leads.organization", lead="leads.lead"),
+        **rows.parents(organization="accounts.organization", lead="leads.lead"),
     ),
     "emails.campaign": lambda rows: create(
-        Campaign, name=rows.text(), subject="News", text="Hello", **rows.parents(organization="leads.organization")
+        Campaign, name=rows.text(), subject="News", text="Hello", **rows.parents(organization="accounts.organization")
     ),
     "emails.emailmessage": _mail,
     "emails.suppression": lambda rows: create(
         Suppression,
         address_hash=rows.text(),
         reason="bounced",
-        **rows.parents(organization="leads.organization", message="emails.emailmessage"),
+        **rows.parents(organization="accounts.organization", message="emails.emailmessage"),
     ),
     "notifications.notification": lambda rows: create(
         Notification,
         title="New lead",
         event_id=uuid4(),
-        **rows.parents(user="auth.user", organization="leads.organization"),
+        **rows.parents(user="accounts.user", organization="accounts.organization"),
     ),
     "notifications.smsmessage": lambda rows: create(
         SmsMessage,
         key=rows.text(),
         to="+5511912345678",
         text="Call us",
-        **rows.parents(organization="leads.organization", lead="leads.lead", notification="notifications.notification"),
+        **rows.parents(
+            organization="accounts.organization", lead="leads.lead", notification="notifications.notification"
+        ),
     ),
     "notifications.pushdevice": lambda rows: create(PushDevice, address=rows.text(), user=_member(rows)),
     "notifications.pushmessage": lambda rows: create(
         PushMessage,
-        **rows.parents(organization="leads.organization", notification="notifications.notification"),
+        **rows.parents(organization="accounts.organization", notification="notifications.notification"),
         device=PushDevice.objects.get(address=rows.text()),
     ),
     "notifications.contactpreference": lambda rows: create(ContactPreference, user=_member(rows)),

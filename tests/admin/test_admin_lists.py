@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
+from accounts.models import ApiKey, Membership, Organization, User
 from admin_lists import changelist, deletion
-from leads.models import ApiKey, Lead, Membership, Organization
+from leads.models import Lead
 
 pytestmark = pytest.mark.django_db
 
@@ -51,7 +52,7 @@ def test_a_member_of_several_organizations_pages_through_all_of_them_and_no_othe
 ) -> None:
     monkeypatch.setattr(changelist, "FEW", few)
     made = [make_lead(organizations[i % 3], f"lead {i}", f"{i}@mail.example") for i in range(180)]
-    user = User.objects.create_user("staff", is_staff=True)
+    user = User.objects.create_user("staff@example.org", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename="view_lead"))
     for organization in organizations[:2]:
         Membership.objects.create(user=user, organization=organization)
@@ -72,7 +73,7 @@ def test_what_deleting_takes_along_is_counted_and_too_much_is_refused(
     for i in range(3):
         make_lead(organizations[0], f"lead {i}", f"{i}@mail.example")
     Lead.objects.update(erased_at=timezone.now())
-    address = reverse("admin:leads_organization_delete", args=[organizations[0].pk])
+    address = reverse("admin:accounts_organization_delete", args=[organizations[0].pk])
     page = admin_client.get(address).content.decode()
     assert "Leads: 3" in page
     assert "lead 1" not in page
@@ -93,7 +94,7 @@ def test_an_action_works_on_what_is_ticked_whatever_the_browser_says(
         for i in range(3)
     ]
     ticked = {"action": "revoke", "select_across": "1", "_selected_action": [str(keys[0].pk)]}
-    admin_client.post(reverse("admin:leads_apikey_changelist"), ticked)
+    admin_client.post(reverse("admin:accounts_apikey_changelist"), ticked)
     assert list(ApiKey.objects.filter(revoked_at__isnull=False)) == [keys[0]]
 
 
@@ -108,7 +109,7 @@ def test_a_wrong_edge_leads_to_the_plain_list(admin_client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "field"), [("auth_user_change", "user_permissions"), ("auth_group_add", "permissions")]
+    ("address", "field"), [("accounts_user_change", "user_permissions"), ("auth_group_add", "permissions")]
 )
 def test_permissions_are_offered_in_the_readers_language(admin_client: Client, address: str, field: str) -> None:
     args = [User.objects.get().pk] if address.endswith("change") else []

@@ -75,7 +75,7 @@ MOMENTS = [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), d
 
 @pytest.fixture
 def staff(client: Client) -> Client:
-    client.force_login(get_user_model().objects.create_superuser("boss", "boss@example.com", "x"))
+    client.force_login(get_user_model().objects.create_superuser("boss@example.com", "x"))
     return client
 
 

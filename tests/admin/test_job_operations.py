@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
 from django.test import Client
 
+from accounts.models import User
 from jobs import Fixed, PermanentError, Queue, clock
 from jobs.admin import job as job_admin
 from jobs.models import Job, QueueState

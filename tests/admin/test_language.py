@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
-from .pages import Page, every_page
+from accounts.models import User
+
+from .pages import every_page, of_each_kind
 from .rows import Rows
 
 pytestmark = pytest.mark.django_db
@@ -58,23 +58,13 @@ class Texts(HTMLParser):
             self.found.append(" ".join(data.split()))
 
 
-def pages_of_each_kind(user: User) -> Iterator[Page]:
-    """Of the pages that differ in their rows only, one."""
-    seen: set[str] = set()
-    for page in every_page(user, pairs=False):
-        kind = re.sub(r"[\d-]{8,}|=[^&]*", "", page.name)
-        if kind not in seen:
-            seen.add(kind)
-            yield page
-
-
 def test_no_page_of_the_admin_says_anything_in_english(client: Client) -> None:
     Rows().add(2)
-    user = User.objects.create_superuser("boss")
+    user = User.objects.create_superuser("boss@example.org")
     client.force_login(user)
     client.defaults["HTTP_ACCEPT_LANGUAGE"] = "pt-br"
     english: dict[str, str] = {}
-    pages = list(pages_of_each_kind(user))
+    pages = list(of_each_kind(every_page(user, pairs=False)))
     for page in pages:
         response = client.post(page.path, page.data) if page.data else client.get(page.path)
         if "html" not in response.headers["Content-Type"]:

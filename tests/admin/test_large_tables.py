@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Permission
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from accounts.models import Membership, Organization, User
 from admin_lists import changelist
 from jobs.broker.database.postgresql import broker as postgresql_broker
-from leads.models import Membership, Organization
+from leads.models import CrmWebhook
 
-from .pages import Page, every_page
+from .pages import Page, every_page, of_each_kind
 from .rows import Rows
 
 pytestmark = pytest.mark.django_db
@@ -40,43 +41,58 @@ class Recorded:
 
 
 def superuser() -> Any:
-    return User.objects.create_superuser("boss")
+    return User.objects.create_superuser("boss@example.org")
 
 
 def staff() -> Any:
     """A member of three organisations, one of them the one that has the rows; not of the others."""
-    user = User.objects.create_user("staff", is_staff=True)
+    user = User.objects.create_user("staff@example.org", is_staff=True)
     user.user_permissions.set(Permission.objects.all())
-    others = (Organization.objects.create(slug=slug, name=slug) for slug in ("another", "third"))
+    others = [Organization.objects.create(slug=slug, name=slug) for slug in ("another", "third")]
+    CrmWebhook.objects.bulk_create(CrmWebhook(organization=one) for one in others)
     for organization in (Organization.objects.get(slug="company-0"), *others):
         Membership.objects.create(user=user, organization=organization)
     return user
 
 
-@pytest.fixture(scope="module", params=[superuser, pytest.param(staff, marks=pytest.mark.slow)])
+#: Who opens the pages, and which of them: `make test` those of each kind, CI all.
+SUPERUSER, STAFF = (superuser, iter), (staff, iter)
+QUICKLY = (superuser, of_each_kind)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(QUICKLY, id="pages of each kind"),
+        pytest.param(SUPERUSER, marks=pytest.mark.slow, id="superuser"),
+        pytest.param(STAFF, marks=pytest.mark.slow, id="staff"),
+    ],
+)
 def recorded(request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: Any) -> Iterator[Recorded]:
     """Everything is opened once for all tests of this module."""
     with django_db_blocker.unblock(), transaction.atomic(), pytest.MonkeyPatch.context() as patch:
-        yield record(request.param, patch)
+        yield record(*request.param, patch)
         transaction.set_rollback(True)
 
 
-def record(person: Callable[[], Any], patch: pytest.MonkeyPatch) -> Recorded:
+def record(
+    person: Callable[[], Any], which: Callable[[Iterable[Page]], Iterator[Page]], patch: pytest.MonkeyPatch
+) -> Recorded:
     # else the overview asks for the server's clock now and then
     patch.setattr(postgresql_broker, "MEASURE_EVERY", 0.0)
     rows = Rows()
     rows.add(FEW)
     user = person()
     # what jobs and accounts show is the same for everybody who may see it
-    without = () if user.is_superuser else ("jobs", "auth")
-    few = opened(user, every_page(user, pairs=False, without=without))
+    without = () if user.is_superuser else ("jobs", "auth", "accounts.user")
+    few = opened(user, which(every_page(user, pairs=False, without=without)))
     rows.add(MANY - FEW)
-    many = opened(user, every_page(user, pairs=False, without=without))
+    many = opened(user, which(every_page(user, pairs=False, without=without)))
     for model_admin in admin.site._registry.values():
         patch.setattr(model_admin, "list_per_page", 2)
     # and more of them than are put in order by Python
     patch.setattr(changelist, "FEW", 1)
-    pages = every_page(user, pairs=False, without=without)
+    pages = which(every_page(user, pairs=False, without=without))
     return Recorded(few, many, opened(user, (page for page in pages if re.search(r" list| older| oldest", page.name))))
 
 

@@ -8,10 +8,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from accounts.models import Organization
 from jobs import clock
 from jobs.models import Attempt, Job
 from jobs.testing import run_jobs
-from leads.models import Organization
 from leads.services import receive
 from tests.leads.people import make_organization
 

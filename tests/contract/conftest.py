@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Protocol
 from uuid import UUID
 
 import psycopg
 import pytest
+import redis
 from django.db import connection, connections, transaction
 from django.db.models import Sum
 from psycopg import sql
@@ -18,12 +20,18 @@ from psycopg import sql
 from jobs import clock
 from jobs.broker.contract import Broker
 from jobs.broker.database.broker import DatabaseBroker
+from jobs.broker.database.markers import DatabaseMarkers
 from jobs.broker.database.postgresql import dead_rows as bounds_of_dead_rows
 from jobs.broker.database.postgresql import exchange as postgresql_exchange
+from jobs.broker.redis import scripts
+from jobs.broker.redis.broker import RedisBroker
+from jobs.keep.merge import Forgetting, merge_queue
 from jobs.models import Attempt, Job, QueueStat
+from jobs.policy import QueuePolicy
 from jobs.states import MOVES, State
-from tests.contract.hands import Hands
+from tests.contract.hands import QUEUES, Hands
 from tests.databases import default_is, pooled_as_default, postgresql_as_default
+from tests.servers import RedisServer
 
 
 @dataclass(frozen=True)
@@ -119,14 +127,10 @@ class SqliteBench:
         return Record(State(job.state), *values, timeline)
 
     def counters(self, queue: str) -> dict[str, int]:
-        names = ("completed", "failed", "retried", "lost", "cancelled", "expired")
-        sums = QueueStat.objects.filter(queue=queue).aggregate(**{name: Sum(name) for name in names})
-        return {name: number for name, number in sums.items() if number}
+        return counters_of(queue)
 
     def clear(self) -> None:
-        with connection.cursor() as cursor:
-            for table in ("attempt", "job", "grant", "queuestate", "queuestat", "process"):
-                cursor.execute(f"DELETE FROM jobs_{table}")
+        empty_tables()
 
     @contextmanager
     def standing(self) -> Iterator[SqliteBench]:
@@ -214,6 +218,18 @@ class PostgresqlBench(SqliteBench):
     )
 
 
+def counters_of(queue: str) -> dict[str, int]:
+    names = ("completed", "failed", "retried", "lost", "cancelled", "expired")
+    sums = QueueStat.objects.filter(queue=queue).aggregate(**{name: Sum(name) for name in names})
+    return {name: number for name, number in sums.items() if number}
+
+
+def empty_tables() -> None:
+    with connection.cursor() as cursor:
+        for table in ("attempt", "job", "grant", "queuestate", "queuestat", "process", "marker"):
+            cursor.execute(f"DELETE FROM jobs_{table}")
+
+
 def refuse_other_databases() -> None:
     """A bench empties tables: only ever those of a test database."""
     name, test_name = connection.settings_dict["NAME"], connection.settings_dict["TEST"]["NAME"]
@@ -255,11 +271,117 @@ def _pooled() -> Iterator[Bench]:
         yield bench
 
 
+#: What the scripts take for the server's clock meanwhile: as many seconds later as a key of the tests says.
+AHEAD = "tests:ahead"
+CLOCK = "\nnow = now + tonumber(call('GET', 'tests:ahead') or 0)\n"
+
+
+@cache
+def _redis_server() -> RedisServer:
+    server = RedisServer.create()
+    server.start()
+    return server
+
+
+class RedisBench:
+    """The broker on a Redis server of the tests' own; its history is the rows that the keeper merges."""
+
+    has_a_clock = True
+
+    def __init__(self, protocol: int) -> None:
+        refuse_other_databases()
+        self._url, self._protocol = _redis_server().url(), protocol
+        self._client = redis.Redis.from_url(self._url)
+        self.broker: Broker = self.another()
+        self._ahead = 0
+
+    def another(self) -> Broker:
+        return RedisBroker(self._url, "tests", self._protocol, markers=DatabaseMarkers("default"))
+
+    def advance(self, seconds: float) -> None:
+        self._ahead += round(seconds * 1_000_000)
+        self._client.set(AHEAD, self._ahead)
+
+    @contextmanager
+    def out_of_reach(self) -> Iterator[None]:
+        self.broker.close()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(self.broker._server._options, "port", 1)
+            yield
+
+    def locked(self, table: str, column: str, value: object) -> AbstractContextManager[None]:
+        raise NotImplementedError("Redis knows no locks")
+
+    def transaction(self) -> AbstractContextManager[None]:
+        raise NotImplementedError("Redis is not the jobs' database")
+
+    def record(self, job_id: UUID) -> Record | None:
+        self._merge()
+        job = Job.objects.filter(id=job_id).first()
+        if job is None:
+            return None
+        timeline = list(Attempt.objects.filter(job=job_id).order_by("id").values_list("number", "outcome"))
+        values = (job.run, job.attempts, job.starts, job.lost, job.error, job.reason, job.result)
+        # of a live job the broker knows the state
+        found = self.broker.find(job.queue, job_id)
+        return Record(found.state if found else State(job.state), *values, timeline)
+
+    def counters(self, queue: str) -> dict[str, int]:
+        self._merge()
+        return counters_of(queue)
+
+    def clear(self) -> None:
+        empty_tables()
+        self._client.flushall()
+        self._client.set(AHEAD, self._ahead)
+
+    def _merge(self) -> None:
+        for queue in QUEUES:
+            while merge_queue(self.broker, QueuePolicy(queue), Forgetting()):
+                pass
+
+    @contextmanager
+    def standing(self) -> Iterator[RedisBench]:
+        patch, part = pytest.MonkeyPatch(), scripts._part
+        patch.setattr(scripts, "_part", lambda name: part(name) + (CLOCK if name == "clock" else ""))
+        scripts.load_script.cache_clear()
+        self.clear()
+        try:
+            yield self
+        finally:
+            self.broker.close()
+            self.clear()
+            self._client.close()
+            patch.undo()
+            scripts.load_script.cache_clear()
+
+
+@contextmanager
+def _redis(protocol: int = 2) -> Iterator[Bench]:
+    with RedisBench(protocol).standing() as bench:
+        yield bench
+
+
+@contextmanager
+def _redis3() -> Iterator[Bench]:
+    with _redis(3) as bench:
+        yield bench
+
+
+@contextmanager
+def _redis_and_postgresql() -> Iterator[Bench]:
+    """Redis with the jobs' database on PostgreSQL: only what happens in that database differs."""
+    with postgresql_as_default(), _redis() as bench:
+        yield bench
+
+
 #: By the name of the broker; on a suite that itself runs on PostgreSQL there are no others.
-BENCHES = {"postgresql": _postgresql, "bounded": _bounded}
-SLOW = ("bounded", "pooled")
+BENCHES = {"postgresql": _postgresql, "bounded": _bounded, "redis": _redis, "redis3": _redis3}
+SLOW = ("bounded", "pooled", "redis3", "redis_and_postgresql")
 if connections.settings["default"]["ENGINE"].endswith("sqlite3"):
-    BENCHES |= {"sqlite": _sqlite, "pooled": _pooled}
+    BENCHES |= {"sqlite": _sqlite, "pooled": _pooled, "redis_and_postgresql": _redis_and_postgresql}
+#: Where a transaction of the jobs' database and the broker meet.
+OF_TRANSACTIONS = [name for name in ("sqlite", "postgresql", "redis", "redis_and_postgresql") if name in BENCHES]
 
 
 @pytest.fixture(params=[pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in sorted(BENCHES)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -39,8 +40,8 @@ class Hands:
         self.numbers = count(1)
         self.worker = self.new_worker()
 
-    def new_worker(self, lease: float | None = None) -> UUID:
-        record = self.record(clock.new_id())
+    def new_worker(self, lease: float | None = None, queue: str = "") -> UUID:
+        record = replace(self.record(clock.new_id()), queue=queue or self.policy.name)
         self.broker.register(record, self.lease if lease is None else lease)
         return record.id
 

@@ -1,10 +1,14 @@
 """What people ask for: pause, cancel, promote, and the numbers they see."""
 
+from datetime import timedelta
+from uuid import UUID
+
 import pytest
 
 from jobs import clock
-from jobs.broker.records import CancelAnswer, Postponed, PushStatus, Retried
+from jobs.broker.records import CancelAnswer, HandedBack, Postponed, PushStatus, Retried
 from jobs.states import State
+from tests.contract.hands import Hands
 
 
 def test_a_paused_queue_gives_nothing_until_it_resumes(hands, broker):
@@ -162,3 +166,61 @@ def test_a_closed_broker_opens_again(hands, broker):
     hands.push()
     broker.close()
     assert len(hands.claim()) == 1
+
+
+def _waiting(hands: Hands, limit: int) -> list[UUID]:
+    """All that wait, page by page."""
+    ids: list[UUID] = []
+    last, is_first = "", True
+    while last or is_first:
+        page = hands.broker.list_waiting("lane", last, limit)
+        assert len(page.jobs) <= limit
+        ids.extend(job.id for job in page.jobs)
+        last, is_first = page.last, False
+    return ids
+
+
+@pytest.mark.parametrize("limit", [1, 3, 100])
+def test_pages_of_what_waits_hold_every_job_that_waits_once(hands, limit):
+    due = [hands.push(priority=priority) for priority in (0, 50, -50, 0)]
+    at = hands.broker.now() + timedelta(days=1)
+    later = [hands.push(delay=100), *(hands.push(at=at) for _ in range(5))]
+    hands.push(queue="other")
+    hands.push(priority=100)
+    active = hands.claim_one()
+    found = _waiting(hands, limit)
+    assert sorted(found) == sorted([*due, *later])
+    assert active.id not in found
+
+
+def test_a_page_goes_on_behind_a_job_that_is_gone(hands):
+    at = hands.broker.now() + timedelta(days=1)
+    ids = {hands.push(at=at) for _ in range(6)} | {hands.push() for _ in range(2)}
+    first = hands.broker.list_waiting("lane", "", 5)
+    hands.broker.cancel("lane", first.jobs[-1].id, "gone")
+    second = hands.broker.list_waiting("lane", first.last, 5)
+    assert {job.id for page in (first, second) for job in page.jobs} == ids
+
+
+def test_what_is_listed_is_told_as_it_was_pushed(hands):
+    job_id = hands.push(message='{"a": 1}', key="k", scope="org-1", tags=("a", "b"), priority=7)
+    (job,) = hands.broker.list_waiting("lane").jobs
+    assert (job.id, job.message, job.key, job.scope, job.tags, job.priority) == (
+        job_id,
+        '{"a": 1}',
+        "k",
+        "org-1",
+        ("a", "b"),
+        7,
+    )
+    assert job == hands.broker.find("lane", job_id)
+
+
+def test_jobs_are_found_together_while_they_live(hands, broker):
+    waiting, running, ended = (hands.push() for _ in range(3))
+    jobs = {job.id: job for job in hands.claim(3)}
+    hands.settle(jobs[ended])
+    hands.settle(jobs[waiting], HandedBack("stopped"), started=False)
+    found = broker.find_all("lane", [running, ended, clock.new_id(), waiting])
+    assert [(job.id, job.state) for job in found] == [(running, State.ACTIVE), (waiting, State.QUEUED)]
+    assert broker.list_active("lane") == (frozenset() if broker.rows_are_the_queue else {running})

@@ -1,5 +1,7 @@
 """Leases: who is gone gives back, who is silent is reaped, a job that kills its workers ends alone."""
 
+from datetime import timedelta
+
 import pytest
 
 from jobs import clock
@@ -87,13 +89,14 @@ def test_reap_gives_back_what_a_silent_worker_holds(hands, broker, bench):
     assert (again.id, again.lost) == (job_id, 1)
 
 
-def test_reap_with_grace_waits_longer(hands, broker, bench):
+def test_reap_blames_nobody_whose_lease_ended_later_than_it_is_told(hands, broker, bench):
     hands.push()
-    hands.claim_one()
+    hands.push(delay=60, expires_in=5)
+    claimed = hands.claim_one()
     bench.advance(35)
-    assert broker.reap(QUEUES, grace=10) == Reaped()
-    bench.advance(6)
-    assert broker.reap(QUEUES, grace=10) == Reaped(lost=1)
+    assert broker.reap(QUEUES, blame=False) == Reaped(expired=1)
+    assert broker.reap(QUEUES, before=broker.now() - timedelta(seconds=10)) == Reaped()
+    assert hands.settle(claimed)
 
 
 def test_a_clock_set_back_by_an_hour_does_not_keep_a_dead_workers_jobs_for_an_hour(hands, broker, bench):

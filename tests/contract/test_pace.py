@@ -177,7 +177,7 @@ def test_queues_have_their_own_pace(hands, broker):
     assert len(hands.claim(3, policy=PACED)) == 3
     other = QueuePolicy("other", rate_limit=RateLimit(3, per=10))
     hands.push_all([hands.new_job(queue="other") for _ in range(3)])
-    assert len(hands.claim(3, policy=other)) == 3
+    assert len(hands.claim(3, policy=other, worker=hands.new_worker(queue="other"))) == 3
 
 
 def test_pace_and_global_concurrency_hold_together(hands, broker, bench):

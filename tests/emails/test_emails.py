@@ -15,6 +15,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import Invitation, Membership
+from accounts.services import add_member
 from emails import campaigns, intents, services
 from emails.composing import compose, lead_of_token, unsubscribe_token
 from emails.models import Campaign, EmailMessage
@@ -23,8 +25,8 @@ from jobs import JobHandle, retry
 from jobs.models import Job
 from jobs.testing import JobsRunner
 from leads.consent import Agreement
-from leads.models import Channel, ConsentPurpose, ConsentRecord, ConsentSource, EffectState, Lead, Membership
-from leads.services import add_lead, add_member, add_note, change_lead_status, receive, unsubscribe_lead
+from leads.models import Channel, ConsentPurpose, ConsentRecord, ConsentSource, EffectState, Lead
+from leads.services import add_lead, add_note, change_lead_status, receive, unsubscribe_lead
 from tests.leads.people import make_lead, make_organization, make_user
 
 from .mail_server import KEEP_AND_DROP, Behaviour, MailServer, free_port, use_mail_server
@@ -222,14 +224,23 @@ def test_mail_of_every_kind_is_sent_again(jobs_runner: JobsRunner, settings: Any
     asked = ConsentRecord.objects.create(
         organization=lead.organization, lead=lead, purpose="marketing", act="asked", source="form"
     )
+    person = make_user("ada")
+    invitation = Invitation.objects.create(organization=lead.organization, email=person.email)
     row = EmailMessage.objects.create(
         kind=kind,
-        key="k",
-        to="ada@analytical.example",
+        key=f"{invitation.pk}:{invitation.sent_at.isoformat()}",
+        recipient=person if kind == EmailMessage.Kind.PASSWORD_RESET else None,
+        to=person.email,
         lead=lead,
         organization=lead.organization,
         campaign=campaign if kind == EmailMessage.Kind.CAMPAIGN else None,
-        params={"reason": "created", "name": "Ada", "step": 1, "asked": [str(asked.pk)]},
+        params={
+            "reason": "created",
+            "name": "Ada",
+            "step": 1,
+            "asked": [str(asked.pk)],
+            "invitation": str(invitation.pk),
+        },
         state=EffectState.FAILED,
     )
     assert services.resend(row) is not None
@@ -466,13 +477,13 @@ def test_campaign_ends_with_each_outcome_counted(jobs_runner: JobsRunner, settin
     campaign.refresh_from_db()
     assert campaign.state == Campaign.State.SENT
     counts = Counter(EmailMessage.objects.values_list("state", flat=True))
-    assert counts == {"sent": 1, "refused": 1, "failed": 2, "unclear": 1, "skipped": 1}
+    assert counts == {"sent": 1, "refused": 1, "deferred": 2, "unclear": 1, "skipped": 1}
     for page in (
         admin_client.get(reverse("admin:emails_campaign_change", args=[campaign.pk])),
         admin_client.get(reverse("admin:emails_campaign_changelist")),
     ):
         content = page.content.decode()
-        for text in ("sent: 1", "refused: 1", "failed: 2", "unclear: perhaps sent: 1", "not sent on purpose: 1"):
+        for text in ("sent: 1", "refused: 1", "deferred: 2", "unclear: perhaps sent: 1", "not sent on purpose: 1"):
             assert text in content
 
 

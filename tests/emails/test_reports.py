@@ -19,9 +19,10 @@ from django.urls import reverse
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
+from accounts.models import Membership
 from emails import suppression
 from emails.models import Delivery, EmailMessage, Suppression
-from leads.models import EffectState, Membership
+from leads.models import EffectState
 from leads.services import erase_lead
 from leads.timeline import timeline
 from tests.leads.people import make_lead, make_organization, make_user

@@ -10,11 +10,13 @@ import pytest
 from django.core import mail
 from django.test import Client
 
+from accounts.models import Organization, Role
+from accounts.services import add_member
 from emails.models import EmailMessage
 from jobs.testing import JobsRunner
 from leads.consent import Agreement
-from leads.models import ConsentPurpose, ConsentSource, Lead, Organization, Role
-from leads.services import add_lead, add_member
+from leads.models import ConsentPurpose, ConsentSource, Lead
+from leads.services import add_lead
 from tests.leads.people import make_key, make_lead, make_member, make_organization, make_user
 
 pytestmark = pytest.mark.django_db

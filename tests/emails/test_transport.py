@@ -37,7 +37,9 @@ def server(settings: Any) -> Iterator[MailServer]:
 def test_mail_is_handed_over_as_it_was_written(server: MailServer) -> None:
     message = mail_to("mia@example.org")
     text = "A line\n.\n..two dots\nFrom here on: straße\n" + "x" * 1_200 + "\n"
-    sent = transport.send(message, a_mail(text, sender="Ädäm <adam@example.org>", reply_to="Sales <sales@example.org>"))
+    sent = transport.way_out().send(
+        message, a_mail(text, sender="Ädäm <adam@example.org>", reply_to="Sales <sales@example.org>")
+    )
     [kept] = server.kept
     letter = email.message_from_bytes(kept.content, policy=email.policy.default)
     assert (kept.sender, kept.to) == ("adam@example.org", "mia@example.org")
@@ -93,10 +95,10 @@ def test_outcome_is_what_the_server_said_or_how_far_the_mail_had_come(
         # longer than what the sockets between the two hold: a cut in the middle of it is felt
         composed = a_mail("x" * 70 + "\n" + ("y" * 70 + "\n") * 150_000 if step == "content" else "Hello\n")
         if outcome is None:
-            transport.send(mail_to("mia@example.org"), composed)
+            transport.way_out().send(mail_to("mia@example.org"), composed)
         else:
             with pytest.raises(transport.NotSent) as raised:
-                transport.send(mail_to("mia@example.org"), composed)
+                transport.way_out().send(mail_to("mia@example.org"), composed)
             assert type(raised.value) is outcome
         assert len(server.kept) == is_kept
 
@@ -104,38 +106,38 @@ def test_outcome_is_what_the_server_said_or_how_far_the_mail_had_come(
 def test_server_that_is_away_is_asked_later(settings: Any) -> None:
     use_mail_server(settings, free_port())
     with pytest.raises(transport.TryLater, match="ConnectionRefusedError"):
-        transport.send(mail_to("mia@example.org"), a_mail())
+        transport.way_out().send(mail_to("mia@example.org"), a_mail())
 
 
 def test_wrong_password_and_missing_encryption_are_our_settings(settings: Any) -> None:
     with MailServer(Behaviour(extensions=("AUTH PLAIN",))) as server:
         use_mail_server(settings, server.port, username="mia", password="wrong")
         with pytest.raises(transport.Misconfigured, match="535"):
-            transport.send(mail_to("mia@example.org"), a_mail())
+            transport.way_out().send(mail_to("mia@example.org"), a_mail())
     with MailServer(Behaviour(extensions=("AUTH GSSAPI",))) as server:
         use_mail_server(settings, server.port, username="mia", password="right")
         with pytest.raises(transport.Misconfigured):
-            transport.send(mail_to("mia@example.org"), a_mail())
+            transport.way_out().send(mail_to("mia@example.org"), a_mail())
         use_mail_server(settings, server.port, use_tls=True)
         with pytest.raises(transport.Misconfigured, match="STARTTLS"):
-            transport.send(mail_to("mia@example.org"), a_mail())
+            transport.way_out().send(mail_to("mia@example.org"), a_mail())
 
 
 def test_domain_in_other_letters_is_written_to_by_todays_rules(server: MailServer) -> None:
-    transport.send(mail_to("mia@straße.example"), a_mail())
+    transport.way_out().send(mail_to("mia@straße.example"), a_mail())
     assert server.kept[0].to == "mia@xn--strae-oqa.example"
 
 
 def test_local_part_in_other_letters_is_refused_where_the_server_cannot_write_it(server: MailServer) -> None:
     with pytest.raises(transport.Refused, match="SMTPUTF8"):
-        transport.send(mail_to("müller@example.org"), a_mail())
+        transport.way_out().send(mail_to("müller@example.org"), a_mail())
     assert server.kept == []
 
 
 def test_local_part_in_other_letters_is_written_to_where_the_server_can(settings: Any) -> None:
     with MailServer(Behaviour(extensions=("8BITMIME", "SMTPUTF8"))) as server:
         use_mail_server(settings, server.port)
-        transport.send(mail_to("müller@straße.example"), a_mail())
+        transport.way_out().send(mail_to("müller@straße.example"), a_mail())
         [kept] = server.kept
         assert kept.to == "müller@xn--strae-oqa.example"
         assert any(command.upper().startswith("MAIL") and "SMTPUTF8" in command for command in server.behaviour.heard)
@@ -145,27 +147,27 @@ def test_local_part_in_other_letters_is_written_to_where_the_server_can(settings
 @pytest.mark.parametrize("to", ["", "no address", "a@b@c", "mia@example.org\r\nBcc: x@example.org", "@example.org"])
 def test_what_is_no_address_is_refused_before_anybody_is_asked(server: MailServer, to: str) -> None:
     with pytest.raises(transport.Refused):
-        transport.send(mail_to(to), a_mail())
+        transport.way_out().send(mail_to(to), a_mail())
     assert server.behaviour.connections == 0
 
 
 @pytest.mark.parametrize("to", ["root@localhost", "mia@intranet.local", "mia@[192.0.2.1]", '"mia m"@example.org'])
 def test_address_that_only_the_mail_server_can_judge_goes_to_it(server: MailServer, settings: Any, to: str) -> None:
     settings.DEFAULT_FROM_EMAIL = "Esteira <no-reply@localhost>"  # as a site that is not set up has it
-    transport.send(mail_to(to), a_mail())
+    transport.way_out().send(mail_to(to), a_mail())
     assert (server.kept[0].sender, server.kept[0].to) == ("no-reply@localhost", to)
 
 
 def test_sender_that_is_no_address_is_a_setting_to_mend(server: MailServer, settings: Any) -> None:
     settings.DEFAULT_FROM_EMAIL = "nobody"
     with pytest.raises(transport.Misconfigured, match="DEFAULT_FROM_EMAIL"):
-        transport.send(mail_to("mia@example.org"), a_mail())
+        transport.way_out().send(mail_to("mia@example.org"), a_mail())
 
 
 def test_header_with_a_line_break_is_refused(server: MailServer) -> None:
     composed = Composed("s", "t", "h", {"List-Unsubscribe": "<x>\r\nBcc: victim@example.org"})
     with pytest.raises(transport.Refused):
-        transport.send(mail_to("mia@example.org"), composed)
+        transport.way_out().send(mail_to("mia@example.org"), composed)
     assert server.kept == []
 
 
@@ -176,7 +178,7 @@ def test_mail_that_is_only_written_down_says_so(settings: Any, tmp_path: Any, ki
     backend = {"BACKEND": f"django.core.mail.backends.{kind}.EmailBackend", "OPTIONS": options}
     for name, value in mail_settings(backend).items():
         setattr(settings, name, value)
-    assert transport.send(mail_to(to), a_mail()).recorded
+    assert transport.way_out().send(mail_to(to), a_mail()).recorded
 
 
 def test_check_of_a_deployment_warns_where_no_mail_leaves(settings: Any) -> None:

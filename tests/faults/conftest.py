@@ -10,12 +10,20 @@ from typing import Any
 import pytest
 
 from tests.databases import postgresql_server
+from tests.servers import RedisServer
 
-from .harness import PostgresqlSite, Site
+from .harness import PostgresqlSite, RedisSite, Site
 
 _passed = pytest.StashKey[bool]()
-#: What `make test` plays on PostgreSQL too; all others it plays on SQLite, and CI and `make faults` on both.
-ALWAYS_ON_BOTH = ("released_at_once", "tick_once")
+#: What `make test` plays on PostgreSQL and Redis too; all others it plays on SQLite, CI and `make faults` on each.
+ALWAYS = ("released_at_once", "tick_once")
+#: What a broker has little part in, or another test of Redis tells as well: played on Redis by `make faults` alone.
+LONG_ON_REDIS = (
+    *("growing_pauses", "holds_the_interpreter", "frozen_for_two_leases", "stopped_worker_is_killed"),
+    *("never_outlive_the_grace_time", "second_ctrl_c", "sigterm_to_a_worker", "idle_run_huey", "a_far_one_that_came"),
+    *("hands_a_new_task_back", "20-kills", "stopped_keeper", "release.", "every_point_is_reached"),
+    *("6-kills", "poison_job", "killed_supervisor_finish", "request_to_cancel", "cut_again_and_again"),
+)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -23,10 +31,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave a second telling of the same to those who have the time."""
     for item in items:
         parameters = getattr(item, "callspec", None)
-        if parameters is None or parameters.params.get("make_site") != "postgresql":
+        if parameters is None or parameters.params.get("make_site") not in ("postgresql", "redis"):
             continue
-        if not any(part in item.name for part in ALWAYS_ON_BOTH):
+        if not any(part in item.name for part in ALWAYS):
             item.add_marker(pytest.mark.slow)
+        if parameters.params["make_site"] == "redis" and any(part in item.name for part in LONG_ON_REDIS):
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -81,17 +91,32 @@ def migrated_on_postgresql(tmp_path_factory: pytest.TempPathFactory) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One that no test stops; each site has a namespace of its own."""
+    server = RedisServer.create()
+    server.start()
+    yield server
+    server.remove()
+
+
 @pytest.fixture
 def make_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    """`make_site(FAULTS_LEASE="1")`: a site whose processes see these variables; its parameter is the vendor."""
+    """`make_site(FAULTS_LEASE="1")`: a site whose processes see these variables; its parameter is the vendor.
+
+    "redis": the jobs on Redis, on the server of the fixture `redis_server`, and the history in SQLite.
+    """
     made: list[Site] = []
-    on_postgresql = getattr(request, "param", "sqlite") == "postgresql"
-    template = request.getfixturevalue("migrated_on_postgresql" if on_postgresql else "migrated")
+    vendor = getattr(request, "param", "sqlite")
+    template = request.getfixturevalue("migrated_on_postgresql" if vendor == "postgresql" else "migrated")
+    server = request.getfixturevalue("redis_server") if vendor == "redis" else None
 
     def make(**variables: str) -> Site:
-        if on_postgresql:
+        if vendor == "postgresql":
             url = postgresql_server().create_database(f"faults_{tmp_path.name}", template)
             site: Site = PostgresqlSite(tmp_path, url, **variables)
+        elif vendor == "redis":
+            site = RedisSite(tmp_path, template, server, **variables)
         else:
             site = Site(tmp_path, template, **variables)
         made.append(site)

@@ -22,16 +22,25 @@ from uuid import UUID
 
 import psycopg
 import pytest
+import redis
+
+from jobs.broker.redis.broker import RedisBroker
+from tests.servers import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]
 Answer = TypeVar("Answer")
+#: Those of the site.
+QUEUES = ("work", "paced", "other")
 #: Nobody enqueues the ticks; and on their queue the retention is short.
 NOT_TICKS = "queue <> 'other'"
+LIVES = f"{NOT_TICKS} AND state IN ('pending', 'queued', 'active')"
+#: Seconds after which nothing comes any more, on however busy a machine.
+NET = 120.0
 #: For what takes minutes: CI leaves it out, `make faults` runs it.
 LONG = (pytest.mark.slow, pytest.mark.long)
 
 
-def wait_for(condition: Callable[[], Answer], limit: float = 60.0, what: str = "") -> Answer:
+def wait_for(condition: Callable[[], Answer], limit: float = NET, what: str = "") -> Answer:
     """Ask until the answer is true; fails after `limit` seconds: by itself a net for a busy machine, not a promise."""
     end = time.monotonic() + limit
     while True:
@@ -69,6 +78,7 @@ class Site:
     """A folder with a database, a ledger and the processes that work on them."""
 
     on_postgresql = False
+    on_redis = False
     #: The sites that were closed with jobs in them, and no ledger held against the history.
     forgotten: ClassVar[list[Path]] = []
 
@@ -89,6 +99,7 @@ class Site:
         self.accepted: set[str] = set()
         #: Whether the ledger was held against the history.
         self.is_checked = False
+        self.witness: sqlite3.Connection | None = None
         if template is not None:
             shutil.copy(template, self.database)
 
@@ -96,7 +107,7 @@ class Site:
         """Let the database lie elsewhere; its address in the environment is the caller's business."""
         self.database = Path(shutil.move(self.database, folder / self.database.name))
 
-    def manage(self, *words: str, limit: float = 60, **variables: str) -> subprocess.CompletedProcess[str]:
+    def manage(self, *words: str, limit: float = NET, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "manage.py", *words],
             cwd=ROOT,
@@ -116,7 +127,7 @@ class Site:
             env={**self.environment, **variables},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=NET,
             check=False,
         )
         assert done.returncode == code_expected, done.stderr
@@ -178,7 +189,15 @@ class Site:
         """Which points were reached, as "role point"."""
         return {path.name for path in (self.folder / "seen").iterdir()}
 
+    def keep_log(self) -> None:
+        """Stay connected from now on: who closes the last connection removes SQLite's log, however large it is."""
+        if self.witness is None:
+            self.witness = sqlite3.connect(self.database, timeout=20)
+            self.witness.execute("SELECT count(*) FROM sqlite_master").fetchall()
+
     def close(self) -> None:
+        if self.witness is not None:
+            self.witness.close()
         if not self.is_checked and self.has_jobs():
             self.forgotten.append(self.folder)
         for console in self.consoles:
@@ -221,14 +240,26 @@ class Site:
     def states(self, queue: str) -> Counter[str]:
         return Counter(dict(self.rows("SELECT state, count(*) FROM jobs_job WHERE queue = ? GROUP BY state", queue)))
 
+    def job_ids(self) -> set[str]:
+        """Every job that there is, ended or not."""
+        return {id for (id,) in self.rows("SELECT id FROM jobs_job")}
+
+    def processes(self) -> int:
+        """How many hold a lease, or held one and were not reaped."""
+        return int(self.rows("SELECT count(*) FROM jobs_process")[0][0])
+
+    def has_live_jobs(self) -> bool:
+        return bool(self.rows(f"SELECT 1 FROM jobs_job WHERE {LIVES} LIMIT 1"))
+
     def counter(self) -> int:
         """What the atomic task `count` has counted."""
         return int(self.rows("SELECT value FROM faults_counter")[0][0])
 
     def ledger(self, word: str = "start") -> list[Line]:
         path = self.folder / "ledger"
-        lines = path.read_text().splitlines() if path.exists() else []
-        read = [line.split() for line in lines]
+        text = path.read_text() if path.exists() else ""
+        # the last line may be on its way
+        read = [line.split() for line in text[: text.rfind("\n") + 1].splitlines()]
         return [
             Line(w, job.replace("-", ""), token, int(pid), float(at), queue)
             for w, job, token, pid, at, queue in read
@@ -267,6 +298,91 @@ def _as_in_sqlite(value: Any) -> Any:
     return value.hex if isinstance(value, UUID) else value
 
 
+class RedisSite(Site):
+    """The same with its jobs on a Redis server, under a namespace of its own; rows are the history, and late."""
+
+    on_redis = True
+
+    def __init__(self, folder: Path, template: Path, server: RedisServer, database: int = 0, **variables: str) -> None:
+        default = f"faults.{re.sub('[^A-Za-z0-9_.-]', '_', folder.name)[-50:]}"
+        self.namespace = variables.get("FAULTS_NAMESPACE", default)
+        self._database = database
+        self.move_to(server)
+        where = {"FAULTS_REDIS": self._url, "FAULTS_NAMESPACE": self.namespace}
+        super().__init__(folder, template, **{**where, **variables})
+
+    def key(self, queue: str, name: str) -> str:
+        """The name of a key."""
+        return f"{{{self.namespace}:{queue}}}:{name}"
+
+    def move_to(self, server: RedisServer) -> None:
+        """From now on this one is asked for what lives; where its processes go is their own business."""
+        self.server, self._url = server, server.url(number=self._database)
+        self.broker = RedisBroker(self._url, self.namespace)
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self._url)
+
+    def close(self) -> None:
+        super().close()
+        self.broker.close()
+
+    def has_jobs(self) -> bool:
+        return super().has_jobs() or any(self.live("work")) or any(self.live("paced"))
+
+    def job(self, id: str) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            for queue in QUEUES:
+                if (found := self.broker.find(queue, UUID(id))) is not None:
+                    names = ("state", "attempts", "starts", "lost", "ready_at")
+                    return {name: _as_in_sqlite(getattr(found, name)) for name in names}
+            return super(RedisSite, self).job(id) if self.is_heard() else None
+
+        return wait_for(look, what=f"the history of {id}")
+
+    def states(self, queue: str) -> Counter[str]:
+        """What the broker knows of the live, and the rows of all others."""
+        live = self.live(queue)
+        rows = dict(self.rows("SELECT id, state FROM jobs_job WHERE queue = ?", queue))
+        return Counter({**rows, **live}.values())
+
+    def job_ids(self) -> set[str]:
+        return super().job_ids().union(*map(self.live, QUEUES))
+
+    def processes(self) -> int:
+        return len(self.broker.processes())
+
+    def live(self, queue: str) -> dict[str, str]:
+        """The states of the jobs that the broker has."""
+        with self.client() as client:
+            ids, active = client.pipeline().hkeys(self.key(queue, "jobs")).hkeys(self.key(queue, "active")).execute()
+        return {id.hex(): "active" if id in active else "queued" for id in ids}
+
+    def has_live_jobs(self) -> bool:
+        return any(self.live(queue) for queue in QUEUES[:2]) or not self.is_heard() or super().has_live_jobs()
+
+    def is_heard(self) -> bool:
+        """Whether the history holds all that the broker tells; where nobody is there to do it, this does."""
+        if all(huey.process.poll() is not None for huey in self.started):
+            self.python("from jobs.history.live import hear; hear()")
+        merged = dict(self.rows("SELECT queue, merged FROM jobs_queuestate"))
+        with self.client() as client:
+            for queue in QUEUES:
+                for stream in ("facts", "kept"):
+                    newest = client.xrevrange(self.key(queue, stream), count=1)
+                    if newest and _position(newest[0][0].decode()) > _position(merged.get(queue) or "0-0"):
+                        return False
+        return True
+
+
+class RedisAndPostgresqlSite(RedisSite, PostgresqlSite):
+    """The jobs on Redis, the history in PostgreSQL; its template is the address of its database."""
+
+
+def _position(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split("-")))
+
+
 class Console:
     """One process of a site, with its tasks at hand: expressions go in, JSON comes out; of a job handle its id."""
 
@@ -291,7 +407,13 @@ class Console:
                 text=True,
             )
 
-    def ask(self, expression: str, limit: float = 60.0) -> Any:
+    def __enter__(self) -> Console:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.end()
+
+    def ask(self, expression: str, limit: float = NET) -> Any:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(expression + "\n")
@@ -358,7 +480,7 @@ class Huey:
             workers = self.count("child_started") - self.count("child_started keeper")
             return workers > 0 and self.count("worker_started") >= workers
 
-        wait_for(ready, 90, f"start of run_huey: {self.log_path}")
+        wait_for(ready, what=f"start of run_huey: {self.log_path}")
 
     def children(self) -> list[int]:
         found = []
@@ -367,7 +489,7 @@ class Huey:
                 found.append(int(entry.name))
         return found
 
-    def stop(self, number: int = signal.SIGTERM, limit: float = 60) -> int:
+    def stop(self, number: int = signal.SIGTERM, limit: float = NET) -> int:
         self.process.send_signal(number)
         return self.process.wait(limit)
 

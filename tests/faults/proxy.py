@@ -1,6 +1,6 @@
-"""A small TCP proxy in front of PostgreSQL, which cuts a connection when a certain statement is under way.
+"""A small TCP proxy in front of PostgreSQL or Redis, which cuts a connection when a certain statement is under way.
 
-It reads the frontend's messages far enough to know the text of each statement, also of a prepared one, and the server's
+It reads the client's messages far enough to know the text of each statement, also of a prepared one, and the server's
 far enough to know when a reply begins.
 """
 
@@ -37,11 +37,13 @@ class Cut:
 
 
 class Proxy:
-    """Listens on a port of its own and forwards to the server."""
+    """Listens on a port of its own and forwards to the server; a Redis server if it is told so."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, redis: bool = False) -> None:
         self.server_port = port
+        self.reader: type[_Reader] = _OfRedis if redis else _OfPostgresql
         self.rule: Cut | None = None
+        self.is_away = False
         self._lock = threading.Lock()
         self._pairs: list[_Pair] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -60,6 +62,14 @@ class Proxy:
         for pair in pairs:
             pair.close()
         return len(pairs)
+
+    def leave(self) -> None:
+        """Be away from now on: every connection is cut, and none is taken."""
+        self.is_away = True
+        self.cut_all()
+
+    def come_back(self) -> None:
+        self.is_away = False
 
     def close(self) -> None:
         self._listener.close()
@@ -82,6 +92,9 @@ class Proxy:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                if self.is_away:
+                    client.close()
+                    continue
                 try:
                     server = socket.create_connection(("127.0.0.1", self.server_port), 5)
                 except OSError:
@@ -102,10 +115,7 @@ class _Pair:
         self._proxy = proxy
         self._client = client
         self._server = server
-        self._unread = b""
-        self._started = False
-        self._prepared: dict[bytes, bytes] = {}
-        self._request = b""  # the statement under way: its text and its parameters
+        self._reader = proxy.reader()
         for end in (client, server):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -130,16 +140,16 @@ class _Pair:
 
     def _to_server(self) -> None:
         while data := self._client.recv(65536):
-            self._read(data)
-            if self._proxy.take(self._request, ("request",)):
+            self._reader.read(data)
+            if self._proxy.take(self._reader.request, ("request",)):
                 return
             self._server.sendall(data)
 
     def _to_client(self) -> None:
         reply, request = b"", b""
         while data := self._server.recv(65536):
-            if self._request is not request:
-                reply, request = b"", self._request
+            if self._reader.request is not request:
+                reply, request = b"", self._reader.request
             reply += data
             if self._proxy.expects_answer(request).encode() in reply and (
                 rule := self._proxy.take(request, ("reply", "hold"))
@@ -151,8 +161,33 @@ class _Pair:
                 return
             self._client.sendall(data)
 
-    def _read(self, data: bytes) -> None:
+
+class _Reader:
+    """Reads what a client asks for."""
+
+    def __init__(self) -> None:
+        self.request = b""  # the statement under way: its text and its parameters
+
+    def read(self, data: bytes) -> None:
         """Note the statement that these bytes of the client ask for."""
+        raise NotImplementedError
+
+
+class _OfRedis(_Reader):
+    """A command is sent at once, and begins with a star; what does not goes on with the one before."""
+
+    def read(self, data: bytes) -> None:
+        self.request = data if data[:1] == b"*" else self.request + data
+
+
+class _OfPostgresql(_Reader):
+    def __init__(self) -> None:
+        super().__init__()
+        self._unread = b""
+        self._started = False
+        self._prepared: dict[bytes, bytes] = {}
+
+    def read(self, data: bytes) -> None:
         self._unread += data
         while len(self._unread) >= (5 if self._started else 8):
             if not self._started:
@@ -170,6 +205,6 @@ class _Pair:
                 self._prepared[name] = text
             elif kind == b"B":
                 _, name, parameters = body.split(b"\0", 2)
-                self._request = self._prepared.get(name, b"") + b"\0" + parameters
+                self.request = self._prepared.get(name, b"") + b"\0" + parameters
             elif kind == b"Q":
-                self._request = body
+                self.request = body

@@ -19,7 +19,11 @@ if DEBUG:
 INSTALLED_APPS = [
     "tests.faults.app",
     *(app for app in INSTALLED_APPS if app in ("jobs", "admin_lists") or app.startswith("django.")),
+    "django.contrib.admin",
 ]
+# the product's own are not installed here
+AUTH_USER_MODEL = "auth.User"
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 ROOT_URLCONF = "tests.faults.app.urls"
 CSRF_FAILURE_VIEW = "django.views.csrf.csrf_failure"  # the product's is not installed here
 DATABASES = {
@@ -30,6 +34,7 @@ JOBS = {
     "LEASE": float(os.environ.get("FAULTS_LEASE", "2")),
     "GRACE": float(os.environ.get("FAULTS_GRACE", "10")),
     "REDIS_URL": os.environ.get("FAULTS_REDIS", ""),
+    "NAMESPACE": os.environ.get("FAULTS_NAMESPACE", "faults"),
     "FAULT_POINTS": "tests.faults.app.traps.strike" if (FOLDER / "traps").exists() else "",
 }
 if level := os.environ.get("FAULTS_BROKEN_LOGS"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,8 @@ import pytest
 from tests.databases import postgresql_server
 from tests.servers import PostgresqlServer, need_postgresql
 
-from .harness import Console, PostgresqlSite, Site, wait_for
+from .customer import Customer
+from .harness import PostgresqlSite, Site, wait_for
 from .ledger import check_ledger, wait_until_ended
 from .proxy import Proxy
 
@@ -131,8 +131,8 @@ def test_worker_whose_connection_is_cut_in_the_middle_runs_each_job_once_and_los
         rule = proxy.cut(where, text, answer=answer, times=2, seconds=1.0)
         for _ in range(2):
             accepted += console.ask("nap.enqueue_many([0.05] * 3) + [count.enqueue()] + step.enqueue_many([()] * 2)")
-            wait_until_ended(site, 30)
-        wait_for(lambda rule=rule: rule.done == 2, 20, f"cut {where} of {text}")
+            wait_until_ended(site)
+        wait_for(lambda rule=rule: rule.done == 2, what=f"cut {where} of {text}")
     check_ledger(site, accepted)
     assert site.counter() == _counted(site)
     assert site.rows("SELECT sum(lost) FROM jobs_job") == [(0,)]
@@ -169,14 +169,14 @@ def test_postgresql_restarted_under_load_costs_no_job_and_no_lease(
     site = site_on_own_server
     console = site.console()
     huey = site.run_huey("--queue", "work", "--queue", "paced", "--processes", "work=2")
-    with _Customer(console) as customer:
+    with Customer(console) as customer:
         for _ in range(3):
             time.sleep(chance.uniform(0.5, 2.0))
             own_server.stop(how)
             time.sleep(chance.uniform(0.0, 2.0))
             own_server.start()
             got = len(customer.accepted)
-            wait_for(lambda got=got: len(customer.accepted) > got + 5, 30, "enqueued again")
+            wait_for(lambda got=got: len(customer.accepted) > got + 5, what="enqueued again")
     unknown = {id for (id,) in site.rows("SELECT id FROM jobs_job")} - set(customer.accepted)
     print(f"{len(customer.accepted)} accepted, {customer.refused} refused, {len(unknown)} unknown")
     check_ledger(site, customer.accepted, maybe=unknown)
@@ -193,33 +193,3 @@ def _counted(site: Site) -> int:
     """How many atomic jobs have counted: one whose own statements failed twice is a dead letter, and has not."""
     where = "task = 'faults.count' AND state = 'completed'"
     return int(site.rows(f"SELECT count(*) FROM jobs_job WHERE {where}")[0][0])
-
-
-class _Customer(threading.Thread):
-    """Enqueues one job after the other until it leaves; a refusal does not stop it."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(daemon=True)
-        self.accepted: list[str] = []
-        self.refused = 0
-        self._console = console
-        self._ended = threading.Event()
-
-    def __enter__(self) -> _Customer:
-        self.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._ended.set()
-        self.join(60)
-
-    def run(self) -> None:
-        calls = ("lambda: nap.enqueue(0.05)", "sell", "count.enqueue", "step.enqueue", "lambda: nap.enqueue(0.3)")
-        number = 0
-        while not self._ended.wait(0.03):
-            answer = self._console.ask(f"attempt({calls[number % len(calls)]})")
-            number += 1
-            if "value" in answer:
-                self.accepted.append(answer["value"])
-            else:
-                self.refused += 1

@@ -83,7 +83,7 @@ def test_full_disk_refuses_new_jobs_clearly_loses_none_and_work_goes_on_when_the
     assert huey.process.poll() is None
     filler.make_room()
 
-    sold = wait_for(lambda: console.ask("attempt(sell)").get("value"), 20, "a job is taken again")
+    sold = wait_for(lambda: console.ask("attempt(sell)").get("value"), what="a job is taken again")
     accepted.append(sold)
     check_ledger(site, accepted)
     assert site.counter() == 5
@@ -105,7 +105,7 @@ def test_log_that_a_long_reader_lets_grow_is_cut_off_when_it_has_left(site: Site
     began = time.monotonic()
     while _size(log) < 40 * MEBIBYTE and time.monotonic() < began + 60:
         accepted += console.ask("nap.enqueue_many([0.0] * 500)")
-        wait_until_ended(site, 30)
+        wait_until_ended(site)
     grown = _size(log)
     assert reader.execute("SELECT count(*) FROM jobs_job").fetchone() == (before,)
     reader.execute("COMMIT")

@@ -53,5 +53,5 @@ def test_a_server_that_stays_away_ends_in_a_timeout_that_says_so(server: Postgre
     began = time.monotonic()
     with pytest.raises(ResultTimeout, match="the job database did not answer within 1 s .*OperationalError"):
         handle.result(timeout=1)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     server.start()

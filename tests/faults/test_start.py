@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from collections.abc import Callable
 
 import pytest
 
-from .harness import ROOT, Site, some_time, wait_for
+from tests.servers import RedisServer
+
+from .harness import NET, ROOT, Site, some_time, wait_for
 from .ledger import check_ledger
 
 MakeSite = Callable[..., Site]
@@ -43,10 +46,32 @@ def test_missing_migrations_are_one_sentence(make_site: MakeSite) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_redis_url_is_refused_in_one_sentence(make_site: MakeSite) -> None:
-    done = make_site(FAULTS_REDIS="redis://127.0.0.1:1/0").manage("run_huey")
-    assert done.returncode == os.EX_CONFIG
-    assert "REDIS_URL is set" in done.stderr
+@pytest.mark.parametrize(
+    ("url", "code", "sentence"),
+    [
+        ("redis://127.0.0.1:1/0", os.EX_TEMPFAIL, r"Redis cannot be used \(.*check REDIS_URL"),
+        pytest.param(
+            *("sentinel://127.0.0.1:1,127.0.0.1:2/main", os.EX_TEMPFAIL, r"no Sentinel names the primary of .* 'main'"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *("redis://:hunter2@{server}/0", os.EX_TEMPFAIL, r"refuses the user or the password of redis://"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *("sentinel://a;sentinel://b/main", os.EX_CONFIG, r"is no address of a Redis server: .*redis\+sentinel://"),
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["away", "no-sentinel", "password", "nonsense"],
+)
+def test_redis_that_cannot_be_used_is_one_sentence(
+    make_site: MakeSite, redis_server: RedisServer, url: str, code: int, sentence: str
+) -> None:
+    done = make_site(FAULTS_REDIS=url.format(server=f"127.0.0.1:{redis_server.port}")).manage("run_huey")
+    assert done.returncode == code, done.stderr
+    assert re.search(sentence, done.stderr)
+    assert "hunter2" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -67,7 +92,7 @@ def test_configuration_error_of_a_child_is_not_retried(site: Site, chance: rando
     (site.folder / "broken").touch()
     os.kill(huey.child("work/1"), signal.SIGKILL)
 
-    assert huey.process.wait(20) == os.EX_CONFIG
+    assert huey.process.wait(NET) == os.EX_CONFIG
     assert huey.count("child_started work/1") == 2
     assert "Wrong configuration: the file 'broken' exists" in huey.log
     (site.folder / "broken").unlink()
@@ -124,5 +149,5 @@ def test_reader_who_has_seen_enough_ends_a_listing_without_a_traceback(site: Sit
     assert process.stdout.readline().startswith("id")
     process.stdout.close()
     # as other tools end, whose reader has left
-    assert (process.wait(30), process.stderr.read()) == (-signal.SIGPIPE, "")
+    assert (process.wait(NET), process.stderr.read()) == (-signal.SIGPIPE, "")
     process.stderr.close()

@@ -13,7 +13,7 @@ import pytest
 from .harness import Site, wait_for
 from .ledger import check_ledger
 
-pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql"], indirect=True)
+pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redis"], indirect=True)
 
 
 def status(site: Site, *words: str) -> tuple[int, dict[str, Any]]:
@@ -32,15 +32,15 @@ def test_a_stopped_keeper_is_found_until_it_goes_on(make_site: Callable[..., Sit
     huey = site.run_huey()
     site.enqueue("nap.enqueue_many([0.1] * 5)")
     signed = "SELECT count(*) FROM jobs_process WHERE kind = 'keeper' AND duties_at IS NOT NULL"
-    wait_for(lambda: site.rows(signed)[0][0] == 1, 20, "the keeper's first signature")
+    wait_for(lambda: site.rows(signed)[0][0] == 1, what="the keeper's first signature")
     code, document = status(site)
     assert (code, document["findings"], document["keepers"]) == (0, [], 1)
-    assert all(abs(offset) < 0.5 for offset in document["clock_offset_seconds"].values())
+    assert all(abs(offset) < 30 for offset in document["clock_offset_seconds"].values())
 
     # it signs every 5 seconds
     os.kill(huey.child("keeper"), signal.SIGSTOP)
-    wait_for(lambda: codes(site, "--keeper-silent", "8") == {"keeper_stopped"}, 30, "finding")
+    wait_for(lambda: codes(site, "--keeper-silent", "8") == {"keeper_stopped"}, what="finding")
     assert status(site, "--keeper-silent", "8")[0] == 1
     os.kill(huey.child("keeper"), signal.SIGCONT)
-    wait_for(lambda: codes(site, "--keeper-silent", "8") == set(), 30, "end of the finding")
+    wait_for(lambda: codes(site, "--keeper-silent", "8") == set(), what="end of the finding")
     check_ledger(site)

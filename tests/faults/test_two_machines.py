@@ -1,4 +1,4 @@
-"""Two hosts with names and networks of their own, made of namespaces, on one PostgreSQL server (G2, G7, G8)."""
+"""Two hosts with names and networks of their own, made of namespaces, on one PostgreSQL or Redis (G2, G7, G8)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import PostgresqlServer, cannot_be_had, need_postgresql
+from tests.servers import PostgresqlServer, RedisServer, cannot_be_had, need_postgresql
 
-from .harness import PostgresqlSite, wait_for
+from .harness import PostgresqlSite, RedisAndPostgresqlSite, RedisSite, wait_for
 from .ledger import check_ledger
 
 pytestmark = pytest.mark.slow
@@ -94,13 +94,31 @@ def server() -> Iterator[PostgresqlServer]:
     server.remove()
 
 
-@pytest.fixture
-def site(server: PostgresqlServer, machines: list[Machine], tmp_path: Path) -> Iterator[PostgresqlSite]:
-    site = PostgresqlSite(tmp_path, server.create_database("machines"), FAULTS_LEASE="2")
+@pytest.fixture(params=["rows", "redis"])
+def site(
+    request: pytest.FixtureRequest, server: PostgresqlServer, machines: list[Machine], tmp_path: Path
+) -> Iterator[PostgresqlSite]:
+    url, redis = server.create_database("machines"), None
+    if request.param == "redis":
+        redis = RedisServer.create(**{"bind": "0.0.0.0", "protected-mode": "no"})
+        redis.start()
+        site: PostgresqlSite = RedisAndPostgresqlSite(tmp_path, url, redis, FAULTS_LEASE="2")
+    else:
+        site = PostgresqlSite(tmp_path, url, FAULTS_LEASE="2")
     done = site.manage("migrate", "--verbosity", "0")
     assert done.returncode == 0, done.stderr
     yield site
     site.close()
+    if redis is not None:
+        redis.remove()
+
+
+def seen_from(machine: Machine, site: PostgresqlSite, server: PostgresqlServer) -> dict[str, str]:
+    """The variables of a process on this machine."""
+    database = {"FAULTS_DATABASE": server.url("machines", host=machine.sees)}
+    if isinstance(site, RedisSite):
+        return {**database, "FAULTS_REDIS": site.server.url().replace("127.0.0.1", machine.sees)}
+    return database
 
 
 def test_two_machines_share_the_jobs_keep_the_pace_and_tick_once(
@@ -110,12 +128,9 @@ def test_two_machines_share_the_jobs_keep_the_pace_and_tick_once(
         "INSERT INTO jobs_schedule (task, last_tick) VALUES ('faults.every_minute', ?)",
         f"{datetime.now(UTC) - timedelta(minutes=5):%Y-%m-%d %H:%M:%S}",
     )
-    hueys = [
-        site.run_huey(through=machine.through, FAULTS_DATABASE=server.url("machines", host=machine.sees))
-        for machine in machines
-    ]
+    hueys = [site.run_huey(through=machine.through, **seen_from(machine, site, server)) for machine in machines]
     site.enqueue("nap.enqueue_many([0.05] * 300) + step.enqueue_many([()] * 40)")
-    wait_for(lambda: site.states("work")["completed"] == 300 and site.states("paced")["completed"] == 40, 60)
+    wait_for(lambda: site.states("work")["completed"] == 300 and site.states("paced")["completed"] == 40)
 
     runs = Counter(line.job for line in site.ledger())
     hosts = Counter(host.partition(":")[0] for (host,) in site.rows("SELECT worker FROM jobs_attempt"))
@@ -136,21 +151,19 @@ def test_jobs_of_a_machine_without_network_run_on_the_other_one(
     site: PostgresqlSite, server: PostgresqlServer, machines: list[Machine]
 ) -> None:
     first, second = (
-        site.run_huey(
-            "--queue", "work", through=machine.through, FAULTS_DATABASE=server.url("machines", host=machine.sees)
-        )
+        site.run_huey("--queue", "work", through=machine.through, **seen_from(machine, site, server))
         for machine in machines
     )
     accepted = site.enqueue("nap.enqueue_many([0.5] * 100)")
-    wait_for(lambda: {second.child("work/1")} & {line.pid for line in site.ledger()}, 20)
+    wait_for(lambda: {second.child("work/1")} & {line.pid for line in site.ledger()})
     machines[1].connect(False)
-    wait_for(lambda: site.states("work")["completed"] == 100, 60)
+    wait_for(lambda: site.states("work")["completed"] == 100)
     machines[1].connect(True)
 
     # the cut-off machine comes back: what it still held is refused, and it works again
     again = site.enqueue("nap.enqueue_many([0.5] * 100)")
-    wait_for(lambda: site.states("work")["completed"] == 200, 90)
-    wait_for(lambda: "worker_started" in second.log.partition("no_hints")[2] or "settle_refused" in second.log, 60)
+    wait_for(lambda: site.states("work")["completed"] == 200)
+    wait_for(lambda: "worker_started" in second.log.partition("no_hints")[2] or "settle_refused" in second.log)
     runs = Counter(line.job for line in site.ledger())
     lost = dict(site.rows("SELECT id, lost FROM jobs_job WHERE queue = 'work'"))
     print(f"{sum(lost.values())} leases lost, {runs.total()} runs")

@@ -200,7 +200,7 @@ def test_of_many_threads_with_one_key_exactly_one_creates_the_job(note: Task) ->
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert [handle.created for handle in handles].count(True) == 1
     assert len({handle.id for handle in handles}) == 1
 

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from jobs.apps import import_tasks_and_receivers
 from jobs.conf import jobs_settings
+from jobs.defined import queues
 
 
 @pytest.fixture
@@ -79,3 +80,10 @@ def test_a_list_of_apps_that_is_none_is_refused(settings: Any, given: Any) -> No
     settings.JOBS = {**settings.JOBS, "IGNORE_APPS": given}
     with pytest.raises(ImproperlyConfigured, match="'IGNORE_APPS'.*expected a list of apps' labels"):
         jobs_settings()
+
+
+def test_a_task_that_stands_in_the_module_of_the_queues_is_no_queue(app: Callable[..., None], settings: Any) -> None:
+    app(lanes="from jobs import Queue\nlane = Queue('strange')\n@lane.task(name='strange.job')\ndef job() -> None: ...")
+    settings.JOBS = {**settings.JOBS, "QUEUES": "strange_shop.lanes"}
+    assert list(queues()) == ["strange"]
+    assert list(queues()["strange"].tasks) == ["strange.job"]

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Group
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone, translation
 
 from jobs import (
@@ -26,7 +26,7 @@ from jobs import (
 )
 from jobs.broker import get_broker
 from jobs.broker.records import Completed, Failed, GivenUp, HandedBack, ProcessRecord, Retried, Settlement
-from jobs.models import Attempt, Job, QueueStat
+from jobs.models import Attempt, Job
 from jobs.signals import JobSnapshot
 from jobs.work import execution
 from tests.contract.hands import QUEUES
@@ -388,87 +388,6 @@ def test_hueys_hooks_and_signals_still_work(queue: Queue, work: Work) -> None:
     assert seen == ["before", "executing", "after 7", "complete"]
 
 
-# G3
-
-
-def test_an_atomic_task_commits_its_data_its_jobs_and_its_end_together(queue: Queue, work: Work) -> None:
-    @queue.task()
-    def follow(name: str) -> None: ...
-
-    @queue.task(atomic=True)
-    def create(name: str) -> str:
-        Group.objects.create(name=name)
-        follow.using(delay=3600).enqueue(name)
-        return name
-
-    handle = create.enqueue("sales")
-    work(queue)
-    assert (handle.state, handle.result(timeout=0)) == ("completed", "sales")
-    assert Group.objects.filter(name="sales").exists()
-    assert Job.objects.filter(task=follow.name, state="queued").exists()
-    assert QueueStat.objects.get(queue="test_lane").completed == 1
-
-
-def test_an_atomic_task_that_fails_leaves_neither_data_nor_jobs(queue: Queue, work: Work) -> None:
-    @queue.task()
-    def follow() -> None: ...
-
-    @queue.task(atomic=True, attempts=1)
-    def create() -> None:
-        Group.objects.create(name="sales")
-        follow.enqueue()
-        raise ValueError
-
-    handle = create.enqueue()
-    work(queue)
-    assert handle.state == "failed"
-    assert not Group.objects.exists()
-    assert Job.objects.count() == 1
-
-
-def test_an_atomic_task_whose_lease_was_lost_rolls_back(queue: Queue) -> None:
-    @queue.task(atomic=True)
-    def create() -> None:
-        Group.objects.create(name="sales")
-
-    handle = create.enqueue()
-    broker = get_broker()
-    worker = ProcessRecord(clock.new_id(), "worker", "test_lane", "host", 1, 1)
-    broker.register(worker, 30)
-    [claimed] = broker.exchange(worker.id, queue.policy, [], 1, number=1).jobs
-    broker.release(worker, lost=True)
-    assert execution.execute(claimed, queue, worker.id) is None
-    assert not Group.objects.exists()
-    assert handle.state == "queued"
-    assert handle.job.lost == 1
-
-
-def test_a_commit_that_raises_is_unknown_and_the_job_runs_again(
-    queue: Queue, work: Work, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runs: list[UUID] = []
-
-    @queue.task(atomic=True, attempts=1)
-    def create() -> None:
-        runs.append(current_job().id)
-        Group.objects.create(name=f"sales {len(runs)}")
-        if len(runs) == 1:
-            monkeypatch.setattr(connection, "_commit", fail)
-
-    def fail() -> None:
-        monkeypatch.undo()
-        raise OperationalError("connection lost")
-
-    handle = create.enqueue()
-    work(queue)
-    assert handle.state == "queued"
-    Job.objects.update(ready_at=clock.now())
-    work(queue)
-    assert handle.state == "completed"
-    assert len(runs) == 2
-    assert Group.objects.count() == 1
-
-
 def test_call_runs_in_this_process_with_the_types_of_the_signature(queue: Queue) -> None:
     @queue.task()
     def kind(key: UUID) -> str:
@@ -494,7 +413,7 @@ def test_a_job_of_a_limited_queue_that_could_not_start_in_time_is_handed_back(wo
     worker = ProcessRecord(clock.new_id(), "worker", "test_lane", "host", 1, 1)
     broker.register(worker, 30)
     [claimed] = broker.exchange(worker.id, queue.policy, [], 1, number=1).jobs
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     assert claimed.start_by is not None
     late = replace(claimed, start_by=clock.monotonic())

@@ -10,7 +10,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Where findings are made: the engine's own, and what the product adds.
-FILES = [*sorted((ROOT / "jobs" / "history" / "status").glob("*.py")), ROOT / "leads" / "findings.py"]
+FILES = [
+    *sorted((ROOT / "jobs" / "history" / "status").glob("*.py")),
+    *(ROOT / app / "findings.py" for app in ("leads", "emails")),
+]
 #: What each finding's text must tell its reader to do.
 REMEDIES = {
     "no_workers": "start `manage.py run_huey`",
@@ -23,6 +26,7 @@ REMEDIES = {
     "no_keeper": "Restart `manage.py run_huey`",
     "keeper_stopped": "restart that `manage.py run_huey`",
     "worker_in_trouble": "see that the database admits as many connections",
+    "news_dropped": "Look for news_dropped in its log",
     "leases_not_reaped": "restart `manage.py run_huey`",
     "clock_skew": "let NTP set it",
     "clock_was_ahead": "Let NTP set the clock",
@@ -35,8 +39,15 @@ REMEDIES = {
     "dead_rows": ("run VACUUM (ANALYZE) %(table)s", "end what still needs them"),
     "autovacuum_off": ("Set autovacuum and track_counts to on", "ALTER TABLE %(table)s RESET (autovacuum_enabled)"),
     "large_log": "End it",
+    "history_late": "See that `manage.py run_huey` runs and that its keeper reaches the database",
+    "history_incomplete": "See that `manage.py run_huey` runs and reaches the database",
+    "queue_broken": "Keep other programs off the keys of the jobs",
+    "vanished": "Keep other programs off its keys",
+    "broker_away": "See that it runs and that REDIS_URL is right",
     "submissions_open": ("process it again", "process them again"),
     "nobody_hears": "give the organization an active member",
+    "nobody_reached": ("give the organization a member with another address", "under Suppressed addresses"),
+    "left_behind": "brings them back",
     "findings_failed": "see the log for findings_failed",
 }
 

@@ -183,7 +183,7 @@ def tell(message: str, phone: int = 987654, fail: str = "") -> Any:
 
 @pytest.fixture
 def staff(client: Client) -> Client:
-    client.force_login(get_user_model().objects.create_superuser("boss", "boss@example.com", "x"))
+    client.force_login(get_user_model().objects.create_superuser("boss@example.com", "x"))
     return client
 
 

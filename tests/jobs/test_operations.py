@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from accounts.models import User
 from jobs import Fixed, PermanentError, Queue, cancel, clock, pause, promote, resume, retry
 from jobs.broker import get_broker
 from jobs.broker.records import CancelAnswer, ProcessRecord
@@ -38,7 +38,7 @@ def other() -> None: ...
 
 @pytest.fixture
 def user() -> User:
-    return User.objects.create_user("olga")
+    return User.objects.create_user("olga@example.org")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from jobs import errors
 
 ROOT = Path(jobs.__file__).parent
 #: Errors that nobody outside the engine can meet.
-INNER = {"IllegalMove", "LeaseLost"}
+INNER = {"IllegalMove", "LeaseLost", "PushedTooLate"}
 #: The rooms whose functions a project calls.
 CALLED = ("define", "enqueue", "history", "operate", "policy.py", "errors.py")
 

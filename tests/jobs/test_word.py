@@ -206,9 +206,9 @@ def test_ear_that_is_closed_while_it_listens_says_nothing_about_it(
     monkeypatch.setattr(Ear, "hear", lambda ear, seconds: (begun.set(), hear(ear, seconds))[1])
     listening = threading.Thread(target=lambda: heard.append(ears.hear(folder, "email", 0.2)))
     listening.start()
-    assert begun.wait(5)
+    assert begun.wait(60)
     ears.close()
-    listening.join(5)
+    listening.join(60)
     assert len(heard) == 1
     assert not heard[0]
     assert not sockets(folder)

@@ -9,7 +9,8 @@ from django.db import OperationalError
 from jobs import clock
 from jobs.broker import get_broker
 from jobs.broker.records import ProcessRecord
-from jobs.keep import sign
+from jobs.errors import BrokerAway
+from jobs.keep import loop, sign
 from jobs.keep.loop import Duty, duties, keep
 from jobs.models import Process
 
@@ -44,27 +45,48 @@ def test_duty_that_found_something_to_do_comes_again_soon() -> None:
 
 
 def test_duty_that_fails_is_tried_again_later_and_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    stop, calls = threading.Event(), {"bad": 0, "good": 0}
+    stop, failed, good = threading.Event(), [], []
 
     def fail() -> int:
-        calls["bad"] += 1
+        failed.append(clock.monotonic())
+        if len(failed) == 4:
+            stop.set()
         raise OperationalError("database is locked")
 
-    def work() -> int:
-        calls["good"] += 1
-        if calls["good"] == 30:
-            stop.set()
-        return 0
-
     with caplog.at_level(logging.ERROR, "jobs.keeper"):
-        keep(stop, [Duty("bad", 0.02, fail), Duty("good", 0.01, work)])
-    # after 40, 80, 160 ms …: the pauses grow, so there are fewer looks than at its interval
-    assert 2 <= calls["bad"] <= 5
+        keep(stop, [Duty("bad", 0.02, fail), Duty("good", 0.01, lambda: good.append(1) or 0)])
+    pauses = [later - earlier for earlier, later in zip(failed, failed[1:], strict=False)]
+    assert all(pause >= least for pause, least in zip(pauses, (0.04, 0.08, 0.16), strict=True)), pauses
+    assert len(good) > len(failed)
     assert "duty_failed duty=bad" in caplog.text
 
 
+def test_duty_whose_broker_was_away_is_taken_up_within_seconds() -> None:
+    def fail() -> int:
+        raise BrokerAway("full")
+
+    duty = Duty("relay", 1.0, fail)
+    for _ in range(10):
+        before = clock.monotonic()
+        loop._run(duty)
+    assert before + 5.0 <= duty.due_at <= clock.monotonic() + 5.0
+
+
 def test_duties_are_all_that_the_keeper_has() -> None:
-    assert [duty.name for duty in duties()] == ["reap", "relay", "rewind", "tick", "prune", "upkeep", "limits"]
+    assert [duty.name for duty in duties()] == [
+        "reap",
+        "take_over",
+        "recover",
+        "relay",
+        "merge",
+        "rewind",
+        "see",
+        "tick",
+        "sweep",
+        "prune",
+        "upkeep",
+        "limits",
+    ]
 
 
 def test_a_keeper_signs_once_all_duties_have_run_and_not_while_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,21 +6,30 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
-from leads.models import ApiKey, Lead, Membership, Organization, Role
-from leads.services import create_api_key
+from accounts.models import ApiKey, Membership, Organization, Role
+from accounts.services import create_api_key
+from leads.models import CrmWebhook, Lead
+
+#: `settings.ROLES` of a test where only what is given to the person as such counts.
+NO_ROLES: dict[str, set[str]] = {}
 
 
 def make_organization(slug: str = "acme", **fields: Any) -> Organization:
-    return Organization.objects.create(name=fields.pop("name", slug.title()), slug=slug, **fields)
+    webhook = fields.pop("crm_webhook_url", "")
+    organization = Organization.objects.create(name=fields.pop("name", slug.title()), slug=slug, **fields)
+    if webhook:
+        CrmWebhook.objects.create(organization=organization, url=webhook)
+    return organization
 
 
-def make_user(username: str, **fields: Any) -> Any:
-    return get_user_model().objects.create_user(username, f"{username}@example.org", "secret", **fields)
+def make_user(name: str, **fields: Any) -> Any:
+    """Somebody with the address name@example.org."""
+    return get_user_model().objects.create_user(f"{name}@example.org", "secret", **fields)
 
 
-def make_member(organization: Organization, username: str, role: Role = Role.MEMBER, **fields: Any) -> Any:
+def make_member(organization: Organization, name: str, role: Role = Role.AGENT, **fields: Any) -> Any:
     """A member whose joining is not announced."""
-    user = make_user(username)
+    user = make_user(name)
     Membership.objects.create(organization=organization, user=user, role=role, **fields)
     return user
 

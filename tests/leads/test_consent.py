@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import timedelta
-from importlib import import_module
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.core import mail
 from django.core.exceptions import ValidationError
@@ -17,24 +15,14 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
+from accounts.models import Limit, Membership, Organization
 from emails import confirmation, intents
 from emails.models import Campaign, EmailMessage, Suppression
 from emails.suppression import address_hash
 from emails.tasks import send_follow_up
 from jobs.testing import JobsRunner
 from leads import consent
-from leads.models import (
-    Channel,
-    ConsentAct,
-    ConsentPurpose,
-    ConsentRecord,
-    ConsentSource,
-    EffectState,
-    Lead,
-    Limit,
-    Membership,
-    Organization,
-)
+from leads.models import Channel, ConsentAct, ConsentPurpose, ConsentRecord, ConsentSource, EffectState, Lead
 from leads.services import (
     confirm_consent,
     erase_lead,
@@ -298,6 +286,7 @@ def test_edited_lead_keeps_its_consent(organization: Organization) -> None:
     assert lead.unsubscribed_at is not None
 
 
+@pytest.mark.usefixtures("no_roles")
 def test_admin_form_cannot_set_consent_and_the_actions_need_their_permission(
     client: Client, organization: Organization
 ) -> None:
@@ -381,23 +370,3 @@ def test_unsubscribed_lead_is_not_texted_even_if_the_message_was_stated_before(
     with pytest.raises(PermissionError):
         send_sms_to_lead(lead, "Hi again")
     assert SmsMessage.objects.count() == 1
-
-
-def test_earlier_consent_becomes_consent_to_the_request_only(organization: Organization) -> None:
-    now = timezone.now()
-    agreed = make_lead(organization, request_consent_at=now)
-    stopped = make_lead(organization, email="b@acme.example", request_consent_at=now, unsubscribed_at=now)
-    silent = make_lead(organization, email="c@acme.example")
-    import_module("leads.migrations.0007_consent_log").begin_log(apps, None)
-    assert lines(agreed) == [("request", "given", "earlier")]
-    assert sorted(lines(stopped)) == [
-        ("marketing", "withdrawn", "earlier"),
-        ("request", "given", "earlier"),
-        ("request", "withdrawn", "earlier"),
-    ]
-    assert lines(silent) == []
-    for lead in (agreed, stopped):
-        lead.refresh_from_db()
-    assert (agreed.request_consent_at, agreed.marketing_consent_at) == (now, None)
-    assert (stopped.request_consent_at, stopped.unsubscribed_at) == (None, now)
-    assert consent.has_unsubscribed(stopped)

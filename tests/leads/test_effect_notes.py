@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import translation
 
+from accounts.models import User
 from emails.models import EmailMessage
 from leads.models import effect
 from tests.leads.people import make_lead, make_organization
@@ -36,7 +36,7 @@ def test_the_mails_page_shows_the_note_in_the_readers_language(client: Client) -
     row = EmailMessage.objects.create(
         organization=organization, lead=make_lead(organization), to="a@example.org", error=effect.NO_MAIL
     )
-    client.force_login(User.objects.create_superuser("boss"))
+    client.force_login(User.objects.create_superuser("boss@example.org"))
     page = client.get(reverse("admin:emails_emailmessage_change", args=[row.pk]), headers={"accept-language": "pt-br"})
     assert "o lead não recebe e-mails" in page.content.decode()
     assert effect.NO_MAIL not in page.content.decode()

@@ -8,11 +8,12 @@ import pytest
 from django.core import mail
 from django.utils import timezone
 
+from accounts.models import Role
 from emails.models import EmailMessage
 from jobs import jobs_about
 from jobs.history.lookup import find_task
 from jobs.testing import JobsRunner
-from leads.models import Channel, CrmDelivery, EffectState, Lead, Role, SubmissionState
+from leads.models import Channel, CrmDelivery, EffectState, Lead, SubmissionState
 from leads.services import add_lead, assign_lead, change_lead_status, receive
 from leads.tasks import calculate_lead_score, enrich_lead_data, sync_to_crm
 from notifications.models import Notification

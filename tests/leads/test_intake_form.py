@@ -162,7 +162,7 @@ def test_two_submissions_at_once_with_one_address_make_one_lead() -> None:
 
     def submit() -> None:
         try:
-            ready.wait(10)
+            ready.wait(60)
             states.append(receive(organization, Channel.FORM, "name=Ada&email=ada%40analytical.example").state)
         finally:
             connection.close()
@@ -171,7 +171,7 @@ def test_two_submissions_at_once_with_one_address_make_one_lead() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert states == [SubmissionState.PROCESSED] * 2
     assert Lead.objects.get().submissions.count() == 2
 
@@ -187,7 +187,7 @@ def test_raw_submission_is_committed_before_it_is_processed(monkeypatch: pytest.
 
         other = threading.Thread(target=count)
         other.start()
-        other.join(10)
+        other.join(60)
 
     monkeypatch.setattr(intake, "_process", look)
     intake.receive(make_organization(), Channel.FORM, "name=Ada")

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection, connections
-from django.db.migrations.executor import MigrationExecutor
+from django.db import connection
 from django.test import Client
 
+from accounts.models import Organization
 from leads import normalise
-from leads.models import Channel, Lead, Organization
+from leads.models import Channel, Lead
 from leads.services import receive
 
 from .people import make_lead, make_organization
@@ -71,7 +71,7 @@ def test_two_first_messages_of_one_phone_at_once_make_one_lead(each_database: st
 
     def submit() -> None:
         try:
-            ready.wait(10)
+            ready.wait(60)
             found.append(write(organization, phone=PHONE))
         finally:
             connection.close()
@@ -80,7 +80,7 @@ def test_two_first_messages_of_one_phone_at_once_make_one_lead(each_database: st
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert len(found) == 2
     assert len(set(found)) == Lead.objects.count() == 1
 
@@ -103,7 +103,7 @@ def test_key_of_an_address_is_never_longer_than_the_address() -> None:
 def test_lead_is_found_by_its_name_in_any_letter_case(each_database: str, name: str) -> None:
     lead = make_lead(make_organization(), name=name)
     client = Client()
-    client.force_login(get_user_model().objects.create_superuser("boss"))
+    client.force_login(get_user_model().objects.create_superuser("boss@example.org"))
     for text in {name, name.upper(), name.lower(), name.title(), name[:3].upper(), name[:3].lower()}:
         page = client.get("/admin/leads/lead/", {"q": text}).content.decode()
         assert str(lead.pk) in page, text
@@ -118,18 +118,3 @@ def test_name_that_is_edited_takes_its_key_along() -> None:
     assert Lead.objects.values_list("name_key", flat=True).get() == "éva"
     Lead.objects.bulk_create([Lead(organization=lead.organization, name="ÖDÖN")])
     assert Lead.objects.filter(name_key="ödön").exists()
-
-
-def test_leads_of_an_older_database_get_their_keys(each_database: str) -> None:
-    lead = make_lead(make_organization(), name="ÉRICA", email="straße@mail.example")
-    plain = make_lead(lead.organization, name="GRACE", email="grace@navy.example")
-    # as the older code wrote it
-    Lead.objects.filter(pk=lead.pk).update(email_key="strasse@mail.example")
-    executor = MigrationExecutor(connections["default"])
-    newest = executor.loader.graph.leaf_nodes()
-    executor.migrate([("leads", "0004_outcomes")])
-    executor = MigrationExecutor(connections["default"])
-    executor.migrate(newest)
-    lead.refresh_from_db()
-    plain.refresh_from_db()
-    assert (lead.name_key, lead.email_key, plain.name_key) == ("érica", "straße@mail.example", "grace")

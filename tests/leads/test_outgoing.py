@@ -21,7 +21,7 @@ from leads import outgoing
 from leads.outgoing import addresses, connection
 
 #: What a whole request may take in these tests, and what it may be over that on a busy machine.
-LIMIT, MARGIN = 1.0, 1.5
+LIMIT, MARGIN = 1.0, 12.0
 OK = b"HTTP/1.1 200 OK\r\n"
 
 Conversation = Callable[[socket.socket], object]
@@ -81,6 +81,12 @@ def answering(answer: bytes) -> Conversation:
         conn.sendall(answer)
 
     return converse
+
+
+def listening(conn: socket.socket) -> None:
+    """Say nothing until the other side hangs up."""
+    while conn.recv(65_536):
+        pass
 
 
 def dripping(beginning: bytes, drop: bytes) -> Conversation:
@@ -336,7 +342,7 @@ def test_a_request_is_what_it_should_be(serve: Callable[[Conversation], Peer]) -
 # How long they take, and how much they receive
 
 ENDLESS: dict[str, Conversation] = {
-    "says nothing": lambda conn: conn.recv(1) and threading.Event().wait(5),
+    "says nothing": listening,
     "a status line that drips": dripping(b"HTTP/1.1 200 ", b"O"),
     "headers that drip": dripping(OK + b"X-Long: ", b"a"),
     "headers without end": dripping(OK, b"X: 1\r\n"),
@@ -412,14 +418,14 @@ def test_a_name_server_that_does_not_answer_ends_in_time_and_keeps_no_place(
 
     def look_up(*given: Any, **kind: Any) -> Any:
         if not kind.get("flags"):
-            answer.wait(20)
+            answer.wait(60)
         raise socket.gaierror(socket.EAI_AGAIN, "no answer")
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     with within(LIMIT + MARGIN), pytest.raises(outgoing.TooSlow):
         post("https://slow.example/")
     answer.set()
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while addresses._LOOK_UPS._value < free and time.monotonic() < until:
         time.sleep(0.01)
     assert addresses._LOOK_UPS._value == free

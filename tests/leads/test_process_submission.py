@@ -17,11 +17,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import Membership
 from emails.models import EmailMessage
 from jobs.testing import JobsRunner
 from leads import findings, receivers
-from leads.models import Channel, Lead, Membership, Submission, SubmissionState
+from leads.models import Channel, Lead, Submission, SubmissionState
 from leads.services import intake, process_submission, receive
+from leads.services.intake import HONEYPOT
 from leads.tasks import process_submission as task
 
 from .people import make_organization, make_user
@@ -63,6 +65,20 @@ def test_submission_whose_request_died_becomes_a_lead(jobs_runner: JobsRunner) -
     submission.refresh_from_db()
     assert (submission.state, submission.answer_status) == (SubmissionState.PROCESSED, 201)
     assert Lead.objects.get().message == "Hello"
+
+
+def test_suspected_spam_that_could_not_be_processed_as_genuine_says_why_and_can_be_once_it_is_mended(
+    broken: pytest.MonkeyPatch,
+) -> None:
+    submission = receive(make_organization(), Channel.FORM, f"{BODY}&{HONEYPOT}=x")
+    assert (submission.state, submission.problem) == (SubmissionState.TRAPPED, "")
+    submission = process_submission(submission.id, genuine=True)
+    # nothing takes it for genuine by itself
+    assert (submission.state, submission.problem) == (SubmissionState.TRAPPED, "RuntimeError: a bug")
+    assert not Lead.objects.exists()
+    broken.undo()
+    submission = process_submission(submission.id, genuine=True)
+    assert (submission.state, submission.problem) == (SubmissionState.PROCESSED, "")
 
 
 def test_job_of_a_processed_submission_ends_quietly(jobs_runner: JobsRunner) -> None:
@@ -152,7 +168,7 @@ def test_process_that_is_killed_between_storing_and_processing_leaves_a_lead(job
         "import os, signal, django; django.setup()\n"
         "from django.conf import settings; from django.db import connections\n"
         f"settings.DATABASES['default']['NAME'] = connections['default'].settings_dict['NAME'] = {database()!r}\n"
-        "from leads.services import intake; from leads.models import Organization\n"
+        "from leads.services import intake; from accounts.models import Organization\n"
         "intake._process = lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"intake.receive(Organization.objects.get(), 'form', {BODY!r})\n"
     )

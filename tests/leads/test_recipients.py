@@ -8,10 +8,14 @@ import pytest
 from django.core import mail
 from django.core.exceptions import ValidationError
 
+from accounts.models import Membership, Organization, Role
+from emails import findings as emails_findings
+from emails.models import EmailMessage, Suppression
+from emails.suppression import lift, suppress
 from jobs.testing import JobsRunner
 from leads import findings
-from leads.models import Lead, Membership, Organization, Role
-from leads.recipients import people_to_tell, reply_address
+from leads.models import Lead
+from leads.recipients import people_to_mail, people_to_tell, reply_address
 from leads.services import add_lead, assign_lead
 from notifications.models import Notification
 
@@ -65,6 +69,54 @@ def test_lead_of_an_assignee_who_left_is_urgent_for_who_does_hear(
     jobs_runner.run()
     assert {address for message in mail.outbox for address in message.to} == {member.email}
     assert set(Notification.objects.values_list("user_id", "kind")) == {(member.pk, "WARNING"), (member.pk, "URGENT")}
+
+
+@pytest.fixture
+def bounced(organization: Organization) -> Any:
+    """Let a member's address be one to which mail bounced."""
+
+    def bounce(user: Any) -> Suppression:
+        mail = EmailMessage.objects.create(
+            kind=EmailMessage.Kind.WELCOME, key=user.email, to=user.email, organization=organization, recipient=user
+        )
+        assert suppress(mail, Suppression.Reason.BOUNCED, "test")
+        return Suppression.objects.get(message=mail)
+
+    return bounce
+
+
+def test_where_mail_does_not_reach_the_one_to_tell_the_next_in_line_gets_it(
+    organization: Organization, jobs_runner: JobsRunner, bounced: Any
+) -> None:
+    manager, member = make_member(organization, "mia", Role.MANAGER), make_member(organization, "max")
+    lifted = bounced(manager)
+    assert reply_address(make_lead(organization)) == member.email
+    add_lead(Lead(organization=organization, name="Grace", email="grace@navy.example"))
+    jobs_runner.run()
+    assert {address for message in mail.outbox for address in message.to} == {member.email}
+    # in the product it still reaches the first choice
+    assert set(Notification.objects.values_list("user_id", flat=True)) == {manager.pk}
+    assert list(emails_findings.find()) == []
+    lift(lifted, manager)
+    assert [person.user_id for person in people_to_mail(organization.pk, member.pk)] == [member.pk]
+    assert [person.user_id for person in people_to_mail(organization.pk, None)] == [manager.pk]
+
+
+def test_leads_of_which_mail_tells_nobody_are_a_finding_until_it_reaches_somebody(
+    organization: Organization, jobs_runner: JobsRunner, bounced: Any
+) -> None:
+    manager, member = make_member(organization, "mia", Role.MANAGER), make_member(organization, "max")
+    bounced(manager)
+    lifted = bounced(member)
+    add_lead(Lead(organization=organization, name="Grace", email="grace@navy.example"))
+    jobs_runner.run()
+    assert mail.outbox == []
+    # the lead's page says to whom, and why not
+    assert EmailMessage.objects.get(kind="lead_notification").to == manager.email
+    (finding,) = emails_findings.find()
+    assert (finding.code, finding.needs_person, "Acme" in finding.text) == ("nobody_reached", True, True)
+    lift(lifted, member)
+    assert list(emails_findings.find()) == []
 
 
 def test_lead_cannot_be_given_to_who_is_not_active(organization: Organization) -> None:

@@ -10,8 +10,9 @@ import pytest
 from django.core import mail
 from django.test import Client
 
+from accounts.models import Organization, Role
 from jobs.testing import JobsRunner
-from leads.models import Channel, CrmDelivery, EffectState, Lead, Organization, Role
+from leads.models import Channel, CrmDelivery, EffectState, Lead
 from leads.services import receive
 from notifications.models import Notification
 

@@ -49,6 +49,16 @@ def test_phone_numbers_are_written_one_way() -> None:
         ("acme.com.br", "acme.com.br"),
         ("a.b.acme.io", "acme.io"),
         ("acme.de", "acme.de"),
+        ("silva.adv.br", "silva.adv.br"),
+        ("mail.silva.adv.br", "silva.adv.br"),
+        ("compras.acme.ind.br", "acme.ind.br"),
+        ("saude.acme.sp.gov.br", "acme.sp.gov.br"),
+        ("mail.acme.plc.uk", "acme.plc.uk"),
+        ("mail.acme.uk.com", "acme.uk.com"),
+        ("mail.net.de", "net.de"),
+        ("mail.acme.公司.cn", "acme.公司.cn"),
+        ("Mail.Acme.CO.UK", "acme.co.uk"),
+        ("sp.gov.br", "sp.gov.br"),
     ],
 )
 def test_company_owns_the_registered_part_of_a_domain(domain: str, owned: str) -> None:
@@ -67,6 +77,11 @@ def test_company_address_tells_company_site_and_country() -> None:
         "website": "https://acme-tools.co.uk/",
         "country": "GB",
     }
+
+
+def test_lawyer_writes_from_an_office_and_not_from_the_registry_of_lawyers() -> None:
+    assert found("ana@silva.adv.br")["company"] == "Silva"
+    assert found("ana@silva.adv.br")["website"] == "https://silva.adv.br/"
 
 
 def test_free_and_throw_away_addresses_tell_no_company() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 
-from leads.models import ApiKey, Membership, Organization
+from accounts.models import ApiKey, Membership, Organization, User
+from leads.models import CrmWebhook
 from notifications.models import ContactPreference, PushDevice
 
 from .people import make_member, make_organization
@@ -42,7 +43,7 @@ def staff(acme: Organization) -> Client:
 def person_of(organization: Organization, name: str, **flags: Any) -> User:
     user: User = make_member(organization, name)
     User.objects.filter(pk=user.pk).update(**flags)
-    ContactPreference.objects.create(user=user, phone=f"+55119{user.pk:08}")
+    ContactPreference.objects.create(user=user, phone=f"+55119{user.pk.int % 10**8:08}")
     PushDevice.objects.create(user=user, name=f"phone of {name}", address=f"https://push.example/{name}")
     return user
 
@@ -51,13 +52,13 @@ def body(client: Client, name: str, *args: Any) -> str:
     return client.get(reverse(f"admin:{name}", args=args), follow=True).content.decode()
 
 
-@pytest.mark.parametrize("page", ["notifications_contactpreference", "notifications_pushdevice", "auth_user"])
+@pytest.mark.parametrize("page", ["notifications_contactpreference", "notifications_pushdevice", "accounts_user"])
 def test_people_of_others_are_in_no_list(page: str, staff: Client, acme: Organization, umbrella: Organization) -> None:
     own, other = person_of(acme, "own"), person_of(umbrella, "other")
     assert "own" in body(staff, f"{page}_changelist")
     assert "other" not in body(staff, f"{page}_changelist").replace("another", "")
     keys = {
-        "auth_user": other.pk,
+        "accounts_user": other.pk,
         "notifications_contactpreference": other.pk,
         "notifications_pushdevice": other.push_devices.get().pk,  # type: ignore[attr-defined]
     }
@@ -68,7 +69,7 @@ def test_people_of_others_are_in_no_list(page: str, staff: Client, acme: Organiz
 
 def test_a_member_of_two_is_listed_once(staff: Client, acme: Organization, umbrella: Organization) -> None:
     both = person_of(acme, "both")
-    viewer = User.objects.get(username="mia")
+    viewer = User.objects.get(email="mia@example.org")
     for person in (both, viewer):
         Membership.objects.create(organization=umbrella, user=person)
     page = body(staff, "notifications_pushdevice_changelist")
@@ -77,7 +78,7 @@ def test_a_member_of_two_is_listed_once(staff: Client, acme: Organization, umbre
 
 def test_nobody_can_choose_a_person_of_others(staff: Client, umbrella: Organization) -> None:
     person_of(umbrella, "other")
-    query = {"app_label": "leads", "model_name": "membership", "field_name": "user", "term": "o"}
+    query = {"app_label": "accounts", "model_name": "membership", "field_name": "user", "term": "o"}
     assert "other" not in staff.get(reverse("admin:autocomplete"), query).content.decode()
 
 
@@ -101,22 +102,22 @@ def test_the_password_of_somebody_who_can_do_more_is_not_changed(
         {"password1": "an entirely new one", "password2": "an entirely new one"},
     )
     assert answer.status_code == 403
-    staff.post(reverse("admin:auth_user_delete", args=[person.pk]), {"post": "yes"})
+    staff.post(reverse("admin:accounts_user_delete", args=[person.pk]), {"post": "yes"})
     assert User.objects.get(pk=person.pk).password == before
 
 
 def test_nobody_gives_rights_to_themselves(staff: Client) -> None:
-    viewer = User.objects.get(username="mia")
-    form = {"username": "mia", "email": "mia@example.org", "is_active": "on", "is_superuser": "on"}
+    viewer = User.objects.get(email="mia@example.org")
+    form = {"email": "mia@example.org", "is_active": "on", "is_superuser": "on"}
     dates = {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
-    staff.post(reverse("admin:auth_user_change", args=[viewer.pk]), {**form, **dates})
+    staff.post(reverse("admin:accounts_user_change", args=[viewer.pk]), {**form, **dates})
     viewer.refresh_from_db()
     assert not viewer.is_superuser
     assert viewer.user_permissions.exists()
 
 
 def test_a_new_key_is_in_no_cookie_and_in_no_session(staff: Client, acme: Organization) -> None:
-    answer = staff.post(reverse("admin:leads_apikey_add"), {"organization": str(acme.pk), "name": "site"})
+    answer = staff.post(reverse("admin:accounts_apikey_add"), {"organization": str(acme.pk), "name": "site"})
     secret = answer.content.decode().split("<code>")[1].split("</code>")[0]
     assert ApiKey.hash_of(secret) == ApiKey.objects.get().key_hash
     assert "no-store" in answer["Cache-Control"]
@@ -125,26 +126,38 @@ def test_a_new_key_is_in_no_cookie_and_in_no_session(staff: Client, acme: Organi
 
 
 def test_the_webhook_secret_is_never_shown_again(staff: Client, acme: Organization, umbrella: Organization) -> None:
-    first = acme.crm_webhook_secret
-    address = reverse("admin:leads_organization_secret", args=[acme.pk])
-    assert first not in body(staff, "leads_organization_change", acme.pk)
-    assert "New webhook secret" in body(staff, "leads_organization_change", acme.pk)
+    webhook, theirs = (CrmWebhook.objects.create(organization=one) for one in (acme, umbrella))
+    first = webhook.secret
+    address = reverse("admin:leads_crmwebhook_secret", args=[webhook.pk])
+    page = body(staff, "leads_crmwebhook_change", webhook.pk)
+    assert first not in page
+    assert "New webhook secret" in page
     assert first not in staff.get(address).content.decode()
-    acme.refresh_from_db()
-    assert acme.crm_webhook_secret == first  # asking changes nothing
+    webhook.refresh_from_db()
+    assert webhook.secret == first  # asking changes nothing
     answer = staff.post(address)
-    acme.refresh_from_db()
-    assert acme.crm_webhook_secret != first
-    assert acme.crm_webhook_secret in answer.content.decode()
-    assert acme.crm_webhook_secret not in body(staff, "leads_organization_change", acme.pk)
-    assert staff.post(reverse("admin:leads_organization_secret", args=[umbrella.pk])).status_code == 404
+    webhook.refresh_from_db()
+    assert webhook.secret != first
+    assert webhook.secret in answer.content.decode()
+    assert webhook.secret not in body(staff, "leads_crmwebhook_change", webhook.pk)
+    assert staff.post(reverse("admin:leads_crmwebhook_secret", args=[theirs.pk])).status_code == 404
 
 
-def test_the_secret_is_replaced_only_by_those_who_may_change_the_organization(acme: Organization) -> None:
+@pytest.mark.usefixtures("no_roles")
+def test_the_secret_is_replaced_only_by_those_who_may_change_the_webhook(acme: Organization) -> None:
+    webhook = CrmWebhook.objects.create(organization=acme)
     user = make_member(acme, "viewer")
-    User.objects.filter(pk=user.pk).update(is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename="view_organization"))
+    user.user_permissions.set(Permission.objects.filter(codename="view_crmwebhook"))
     client = Client()
     client.force_login(User.objects.get(pk=user.pk))
-    assert client.post(reverse("admin:leads_organization_secret", args=[acme.pk])).status_code == 403
-    assert "New webhook secret" not in body(client, "leads_organization_change", acme.pk)
+    assert client.post(reverse("admin:leads_crmwebhook_secret", args=[webhook.pk])).status_code == 403
+    assert "New webhook secret" not in body(client, "leads_crmwebhook_change", webhook.pk)
+
+
+def test_a_webhook_is_added_where_there_is_none(staff: Client, acme: Organization) -> None:
+    address = reverse("admin:leads_crmwebhook_add")
+    form = {"organization": str(acme.pk), "url": "https://crm.example.com/leads"}
+    assert staff.post(address, form).status_code == 302
+    assert CrmWebhook.objects.get().url == form["url"]
+    assert staff.get(address).status_code == 403
+    assert address not in body(staff, "leads_crmwebhook_changelist")

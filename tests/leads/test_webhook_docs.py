@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from accounts.models import Organization
 from jobs.testing import JobsRunner
-from leads.models import Organization
 from leads.services import sync_lead_to_crm
 
 from .people import make_lead, make_organization
@@ -69,7 +69,7 @@ def test_the_code_of_the_docs_verifies_a_delivery_and_nothing_else(
     organization, headers, body = delivered
     code: dict[str, Any] = {}
     exec(block("python"), code)
-    verified, secret = code["verified"], organization.crm_webhook_secret
+    verified, secret = code["verified"], organization.crm_webhook.secret
     assert verified(secret, headers, body)["data"]["name"] == "Zoë"
     forged = [
         (secret, headers, body.replace(b"acme", b"evil")),

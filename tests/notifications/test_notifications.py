@@ -9,9 +9,10 @@ import pytest
 from django.test import Client
 from django.utils import translation
 
+from accounts.models import Membership, Role
 from jobs import RetryLater
 from jobs.testing import JobsRunner
-from leads.models import EffectState, Lead, Membership, Role
+from leads.models import EffectState, Lead
 from leads.services import add_lead
 from notifications import services
 from notifications.models import ContactPreference, Notification, PushDevice, PushMessage, SmsMessage
@@ -98,7 +99,7 @@ def test_device_that_is_gone_is_forgotten(settings: Any, jobs_runner: JobsRunner
 
 
 @pytest.mark.parametrize(
-    ("wants", "role", "sent"), [(True, Role.MANAGER, 1), (False, Role.MANAGER, 0), (True, Role.MEMBER, 0)]
+    ("wants", "role", "sent"), [(True, Role.MANAGER, 1), (False, Role.MANAGER, 0), (True, Role.AGENT, 0)]
 )
 def test_who_is_told_and_wants_it_gets_a_text_message_of_an_unassigned_lead(
     jobs_runner: JobsRunner, wants: bool, role: Role, sent: int
@@ -200,6 +201,6 @@ def test_inbox_shows_own_notifications_and_marks_them_read_by_post(client: Clien
 
 def test_signing_in_never_leads_to_another_site(client: Client) -> None:
     make_user("mia")
-    form = {"username": "mia", "password": "secret"}
+    form = {"username": "mia@example.org", "password": "secret"}
     response = client.post("/accounts/login/?next=https://evil.example/", form)
     assert response.headers["Location"] == "/notifications/"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 from configparser import ConfigParser
 from fnmatch import fnmatch
@@ -12,11 +13,12 @@ from typing import Any
 
 import pytest
 import yaml
+from redis import Redis
 
 from jobs.conf import JobsSettings
 from jobs.supervise.children import KILL_LIMIT
 from jobs.supervise.supervisor import CLOSE_LIMIT, EXIT_TIME, LOOK_EVERY
-from tests.servers import cannot_be_had
+from tests.servers import RedisServer, cannot_be_had
 
 from .deployment import ROOT, exec_form, instructions, stages
 from .variables import variables_of_the_web_server, variables_read
@@ -24,7 +26,6 @@ from .variables import variables_of_the_web_server, variables_read
 #: What a stop of run_huey may take at most with the default settings.
 STOP_TAKES = JobsSettings().grace + EXIT_TIME + KILL_LIMIT + CLOSE_LIMIT
 UNITS = ["web", "workers"]
-NOT_OUT_YET = "run_huey refuses to start with Redis, which needs a namespace"
 #: What compose.yaml does not pass on, and why; everything else that is read must reach the containers.
 NOT_PASSED_ON = {
     "DEBUG": "the image has no use but production",
@@ -33,7 +34,6 @@ NOT_PASSED_ON = {
     "JOBS_ALLOW_NETWORK_FILE_SYSTEM": "of SQLite; the jobs are in PostgreSQL here",
     "TEST_DATABASE_URL": "the image holds no tests",
     "TEST_DATABASE_NAME": "the image holds no tests",
-    **dict.fromkeys(("JOBS_NAMESPACE", "REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD"), NOT_OUT_YET),
 }
 
 
@@ -122,7 +122,24 @@ def test_redis_is_not_started_unless_asked_for() -> None:
     services = compose()["services"]
     assert services["redis"]["profiles"] == ["redis"]
     assert [name for name, service in services.items() if "profiles" in service] == ["redis"]
-    assert "REDIS_URL" not in str(services["workers"])
+    assert not any("redis" in service.get("depends_on", {}) for service in services.values())
+
+
+def test_redis_keeps_its_jobs_over_a_crash_and_throws_none_away_when_it_is_full() -> None:
+    command = [str(word) for word in compose()["services"]["redis"]["command"]]
+    given = {name.removeprefix("--"): value for name, value in zip(command[1::2], command[2::2], strict=True)}
+    assert given.pop("maxmemory").startswith("${REDIS_MAXMEMORY:-")
+    server = RedisServer.create(**given)
+    server.start()
+    try:
+        client = Redis.from_url(server.url())
+        assert client.info()["maxmemory_policy"] == "noeviction"
+        client.set("kept", 1)
+        server.stop(signal.SIGKILL)
+        server.start()
+        assert client.get("kept") == b"1"
+    finally:
+        server.remove()
 
 
 def test_no_secret_has_a_value_or_a_default() -> None:
@@ -138,7 +155,8 @@ def test_no_secret_has_a_value_or_a_default() -> None:
 def test_every_variable_of_compose_has_a_line_in_its_example_file() -> None:
     text = (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
     example = (ROOT / "deploy" / "compose.env.example").read_text(encoding="utf-8")
-    assert set(re.findall(r"\$\{([A-Z_]+)", text)) == set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE))
+    named = set(re.findall(r"\$\{([A-Z_]+)", text)) | {"COMPOSE_PROFILES"}  # which Compose itself reads
+    assert named == set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE))
 
 
 def test_every_variable_that_is_read_reaches_the_containers() -> None:

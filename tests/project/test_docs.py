@@ -1,6 +1,7 @@
 """What the docs must name, they name."""
 
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from functools import cache
 
 import pytest
+from django.apps import apps
 
 from jobs.defined import queues
 
@@ -30,7 +32,7 @@ def test_every_variable_has_a_line_in_the_example_file():
 
 
 def test_the_example_files_of_deploy_set_only_variables_that_something_reads():
-    of_compose = {"POSTGRES_PASSWORD", "WEB_PORT"}
+    of_compose = {"POSTGRES_PASSWORD", "WEB_PORT", "COMPOSE_PROFILES", "REDIS_MAXMEMORY"}
     for path in (ROOT / "deploy").rglob("*.env.example"):
         set_there = set(re.findall(r"^([A-Z_]+)=", path.read_text(encoding="utf-8"), re.MULTILINE))
         assert set_there
@@ -52,6 +54,41 @@ def test_every_task_is_in_the_docs_and_nothing_else_is():
     text = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
     named = set(re.findall(r"^\| `([a-z_]+)` \| ([a-z_]+) \|", text, re.MULTILINE))
     assert named == {(name.rpartition(".")[2], queue.name) for queue in queues().values() for name in queue.tasks}
+
+
+OURS = "accounts|admin_lists|bench|config|emails|jobs|leads|notifications|tests"
+DOCUMENTS = [*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_and_every_name_of_ours_that_the_docs_name_exists(document):
+    quoted = re.findall(r"`([^`\n]+)`", document.read_text(encoding="utf-8"))
+    files = {name for name in quoted if re.fullmatch(rf"(?:{OURS})/[\w/.-]*", name) and "NAME" not in name}
+    assert [name for name in files if not (ROOT / name).exists()] == []
+    tasks = {name for queue in queues().values() for name in queue.tasks}
+    dotted = {found[1] for name in quoted if (found := re.match(rf"((?:{OURS})(?:\.\w+)+)", name))}
+    names = {name for name in dotted - tasks if not name.startswith("leads.example")}
+    assert [name for name in names - permissions() if not leads_somewhere(name)] == []
+
+
+def permissions():
+    """Of every model, with its app in front."""
+    return {
+        f"{model._meta.app_label}.{name}"
+        for model in apps.get_models()
+        for name in (
+            *(f"{action}_{model._meta.model_name}" for action in model._meta.default_permissions),
+            *(name for name, _text in model._meta.permissions),
+        )
+    }
+
+
+def leads_somewhere(name):
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 def guarantees():
@@ -92,7 +129,7 @@ def test_every_test_that_the_guarantees_name_is_run_by_their_command():
 
 @pytest.mark.slow
 def test_every_form_that_ci_leaves_out_is_told_in_the_guarantees_and_run_by_their_command():
-    assert "make faults ARGS=\"-q -m 'slow and not long'\"" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "make faults ARGS=\"-q -n 2 -m 'slow and not long'\"" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     told = set(re.findall(r"^\* `(test_\w+)` \([^)]*`make faults`: ", guarantees(), re.MULTILINE))
     left_out = {test for test in selected("-m", "long", "tests/faults") if names([test]) <= named_in_the_guarantees()}
     assert names(left_out) == told

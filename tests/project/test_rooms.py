@@ -5,7 +5,7 @@ from pathlib import Path
 import grimp
 
 ROOT = Path(__file__).resolve().parents[2]
-APPS = ("jobs", "leads", "notifications", "emails", "config", "admin_lists")
+APPS = ("jobs", "leads", "notifications", "emails", "accounts", "config", "admin_lists")
 LONGEST = 400
 #: path -> why this file is one subject all the same
 LONG_FOR_A_REASON: dict[str, str] = {}

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.contrib import admin
+from django.urls import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = """
@@ -20,7 +22,8 @@ from huey import crontab
 
 from jobs import Event, EventSignal, Exponential, Queue, RateLimit, receives
 from jobs.testing import assert_enqueued, run_jobs
-from leads.models import Lead, LeadStatus, Organization
+from leads.models import Lead, LeadStatus
+from accounts.models import Organization
 
 pytestmark = pytest.mark.django_db
 
@@ -43,7 +46,28 @@ def test_the_example_of_a_queue_a_task_and_an_event_runs(document, tmp_path):
     assert re.search(r"^1 passed", ended.stdout, re.MULTILINE), ended.stdout + ended.stderr
 
 
-def test_every_link_of_the_docs_leads_to_a_file():
-    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)#]+)", document.read_text(encoding="utf-8")):
-            assert "://" in target or (document.parent / target).exists(), f"{document.name} links to {target}"
+DOCUMENTS = [*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")]
+LINK = re.compile(r"\]\(([^)#]*)(?:#([^)]+))?\)")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_of_the_docs_leads_to_a_file_and_to_a_heading_in_it(document):
+    for name, heading in LINK.findall(document.read_text(encoding="utf-8")):
+        if "://" in name:
+            continue
+        target = document.parent / name if name else document
+        assert target.exists(), f"{document.name} links to {name}"
+        assert not heading or heading in anchors(target), f"{document.name} links to {name}#{heading}"
+
+
+def anchors(document):
+    """What GitHub calls each heading."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_address_in_the_docs_is_one_of_the_site(document):
+    named = re.findall(r"`(/(?:accounts|admin|api|forms|mail|notifications)/[\w/-]*)`", document.read_text("utf-8"))
+    nowhere = f"{admin.site.name}:{admin.site.catch_all_view.__module__}.catch_all_view"
+    assert [address for address in named if resolve(address).view_name == nowhere] == []

@@ -67,7 +67,7 @@ def _work(queue: Queue, handle: JobHandle) -> None:
     thread.start()
     assert handle.result(timeout=20) == "a"
     pool.close()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     broker.release(record, lost=False)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,3 +36,11 @@ def make_site(tmp_path: Path, migrated: Path) -> Iterator[Callable[..., Site]]:
 @pytest.fixture
 def site(make_site: Callable[..., Site]) -> Site:
     return make_site()
+
+
+@pytest.fixture(autouse=True)
+def _hang_up_means_something() -> Iterator[None]:
+    """Whatever the tests were started through: what `nohup` ignores, `run_huey` would ignore as well."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)

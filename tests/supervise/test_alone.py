@@ -39,6 +39,6 @@ def test_the_child_goes_when_nothing_must_run_alone_any_more(site: Site) -> None
     lose_twice(site, job)
     huey = site.run_huey("--queue", "work")
     wait_for(lambda: site.job(job)["state"] == "completed")
-    wait_for(lambda: "child_ended work/alone" in huey.log, 15)
+    wait_for(lambda: "child_ended work/alone" in huey.log)
     assert "code=0" in next(line for line in huey.log.splitlines() if "child_ended work/alone" in line)
     assert len(huey.started("work/alone")) == 1

@@ -61,14 +61,14 @@ def completed(site: Site, queue: str) -> int:
 def test_a_full_log_pipe_stalls_no_queue_and_what_was_dropped_is_told(site: Site, pipe: FullPipe) -> None:
     huey = site.run_huey(wait=False, output=pipe.into)
     site.enqueue("[say.enqueue(40, 20_000), nap.enqueue_many([0.0] * 50), blink.enqueue(), step.enqueue()]")
-    wait_for(lambda: completed(site, "work") == 51, 30)
+    wait_for(lambda: completed(site, "work") == 51)
     wait_for(lambda: completed(site, "other") >= 1)
     wait_for(lambda: completed(site, "paced") == 1)
     worker = next(pid for pid in huey.children() if b"\0work\0" in Path(f"/proc/{pid}/cmdline").read_bytes())
     os.kill(worker, signal.SIGKILL)
     wait_for(lambda: worker not in huey.children())
     later = site.enqueue("nap.enqueue()")
-    wait_for(lambda: site.job(later)["state"] == "completed", 20, "the supervisor goes on as well")
+    wait_for(lambda: site.job(later)["state"] == "completed", what="the supervisor goes on as well")
 
     site.enqueue("say.enqueue(40, 20_000)")
     wait_for(lambda: completed(site, "work") == 53)
@@ -84,13 +84,13 @@ def test_a_full_log_pipe_stalls_no_queue_and_what_was_dropped_is_told(site: Site
 def test_a_log_pipe_that_is_full_for_a_minute_costs_nothing(site: Site, pipe: FullPipe) -> None:
     huey = site.run_huey(wait=False, output=pipe.into)
     site.enqueue("[say.enqueue(40, 20_000), blink.enqueue(), step.enqueue()]")
-    wait_for(lambda: completed(site, "work") == 1, 30)
+    wait_for(lambda: completed(site, "work") == 1)
     before, until = cpu_seconds(huey.pid), time.monotonic() + 60
     count = 1
     while time.monotonic() < until:
         site.enqueue("[nap.enqueue(), step.enqueue(), blink.enqueue()]")
         count += 1
-        wait_for(lambda: completed(site, "work") == count and completed(site, "paced") == count, 5)  # noqa: B023
+        wait_for(lambda: completed(site, "work") == count and completed(site, "paced") == count)  # noqa: B023
     assert cpu_seconds(huey.pid) - before < 1
     assert site.manage("jobs", "status", "--check").returncode == 0
 
@@ -99,10 +99,10 @@ def test_a_log_pipe_that_is_full_for_a_minute_costs_nothing(site: Site, pipe: Fu
 def test_run_huey_ends_in_time_though_nobody_reads_its_log(site: Site, pipe: FullPipe) -> None:
     huey = site.run_huey(wait=False, output=pipe.into)
     job = site.enqueue("say.enqueue(40, 20_000)")
-    wait_for(lambda: site.job(job)["state"] == "completed", 30)
+    wait_for(lambda: site.job(job)["state"] == "completed")
     began = time.monotonic()
     assert huey.stop() == 0
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8, "the grace time is 10"
 
 
 @pytest.mark.slow
@@ -111,7 +111,7 @@ def test_broken_log_handlers_and_filters_end_nothing(site: Site) -> None:
     site.enqueue("[nap.enqueue_many([0.0] * 20), say.enqueue(1, 1), blink.enqueue(), step.enqueue()]")
     wait_for(lambda: completed(site, "work") == 21)
     os.kill(huey.child("other/1"), signal.SIGKILL)
-    wait_for(lambda: len(huey.started("other/1")) == 2, 10, "the supervisor tells of it and goes on")
+    wait_for(lambda: len(huey.started("other/1")) == 2, what="the supervisor tells of it and goes on")
     assert [len(huey.started(post)) for post in POSTS] == [1, 1, 2, 1]
     assert huey.count("job_completed") >= 22, "who listens behind the broken ones hears all the same"
     assert huey.stop() == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.app.programs import WAYS, running
-from tests.faults.harness import Huey, Site, parent_of, wait_for
+from tests.faults.harness import NET, Huey, Site, parent_of, wait_for
 
 MakeSite = Callable[..., Site]
 LAUNCH = "launch.enqueue({ways!r}, {mark!r}, {seconds})"
@@ -103,7 +103,7 @@ def test_orphans_become_no_zombies_and_the_children_s_exit_codes_are_not_lost(si
     huey = site.run_huey("--queue", "work")
     job = site.enqueue("orphan.enqueue(50)")
     wait_for(lambda: site.job(job)["state"] == "completed")
-    wait_for(lambda: huey.children() and not zombies_of(huey.pid), 5)
+    wait_for(lambda: huey.children() and not zombies_of(huey.pid))
     os.kill(huey.child("work/1"), signal.SIGKILL)
     wait_for(lambda: huey.count("code=-9") == 1)
     assert huey.stop() == 0
@@ -119,9 +119,9 @@ def test_as_process_1_of_a_container_it_leaves_no_zombies(make_site: MakeSite, m
     launch(site, mark, seconds=0)
     job = site.enqueue("orphan.enqueue(50)")
     wait_for(lambda: site.job(job)["state"] == "completed")
-    wait_for(lambda: not zombies_of(init), 5)
+    wait_for(lambda: not zombies_of(init))
     os.kill(init, signal.SIGTERM)
-    assert huey.process.wait(10) == 0
+    assert huey.process.wait(NET) == 0
     assert running(mark) == []
 
 

@@ -58,13 +58,15 @@ def test_old_sqlite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [message.id for message in check_jobs()] == ["jobs.E002"]
 
 
-def test_redis_url_is_an_error_of_the_system_checks() -> None:
+@pytest.mark.parametrize("url", ["ftp://localhost/0", "localhost:6379", "redis://:se/cret@localhost/0"])
+def test_a_wrong_redis_url_is_an_error_of_the_system_checks(url: str) -> None:
     forget_broker()
-    with override_settings(JOBS={"QUEUES": "config.queues", "REDIS_URL": "redis://localhost/0"}):
+    with override_settings(JOBS={"QUEUES": "config.queues", "REDIS_URL": url}):
         (message,) = check_jobs()
     forget_broker()
     assert message.id == "jobs.E001"
-    assert "REDIS_URL" in str(message.msg)
+    assert "settings.JOBS['REDIS_URL'] is no address of a Redis server" in str(message.msg)
+    assert "se/cret" not in str(message.msg)
 
 
 @pytest.mark.sqlite

@@ -61,7 +61,7 @@ def start(site: Site, *words: str) -> Huey:
 
 def test_ready_is_said_once_and_only_when_every_child_has_started(site: Site, ear: Ear) -> None:
     huey = start(site)
-    wait_for(lambda: "READY=1" in ear.listen() or huey.process.poll() is not None, 30)
+    wait_for(lambda: "READY=1" in ear.listen() or huey.process.poll() is not None)
     assert huey.count("worker_started") == 2
     ear.forget()
     wait_for(lambda: ear.listen().count("WATCHDOG=1") >= 2)
@@ -70,7 +70,7 @@ def test_ready_is_said_once_and_only_when_every_child_has_started(site: Site, ea
 
 def test_a_worker_that_cannot_start_leaves_the_service_unready(site: Site, ear: Ear) -> None:
     huey = start(site)
-    wait_for(lambda: huey.count("child_started") == 3, 30)
+    wait_for(lambda: huey.count("child_started") == 3)
     stuck = huey.child("work/1")
     os.kill(stuck, signal.SIGSTOP)
     try:
@@ -79,12 +79,12 @@ def test_a_worker_that_cannot_start_leaves_the_service_unready(site: Site, ear: 
         assert "READY=1" not in ear.heard
     finally:
         os.kill(stuck, signal.SIGCONT)
-    wait_for(lambda: "READY=1" in ear.listen(), 30)
+    wait_for(lambda: "READY=1" in ear.listen())
 
 
 def test_a_supervisor_that_hangs_gives_no_sign_of_life(site: Site, ear: Ear) -> None:
     huey = start(site)
-    wait_for(lambda: "READY=1" in ear.listen() and "WATCHDOG=1" in ear.heard, 30)
+    wait_for(lambda: "READY=1" in ear.listen() and "WATCHDOG=1" in ear.heard)
     os.kill(huey.pid, signal.SIGSTOP)
     wait_for(lambda: Path(f"/proc/{huey.pid}/stat").read_text().rpartition(") ")[2].startswith("T"))
     ear.forget()
@@ -98,7 +98,7 @@ def test_a_supervisor_that_hangs_gives_no_sign_of_life(site: Site, ear: Ear) -> 
 
 def test_stop_is_announced_with_the_time_it_may_take_and_ends_with_0(site: Site, ear: Ear) -> None:
     huey = start(site)
-    wait_for(lambda: "READY=1" in ear.listen(), 30)
+    wait_for(lambda: "READY=1" in ear.listen())
 
     assert huey.stop() == 0
     stopping = [text for text in ear.listen() if text.startswith("STOPPING=1\n")]
@@ -109,7 +109,7 @@ def test_stop_is_announced_with_the_time_it_may_take_and_ends_with_0(site: Site,
 
 def test_children_cannot_speak_in_the_supervisors_name(site: Site, ear: Ear) -> None:
     huey = start(site)
-    wait_for(lambda: "READY=1" in ear.listen(), 30)
+    wait_for(lambda: "READY=1" in ear.listen())
     children = huey.children()
     assert len(children) == 3
     for pid in children:

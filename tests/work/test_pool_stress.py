@@ -58,6 +58,9 @@ class Store:
     def report_trouble(self, worker: UUID, trouble: str) -> None:
         """Nothing of it matters here."""
 
+    def report_dropped(self, worker: UUID, dropped: int) -> None:
+        """Nothing of it matters here."""
+
     def exchange(
         self,
         worker: UUID,
@@ -192,12 +195,12 @@ def play(seed: int) -> None:
             pool.hear(chance.choice([True, True, True, False, None]))
     pool.hear(True if hinted else None)
     if not closes_early:
-        _wait(lambda: sum(store.settled.values()) == number, 10, f"seed {seed}: not all is settled")
-        _wait(lambda: not pool.held, 5, f"seed {seed}: something is held")
+        _wait(lambda: sum(store.settled.values()) == number, 60, f"seed {seed}: not all is settled")
+        _wait(lambda: not pool.held, 60, f"seed {seed}: something is held")
     began = time.monotonic()
     pool.close()
     for thread in threads:
-        thread.join(max(0.0, began + 10 - time.monotonic()))
+        thread.join(max(0.0, began + 60 - time.monotonic()))
     told = f"seed {seed}: size {size}, number {number}, {store.away=} {store.strange=} {store.busy=} {long=} {broken=}"
     assert not any(thread.is_alive() for thread in threads), told
     assert not store.wrong, told

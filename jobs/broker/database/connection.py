@@ -57,11 +57,10 @@ class Forkable(ABC):
 class Trip:
     """One transaction, or one plain look, on the jobs' database. `now` was read once the lock was held."""
 
-    __slots__ = ("_counts", "_cursor", "_now", "_statements", "_vendor", "told", "waited")
+    __slots__ = ("_counts", "_cursor", "_now", "_statements", "_vendor", "told")
 
-    def __init__(self, cursor: rows.Cursor, vendor: str, waited: float = 0.0) -> None:
+    def __init__(self, cursor: rows.Cursor, vendor: str) -> None:
         self._now: datetime | None = clock.now()
-        self.waited = waited
         self._cursor = cursor
         self._vendor = vendor
         self._statements: Mapping[str, str] = load_statements(vendor)
@@ -97,6 +96,11 @@ class Trip:
         """Run one SQL file and return all its rows."""
         self._cursor.execute(self._statements[statement], values)
         return self._cursor.fetchall()
+
+    def change(self, statement: str, **values: Any) -> int:
+        """Run one SQL file that answers nothing; returns how many rows it wrote."""
+        self._cursor.execute(self._statements[statement], values)
+        return self._cursor.rowcount
 
     def run_each(self, statement: str, values: Iterable[Mapping[str, Any]]) -> None:
         """Run one SQL file for each set of values."""

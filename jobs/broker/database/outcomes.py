@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ...models import AttemptOutcome
 from ..records import (
@@ -27,6 +27,7 @@ ATTEMPT_OUTCOME: dict[type[Outcome], str] = {
     HandedBack: AttemptOutcome.HANDED_BACK.value,
     GivenUp: AttemptOutcome.CANCELLED.value,
 }
+_MILLISECOND = timedelta(milliseconds=1)
 REFUSED, BUSY = Settled(Answer.REFUSED), Settled(Answer.BUSY)
 #: Outcomes that end an attempt.
 BURNS_AN_ATTEMPT = (Completed, Retried, Failed)
@@ -44,4 +45,4 @@ def ended_at(settlement: Settlement, now: datetime) -> datetime:
 
 def milliseconds(start: datetime, end: datetime) -> int:
     """The whole milliseconds between two moments, never below 0."""
-    return max(0, round((end - start).total_seconds() * 1_000))
+    return max(0, round((end - start) / _MILLISECOND))

@@ -10,43 +10,23 @@ whatever the limit. What is stored knows no `per` and no limit, so that others h
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from ... import clock
 from ...policy import RateLimit
 from ..contract import PACE_GUARD
+from ..guard import Guard
 from ..records import ClaimedJob, Settled, Settlement
 from .connection import Trip
 from .values import moment_of, text_of
 
-#: What a start needs beside the commit: the way from the broker's answer to the task's first line, in seconds.
-HAND_OVER = 0.010
-#: One slow commit among so many is an accident, two are how it is here.
-REMEMBERED = 8
 #: As many grants that are over one claim removes at most: after a limit was lowered there can be many.
 MOST_ENDED = 1_000
-
-
-class Guard:
-    """How long a grant of this process may take until its jobs start; learned from its commits."""
-
-    def __init__(self) -> None:
-        self._took: deque[float] = deque(maxlen=REMEMBERED)
-
-    @property
-    def seconds(self) -> float:
-        """The guard for the next grant."""
-        if not self._took:
-            return PACE_GUARD
-        usual = sorted(self._took)[max(0, len(self._took) - 2)]
-        return max(PACE_GUARD, 1.5 * usual + HAND_OVER)
-
-    def learn(self, seconds: float) -> None:
-        """Note how long it took from the stamp until the commit was known."""
-        self._took.append(seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +131,8 @@ def unstarted(settlements: Sequence[Settlement]) -> list[Settlement]:
 
 def return_grants(trip: Trip, queue: str, settlements: Sequence[Settlement], answers: Sequence[Settled]) -> None:
     """Free the slots of those settlements that counted; under the queue's lock."""
+    if not unstarted(settlements):
+        return
     counted = [one for one, answer in zip(settlements, answers, strict=True) if answer.counted]
     grants = Counter(one.job.grant for one in unstarted(counted) if one.job.grant is not None)
     returned = 0

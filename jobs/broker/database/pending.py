@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,9 @@ from uuid import UUID
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ... import clock
+from ...errors import BrokerAway
 from ...states import State, check_move
+from ..contract import LEFT
 from ..records import NewJob
 from .rows import add_counts, block
 from .statements import load_statements
@@ -23,18 +25,62 @@ def read_pending(
     ids: Iterable[UUID] | None = None,
     older_than: float = 0.0,
     limit: int = 1_000,
+    without: Collection[str] = (),
 ) -> list[NewJob]:
-    """The outbox: rows still pending, of these ids or all, accepted at least `older_than` seconds ago, oldest first."""
+    """The outbox: rows still pending, of these ids or all, accepted at least `older_than` seconds ago, oldest first.
+
+    Those of the queues `without` are left where they are.
+    """
     params: dict[str, str | float | None] = {
         "ids": None if ids is None else json.dumps([id.hex for id in ids]),
         "now": text_of(clock.now()),
         "created_before": text_of(clock.now() - timedelta(seconds=older_than)),
         "older_than": older_than,
         "limit": limit,
+        "without": json.dumps(sorted(without)),
     }
     with connection.cursor() as cursor:
         cursor.execute(load_statements(connection.vendor)["read_pending"], params)
         return [_new_job(row) for row in cursor.fetchall()]
+
+
+def note_queued(connection: BaseDatabaseWrapper, jobs: Iterable[NewJob]) -> None:
+    """Let the rows say that a broker outside the database has these jobs; nothing where they say more already."""
+    taken = json.dumps([[job.id.hex, job.run] for job in jobs])
+    with block(connection), connection.cursor() as cursor:
+        cursor.execute(load_statements(connection.vendor)["note_queued"], {"jobs": taken})
+
+
+def note_elsewhere(connection: BaseDatabaseWrapper, queue: str, store: str) -> None:
+    """Let the database's own workers take nothing more from a queue that another broker keeps from now on.
+
+    Raises `BrokerAway` if the jobs have left that broker's store.
+    """
+    statements = load_statements(connection.vendor)
+    with connection.cursor() as cursor:
+        cursor.execute(statements["read_keeper"], {"queue": queue})
+        elsewhere, left = (cursor.fetchall() or [(False, "")])[0]
+        if store and left == store:
+            raise BrokerAway(LEFT, undone=True)
+        if not elsewhere:
+            cursor.execute(statements["note_elsewhere"], {"queue": queue})
+
+
+def held_keys(connection: BaseDatabaseWrapper, queue: str, keys: Sequence[str]) -> dict[str | None, UUID] | None:
+    """Of these keys those that the database's own jobs hold, each with its holder.
+
+    None as soon as the keeper has told the broker outside the database of all rows of the queue: that one knows.
+    """
+    statements = load_statements(connection.vendor)
+    with connection.cursor() as cursor:
+        cursor.execute(statements["read_taken_over"], {"queue": queue})
+        is_told, is_elsewhere = (cursor.fetchall() or [(False, False)])[0]
+        if is_told:
+            return None
+        # queued rows may be the other broker's as soon as one was given to it
+        params: dict[str, str | bool] = {"queue": queue, "keys": json.dumps(keys), "waiting": not is_elsewhere}
+        cursor.execute(statements["read_held_keys"], params)
+        return {key: id_of(id) for key, id in cursor.fetchall()}
 
 
 def end_pending(connection: BaseDatabaseWrapper, job_id: UUID, run: int, state: State, reason: str) -> bool:
@@ -84,7 +130,7 @@ def _new_job(row: Sequence[Any]) -> NewJob:
         parent,
         *rest,
     ) = row
-    scope, group, tags = rest
+    scope, group, tags, attempts, starts, lost = rest
     return NewJob(
         id=id_of(id),
         run=run,
@@ -102,4 +148,7 @@ def _new_job(row: Sequence[Any]) -> NewJob:
         scope=scope,
         group=group,
         tags=tags_of(tags),
+        attempts=attempts,
+        starts=starts,
+        lost=lost,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +16,6 @@ from ..records import ProcessRecord, Reaped, Released
 from .connection import JobsDatabase, Trip
 from .values import id_of, moment_of, text_of
 
-#: A reaper that waited longer than this for the write lock, in seconds, cannot blame others for not renewing.
-LATE = 1.0
 LOST, INTERRUPTED = AttemptOutcome.LOST.value, AttemptOutcome.INTERRUPTED.value
 
 
@@ -33,8 +31,11 @@ def release(database: JobsDatabase, process: ProcessRecord, *, lost: bool) -> Re
     return Released(len(states), remaining)
 
 
-def reap(database: JobsDatabase, queues: Sequence[str], grace: float) -> Reaped:
-    """Give back what processes with an ended lease hold, a transaction each; end queued jobs whose time has passed."""
+def reap(database: JobsDatabase, queues: Sequence[str], before: datetime | None) -> Reaped:
+    """Give back what processes hold whose lease ended before a moment, a transaction each, and end what came too late.
+
+    None: no lease is looked at.
+    """
     names = json.dumps(list(queues))
     with database.write() as trip:
         _restart_future_leases(trip)
@@ -44,7 +45,7 @@ def reap(database: JobsDatabase, queues: Sequence[str], grace: float) -> Reaped:
             trip.count(queue, expired=1)
     states: list[State] = []
     done: list[str] = []
-    while (given_back := _reap_next(database, names, done, grace)) is not None:
+    while (given_back := _reap_next(database, names, done, before)) is not None:
         states += given_back
     for (worker,) in orphans:
         with database.write() as trip:
@@ -52,20 +53,16 @@ def reap(database: JobsDatabase, queues: Sequence[str], grace: float) -> Reaped:
     return Reaped(lost=len(states), failed=states.count(State.FAILED), expired=len(expired))
 
 
-def _reap_next(database: JobsDatabase, queues: str, done: list[str], grace: float) -> list[State] | None:
+def _reap_next(database: JobsDatabase, queues: str, done: list[str], before: datetime | None) -> list[State] | None:
     """Give back the jobs of the next process whose lease has ended, and note it as done; None: there is no other."""
     with database.write() as trip:
-        before = text_of(trip.now - timedelta(seconds=grace))
-        found = trip.run("lock_ended_process", queues=queues, before=before, done=json.dumps(done))
+        moment = None if before is None else text_of(before)
+        found = trip.run("lock_ended_process", queues=queues, before=moment, done=json.dumps(done))
         if not found:
             return None
-        id, host, pid, ending, renewed_at, lease_until = found[0]
+        id, host, pid, ending = found[0]
         worker = id_of(id)
         done.append(worker.hex)
-        if trip.waited > LATE and not ending:
-            term = moment_of(lease_until) - moment_of(renewed_at)
-            trip.run("extend_lease", worker=worker.hex, lease_until=text_of(trip.now + term))
-            return []
         states = _release_jobs(trip, worker, f"{host}:{pid}", ending or LOST)
         _end_lease(trip, worker, ending or LOST)
         point("reap.before_commit")

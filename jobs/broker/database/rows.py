@@ -91,10 +91,20 @@ def add_counts(cursor: Cursor, vendor: str, queue: str, at: datetime, counts: Ma
     """Add to the queue's counters of the hour of `at`."""
     # no fraction: the ORM writes a whole hour without one, and equality of text must find it
     hour = at.strftime("%Y-%m-%d %H:00:00")
-    cursor.execute(
-        load_statements(vendor)["add_counts"],
-        {**_NO_COUNTS, **counts, "queue": queue, "hour": hour, "part": any_part()},
-    )
+    values = {**_NO_COUNTS, **counts, "queue": queue, "hour": hour}
+    if vendor == "postgresql":
+        values["part"] = any_part()
+    cursor.execute(load_statements(vendor)["add_counts"], values)
+
+
+def add_counts_of_hour(cursor: Cursor, vendor: str, queue: str, at: datetime, counts: Mapping[str, int]) -> None:
+    """The same of what the facts of a broker outside the database tell, also of an hour that is over.
+
+    One at a time: its row of counters is its own on PostgreSQL, where others only ever add to the present hour.
+    """
+    statement = load_statements(vendor)["add_counts_of_hour" if vendor == "postgresql" else "add_counts"]
+    hour = at.strftime("%Y-%m-%d %H:00:00")
+    cursor.execute(statement, {**_NO_COUNTS, **counts, "queue": queue, "hour": hour})
 
 
 def any_part() -> int:

@@ -8,18 +8,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from ...faults import point
 from ...policy import QueuePolicy
-from ...states import State
 from ..contract import COUNT_LIMIT
+from ..guard import Guard
 from ..records import (
     CancelAnswer,
     ClaimedJob,
+    Completed,
     Exchange,
-    Fact,
     FoundJob,
     NewJob,
     ProcessRecord,
@@ -31,26 +30,30 @@ from ..records import (
     Released,
     Renewal,
     Rewound,
+    SeenProcess,
     Settled,
     Settlement,
+    WaitingPage,
 )
-from . import hints, pace, release, rewind
+from . import hints, release, rewind
 from .connection import JobsDatabase
+from .one_store import OneStore
 from .outcomes import token_number
 from .reach import reaching
 from .take import take_all
-from .values import MAX_REASON, id_of, moment_of, tags_of, text_of
+from .values import MAX_REASON, found_job, id_of, moment_of, text_of
 
 
-class SharedBroker(ABC):
+class SharedBroker(OneStore, ABC):
     """Keeps the live jobs in the database of one alias. See `jobs.broker.contract`."""
 
     rows_are_the_queue = True
+    store = ""
 
     def __init__(self, alias: str) -> None:
         self._alias = alias
         self._database: JobsDatabase = self._connect(alias)
-        self._guards: defaultdict[str, pace.Guard] = defaultdict(pace.Guard)
+        self._guards: defaultdict[str, Guard] = defaultdict(Guard)
         # by worker: the number of its last exchange, if that brought nothing, and the reply
         self._empty: dict[UUID, tuple[int, Exchange]] = {}
 
@@ -142,6 +145,16 @@ class SharedBroker(ABC):
         with self._database.write() as trip:
             trip.run("report_trouble", worker=worker.hex, trouble=trouble, now=trip.text_now)
 
+    @reaching
+    def report_dropped(self, worker: UUID, dropped: int) -> None:
+        """Note for the status how many news a process has dropped; see the contract."""
+        with self._database.write() as trip:
+            trip.run("report_dropped", worker=worker.hex, dropped=dropped, now=trip.text_now)
+
+    def processes(self) -> Sequence[SeenProcess] | None:
+        """None: the rows say it."""
+        return None
+
     def _remember(self, worker: UUID, number: int, answer: Exchange) -> Exchange:
         """Keep a reply that brought nothing: it is not written down, that would be a write for each idle look."""
         self._empty[worker] = number, answer
@@ -153,11 +166,17 @@ class SharedBroker(ABC):
             raise ValueError(f"exchange number {number}: this worker has made exchange {last} already")
         return answer if number == last else None
 
-    def begin_atomic(self, worker: UUID, policy: QueuePolicy, job: ClaimedJob) -> None:  # noqa: B027 - there is nothing to do
-        """Nothing: the settle in the transaction fences it."""
+    def begin_atomic(self, worker: UUID, policy: QueuePolicy, job: ClaimedJob) -> Completed | None:
+        """None: the settle in the transaction fences it."""
+        return None
 
-    def after_atomic(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> None:  # noqa: B027 - there is nothing to do
-        """Nothing: the settle was part of the transaction."""
+    def has_committed(self, job: ClaimedJob) -> bool:
+        """Whether the job is not this worker's any more: the settle was part of the transaction."""
+        return not self.holds(job.queue, job.id, job.token)
+
+    def after_atomic(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> bool:
+        """True: the settle was part of the transaction."""
+        return True
 
     @reaching
     def holds(self, queue: str, job_id: UUID, token: str) -> bool:
@@ -173,12 +192,21 @@ class SharedBroker(ABC):
             found = trip.run("find_job", queue=queue, id=job_id.hex)
         return found_job(found[0]) if found else None
 
+    def find_all(self, queue: str, job_ids: Sequence[UUID]) -> Sequence[FoundJob]:
+        """Those of these jobs that are live."""
+        return [found for id in job_ids if (found := self.find(queue, id)) is not None]
+
+    def list_active(self, queue: str) -> frozenset[UUID]:
+        """None: the rows are the queue."""
+        return frozenset()
+
     @reaching
-    def list_waiting(self, queue: str, after: UUID | None = None, limit: int = 100) -> Sequence[FoundJob]:
-        """The queue's jobs that wait, by id, those behind `after`."""
+    def list_waiting(self, queue: str, after: str = "", limit: int = 100) -> WaitingPage:
+        """The queue's jobs that wait, by id; a position is the last one's id."""
         with self._database.read() as trip:
-            found = trip.run("list_waiting", queue=queue, after=None if after is None else after.hex, limit=limit)
-        return [found_job(row) for row in found]
+            found = trip.run("list_waiting", queue=queue, after=after or None, limit=limit)
+        jobs = tuple(found_job(row) for row in found)
+        return WaitingPage(jobs, jobs[-1].id.hex if len(jobs) == limit else "")
 
     @reaching
     def release(self, process: ProcessRecord, *, lost: bool) -> Released:
@@ -187,9 +215,9 @@ class SharedBroker(ABC):
         return release.release(self._database, process, lost=lost)
 
     @reaching
-    def reap(self, queues: Sequence[str], grace: float = 0.0) -> Reaped:
+    def reap(self, queues: Sequence[str], *, before: datetime | None = None, blame: bool = True) -> Reaped:
         """Give back what the silent hold, and end what came too late; at most 1,000 expired jobs a call."""
-        return release.reap(self._database, queues, grace)
+        return release.reap(self._database, queues, (before or self.now()) if blame else None)
 
     @reaching
     def waits_alone(self, queues: Sequence[str]) -> frozenset[str]:
@@ -238,6 +266,10 @@ class SharedBroker(ABC):
                 trip.told.add(queue)
         return promoted
 
+    def queues(self) -> frozenset[str]:
+        """None: every job has its row."""
+        return frozenset()
+
     @reaching
     def pause(self, queue: str) -> None:
         """A claim begun after this returned takes nothing from the queue."""
@@ -272,17 +304,6 @@ class SharedBroker(ABC):
             blocked_until=blocked_until if blocked_until and blocked_until > now else None,
         )
 
-    def read_facts(self, queue: str, limit: int) -> Sequence[Fact] | None:
-        """None: the rows are the queue."""
-        return None
-
-    def forget_facts(self, queue: str, ids: Sequence[str]) -> None:  # noqa: B027 - there is nothing to do
-        """Nothing: there are none."""
-
-    def lag(self, queue: str) -> float | None:
-        """None: the rows are the queue."""
-        return None
-
     @reaching
     def rewind(self) -> Rewound:
         """Let nothing that waits wait for a moment counted from a time to come; see the contract."""
@@ -300,6 +321,10 @@ class SharedBroker(ABC):
         """Wait at most so long for a hint about the queue; None: none can be heard; see the contract."""
         return self._database.listen(queue, seconds)
 
+    def pass_hint_on(self, queue: str) -> bool:
+        """Nothing: everybody has heard it."""
+        return False
+
     def close(self) -> None:
         """Close the broker's own connections; the next call opens them again."""
         self._database.close()
@@ -309,31 +334,6 @@ def check_queue(queue: str, jobs: Sequence[NewJob]) -> None:
     """Raise ValueError unless all jobs are of the queue."""
     if others := {job.queue for job in jobs} - {queue}:
         raise ValueError(f"push({queue!r}): the jobs are of {', '.join(sorted(others))}; push each queue's by itself")
-
-
-def found_job(row: Sequence[Any]) -> FoundJob:
-    """The job of a row."""
-    id, run, queue, task, state, message, priority, ready, attempts, starts, lost, key, expires, *rest = row
-    cancel_requested, scope, group, tags = rest
-    return FoundJob(
-        id=id_of(id),
-        run=run,
-        queue=queue,
-        task=task,
-        state=State(state),
-        message=message,
-        priority=priority,
-        ready_at=moment_of(ready),
-        attempts=attempts,
-        starts=starts,
-        lost=lost,
-        key=key,
-        expires_at=None if expires is None else moment_of(expires),
-        cancel_requested=bool(cancel_requested),
-        scope=scope,
-        group=group,
-        tags=tags_of(tags),
-    )
 
 
 def pass_exchange(where: str, settlements: Sequence[Settlement], claimed: object) -> None:

@@ -44,6 +44,9 @@ def _take(trip: Trip, job: NewJob) -> Pushed:
     if not found:
         return _duplicate(trip, job)
     run, state, has_expired, _queue = found[0]
+    if trip.run("is_elsewhere", queue=job.queue):
+        # the other broker's relay takes it
+        return Pushed(job.id, PushStatus.KNOWN)
     if run == job.run and state == State.PENDING:
         if has_expired:
             trip.run("expire_pending", id=job.id.hex, run=run, now=trip.text_now)

@@ -9,10 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from ..records import NewJob
+from ...states import State
+from ..records import FoundJob, NewJob
 
+#: What is left out of the text of a moment.
+_UTC = "+00:00"
 #: Characters of the column that holds it.
 MAX_REASON = 250
 
@@ -40,13 +44,13 @@ def text_of(moment: datetime) -> str:
     """An aware moment as SQLite holds it."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
+    return moment.isoformat(" ", "microseconds").removesuffix(_UTC)
 
 
 def moment_of(value: str | datetime) -> datetime:
     """A stored moment, aware; for SQLite Django hands out a naive datetime where others hand out text."""
     if isinstance(value, str):
-        value = datetime.fromisoformat(value)
+        return datetime.fromisoformat(value + _UTC)
     return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
@@ -68,3 +72,28 @@ def uuid_of(value: str | UUID | None) -> UUID | None:
 def id_of(value: str | UUID) -> UUID:
     """A stored id; SQLite holds the hexadecimal digits."""
     return UUID(value) if isinstance(value, str) else value
+
+
+def found_job(row: Sequence[Any]) -> FoundJob:
+    """The job of a row."""
+    id, run, queue, task, state, message, priority, ready, attempts, starts, lost, key, expires, *rest = row
+    cancel_requested, scope, group, tags = rest
+    return FoundJob(
+        id=id_of(id),
+        run=run,
+        queue=queue,
+        task=task,
+        state=State(state),
+        message=message,
+        priority=priority,
+        ready_at=moment_of(ready),
+        attempts=attempts,
+        starts=starts,
+        lost=lost,
+        key=key,
+        expires_at=None if expires is None else moment_of(expires),
+        cancel_requested=bool(cancel_requested),
+        scope=scope,
+        group=group,
+        tags=tags_of(tags),
+    )

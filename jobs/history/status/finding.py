@@ -20,8 +20,10 @@ class Limits:
     """From where on a person is asked to look; times in seconds. docs/operations.md explains each.
 
     `oldest_waiting`: how long a due job may wait; `oldest_pending`: how long an accepted one may be on its way to the
-    broker; `keeper_silent`: how long a keeper may need for its duties; `lease_lag`: how long an ended lease may wait
-    for a reaper, on top of one lease; `clock_offset`: between a machine's clock and the database's;
+    broker; `history_lag`: how far the history may be behind; `keeper_silent`: how long a keeper may need for its
+    duties; `lease_lag`: how long an ended lease may wait for a reaper, on top of one lease; `news_dropped`: for how
+    long it is told that a worker has dropped news of its jobs; `clock_offset`: between a machine's clock and the
+    database's;
     `oldest_transaction`: how long one may be open, and where its age cannot be seen, `oldest_snapshot`: how many
     transactions it may lag behind, as a standby's query and a replication slot may; `dead_rows`, `dead_share`,
     `unvacuumed`: a table has more dead rows than this and than this share of its live ones, and was not vacuumed for so
@@ -30,8 +32,10 @@ class Limits:
 
     oldest_waiting: float = 300.0
     oldest_pending: float = 60.0
+    history_lag: float = 60.0
     keeper_silent: float = 60.0
     lease_lag: float = 60.0
+    news_dropped: float = 3600.0
     clock_offset: float = 1.0
     oldest_transaction: float = 300.0
     oldest_snapshot: int = 1_000_000

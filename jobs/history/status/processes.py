@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ...broker import get_broker
 from ...conf import jobs_settings
@@ -56,6 +57,27 @@ def findings_of_trouble(alive: Sequence[Process], now: datetime) -> list[Finding
     return found
 
 
+def findings_of_news(alive: Sequence[Process], now: datetime, limits: Limits) -> list[Finding]:
+    """Workers whose receivers of job signals do not keep up."""
+    found = []
+    for worker in alive:
+        passed = seconds_between(worker.news_dropped_at, now)
+        if passed is None or passed > limits.news_dropped:
+            continue
+        text = ngettext(
+            "The worker %(process)s has dropped %(count)d piece of news about its jobs: a receiver of a job signal, "
+            "or the log, does not keep up. Look for news_dropped in its log, which names the place, mend that and "
+            "restart `manage.py run_huey`. The jobs themselves go on.",
+            "The worker %(process)s has dropped %(count)d pieces of news about its jobs: a receiver of a job signal, "
+            "or the log, does not keep up. Look for news_dropped in its log, which names the place, mend that and "
+            "restart `manage.py run_huey`. The jobs themselves go on.",
+            worker.news_dropped,
+        )
+        values = {"process": f"{worker.host}:{worker.pid}", "count": worker.news_dropped}
+        found.append(Finding("news_dropped", worker.queue, text % values))
+    return found
+
+
 def findings_of_leases(lag: float, limits: Limits) -> list[Finding]:
     """Jobs of dead processes are not given back."""
     if lag <= limits.lease_lag + jobs_settings().lease:
@@ -74,9 +96,12 @@ def lease_lag(now: datetime) -> float:
     return seconds_between(oldest, now) or 0.0
 
 
-def clock_offsets(alive: Sequence[Process]) -> Mapping[str, float]:
-    """By how many seconds the clock of each machine is ahead of the database's, at least; this machine's included."""
-    offsets = {socket.gethostname()[:100]: get_broker().clock_offset()}
+def clock_offsets(alive: Sequence[Process], *, away: bool = False) -> Mapping[str, float]:
+    """By how many seconds the clock of each machine is ahead of the database's, at least; this machine's included.
+
+    `away`: the broker is not asked.
+    """
+    offsets = {} if away else {socket.gethostname()[:100]: get_broker().clock_offset()}
     for worker in alive:
         offset = worker.clock_offset or 0.0
         offsets[worker.host] = max(offsets.get(worker.host, 0.0), offset, key=abs)

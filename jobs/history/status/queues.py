@@ -11,6 +11,7 @@ from django.utils.translation import npgettext
 
 from ...broker import get_broker
 from ...broker.records import QueueCounts
+from ...errors import QueueBroken
 from ...models import Process
 from ...states import LIVE, State
 from .. import lookup
@@ -21,14 +22,19 @@ from .finding import Finding, Limits
 
 @dataclass(frozen=True)
 class QueueReport:
-    """A queue in numbers. `counts` come from the broker, `states` are rows; `oldest_wait` is in seconds."""
+    """A queue in numbers. `counts` come from the broker, and so do the live ones of `states`; the others are rows.
+
+    `counts` is None while the broker is away or `broken`, which says why it cannot use what it holds of the queue: then
+    all of `states` are rows. `oldest_wait` is in seconds.
+    """
 
     name: str
     defined: bool
-    counts: QueueCounts
+    counts: QueueCounts | None
     states: Mapping[State, Capped]
     workers: int
     oldest_wait: float | None
+    broken: str = ""
 
     @property
     def live(self) -> int:
@@ -36,26 +42,55 @@ class QueueReport:
         return sum(self.states[state].number for state in LIVE)
 
 
-def queue_report(name: str, defined: bool, alive: Sequence[Process], now: datetime) -> QueueReport:
-    """The numbers of one queue; a few index look-ups, whatever it holds."""
-    counts = get_broker().counts(name)
+def queue_report(
+    name: str, defined: bool, alive: Sequence[Process], now: datetime, *, away: bool = False
+) -> QueueReport:
+    """The numbers of one queue; a few index look-ups, whatever it holds. `away`: the broker is not asked."""
+    counts, broken = None, ""
+    try:
+        counts = None if away else get_broker().counts(name)
+    except QueueBroken as error:
+        broken = str(error)
     rows = lookup.all_jobs().filter(queue=name)
+    states = {state: lookup.capped_count(rows.filter(state=state)) for state in State}
+    if counts is not None and not get_broker().rows_are_the_queue:
+        states[State.QUEUED] = lookup.capped(counts.waiting + counts.scheduled)
+        states[State.ACTIVE] = lookup.capped(counts.active)
     return QueueReport(
         name=name,
         defined=defined,
         counts=counts,
-        states={state: lookup.capped_count(rows.filter(state=state)) for state in State},
+        states=states,
         workers=sum(worker.kind == "worker" and worker.queue == name for worker in alive),
-        oldest_wait=seconds_between(counts.oldest_ready_at, now) if counts.waiting else None,
+        oldest_wait=seconds_between(counts.oldest_ready_at, now) if counts is not None and counts.waiting else None,
+        broken=broken,
     )
 
 
 def findings_of_queue(row: QueueReport, limits: Limits, *, anyone: bool) -> list[Finding]:
     """What is wrong with one queue; `anyone`: some process of `run_huey` is alive."""
+    if row.broken:
+        text = _("%(queue)s stands still: %(error)s. Keep other programs off the keys of the jobs.")
+        return [Finding("queue_broken", row.name, text % {"queue": row.name, "error": row.broken})]
     # where a process works it, other code than ours defines it
     if not row.defined and not row.workers:
         return _undefined(row)
-    return [*_standstill(row, limits, anyone=anyone), *_dead_letters(row)]
+    return [*_standstill(row, limits, anyone=anyone), *_dead_letters(row), *_vanished(row)]
+
+
+def _vanished(row: QueueReport) -> list[Finding]:
+    if row.counts is None or not row.counts.vanished:
+        return []
+    text = npgettext(
+        "finding",
+        "%(queue)s: the record of %(count)d job had vanished from the broker. Keep other programs off its keys. "
+        "A job that was enqueued in a transaction runs all the same.",
+        "%(queue)s: the records of %(count)d jobs had vanished from the broker. Keep other programs off its keys. "
+        "Jobs that were enqueued in a transaction run all the same.",
+        row.counts.vanished,
+    )
+    values = {"queue": row.name, "count": row.counts.vanished}
+    return [Finding("vanished", row.name, text % values, needs_person=False)]
 
 
 def _undefined(row: QueueReport) -> list[Finding]:
@@ -78,6 +113,14 @@ def _undefined(row: QueueReport) -> list[Finding]:
 
 def _standstill(row: QueueReport, limits: Limits, *, anyone: bool) -> list[Finding]:
     values = {"queue": row.name, "time": duration(row.oldest_wait)}
+    if row.counts is None:
+        return []
+    if row.name in lookup.queues_left_behind():
+        text = _(
+            "%(queue)s: its jobs are in the Redis that REDIS_URL named before, and nothing of it starts here: "
+            "`manage.py jobs move --from URL` brings them back; `jobs move --gone`, if that Redis is lost."
+        )
+        return [Finding("left_behind", row.name, text % values)]
     if row.counts.paused:
         text = _("%(queue)s is paused: nothing starts until somebody resumes it (`manage.py jobs resume %(queue)s`).")
         return [Finding("paused", row.name, text % values, needs_person=False)]

@@ -10,21 +10,25 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ... import defined
+from ... import clock, defined
 from ...broker import get_broker
+from ...broker.facts import Lag
 from ...conf import jobs_settings
+from ...errors import BrokerAway
 from ...models import Process
 from ...states import State
-from .. import lookup
+from .. import live, lookup
 from ..verdict import seconds_between
 from .database import findings_of_database
 from .finding import LIMITS, Finding, Limits
+from .history import finding_of_broker, findings_of_history
 from .jumps import findings_of_jumps
 from .processes import (
     clock_offsets,
     findings_of_clocks,
     findings_of_keepers,
     findings_of_leases,
+    findings_of_news,
     findings_of_trouble,
     lease_lag,
 )
@@ -39,8 +43,8 @@ LOOKED_AT = 100
 class Report:
     """The whole engine at one moment; lags and offsets are in seconds.
 
-    `history_lag`: how far the history is behind the jobs; the constant 0 on the database broker, where claim and settle
-    write it in their own transaction. `relay_lag`: how long the oldest accepted job has been on its way to the broker;
+    `history`: how far the history is behind the jobs; not at all on the database broker, where claim and settle write
+    it in their own transaction. `relay_lag`: how long the oldest accepted job has been on its way to the broker;
     `lease_lag`: how long the oldest ended lease has waited for a reaper; `clock_offsets`: by machine, how far its clock
     is ahead of the database's.
     """
@@ -48,11 +52,16 @@ class Report:
     at: datetime
     queues: Sequence[QueueReport]
     keepers: int
-    history_lag: float
+    history: Lag
     relay_lag: float
     lease_lag: float
     clock_offsets: Mapping[str, float]
     findings: Sequence[Finding]
+
+    @property
+    def history_lag(self) -> float:
+        """How many seconds the history is behind."""
+        return self.history.seconds
 
     @property
     def needs_person(self) -> bool:
@@ -61,17 +70,34 @@ class Report:
 
 
 def report(limits: Limits = LIMITS) -> Report:
-    """Look at everything; what needs a person stands first."""
-    now = get_broker().now()
+    """Look at everything; what needs a person stands first. A broker outside the database may be away: that is said."""
+    try:
+        return _look(limits, get_broker().now())
+    except BrokerAway as error:
+        if get_broker().rows_are_the_queue:
+            raise
+        return _look(limits, clock.now(), finding_of_broker(str(error)))
+
+
+def _look(limits: Limits, now: datetime, away: Finding | None = None) -> Report:
     alive = list(Process.objects.using(jobs_settings().database).filter(lease_until__gt=now))
-    known = defined.queues()
-    names = [*known, *(name for name in lookup.queues_with_jobs() if name not in known)]
-    rows = [queue_report(name, name in known, alive, now) for name in names]
-    offsets, unreaped = clock_offsets(alive), lease_lag(now)
-    found = [
-        *findings_of_keepers(alive, now, limits),
-        *findings_of_trouble(alive, now),
-        *findings_of_leases(unreaped, limits),
+    known, is_away = defined.queues(), away is not None
+    names = [*known, *sorted({*lookup.queues_with_jobs(), *(() if is_away else get_broker().queues())} - known.keys())]
+    rows = [queue_report(name, name in known, alive, now, away=is_away) for name in names]
+    offsets, unreaped = clock_offsets(alive, away=is_away), lease_lag(now)
+    lags = {} if is_away else {name: live.lag(name) for name in names}
+    if away is not None:
+        # what is known of processes comes from the broker, and gets old
+        found = [away]
+    else:
+        found = [
+            *findings_of_keepers(alive, now, limits),
+            *findings_of_trouble(alive, now),
+            *findings_of_news(alive, now, limits),
+            *findings_of_leases(unreaped, limits),
+            *findings_of_history(lags, now, limits),
+        ]
+    found += [
         *_findings_of_relay(now, limits),
         *findings_of_clocks(offsets, limits),
         *findings_of_jumps(now),
@@ -84,7 +110,7 @@ def report(limits: Limits = LIMITS) -> Report:
         at=now,
         queues=rows,
         keepers=sum(worker.kind == "keeper" for worker in alive),
-        history_lag=0.0,
+        history=live.whole_lag(list(lags.values())),
         relay_lag=_relay_lag(now),
         lease_lag=unreaped,
         clock_offsets=offsets,

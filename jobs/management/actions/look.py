@@ -12,9 +12,11 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, pgettext
 
+from jobs.broker.records import QueueCounts
 from jobs.defined import find_task
-from jobs.history import lookup, verdict
+from jobs.history import live, lookup, verdict
 from jobs.history.counters import totals
+from jobs.history.lateness import history_note
 from jobs.history.status.finding import LIMITS
 from jobs.history.status.report import Report, headline, report
 from jobs.history.targets import name_of
@@ -49,6 +51,13 @@ def _status_arguments(parser: CommandParser) -> None:
         metavar=_("SECONDS"),
         help=_("How long a keeper may need for its duties, which it signs every 5 s (default: %(default)g)."),
     )
+    parser.add_argument(
+        "--history-lag",
+        type=seconds,
+        default=LIMITS.history_lag,
+        metavar=_("SECONDS"),
+        help=_("How far the history may be behind the jobs, with these in Redis (default: %(default)g)."),
+    )
 
 
 def _status(paper: Paper, options: Mapping[str, Any]) -> None:
@@ -57,6 +66,7 @@ def _status(paper: Paper, options: Mapping[str, Any]) -> None:
         oldest_waiting=options["oldest"],
         oldest_transaction=options["oldest_transaction"],
         keeper_silent=options["keeper_silent"],
+        history_lag=options["history_lag"],
     )
     seen = report(limits)
     if paper.as_json:
@@ -81,6 +91,7 @@ def _list_arguments(parser: CommandParser) -> None:
 
 
 def _list(paper: Paper, options: Mapping[str, Any]) -> None:
+    live.hear()
     rows = lookup.all_jobs().order_by("-pk")
     if options["queue"]:
         rows = rows.filter(queue=name_of(options["queue"]))
@@ -89,6 +100,7 @@ def _list(paper: Paper, options: Mapping[str, Any]) -> None:
     if options["state"]:
         rows = lookup.in_state(rows, options["state"])
     found = list(rows.defer("message", "result")[: options["limit"]])
+    found = lookup.as_they_read(found, options["state"])
     if paper.as_json:
         paper.document([_line_document(job) for job in found])
         return
@@ -100,6 +112,8 @@ def _list(paper: Paper, options: Mapping[str, Any]) -> None:
         for job in found
     ]
     paper.table((_("id"), _("queue"), _("task"), _("state"), _("created (UTC)"), _("error")), lines)
+    if note := history_note():
+        paper.say(note)
 
 
 def _show_arguments(parser: CommandParser) -> None:
@@ -145,11 +159,9 @@ def _print_status(paper: Paper, seen: Report) -> None:
     lines = [
         (
             row.name,
-            _("paused") if row.counts.paused else "",
+            _("paused") if row.counts and row.counts.paused else "",
             verdict.duration(row.oldest_wait),
-            str(lookup.capped(row.counts.waiting)),
-            str(lookup.capped(row.counts.scheduled)),
-            str(row.counts.active),
+            *_live_numbers(row.counts),
             *(str(row.states[state]) for state in (State.PENDING, State.FAILED, State.COMPLETED)),
             str(row.workers),
         )
@@ -171,12 +183,19 @@ def _print_status(paper: Paper, seen: Report) -> None:
     paper.table(heads, lines)
 
 
+def _live_numbers(counts: QueueCounts | None) -> tuple[str, str, str]:
+    if counts is None:
+        return "–", "–", "–"
+    return str(lookup.capped(counts.waiting)), str(lookup.capped(counts.scheduled)), str(counts.active)
+
+
 def _status_document(seen: Report) -> dict[str, Any]:
     return {
         "at": seen.at,
         "needs_person": seen.needs_person,
         "keepers": seen.keepers,
         "history_lag_seconds": seen.history_lag,
+        "history_facts_waiting": seen.history.facts,
         "relay_lag_seconds": seen.relay_lag,
         "lease_lag_seconds": seen.lease_lag,
         "clock_offset_seconds": seen.clock_offsets,
@@ -187,10 +206,10 @@ def _status_document(seen: Report) -> dict[str, Any]:
         "queues": [
             {
                 "queue": row.name,
-                "paused": row.counts.paused,
+                "paused": row.counts and row.counts.paused,
                 "oldest_waiting_seconds": row.oldest_wait,
-                "due": row.counts.waiting,
-                "later": row.counts.scheduled,
+                "due": row.counts and row.counts.waiting,
+                "later": row.counts and row.counts.scheduled,
                 "workers": row.workers,
                 "states": {
                     state.value: {"count": count.number, "more": count.more} for state, count in row.states.items()

@@ -1,4 +1,4 @@
-"""`manage.py demo_data`: two organisations, staff users and API keys, made once."""
+"""`manage.py demo_data`: two organizations, their members and API keys, made once."""
 
 from __future__ import annotations
 
@@ -7,48 +7,35 @@ import secrets
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AbstractBaseUser, Group, Permission
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
-from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from accounts.models import Organization, Role, User
+from accounts.services import add_member, create_api_key
 from jobs.command_line import TranslatedCommand
-from leads.models import Organization, Role
-from leads.services import add_member, create_api_key
+from leads.models import CrmWebhook
 
-#: Nobody listens there: the second organisation's leads show how a delivery fails, is tried again and ends.
-UNREACHABLE_CRM = "http://127.0.0.1:9/crm"
+#: A reserved port, where nobody listens: that lead shows how a delivery fails, is tried again and ends.
+UNREACHABLE_CRM = "http://127.0.0.1:1024/crm"
 ORGANIZATIONS: list[dict[str, Any]] = [
     {"name": "Aurora Imóveis", "slug": "aurora", "language": "pt-br", "country": "BR"},
-    {"name": "Northwind Solar", "slug": "northwind", "country": "US", "crm_webhook_url": UNREACHABLE_CRM},
+    {"name": "Northwind Solar", "slug": "northwind", "country": "US"},
 ]
 MEMBERS = [
-    ("ana", "Ana Lima", "aurora", Role.MANAGER),
-    ("bruno", "Bruno Reis", "aurora", Role.MEMBER),
-    ("carol", "Carol Jones", "northwind", Role.MANAGER),
+    ("ana@example.org", "Ana Lima", "aurora", Role.OWNER),
+    ("bruno@example.org", "Bruno Reis", "aurora", Role.AGENT),
+    ("carol@example.org", "Carol Jones", "northwind", Role.MANAGER),
 ]
-ADMIN = "admin"
-#: What a salesperson may do beside looking.
-SALES_MAY = (
-    "change_lead",
-    "add_lead",
-    "sync_lead",
-    "assign_lead",
-    "change_lead_status",
-    "record_consent",
-    "send_sms",
-    "process_submission",
-)
+ADMIN = "admin@example.org"
 
 
 class Command(TranslatedCommand):
     """Makes the demo data on the first call; later calls only say what there is."""
 
-    help = gettext_noop("Make two organisations, staff users and API keys to try the product with (needs DEBUG).")
+    help = gettext_noop("Make two organizations, their members and API keys to try the product with (needs DEBUG).")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The option of the dev commands."""
@@ -82,30 +69,11 @@ class Command(TranslatedCommand):
 def _make() -> dict[str, Any]:
     password = secrets.token_urlsafe(9)
     organizations = {fields["slug"]: Organization.objects.create(**fields) for fields in ORGANIZATIONS}
-    get_user_model().objects.create_superuser(ADMIN, "admin@example.org", password)
-    sales = _sales_group()
-    for username, full_name, slug, role in MEMBERS:
-        user = _staff_user(username, full_name, password)
-        user.groups.add(sales)
+    CrmWebhook.objects.create(organization=organizations["northwind"], url=UNREACHABLE_CRM)
+    User.objects.create_superuser(ADMIN, password)
+    for email, full_name, slug, role in MEMBERS:
+        first, last = full_name.split()
+        user = User.objects.create_user(email, password, first_name=first, last_name=last)
         add_member(organizations[slug], user, role=role)
     keys = {slug: create_api_key(organization, "demo")[1] for slug, organization in organizations.items()}
     return {"password": password, "api_keys": keys, "api_key": keys[ORGANIZATIONS[0]["slug"]]}
-
-
-def _staff_user(username: str, full_name: str, password: str) -> Any:
-    first, last = full_name.split()
-    user: AbstractBaseUser = get_user_model().objects.create_user(
-        username, f"{username}@example.org", password, first_name=first, last_name=last, is_staff=True
-    )
-    return user
-
-
-def _sales_group() -> Group:
-    group, _ = Group.objects.get_or_create(name="Sales")
-    group.permissions.set(
-        Permission.objects.filter(
-            Q(content_type__app_label__in=["leads", "notifications", "emails"]) & Q(codename__startswith="view_")
-            | Q(codename__in=SALES_MAY)
-        )
-    )
-    return group

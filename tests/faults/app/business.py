@@ -4,10 +4,11 @@ from typing import Any
 
 from django.db import Error, connection, transaction
 
+from jobs.broker import get_broker
 from jobs.errors import JobsError
 
 from .models import Sale
-from .tasks import nap
+from .tasks import count, nap
 
 
 def sell(**options: Any) -> str:
@@ -18,6 +19,12 @@ def sell(**options: Any) -> str:
     return job.id.hex
 
 
+def count_in_transaction() -> str:
+    """An atomic task that is enqueued in a transaction; returns the job's id."""
+    with transaction.atomic():
+        return count.enqueue().id.hex
+
+
 def attempt(function: Any, *args: Any, **kwargs: Any) -> Any:
     """What the function returns, or the error of the store in a line."""
     try:
@@ -25,3 +32,8 @@ def attempt(function: Any, *args: Any, **kwargs: Any) -> Any:
     except (JobsError, Error) as error:
         connection.close()
         return {"error": f"{type(error).__name__}: {error}"}
+
+
+def clock_of_the_broker() -> float:
+    """Its time, in seconds since 1970."""
+    return get_broker().now().timestamp()

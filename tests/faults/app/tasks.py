@@ -43,7 +43,7 @@ def nap(seconds: float = 0.0) -> None:
 def nap_at_first(seconds: float) -> None:
     """Only its first start takes long: that it runs again is seen at once."""
     write("start")
-    if current_job()._claimed.token == "1":
+    if current_job()._claimed.starts == 0:
         select.select([], [], [], seconds)
     write("end")
 
@@ -73,7 +73,7 @@ def _match(length: int) -> float:
 @work.task()
 def wait_for_cancel() -> None:
     write("start")
-    until = time.monotonic() + 20
+    until = time.monotonic() + 100
     while time.monotonic() < until:
         if current_job().cancel_requested:
             raise Cancelled("as asked")
@@ -120,7 +120,7 @@ def launch(ways: list[str], mark: str, seconds: float) -> list[int]:
     """Start programs in these ways at the first start; each start answers which ran already."""
     write("start")
     found = programs.running(mark)
-    if current_job()._claimed.token == "1":
+    if current_job()._claimed.starts == 0:
         for way in ways:
             programs.WAYS[way](mark)
         (settings.FOLDER / "launched").touch()

@@ -45,4 +45,5 @@ def strike(point: str) -> None:
         mine.rename(path)
         return
     mine.rename(settings.FOLDER / "sprung" / name)
-    os.kill(os.getpid(), SIGNALS[action])
+    # to this thread: a signal to the process is another thread's, and this one would go a few steps on
+    signal.pthread_kill(threading.get_ident(), SIGNALS[action])

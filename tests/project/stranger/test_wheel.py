@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from email.message import Message
 from email.parser import HeaderParser
@@ -47,6 +48,8 @@ def test_the_wheel_holds_every_file_of_the_engine_and_nothing_else(names: set[st
         "admin_lists/templates/admin/admin_lists/change_list.html",
         "admin_lists/locale/pt_BR/LC_MESSAGES/django.mo",
         "admin_lists/py.typed",
+        "jobs/broker/redis/lua/exchange.lua",
+        "jobs/broker/redis/lua/parts/claim.lua",
     ],
 )
 def test_what_is_not_python_is_in_the_wheel_too(names: set[str], name: str) -> None:
@@ -59,7 +62,7 @@ def test_the_engine_needs_django_huey_and_msgspec_and_a_database_s_client_as_an_
         *("django", "huey", "msgspec")
     ]
     optional = [one.partition("; extra ==") for one in needed if "extra ==" in one]
-    extras = {extra.strip(" '"): package.split("[")[0].split(">")[0] for package, _semicolon, extra in optional}
+    extras = {extra.strip(" '"): re.split(r"[\[<>]", package)[0] for package, _semicolon, extra in optional}
     assert extras == {"postgresql": "psycopg", "redis": "redis"}
 
 

@@ -1,8 +1,8 @@
--- A process of these queues, or that holds nothing, whose lease ended before a moment, or that is gone and has not given everything back yet.
+-- A process of these queues, or that holds nothing, whose lease ended before a moment (NULL: none), or that is gone and has not given everything back yet.
 -- Locked, so that it cannot renew its lease any more; one whose row somebody holds is passed over. While the server was
 -- away nobody could renew: when it has started, every lease gets one more term (unless its clock was set back since, to
 -- before that start).
-SELECT id, host, pid, ending, renewed_at, lease_until
+SELECT id, host, pid, ending
 FROM jobs_process
 WHERE (
     ending <> ''

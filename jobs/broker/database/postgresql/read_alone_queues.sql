@@ -9,5 +9,5 @@ WHERE state = 'queued' AND alone AND ready_at <= clock_timestamp()
   )
   AND NOT EXISTS (
       SELECT 1 FROM jobs_queuestate AS held
-      WHERE held.queue = jobs_job.queue AND (held.paused OR held.wait_until > clock_timestamp())
+      WHERE held.queue = jobs_job.queue AND (held.paused OR held.elsewhere OR held.wait_until > clock_timestamp())
   )

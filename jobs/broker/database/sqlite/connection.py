@@ -16,7 +16,6 @@ from functools import partial
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .... import clock
 from ....sqlite_files import OpenedFile, is_in_memory, notice_replaced, path_of
 from .. import rows
 from ..connection import Forkable, Trip
@@ -57,16 +56,16 @@ class SqliteDatabase(Forkable):
     @contextmanager
     def write(self) -> Iterator[Trip]:
         """A transaction of the workers' traffic."""
-        if self._must_use_django():
+        django = self.django
+        if _must_use(django):
             with self.write_synced() as trip:
                 yield trip
             return
-        with self.django.wrap_database_errors, self._lock:
+        with django.wrap_database_errors, self._lock:
             connection = self._open()
-            begun = clock.monotonic()
             connection.execute("BEGIN IMMEDIATE")
             try:
-                trip = Trip(connection.cursor(), "sqlite", clock.monotonic() - begun)
+                trip = Trip(connection.cursor(), "sqlite")
                 yield trip
                 trip.write_counts()
                 connection.execute("COMMIT")
@@ -95,11 +94,12 @@ class SqliteDatabase(Forkable):
     @contextmanager
     def read(self) -> Iterator[Trip]:
         """A plain look, without a transaction: each statement sees what is committed by then."""
-        if self._must_use_django():
-            with self.django.cursor() as cursor:
-                yield Trip(cursor, self.django.vendor)
+        django = self.django
+        if _must_use(django):
+            with django.cursor() as cursor:
+                yield Trip(cursor, "sqlite")
             return
-        with self.django.wrap_database_errors, self._lock:
+        with django.wrap_database_errors, self._lock:
             yield Trip(self._open().cursor(), "sqlite")
 
     def close(self) -> None:
@@ -134,12 +134,7 @@ class SqliteDatabase(Forkable):
     @property
     def in_callers_transaction(self) -> bool:
         """Whether this thread is in a transaction of Django's connection."""
-        django = self.django
-        return django.in_atomic_block or (django.connection is not None and not django.autocommit)
-
-    def _must_use_django(self) -> bool:
-        # between connections an in-memory database locks whole tables and does not wait
-        return self.in_callers_transaction or is_in_memory(str(self.django.settings_dict["NAME"]))
+        return _is_in_transaction(self.django)
 
     def _open(self) -> sqlite3.Connection:
         name = str(self.django.settings_dict["NAME"])
@@ -192,3 +187,12 @@ class SqliteDatabase(Forkable):
     def _forget_connections(self) -> None:
         self._own = None
         self._ears.leave_to_parent()
+
+
+def _must_use(django: BaseDatabaseWrapper) -> bool:
+    # between connections an in-memory database locks whole tables and does not wait
+    return _is_in_transaction(django) or is_in_memory(str(django.settings_dict["NAME"]))
+
+
+def _is_in_transaction(django: BaseDatabaseWrapper) -> bool:
+    return django.in_atomic_block or (django.connection is not None and not django.autocommit)

@@ -31,4 +31,4 @@ SELECT
         SELECT 1 FROM jobs_job INDEXED BY jobs_ready_alone
         WHERE queue = :queue AND state = 'queued' AND alone AND alone = 1 AND ready_at > :now
         LIMIT 10000)),
-    (SELECT count(*) FROM (SELECT 1 FROM jobs_job INDEXED BY jobs_active_queue WHERE queue = :queue AND state = 'active' LIMIT 10000))
+    (SELECT count(*) FROM (SELECT 1 FROM jobs_job INDEXED BY jobs_queue_state WHERE queue = :queue AND state = 'active' LIMIT 10000))

@@ -4,4 +4,3 @@ SET state = 'failed', attempts = attempts + :attempted, starts = starts + :start
     started_at = coalesce(:started_at, started_at), ended_at = :ended_at, worker_id = NULL,
     error = :error, reason = ''
 WHERE id = :id AND token = :token AND worker_id = :worker AND state = 'active'
-RETURNING state

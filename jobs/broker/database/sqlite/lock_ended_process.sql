@@ -1,5 +1,5 @@
--- A process of these queues, or that holds nothing, whose lease ended before a moment, or that is gone and has not given everything back yet.
-SELECT id, host, pid, ending, renewed_at, lease_until
+-- A process of these queues, or that holds nothing, whose lease ended before a moment (NULL: none), or that is gone and has not given everything back yet.
+SELECT id, host, pid, ending
 FROM jobs_process
 WHERE (lease_until < :before OR ending <> '')
   AND (

@@ -5,10 +5,10 @@ FROM jobs_job INDEXED BY jobs_ready_alone
 WHERE state = 'queued' AND alone AND alone = 1 AND ready_at <= :now
   AND queue IN (SELECT value FROM json_each(:queues))
   AND NOT EXISTS (
-      SELECT 1 FROM jobs_job AS running INDEXED BY jobs_active_queue
+      SELECT 1 FROM jobs_job AS running INDEXED BY jobs_queue_state
       WHERE running.queue = jobs_job.queue AND running.state = 'active' AND running.alone
   )
   AND NOT EXISTS (
       SELECT 1 FROM jobs_queuestate AS held
-      WHERE held.queue = jobs_job.queue AND (held.paused OR held.wait_until > :now)
+      WHERE held.queue = jobs_job.queue AND (held.paused OR held.elsewhere OR held.wait_until > :now)
   )

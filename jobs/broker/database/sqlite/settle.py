@@ -28,42 +28,48 @@ def settle_all(trip: Trip, worker: UUID, label: str, settlements: Sequence[Settl
     """Settle in order; refused where the job is no longer this worker's under that token."""
     answers: list[Settled] = []
     attempts: list[dict[str, Any]] = []
+    holder = worker.hex
     for settlement in settlements:
-        state = _move(trip, worker, settlement)
+        known = _known(settlement, holder, trip.now)
+        state = None if known["token"] is None else _move(trip, settlement, known)
         answers.append(REFUSED if state is None else Settled(Answer.COUNTED, state))
         if state is not None:
             _count(trip, settlement, state)
             if settlement.started_at is not None:
-                attempts.append(_attempt(settlement, label, trip.now))
+                attempts.append(_attempt(settlement, label, known))
     if attempts:
         trip.run_each("insert_attempt", attempts)
     return tuple(answers)
 
 
-def _move(trip: Trip, worker: UUID, settlement: Settlement) -> State | None:
-    """Make the move that the outcome asks for; returns the state reached, or None if the settlement does not count."""
-    job, outcome, now = settlement.job, settlement.outcome, trip.now
-    token = token_number(job.token)
-    if token is None:
-        return None
-    started_at = settlement.started_at
-    known: dict[str, Any] = {
+def _known(settlement: Settlement, worker: str, now: datetime) -> dict[str, Any]:
+    """What every settlement tells the database; `token` is None where no claim can have made it."""
+    job, started_at = settlement.job, settlement.started_at
+    return {
         "id": job.id.hex,
-        "token": token,
-        "worker": worker.hex,
+        "token": token_number(job.token),
+        "worker": worker,
         "started": int(started_at is not None),
         "started_at": None if started_at is None else text_of(started_at),
         "ended_at": text_of(ended_at(settlement, now)),
     }
+
+
+def _move(trip: Trip, settlement: Settlement, known: dict[str, Any]) -> State | None:
+    """Make the move that the outcome asks for; returns the state reached, or None if the settlement does not count.
+
+    Where only one state can be reached the statement answers nothing: on SQLite a RETURNING doubles what it costs.
+    """
+    job, outcome, now = settlement.job, settlement.outcome, trip.now
     match outcome:
         case Completed(result):
-            moved = trip.run("complete_job", **known, result=result)
+            return State.COMPLETED if trip.change("complete_job", **known, result=result) else None
+        case Failed(error, _, attempted):
+            return State.FAILED if trip.change("fail_job", **known, attempted=int(attempted), error=error) else None
+        case GivenUp(reason):
+            return State.CANCELLED if trip.change("give_up_job", **known, reason=reason[:MAX_REASON]) else None
         case Retried(delay, error):
             moved = trip.run("retry_job", **known, ready_at=_after(now, delay), now=text_of(now), error=error)
-        case Failed(error, _, attempted):
-            moved = trip.run("fail_job", **known, attempted=int(attempted), error=error)
-        case GivenUp(reason):
-            moved = trip.run("give_up_job", **known, reason=reason[:MAX_REASON])
         case Postponed(delay, reason, whole_queue):
             moved = _hand_back(trip, known, _after(now, delay), reason)
             if moved and whole_queue:
@@ -100,17 +106,17 @@ def _count(trip: Trip, settlement: Settlement, state: State) -> None:
         trip.count(job.queue, **numbers)
 
 
-def _attempt(settlement: Settlement, label: str, now: datetime) -> dict[str, Any]:
-    job, outcome, started_at = settlement.job, settlement.outcome, settlement.started_at
+def _attempt(settlement: Settlement, label: str, known: dict[str, Any]) -> dict[str, Any]:
+    job, outcome = settlement.job, settlement.outcome
     return {
-        "job": job.id.hex,
+        "job": known["id"],
         "run": job.run,
         "number": job.attempts + 1 if isinstance(outcome, BURNS_AN_ATTEMPT) else None,
         "outcome": ATTEMPT_OUTCOME[type(outcome)],
         "worker": label,
         "claimed_at": text_of(job.claimed_at),
-        "started_at": None if started_at is None else text_of(started_at),
-        "ended_at": text_of(ended_at(settlement, now)),
+        "started_at": known["started_at"],
+        "ended_at": known["ended_at"],
         "error": getattr(outcome, "error", "") or getattr(outcome, "reason", ""),
         "traceback": getattr(outcome, "traceback", ""),
     }

@@ -1,7 +1,8 @@
 -- The moment, the queue's row and whether a claim is possible at all.
 WITH RECURSIVE clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
 hold AS MATERIALIZED (
-    SELECT coalesce(bool_or(paused), false) AS paused, max(wait_until) AS wait_until, coalesce(max(returns), 0) AS returns
+    SELECT coalesce(bool_or(paused OR elsewhere), false) AS paused, max(wait_until) AS wait_until,
+           coalesce(max(returns), 0) AS returns
     FROM jobs_queuestate WHERE queue = %(queue)s
 ),
 worker AS MATERIALIZED (

@@ -1,23 +1,20 @@
 -- What is settled: the jobs that this worker still holds under this token, and that nobody else has locked.
-given AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(%(settlements)s::json) AS given (
+-- A row of it has all that is asked, so that it is joined with the jobs alone: two lists would be joined pair by pair.
+locked AS MATERIALIZED (
+    SELECT given.*, now, coalesce((SELECT label FROM owner), '') AS label
+    FROM clock
+    CROSS JOIN json_to_recordset(%(settlements)s::json) AS given (
         id uuid, token bigint, act text, burns smallint, delay double precision, unknown boolean, whole_queue boolean,
         notes boolean, started_at timestamptz, ended_at timestamptz, ran_ms bigint, waited_ms bigint,
         result text, error text, reason text, outcome text, note text, traceback text
     )
-    WHERE coalesce((SELECT fresh FROM owner), true)
-),
-locked AS MATERIALIZED (
-    SELECT job.id, now, coalesce((SELECT label FROM owner), '') AS label
-    FROM clock
-    CROSS JOIN given
     CROSS JOIN LATERAL (
-        SELECT id FROM jobs_job
+        SELECT FROM jobs_job
         WHERE id = given.id
           AND CASE WHEN state = 'active' AND worker_id = %(worker)s THEN token = given.token ELSE false END
-        FOR UPDATE SKIP LOCKED
+        FOR NO KEY UPDATE SKIP LOCKED
     ) AS job
-    WHERE NOT notes OR EXISTS (SELECT FROM may_note)
+    WHERE coalesce((SELECT fresh FROM owner), true) AND (NOT notes OR EXISTS (SELECT FROM may_note))
 ),
 settled AS (
     UPDATE jobs_job AS job
@@ -58,7 +55,7 @@ settled AS (
             ELSE unknown_since
         END,
         worker_id = NULL
-    FROM given JOIN locked USING (id)
+    FROM locked AS given
     WHERE job.id = given.id
     RETURNING job.id, job.run, job.queue, job.state, job.attempts, job.claimed_at, job.ready_at, now, label,
         act, burns, delay, whole_queue, given.started_at, given.ended_at, ran_ms, waited_ms, outcome, note, traceback

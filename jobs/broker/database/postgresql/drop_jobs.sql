@@ -1,0 +1,5 @@
+-- Rows of jobs that ended in this run, and of which retention keeps nothing. What ended before stays as it is.
+DELETE FROM jobs_job
+WHERE id = ANY(%(ids)s::uuid[])
+  AND (run < %(run)s OR (run = %(run)s AND state = ANY(%(states)s::text[])))
+RETURNING id

@@ -1,0 +1,2 @@
+-- The atomic task has completed: its result commits with it.
+UPDATE jobs_marker SET result = :result WHERE job_id = :job

@@ -1,0 +1,5 @@
+-- Rows of jobs that ended in this run, and of which retention keeps nothing. What ended before stays as it is.
+DELETE FROM jobs_job
+WHERE id IN (SELECT value FROM json_each(:ids))
+  AND (run < :run OR (run = :run AND state IN (SELECT value FROM json_each(:states))))
+RETURNING id

@@ -1,0 +1,2 @@
+-- Whether another broker keeps the queue.
+SELECT 1 FROM jobs_queuestate WHERE queue = :queue AND elsewhere

@@ -1,0 +1,144 @@
+"""What the scripts' facts say, in the contract's words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from ...states import State
+from .. import records
+from ..facts import Counters, Dropped, Fact, FactPage, Recorded, Rest, Start, Step
+from ..records import NewJob, Outcome
+from .scripts import decode
+from .values import Record, Said, claim_of, id_of, moment, moment_or_none
+
+
+class _Fact(msgspec.Struct, array_like=True, frozen=True):
+    """A fact as `lua/parts/end.lua` writes it."""
+
+    step: str
+    state: str
+    id: msgspec.Raw
+    run: int
+    at: int
+    ready: int | bool
+    worker: str
+    words: list[str]
+    ran: int | bool
+    waited: int | bool
+
+
+_HOUR = 3_600_000_000
+_read_told = msgspec.msgpack.Decoder(list[tuple[_Fact, Record | None, Said | None]]).decode
+_read_dropped = msgspec.msgpack.Decoder(list[_Fact]).decode
+
+
+def page_of(queue: str, answer: Sequence[bytes]) -> FactPage:
+    """What `read_facts.lua` answers."""
+    head, dropped, told = answer
+    generation, last, more, calm, has_lost, counters, lives = decode(head)
+    gone, counted = _dropped(dropped)
+    return FactPage(
+        generation,
+        last,
+        tuple(_fact(queue, *one) for one in _read_told(told)),
+        has_lost,
+        tuple(Counters(moment(hour), *numbers) for hour, *numbers in counters),
+        gone,
+        counted,
+        more,
+        calm,
+        tuple((life, end) for life, end in lives),
+    )
+
+
+def _dropped(told: bytes) -> tuple[tuple[Dropped, ...], Mapping[datetime, Mapping[str, int]]]:
+    """The jobs that leave nothing in the history but what is counted of them, and that."""
+    ids: defaultdict[tuple[int, str, int], list[str]] = defaultdict(list)
+    hours: defaultdict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for one in _read_dropped(told):
+        hour = one.at // _HOUR
+        ids[one.run, one.state, hour].append(id_of(one.id).hex)
+        counts = hours[hour]
+        counts["ran_ms"] += one.ran
+        counts["waited_ms"] += one.waited
+        counts[one.state] += 1
+        if one.step == "lost":
+            counts["lost"] += 1
+    dropped = tuple(
+        Dropped(run, State(state), moment(hour * _HOUR), tuple(alike)) for (run, state, hour), alike in ids.items()
+    )
+    return dropped, {moment(hour * _HOUR): counts for hour, counts in hours.items()}
+
+
+def _fact(queue: str, told: _Fact, record: Record | None, settled: Said | None) -> Fact:
+    id, step = id_of(told.id), Step(told.step)
+    hold = told.words[1].split(" ") if step in (Step.LOST, Step.INTERRUPTED) else None
+    if step is Step.COUNTED:
+        return _counted(id, told)
+    return Fact(
+        step=step,
+        job=id,
+        run=told.run,
+        state=State(told.state),
+        at=moment(told.at),
+        ready_at=moment_or_none(told.ready),
+        worker=told.worker,
+        reason=told.words[0] if told.words else "",
+        claim=claim_of(hold[1]) if hold else settled.claim if settled else 0,
+        claimed_at=moment(int(hold[2])) if hold else None,
+        before=recorded(queue, id, record) if record else None,
+        start=_start(settled, told) if settled else None,
+    )
+
+
+def _counted(id: UUID, told: _Fact) -> Fact:
+    started, *numbers, claim = told.words
+    rest = Rest(moment(int(started)) if started else None, *map(int, numbers))
+    at = moment(told.at)
+    return Fact(Step.COUNTED, id, told.run, State(told.state), at, claim=int(claim), rest=rest)
+
+
+def recorded(queue: str, id: UUID, record: Record) -> Recorded:
+    """A job by its record."""
+    head, told = record.head, record.told
+    job = NewJob(
+        id=id,
+        queue=queue,
+        task=told.task,
+        message=told.message,
+        priority=head.priority,
+        run=head.run,
+        key=record.key,
+        ready_at=record.ready_at,
+        expires_at=moment_or_none(head.expires),
+        event=told.event,
+        event_id=record.event_id,
+        about=record.about,
+        parent_id=record.parent_id,
+        scope=told.scope,
+        group=told.group,
+        tags=record.tags,
+    )
+    return Recorded(job, moment(head.created), record.timed_at, head.attempts, head.starts, head.lost)
+
+
+def _start(said: Said, told: _Fact) -> Start:
+    outcome: type[Outcome] = getattr(records, said.outcome)
+    return Start(
+        outcome=outcome,
+        burns=said.burns,
+        claimed_at=moment(said.claimed_at),
+        started_at=moment_or_none(said.started_at),
+        ended_at=moment_or_none(said.ended_at),
+        error=said.error,
+        traceback=said.traceback,
+        reason=said.reason,
+        result=said.result,
+        ran=int(told.ran),
+        waited=int(told.waited),
+    )

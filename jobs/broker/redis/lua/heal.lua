@@ -1,0 +1,31 @@
+-- Set right what a foreign hand, or an error that it caused, has left: records in no order, and places without a record.
+-- ARGV[1]: ids (of jobs to look at), places (to look at); where there are neither the numbers are compared, which is all
+--   that a healthy queue costs. Result: {whether all is well, records put back, places removed}.
+--:include queue clock record
+
+if #ask.ids == 0 and #ask.places == 0 then
+    local placed = call('ZCARD', waiting) + call('ZCARD', due) + call('ZCARD', alone) + call('HLEN', active)
+    return cmsgpack.pack({call('HLEN', jobs) == placed, 0, 0})
+end
+local back, gone = 0, 0
+for _, id in ipairs(ask.ids) do
+    local raw = call('HGET', jobs, id)
+    if raw and call('HEXISTS', active, id) == 0 then
+        local job = read(raw)
+        local place, is_placed = place_of(id, job), false
+        for _, order in ipairs({waiting, due, alone}) do is_placed = is_placed or call('ZSCORE', order, place) end
+        if not is_placed then
+            put_in(id, job)
+            if job.key and call('HEXISTS', keys, job.key) == 0 then call('HSET', keys, job.key, id) end
+            back = back + 1
+        end
+    end
+end
+for _, place in ipairs(ask.places) do
+    if call('HEXISTS', jobs, id_of(place)) == 0 then
+        for _, order in ipairs({waiting, due, alone}) do gone = gone + call('ZREM', order, place) end
+    end
+end
+if gone > 0 then call('HINCRBY', meta, 'vanished', gone) end
+if back > 0 then say_word() end
+return cmsgpack.pack({false, back, gone})

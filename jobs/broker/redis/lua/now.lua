@@ -1,0 +1,3 @@
+-- The server's time.
+--:include queue clock
+return cmsgpack.pack(now)

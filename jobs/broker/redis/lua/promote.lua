@@ -1,0 +1,15 @@
+-- Make a queued job due now.
+-- ARGV[1]: id. Result: whether that changed anything; not for a job that is due already.
+--:include queue clock record
+
+local raw = call('HGET', jobs, ask.id)
+if not raw or call('HEXISTS', active, ask.id) == 1 then return cmsgpack.pack(false) end
+local job = read(raw)
+if job.ready <= now then return cmsgpack.pack(false) end
+take_out(ask.id, job)
+job.ready, job.timed = now, now
+call('HSET', jobs, ask.id, write(job))
+put_in(ask.id, job)
+note_time()
+say_word()
+return cmsgpack.pack(true)

@@ -1,0 +1,93 @@
+-- Take jobs in, all or none.
+-- ARGV[1]: jobs, as_of (when they were read from the outbox, or false). ARGV[2] and on: what else is told of each job,
+--   passed on unread.
+-- Result: {answers, generation, sequence}: of each job true (accepted), false (known), or the id of the live job that
+--   holds its key. No answers where the jobs have moved away (leave.lua). Nil where they were read more than 10 s ago: an
+--   id may be forgotten since (DESIGN: Forgetting).
+-- Guarantees: an (id, run) is taken once. One live job holds a key; a key whose job has vanished is free. Begins with
+--   a growing write, so that a full server refuses it whole.
+--:include queue clock life record end shrink
+
+if ask.as_of and now > ask.as_of + 10000000 then return cmsgpack.pack(nil) end
+
+if call('HEXISTS', meta, 'left') == 1 then return cmsgpack.pack({{}, '', 0}) end
+
+local ids, names = {}, {}
+for i, job in ipairs(ask.jobs) do
+    ids[i] = job.id
+    names[i] = job.key or ''
+end
+local live, over, held = call('HMGET', jobs, unpack(ids)), call('HMGET', ended, unpack(ids)), call('HMGET', keys, unpack(names))
+local holds = call('HMGET', active, unpack(ids))
+
+-- Whether this run is known: the job lives or has ended, unless it is a dead letter whose next run this is, or comes from
+-- another broker, whose worker held it.
+local function is_known(i, job)
+    if live[i] then return not is_elsewhere(holds[i]) end
+    if not over[i] then return false end
+    local run, state = string.match(over[i], '(%d+) (%a+)')
+    return not (state == 'failed' and job.run > tonumber(run))
+end
+
+local answers, taken, holders, records, news, with_row, over_with_row = {}, {}, {}, {}, {}, {}, {}
+for i, job in ipairs(ask.jobs) do
+    local holder = job.key and (holders[job.key] or held[i])
+    if taken[job.id] or is_known(i, job) then
+        answers[i] = false
+        local known = ask.as_of and live[i] and read(live[i])
+        if known and not known.row then
+            -- it came twice, and the first answer was lost
+            known.row = true
+            with_row[#with_row + 1] = job.id
+            with_row[#with_row + 1] = write(known)
+        elseif ask.as_of and over[i] then
+            -- the same, and its end may have become a mere count by now, or no row at all; or this run of a dead letter
+            -- begins after somebody discarded it: its row waits for the end
+            local run, state = string.match(over[i], '(%d+) (%a+)')
+            over_with_row[#over_with_row + 1] = {job.id, math.max(tonumber(run), job.run), state}
+        end
+    elseif holder and holder ~= job.id and (taken[holder] or call('HEXISTS', jobs, holder) == 1) then
+        answers[i] = holder
+    else
+        local ready, timed = job.ready or now + job.delay, now
+        if job.at then
+            ready = job.ready or math.max(job.at, now)
+            if job.at > now then timed = false end
+        end
+        job.ready, job.timed, job.created = ready, timed, now
+        job.expires = job.expires or (job.expires_in and now + job.expires_in)
+        job.attempts, job.starts, job.lost = job.attempts or 0, job.starts or 0, job.lost or 0
+        job.unknown, job.row, job.told = false, ask.as_of and true, ARGV[i + 1]
+        job.was_held = is_elsewhere(holds[i])
+        answers[i], taken[job.id] = true, job
+        if job.key then holders[job.key] = job.id end
+        records[#records + 1] = job.id
+        records[#records + 1] = write(job)
+        news[#news + 1] = job.id
+    end
+end
+
+if #news > 0 then
+    call('HSET', jobs, unpack(records))
+    tell_accepted(news)
+    call('HDEL', ended, unpack(news))
+    local soon = false
+    for _, id in ipairs(news) do
+        local job = taken[id]
+        if job.was_held then call('HDEL', active, id) end
+        put_in(id, job)
+        if job.key then call('HSET', keys, job.key, id) end
+        soon = soon or job.ready <= now + 1500000
+    end
+    -- a paused queue wakes nobody: its end does
+    if soon and call('HEXISTS', meta, 'paused') == 0 then say_word() end
+end
+for _, one in ipairs(over_with_row) do
+    local id, run, state = unpack(one)
+    local starts = state == 'completed' and '1' or '0'
+    tell('counted', state, id, run, false, '', {'', starts, starts, '0', '0'})
+end
+if #with_row > 0 then call('HSET', jobs, unpack(with_row)) end
+note_time()
+weigh()
+return cmsgpack.pack({answers, begin_life(), call('HINCRBY', meta, 'sequence', 1)})
