@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 import redis
 
-from tests.servers import START_LIMIT, RedisServer, free_port, need_redis
+from tests.ports import free_port
+from tests.servers import START_LIMIT, RedisServer, need_redis
 
 SERVICE = "jobs-main"
 

@@ -31,6 +31,8 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+from tests.ports import free_port
+
 START_LIMIT = 60.0
 #: Durability of a test's server against a power cut is nobody's business; everything else is as it comes.
 SETTINGS = {
@@ -391,12 +393,6 @@ def _unprivileged() -> tuple[int, int]:
             continue
         return entry.pw_uid, entry.pw_gid
     return 65534, 65534
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _number(version: str) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
 import socketserver
 import threading
 import time
@@ -173,13 +172,6 @@ def use_mail_server(settings: Any, port: int, **options: Any) -> None:
     """Have mail sent to a server of this machine, with pytest-django's `settings`."""
     for name, value in smtp_settings(port, **options).items():
         setattr(settings, name, value)
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _address(command: str) -> str:

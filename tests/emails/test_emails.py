@@ -28,8 +28,9 @@ from leads.consent import Agreement
 from leads.models import Channel, ConsentPurpose, ConsentRecord, ConsentSource, EffectState, Lead
 from leads.services import add_lead, add_note, change_lead_status, receive, unsubscribe_lead
 from tests.leads.people import make_lead, make_organization, make_user
+from tests.ports import free_port
 
-from .mail_server import KEEP_AND_DROP, Behaviour, MailServer, free_port, use_mail_server
+from .mail_server import KEEP_AND_DROP, Behaviour, MailServer, use_mail_server
 
 pytestmark = pytest.mark.django_db
 

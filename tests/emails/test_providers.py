@@ -14,8 +14,8 @@ from emails.composing import Composed
 from emails.models import EmailMessage
 from emails.transport import exchange
 from emails.transport.connections import held_connections
+from tests.ports import free_port
 
-from .mail_server import free_port
 from .provider_server import (
     DROP,
     HALF_READ,

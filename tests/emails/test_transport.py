@@ -15,8 +15,9 @@ from emails import transport
 from emails.checks import check_way_out
 from emails.composing import Composed
 from emails.models import EmailMessage
+from tests.ports import free_port
 
-from .mail_server import DROP, KEEP_AND_DROP, KEEP_AND_HANG, Behaviour, MailServer, free_port, use_mail_server
+from .mail_server import DROP, KEEP_AND_DROP, KEEP_AND_HANG, Behaviour, MailServer, use_mail_server
 
 
 def mail_to(to: str) -> EmailMessage:

@@ -18,9 +18,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from config.dev.client import free_port
 from tests.databases import postgresql_server
 from tests.faults.harness import wait_for
+from tests.ports import free_port
 
 from .deployment import collect_static, copy_release, exec_form
 
