@@ -28,12 +28,14 @@ class Forgetting:
     def __init__(self) -> None:
         self._committed: dict[str, deque[tuple[float, tuple[str, str]]]] = {}
 
+    def wants(self, queue: str) -> bool:
+        """Whether to note the queue's position: once a second is enough."""
+        committed = self._committed.get(queue)
+        return not committed or clock.monotonic() - committed[-1][0] >= 1.0
+
     def note(self, queue: str, position: tuple[str, str]) -> None:
         """The history holds the queue's facts up to this position now."""
-        committed = self._committed.setdefault(queue, deque())
-        # a position a second is enough
-        if not committed or clock.monotonic() - committed[-1][0] >= 1.0:
-            committed.append((clock.monotonic(), position))
+        self._committed.setdefault(queue, deque()).append((clock.monotonic(), position))
 
     def due(self, queue: str) -> tuple[str, str] | None:
         """The last position that the history has held for long enough, once."""
@@ -67,7 +69,6 @@ def merge_queue(
     if due := forgetting.due(policy.name):
         broker.forget_facts(policy.name, *due)
     merged = facts.catch_up(broker, policy, MOST, calm=calm, age=age)
-    position = facts.position(policy.name)
-    if position[1]:
+    if forgetting.wants(policy.name) and (position := facts.position(policy.name))[1]:
         forgetting.note(policy.name, position)
     return merged

@@ -23,7 +23,7 @@ from ..defined import queues
 from ..errors import BrokerAway
 from ..faults import point
 from ..history import lookup
-from ..history.facts import LOST, catch_up, position
+from ..history.facts import LOST, catch_up
 from ..history.live import policy_of
 from ..models import Job, QueueState
 from ..states import ENDED, State
@@ -50,16 +50,20 @@ def run() -> int:
     if broker.rows_are_the_queue:
         return 0
     names = sorted({*queues(), *lookup.queues_with_jobs(), *broker.queues()})
-    return each_queue("recover", names, lambda name: recover(broker, name))
+    known = {state.queue: state for state in _states().filter(queue__in=names)}
+    return each_queue("recover", names, lambda name: recover(broker, name, known.get(name)))
 
 
-def recover(broker: Broker, queue: str) -> int:
-    """Let the relay push the queue's live rows again that its store has lost; returns how many."""
-    states = QueueState.objects.using(jobs_settings().database)
-    state, _created = states.get_or_create(queue=queue)
+def recover(broker: Broker, queue: str, state: QueueState | None = None) -> int:
+    """Let the relay push the queue's live rows again that its store has lost; returns how many.
+
+    `state`: the queue's, if it was read just now.
+    """
+    states = _states()
+    state = state or states.get_or_create(queue=queue)[0]
     if state.left_store == broker.store:
         raise BrokerAway(LEFT, undone=True)
-    life = broker.life(queue, *position(queue))  # asked later: what it counts only grows
+    life = broker.life(queue, state.generation, state.merged)  # asked later: what it counts only grows
     if life is None or state.life == (told := f"{life.generation} {life.sequence}"):
         return 0
     generation, _, sequence = state.life.partition(" ")
@@ -75,6 +79,10 @@ def recover(broker: Broker, queue: str) -> int:
         # unless somebody has found out about a loss meanwhile
         states.filter(queue=queue, life=state.life).update(life=told)
     return rows or not is_done
+
+
+def _states() -> QuerySet[QueueState]:
+    return QueueState.objects.using(jobs_settings().database)
 
 
 def unknown_rows(broker: Broker, queue: str, rows: QuerySet[Job]) -> list[UUID]:
