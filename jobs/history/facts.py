@@ -210,7 +210,7 @@ def _fold(
     void: list[Fact] = []
     for fact in facts:
         row = rows.get(fact.job)
-        if row is not None and _gives_back_what_ended(fact, row):
+        if row is not None and _is_of_an_ended_run(fact, row):
             void.append(fact)
         elif (row := _row(row, fact)) is not None:
             rows[fact.job] = row
@@ -253,10 +253,16 @@ def _row(row: Row | None, fact: Fact) -> Row | None:
     return row
 
 
-def _gives_back_what_ended(fact: Fact, row: Row) -> bool:
-    """Whether a claim goes back of which the history holds the end, and its store has lost that: no further start."""
-    went_back = fact.step in (Step.LOST, Step.INTERRUPTED) and row.state in ENDED
-    return went_back and (fact.run, fact.claim) == (row.run, row.token)
+def _is_of_an_ended_run(fact: Fact, row: Row) -> bool:
+    """Whether the history holds the end that a worker gave to this run, and its store has lost that: no further start.
+
+    Where a fail-over leaves two primaries, both run what waited: the end that is told first stands.
+    """
+    if row.state not in ENDED or fact.run != row.run or fact.step is Step.DISCARDED:
+        return False
+    tells_of_a_start = fact.start is not None or fact.step in (Step.LOST, Step.INTERRUPTED)
+    was_claimed = row.starts > 0 or (row.token > 0 and row.token == fact.claim)
+    return was_claimed and (tells_of_a_start or fact.state in ENDED)
 
 
 def _tells_of(fact: Fact, row: Row) -> bool:

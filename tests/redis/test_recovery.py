@@ -493,6 +493,43 @@ def test_two_primaries_after_a_fail_over_are_read_in_turn_and_each_attempt_is_wr
     assert counted("completed") == 1
 
 
+@pytest.mark.parametrize("first", [Completed(), Failed("broken")], ids=["completed", "failed"])
+@pytest.mark.parametrize("second", [Completed(), Failed("broken"), Retried(0, "broken")], ids=["done", "dead", "again"])
+def test_job_that_two_primaries_ran_has_one_end_in_the_history(
+    store: Store,
+    broker: RedisBroker,
+    worker: Hands,
+    make_server: Callable[..., RedisServer],
+    first: Outcome,
+    second: Outcome,
+) -> None:
+    id = sell()
+    replica = make_server()
+    with redis.Redis.from_url(replica.url()) as client:
+        client.replicaof("127.0.0.1", store.server.port)
+        wait_for(lambda: client.info("replication")["master_link_status"] == "up")
+        client.replicaof("no", "one")
+    store.restart()
+    with closing(RedisBroker(replica.url(), "tests")) as other:
+        hands = [Hands(one) for one in (broker, other)]
+        for one, outcome in zip(hands, (first, second), strict=True):
+            one.policy = lane.policy
+            one.worker = one.new_worker()
+            one.broker.mend(NAME, done=one.broker.life(NAME, *facts.position(NAME)).generation)
+            one.settle(one.claim_one(), outcome)
+        for one in (*hands, *hands):
+            merge_all(one.broker)
+    row = Job.objects.get(pk=id)
+    ended = "completed" if isinstance(first, Completed) else "failed"
+    assert (row.state, row.attempts, row.starts) == (ended, 1, 1)
+    assert list(Attempt.objects.filter(job=id).values_list("outcome", "number")) == [(ended, 1)]
+    assert [counted(name) for name in ("completed", "failed", "retried")] == [
+        ended == "completed",
+        ended == "failed",
+        0,
+    ]
+
+
 def broker_facts(server: RedisServer) -> list[object]:
     with redis.Redis.from_url(server.url()) as client:
         return list(client.xrange(f"{{tests:{NAME}}}:facts"))
