@@ -81,10 +81,6 @@ def recover(broker: Broker, queue: str, state: QueueState | None = None) -> int:
     return rows or not is_done
 
 
-def _states() -> QuerySet[QueueState]:
-    return QueueState.objects.using(jobs_settings().database)
-
-
 def unknown_rows(broker: Broker, queue: str, rows: QuerySet[Job]) -> list[UUID]:
     """Those of some live rows whose jobs the store does not know; of the others it learns what the history knows."""
     names = ("pk", "run", "attempts", "starts", "lost")
@@ -94,6 +90,10 @@ def unknown_rows(broker: Broker, queue: str, rows: QuerySet[Job]) -> list[UUID]:
 def lose(queue: str, ids: Sequence[UUID]) -> int:
     """Let rows be pending again, whose jobs their broker has lost; returns how many."""
     return lookup.all_jobs().filter(queue=queue, pk__in=ids, state=State.QUEUED).update(state=State.PENDING)
+
+
+def _states() -> QuerySet[QueueState]:
+    return QueueState.objects.using(jobs_settings().database)
 
 
 def _mend(broker: Broker, queue: str, life: Life) -> tuple[int, bool]:

@@ -33,9 +33,9 @@ LONG = 1_000_000.0
 class Hands:
     """Pushes to, claims from and settles with one broker; one worker unless another is named."""
 
-    def __init__(self, broker: Broker, lease: float = LONG) -> None:
+    def __init__(self, broker: Broker, lease: float = LONG, policy: QueuePolicy | None = None) -> None:
         self.broker = broker
-        self.policy = QueuePolicy("lane")
+        self.policy = policy or QueuePolicy("lane")
         self.lease = lease
         self.numbers = count(1)
         self.worker = self.new_worker()

@@ -85,10 +85,7 @@ def broker(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisBroke
 
 @pytest.fixture
 def worker(broker: RedisBroker) -> Hands:
-    hands = Hands(broker)
-    hands.policy = lane.policy
-    hands.worker = hands.new_worker()
-    return hands
+    return Hands(broker, policy=lane.policy)
 
 
 def sell(text: str = "x", **options: object) -> UUID:
@@ -467,20 +464,15 @@ def test_two_primaries_after_a_fail_over_are_read_in_turn_and_each_attempt_is_wr
 ) -> None:
     for _ in range(4):
         sell()
-    replica = make_server()
+    replica = replica_of(store, make_server)
     with redis.Redis.from_url(replica.url()) as client:
-        client.replicaof("127.0.0.1", store.server.port)
-        wait_for(lambda: client.info("replication")["master_link_status"] == "up")
         worker.settle(worker.claim_one())
         wait_for(lambda: client.xlen(f"{{tests:{NAME}}}:facts") == len(broker_facts(store.server)))
         client.replicaof("no", "one")
     if old == "restarts":
         store.restart()
     with closing(RedisBroker(replica.url(), "tests")) as other:
-        hands = [Hands(one) for one in (broker, other)]
-        for one in hands:
-            one.policy = lane.policy
-            one.worker = one.new_worker()
+        hands = [Hands(one, policy=lane.policy) for one in (broker, other)]
         for _turn in range(3):
             for one in hands:
                 one.broker.mend(NAME, done=one.broker.life(NAME, *facts.position(NAME)).generation)
@@ -504,17 +496,13 @@ def test_job_that_two_primaries_ran_has_one_end_in_the_history(
     second: Outcome,
 ) -> None:
     id = sell()
-    replica = make_server()
+    replica = replica_of(store, make_server)
     with redis.Redis.from_url(replica.url()) as client:
-        client.replicaof("127.0.0.1", store.server.port)
-        wait_for(lambda: client.info("replication")["master_link_status"] == "up")
         client.replicaof("no", "one")
     store.restart()
     with closing(RedisBroker(replica.url(), "tests")) as other:
-        hands = [Hands(one) for one in (broker, other)]
+        hands = [Hands(one, policy=lane.policy) for one in (broker, other)]
         for one, outcome in zip(hands, (first, second), strict=True):
-            one.policy = lane.policy
-            one.worker = one.new_worker()
             one.broker.mend(NAME, done=one.broker.life(NAME, *facts.position(NAME)).generation)
             one.settle(one.claim_one(), outcome)
         for one in (*hands, *hands):
@@ -528,6 +516,15 @@ def test_job_that_two_primaries_ran_has_one_end_in_the_history(
         ended == "failed",
         0,
     ]
+
+
+def replica_of(store: Store, make_server: Callable[..., RedisServer]) -> RedisServer:
+    """A server that has what the store has, and follows it."""
+    replica = make_server()
+    with redis.Redis.from_url(replica.url()) as client:
+        client.replicaof("127.0.0.1", store.server.port)
+        wait_for(lambda: client.info("replication")["master_link_status"] == "up")
+    return replica
 
 
 def broker_facts(server: RedisServer) -> list[object]:
