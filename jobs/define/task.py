@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -18,36 +18,19 @@ from ..broker.records import ClaimedJob, NewJob
 from ..conf import jobs_settings
 from ..enqueue.accept import accept
 from ..errors import InvalidArguments, InvalidOption, InvalidTask
-from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR, Backoff, stored_priority
+from ..policy import Backoff, stored_priority
 from . import huey as huey_interface
 from .context import RunningJob, working_on
 from .handle import JobHandle
 from .message import Signature, decode_result, encode_result
-from .reference import is_storable, object_reference
+from .options import NO_OPTIONS, Options
 from .scope import scope_of
 
 if TYPE_CHECKING:
     from .queue import Queue
 
-#: Lengths of the columns that hold them.
-MAX_NAME, MAX_KEY = 200, 200
-#: Every time that is past means now; one that every store can hold stands for those before it.
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Options:
-    """How one enqueue differs from the queue's policy; durations in seconds."""
-
-    priority: int | None = None
-    delay: float = 0.0
-    at: datetime | None = None
-    key: str | None = None
-    expires: float | None = None
-    about: tuple[str, str] | None = None
-
-
-NO_OPTIONS = Options()
+#: The length of the column that holds it.
+MAX_NAME = 200
 
 
 class Task(TaskWrapper):
@@ -202,29 +185,8 @@ class PreparedTask:
         about: models.Model | tuple[str, str] | None = None,
     ) -> PreparedTask:
         """The same with more options; see `Task.using`."""
-        changes: dict[str, Any] = {}
-        if priority is not None:
-            changes["priority"] = _checked_priority(priority)
-        if delay is not None:
-            changes["delay"] = _seconds("delay", delay, allow_zero=True)
-        if at is not None:
-            changes["at"] = _checked_time(at)
-        if key is not None:
-            changes["key"] = _checked_key(key)
-        if expires is not None:
-            changes["expires"] = _seconds("expires", expires, allow_zero=False)
-        if about is not None:
-            changes["about"] = object_reference(about)
-        options = replace(self.options, **changes)
-        if options.at is not None and (options.delay or delay is not None):
-            raise InvalidOption(
-                f"at={options.at.isoformat()} and delay=: a job is due at a time or after a delay; give one"
-            )
-        ahead = options.delay if options.at is None else (options.at - clock.now()).total_seconds()
-        if options.expires is not None and options.expires <= ahead:
-            given = f"delay={ahead:g} s" if options.at is None else f"at={options.at.isoformat()}"
-            raise InvalidOption(f"expires={options.expires:g} s is not later than {given}: it would never run")
-        return replace(self, options=options)
+        given = {"priority": priority, "delay": delay, "at": at, "key": key, "expires": expires, "about": about}
+        return replace(self, options=self.options.changed(**given))
 
     def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
         """Enqueue a call with these options; see `Task.enqueue`."""
@@ -281,36 +243,3 @@ def _call(one: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
     if isinstance(one, dict):
         return (), one
     return (one,), {}
-
-
-def _checked_priority(priority: Any) -> int:
-    if (
-        not isinstance(priority, int)
-        or isinstance(priority, bool)
-        or not HIGHEST_PRIORITY <= priority <= LOWEST_PRIORITY
-    ):
-        raise InvalidOption(f"priority={priority!r}: expected a whole number from 1 (highest) to 10 (lowest)")
-    return priority
-
-
-def _checked_key(key: Any) -> str:
-    if not isinstance(key, str) or not key or not is_storable(key, MAX_KEY):
-        raise InvalidOption(f"key={key!r}: expected a text of 1 to {MAX_KEY} characters")
-    return key
-
-
-def _checked_time(at: Any) -> datetime:
-    if not isinstance(at, datetime) or at.utcoffset() is None:
-        raise InvalidOption(f"at={at!r}: expected an aware datetime (with a time zone)")
-    if (at - clock.now()).total_seconds() > ONE_YEAR:
-        raise InvalidOption(f"at={at.isoformat()}: expected a time at most one year ahead")
-    return max(at, EARLIEST).astimezone(UTC)
-
-
-def _seconds(name: str, value: Any, *, allow_zero: bool) -> float:
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    lowest_is_fine = isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 <= seconds <= ONE_YEAR
-    if not lowest_is_fine or (seconds == 0 and not allow_zero):
-        expected = "from 0" if allow_zero else "above 0"
-        raise InvalidOption(f"{name}={value!r}: expected a timedelta or seconds, {expected} and at most one year")
-    return float(seconds)

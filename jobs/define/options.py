@@ -1,0 +1,93 @@
+"""How one enqueue differs from its queue's policy: the options that `using` takes, and their checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from .. import clock
+from ..errors import InvalidOption
+from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR
+from .reference import is_storable, object_reference
+
+#: The length of the column that holds it.
+MAX_KEY = 200
+#: Every time that is past means now; one that every store can hold stands for those before it.
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How one enqueue differs from the queue's policy; durations in seconds."""
+
+    priority: int | None = None
+    delay: float = 0.0
+    at: datetime | None = None
+    key: str | None = None
+    expires: float | None = None
+    about: tuple[str, str] | None = None
+
+    def changed(self, **given: Any) -> Options:
+        """The same with the options of `Task.using`; None leaves one as it is. Raises `InvalidOption`."""
+        options = replace(self, **{name: _CHECKS[name](value) for name, value in given.items() if value is not None})
+        _check_times(options, delay_given=given.get("delay") is not None)
+        return options
+
+
+NO_OPTIONS = Options()
+
+
+def _check_times(options: Options, *, delay_given: bool) -> None:
+    if options.at is not None and (options.delay or delay_given):
+        raise InvalidOption(
+            f"at={options.at.isoformat()} and delay=: a job is due at a time or after a delay; give one"
+        )
+    ahead = options.delay if options.at is None else (options.at - clock.now()).total_seconds()
+    if options.expires is not None and options.expires <= ahead:
+        given = f"delay={ahead:g} s" if options.at is None else f"at={options.at.isoformat()}"
+        raise InvalidOption(f"expires={options.expires:g} s is not later than {given}: it would never run")
+
+
+def _checked_priority(priority: Any) -> int:
+    if (
+        not isinstance(priority, int)
+        or isinstance(priority, bool)
+        or not HIGHEST_PRIORITY <= priority <= LOWEST_PRIORITY
+    ):
+        raise InvalidOption(f"priority={priority!r}: expected a whole number from 1 (highest) to 10 (lowest)")
+    return priority
+
+
+def _checked_key(key: Any) -> str:
+    if not isinstance(key, str) or not key or not is_storable(key, MAX_KEY):
+        raise InvalidOption(f"key={key!r}: expected a text of 1 to {MAX_KEY} characters")
+    return key
+
+
+def _checked_time(at: Any) -> datetime:
+    if not isinstance(at, datetime) or at.utcoffset() is None:
+        raise InvalidOption(f"at={at!r}: expected an aware datetime (with a time zone)")
+    if (at - clock.now()).total_seconds() > ONE_YEAR:
+        raise InvalidOption(f"at={at.isoformat()}: expected a time at most one year ahead")
+    return max(at, EARLIEST).astimezone(UTC)
+
+
+def _seconds(name: str, value: Any, *, allow_zero: bool) -> float:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    lowest_is_fine = isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 <= seconds <= ONE_YEAR
+    if not lowest_is_fine or (seconds == 0 and not allow_zero):
+        expected = "from 0" if allow_zero else "above 0"
+        raise InvalidOption(f"{name}={value!r}: expected a timedelta or seconds, {expected} and at most one year")
+    return float(seconds)
+
+
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "priority": _checked_priority,
+    "delay": lambda value: _seconds("delay", value, allow_zero=True),
+    "at": _checked_time,
+    "key": _checked_key,
+    "expires": lambda value: _seconds("expires", value, allow_zero=False),
+    "about": object_reference,
+}

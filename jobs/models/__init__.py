@@ -1,0 +1,27 @@
+"""The jobs' tables. On the database broker `Job` is the queue; on every broker it is the history.
+
+Written by raw SQL in `jobs.broker.database`; the models are for reading and for the admin.
+"""
+
+from __future__ import annotations
+
+from .attempt import Attempt, AttemptOutcome
+from .job import STATE_WORDS, Job, JobState
+from .process import ClockJump, Marker, Process
+from .queue import Grant, QueueStat, QueueState
+from .schedule import Schedule
+
+__all__ = [
+    "STATE_WORDS",
+    "Attempt",
+    "AttemptOutcome",
+    "ClockJump",
+    "Grant",
+    "Job",
+    "JobState",
+    "Marker",
+    "Process",
+    "QueueStat",
+    "QueueState",
+    "Schedule",
+]

@@ -1,0 +1,82 @@
+"""What is kept of a whole queue: its state, the grants of its rate limit, its counters."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class QueueState(models.Model):
+    """What holds for a whole queue: paused or not, told to wait, and how many slots of its rate limit are taken."""
+
+    queue = models.CharField(_("queue"), max_length=50, primary_key=True)
+    paused = models.BooleanField(_("paused"), default=False)
+    paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)
+    wait_until = models.DateTimeField(_("waits until"), null=True, blank=True)
+    wait_from = models.DateTimeField(null=True, editable=False)
+    # together by the rows of Grant; NULL: the queue had no limit so far
+    taken = models.IntegerField(null=True)
+    # how often jobs came back to their old places; only PostgreSQL asks: see broker.database.postgresql.dead_rows
+    returns = models.BigIntegerField(default=0, db_default=0)
+    # a broker that is not the rows: which life of its store, and up to which of its facts this history holds
+    generation = models.CharField(max_length=32, default="", db_default="")
+    merged = models.CharField(max_length=40, default="", db_default="")
+    # and of which life of its store all live rows were pushed to it
+    life = models.CharField(max_length=100, default="", db_default="")
+    # the same of some that may be read again: in turn with another server in a move, or of two primaries
+    former = models.CharField(max_length=500, default="", db_default="")
+    # such a broker keeps the queue's jobs: the database's own workers take nothing
+    elsewhere = models.BooleanField(default=False, db_default=False)
+    # and from this one `jobs move` has taken them: whoever still uses it leaves the rows alone
+    left_store = models.CharField(max_length=16, default="", db_default="")
+
+    class Meta:
+        verbose_name = _("queue")
+        verbose_name_plural = _("queues")
+
+    def __str__(self) -> str:
+        return self.queue
+
+
+class Grant(models.Model):
+    """Slots of a rate limit that one claim took: its jobs start until `start_by`, and a period later they are free."""
+
+    id = models.BigAutoField(primary_key=True)
+    queue = models.CharField(max_length=50)
+    number = models.IntegerField()
+    granted_at = models.DateTimeField()
+    start_by = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["queue", "start_by"], name="jobs_grant_start_by")]
+
+    def __str__(self) -> str:
+        return f"{self.queue} {self.number}"
+
+
+class QueueStat(models.Model):
+    """Exact counters of a queue for one hour, also for jobs that retention has removed.
+
+    On PostgreSQL an hour has several rows, its parts: processes that settle at once then do not wait for each other.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    queue = models.CharField(_("queue"), max_length=50)
+    hour = models.DateTimeField(_("hour"))
+    part = models.PositiveSmallIntegerField(default=0)
+    completed = models.BigIntegerField(_("completed"), default=0)
+    failed = models.BigIntegerField(_("failed"), default=0)
+    retried = models.BigIntegerField(_("retried"), default=0)
+    lost = models.BigIntegerField(_("lost"), default=0)
+    cancelled = models.BigIntegerField(_("cancelled"), default=0)
+    expired = models.BigIntegerField(_("expired"), default=0)
+    ran_ms = models.BigIntegerField(_("time run (ms)"), default=0)
+    waited_ms = models.BigIntegerField(_("time waited (ms)"), default=0)
+
+    class Meta:
+        verbose_name = _("queue counters")
+        verbose_name_plural = _("queue counters")
+        constraints = [models.UniqueConstraint(fields=["queue", "hour", "part"], name="jobs_stat_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.queue} {self.hour:%Y-%m-%d %H}"
