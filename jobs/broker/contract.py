@@ -309,7 +309,8 @@ class Broker(Protocol):
         """Wait at most so long for word that there may be something to claim; None, at once: no word ever comes.
 
         Every method that makes a job due within a second, or room for one, sends word to the other workers: push, an
-        exchange that settles, release, reap, promote, change, resume. It may get lost: who hears word looks once a second.
+        exchange that settles, release, reap, promote, change, resume. It may get lost: who hears word looks once a
+        second.
         """
 
     def pass_hint_on(self, queue: str) -> bool:

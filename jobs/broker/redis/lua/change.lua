@@ -20,6 +20,7 @@ end
 -- a row of it there will be
 job.row = true
 local record = write(job)
+if record == raw then return cmsgpack.pack('changed') end
 call('HSET', jobs, ask.id, record)
 take_out(ask.id, before)
 put_in(ask.id, job)
