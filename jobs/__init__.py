@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps as registry  # the name `apps` is that of the module beside this one
 
-from .define.context import RunningJob, current_job
+from .define.context import RunningJob, Tick, current_job
 from .define.events import Event, EventSignal, receives
 from .define.handle import JobHandle
 from .define.masks import mentions
@@ -41,6 +41,7 @@ from .errors import (
     UnknownJob,
     UnknownObject,
     UnknownQueue,
+    UnknownSchedule,
     UnknownTask,
     WrongDatabase,
 )
@@ -48,6 +49,8 @@ from .history.counts import Counts
 from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
 from .policy import Exponential, Fixed, RateLimit, Retention
+from .rules.cron import Cron
+from .rules.every import Every
 from .states import State
 
 if TYPE_CHECKING:
@@ -67,9 +70,11 @@ __all__ = [
     "BrokerUnavailable",
     "Cancelled",
     "Counts",
+    "Cron",
     "Erased",
     "Event",
     "EventSignal",
+    "Every",
     "Exponential",
     "Finding",
     "Fixed",
@@ -97,10 +102,12 @@ __all__ = [
     "Subject",
     "Task",
     "TaskSignal",
+    "Tick",
     "UndeclaredStart",
     "UnknownJob",
     "UnknownObject",
     "UnknownQueue",
+    "UnknownSchedule",
     "UnknownTask",
     "WrongDatabase",
     "cancel",
