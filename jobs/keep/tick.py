@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q
@@ -33,6 +34,9 @@ from ..models import Schedule
 from ..operate.schedules import all_schedules, defined_schedules, enqueue_tick, rule_of, take_in
 from ..rules.rule import MOST_MISSED, SECOND, Rule
 from ..states import ENDED
+
+if TYPE_CHECKING:
+    from ..define.task import Task
 
 logger = logging.getLogger("jobs.keeper")
 
@@ -57,6 +61,7 @@ class _Plan:
 
     row: Schedule
     rule: Rule
+    task: Task | None  # None: found by its name when it ticks
     wake: datetime | None
     looked: datetime
     rest_until: float = 0.0
@@ -114,7 +119,8 @@ def _read(now: datetime) -> None:
             known.row = row
             _plans[row.pk] = known
         else:
-            _plans[row.pk] = _Plan(row, rule, wake=now, looked=row.last_tick)
+            task = defined[row.name].task if row.from_code else None
+            _plans[row.pk] = _Plan(row, rule, task, wake=now, looked=row.last_tick)
     _read_at = clock.monotonic() + INTERVAL
 
 
@@ -127,6 +133,7 @@ def _next_run(plan: _Plan, began: float, now: datetime) -> float:
 
 
 def _attend(plan: _Plan, now: datetime) -> int:
+    row = plan.row
     try:
         fired = _look(plan, now)
     except Schedule.DoesNotExist:  # somebody removed its row: one of the code begins anew
@@ -135,6 +142,7 @@ def _attend(plan: _Plan, now: datetime) -> int:
     except (OperationalError, InterfaceError, BrokerAway):  # not the schedule's own trouble
         raise
     except Exception as error:
+        plan.row = row  # what was about to be written to it is not
         plan.failures += 1
         plan.rest_until = clock.monotonic() + min(LONGEST_REST, 2.0 ** min(plan.failures, 10))
         _note_trouble(plan.row, error, now)
@@ -269,7 +277,7 @@ def _fire_waiting(plan: _Plan) -> bool:
 
 
 def _enqueue(plan: _Plan, schedule: Schedule, tick: datetime) -> str:
-    handle = enqueue_tick(schedule, find_task(schedule.task), tick, plan.rule.jitter)
+    handle = enqueue_tick(schedule, plan.task or find_task(schedule.task), tick, plan.rule.jitter)
     schedule.last_job, schedule.fired_at = handle.id, tick
     schedule.fired += 1
     schedule.trouble, schedule.trouble_at = "", None
