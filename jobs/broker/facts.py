@@ -22,6 +22,8 @@ class Step(StrEnum):
     EXPIRED = "expired"
     CANCELLED = "cancelled"  # before it started
     DISCARDED = "discarded"  # a dead letter was
+    EDITED = "edited"  # a job that waits took over what another call said; `before` is what it is now
+    MERGED = "merged"  # a job of the outbox ended: the job named by `reason` took over what it said
     COUNTED = "counted"  # a job ended of which no more was kept
 
 

@@ -192,6 +192,7 @@ def _write(cursor: Cursor, queue: str, pages: Sequence[FactPage]) -> None:
         known = merged.read_rows(cursor, vendor, {fact.job for fact in facts})
         rows, attempts, void = _fold(facts, known)
         merged.write_rows(cursor, vendor, *rows)
+        merged.write_edits(cursor, vendor, _edited(facts, rows[0]))
         merged.write_attempts(cursor, vendor, attempts)
         if void:
             told = [fact for fact in told if fact not in void]
@@ -230,6 +231,8 @@ def _row(row: Row | None, fact: Fact) -> Row | None:
         return row
     if before is not None:
         _set_from(row, before)
+    if fact.step is Step.EDITED and before is not None:
+        _set_call(row, before)
     row.run, row.state = max(row.run, fact.run), fact.state.value
     row.token = fact.claim or row.token
     if fact.ready_at is not None:
@@ -250,7 +253,15 @@ def _row(row: Row | None, fact: Fact) -> Row | None:
         # what a job says that agreed wins over what the asker said
         said = fact.start.reason if fact.start and fact.start.outcome is GivenUp else ""
         row.reason = _text(said or fact.reason)[:MAX_REASON]
+    if fact.step is Step.MERGED:
+        row.reason = reasons.MERGED % {"holder": UUID(fact.reason)}
     return row
+
+
+def _edited(facts: Iterable[Fact], known: Iterable[Row]) -> list[Row]:
+    """The rows that were there and hold another call now."""
+    ids = {fact.job for fact in facts if fact.step is Step.EDITED}
+    return [row for row in known if row.id in ids and row.queue] if ids else []
 
 
 def _is_of_an_ended_run(fact: Fact, row: Row) -> bool:
@@ -310,6 +321,13 @@ def _set_from(row: Row, before: Recorded) -> None:
         row.reason = ""
     row.ready_at, row.expires_at = job.ready_at or row.ready_at, job.expires_at
     row.attempts, row.starts, row.lost = before.attempts, before.starts, before.lost
+
+
+def _set_call(row: Row, before: Recorded) -> None:
+    """What a call says of a job, other than its id."""
+    said = _new_row(before, State.QUEUED)
+    for name in merged.OF_A_CALL:
+        setattr(row, name, getattr(said, name))
 
 
 def _set_from_rest(row: Row, rest: Rest) -> None:

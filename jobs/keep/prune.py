@@ -22,7 +22,7 @@ from ..faults import point
 from ..history import lookup, markers
 from ..history.old_hours import fold_old_hours
 from ..history.plans import by_index
-from ..models import Job, Process
+from ..models import Job, Process, Throttle
 from ..operate.clean import CHUNK, ended_before, remove_chunk
 from ..policy import QueuePolicy, Retention
 from ..states import ENDED, State
@@ -40,7 +40,12 @@ AHEAD = timedelta(minutes=1)
 def run() -> int:
     """Prune every queue once, the counters and the markers; returns how many rows went."""
     policies = [queue.policy for queue in queues().values()]
-    return prune([*policies, *_undefined()]) + fold_old_hours() + markers.forget(get_broker())
+    return prune([*policies, *_undefined()]) + fold_old_hours() + markers.forget(get_broker()) + _end_throttles()
+
+
+def _end_throttles() -> int:
+    past = Throttle.objects.using(jobs_settings().database).filter(until__lt=get_broker().now())
+    return int(past.filter(pk__in=list(past.order_by("until").values_list("pk", flat=True)[:CHUNK])).delete()[0])
 
 
 def prune(policies: Iterable[QueuePolicy]) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from .attempt import Attempt, AttemptOutcome
 from .job import STATE_WORDS, Job, JobState
 from .process import ClockJump, Marker, Process
-from .queue import Grant, QueueStat, QueueState
+from .queue import Grant, QueueStat, QueueState, Throttle
 from .schedule import Schedule
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "QueueStat",
     "QueueState",
     "Schedule",
+    "Throttle",
 ]

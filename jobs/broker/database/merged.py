@@ -15,6 +15,12 @@ from .rows import Cursor
 from .statements import load_statements
 from .values import id_of, moment_of, text_of
 
+#: The columns that another call for the same key may change.
+OF_A_CALL = (
+    *("queue", "task", "priority", "message", "key", "timed_at", "event", "event_id"),
+    *("about_type", "about_id", "parent_id", "scope", "group", "tags"),
+)
+
 
 class Row(msgspec.Struct, kw_only=True):
     """A job's row as far as facts tell of it; one that was read has only what facts may change."""
@@ -77,6 +83,11 @@ def write_rows(cursor: Cursor, vendor: str, known: Sequence[Row], new: Sequence[
     _write(cursor, vendor, "merge_job", [row for row in known if row.state not in ENDED])
     _write(cursor, vendor, "merge_new_job", [row for row in new if row.state in ENDED])
     _write(cursor, vendor, "merge_new_job", [row for row in new if row.state not in ENDED])
+
+
+def write_edits(cursor: Cursor, vendor: str, rows: Sequence[Row]) -> None:
+    """Let rows that were read say what another call has said of their jobs."""
+    _write(cursor, vendor, "merge_edit", rows)
 
 
 def write_attempts(cursor: Cursor, vendor: str, attempts: Sequence[AttemptRow]) -> None:
