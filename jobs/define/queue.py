@@ -172,6 +172,7 @@ class Queue(Huey):
             "context",
             "validate_datetime",
             "task_base",
+            "unique",
         }
         unknown = {key: value for key, value in options.items() if key not in known}
         huey_interface.refuse_options(f"@{self.name}.task", unknown, huey_interface.TASK_OPTIONS_REFUSED)

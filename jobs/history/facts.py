@@ -30,7 +30,7 @@ from ..faults import point
 from ..models import AttemptOutcome, Job, QueueState
 from ..policy import QueuePolicy, Retention
 from ..states import ENDED, LIVE, State
-from . import markers
+from . import edits, markers
 
 #: Facts that the broker looks at in one step: others wait for it meanwhile.
 LOOK = 500
@@ -191,8 +191,9 @@ def _write(cursor: Cursor, queue: str, pages: Sequence[FactPage]) -> None:
     if facts:
         known = merged.read_rows(cursor, vendor, {fact.job for fact in facts})
         rows, attempts, void = _fold(facts, known)
+        # first: a job may have given its key away
+        edits.write(cursor, vendor, facts, rows[0])
         merged.write_rows(cursor, vendor, *rows)
-        merged.write_edits(cursor, vendor, _edited(facts, rows[0]))
         merged.write_attempts(cursor, vendor, attempts)
         if void:
             told = [fact for fact in told if fact not in void]
@@ -232,7 +233,7 @@ def _row(row: Row | None, fact: Fact) -> Row | None:
     if before is not None:
         _set_from(row, before)
     if fact.step is Step.EDITED and before is not None:
-        _set_call(row, before)
+        edits.set_call(row, _new_row(before, fact.state))
     row.run, row.state = max(row.run, fact.run), fact.state.value
     row.token = fact.claim or row.token
     if fact.ready_at is not None:
@@ -256,12 +257,6 @@ def _row(row: Row | None, fact: Fact) -> Row | None:
     if fact.step is Step.MERGED:
         row.reason = reasons.MERGED % {"holder": UUID(fact.reason)}
     return row
-
-
-def _edited(facts: Iterable[Fact], known: Iterable[Row]) -> list[Row]:
-    """The rows that were there and hold another call now."""
-    ids = {fact.job for fact in facts if fact.step is Step.EDITED}
-    return [row for row in known if row.id in ids and row.queue] if ids else []
 
 
 def _is_of_an_ended_run(fact: Fact, row: Row) -> bool:
@@ -321,13 +316,6 @@ def _set_from(row: Row, before: Recorded) -> None:
         row.reason = ""
     row.ready_at, row.expires_at = job.ready_at or row.ready_at, job.expires_at
     row.attempts, row.starts, row.lost = before.attempts, before.starts, before.lost
-
-
-def _set_call(row: Row, before: Recorded) -> None:
-    """What a call says of a job, other than its id."""
-    said = _new_row(before, State.QUEUED)
-    for name in merged.OF_A_CALL:
-        setattr(row, name, getattr(said, name))
 
 
 def _set_from_rest(row: Row, rest: Rest) -> None:
