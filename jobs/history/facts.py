@@ -30,7 +30,7 @@ from ..faults import point
 from ..models import AttemptOutcome, Job, QueueState
 from ..policy import QueuePolicy, Retention
 from ..states import ENDED, LIVE, State
-from . import edits, markers
+from . import markers
 
 #: Facts that the broker looks at in one step: others wait for it meanwhile.
 LOOK = 500
@@ -191,8 +191,6 @@ def _write(cursor: Cursor, queue: str, pages: Sequence[FactPage]) -> None:
     if facts:
         known = merged.read_rows(cursor, vendor, {fact.job for fact in facts})
         rows, attempts, void = _fold(facts, known)
-        # first: a job may have given its key away
-        edits.write(cursor, vendor, facts, rows[0])
         merged.write_rows(cursor, vendor, *rows)
         merged.write_attempts(cursor, vendor, attempts)
         if void:
@@ -232,8 +230,8 @@ def _row(row: Row | None, fact: Fact) -> Row | None:
         return row
     if before is not None:
         _set_from(row, before)
-    if fact.step is Step.EDITED and before is not None:
-        edits.set_call(row, _new_row(before, fact.state))
+        if fact.step is Step.CHANGED:
+            merged.set_call(row, _new_row(before, fact.state))
     row.run, row.state = max(row.run, fact.run), fact.state.value
     row.token = fact.claim or row.token
     if fact.ready_at is not None:

@@ -37,6 +37,7 @@ from ..records import (
 )
 from .address import store_of
 from .atomic import AtomicTasks
+from .changing import Changing
 from .lives import FORMER, Recovering
 from .processes import Vanished, seen_process, write_process
 from .scripts import COMMON, Scripts, decode
@@ -71,7 +72,7 @@ _REFUSED = Settled(Answer.REFUSED)
 _COUNTED = {str(state): Settled(Answer.COUNTED, state) for state in State}
 
 
-class RedisBroker(Recovering, Telling, AtomicTasks):
+class RedisBroker(Recovering, Telling, Changing, AtomicTasks):
     """Keeps the live jobs of one namespace on a Redis server."""
 
     rows_are_the_queue = False
@@ -283,22 +284,6 @@ class RedisBroker(Recovering, Telling, AtomicTasks):
         """Cancel those of these jobs that wait; see the contract."""
         answers = self._run("cancel", queue, ids=[id_word(id) for id in job_ids], reason=reason, also=False)
         return frozenset(id for id, answer in zip(job_ids, answers, strict=True) if answer)
-
-    def promote(self, queue: str, job_id: UUID) -> bool:
-        """Make a queued job due now; False: it is not queued, or is due already."""
-        return bool(self._run("promote", queue, id=id_word(job_id)))
-
-    # A key
-
-    def holder(self, queue: str, key: str) -> UUID | None:
-        """The job that a key is answered with; see the contract."""
-        found = self._scripts.run("holder", queue, beside=[f"throttle:{key}"], key=key)
-        return UUID(bytes=found) if found else None
-
-    def release_key(self, queue: str, key: str, job_id: UUID) -> bool:
-        """Let a key be free whose job this is; see the contract."""
-        ask = {"key": key, "id": id_word(job_id)}
-        return bool(decode(self._scripts.run("release_key", queue, beside=[f"throttle:{key}"], **ask)))
 
     # A queue
 

@@ -16,7 +16,7 @@ if raw and call('HGET', keys, ask.key) == ask.id then
     job.key = false
     let_go(ask.id, ask.key, false)
     call('HSET', jobs, ask.id, write(job))
-    tell('edited', 'queued', ask.id, job.run, job.ready, '', {}, write(job))
+    tell('changed', 'queued', ask.id, job.run, job.ready, '', {}, write(job))
     released = true
 end
 weigh()

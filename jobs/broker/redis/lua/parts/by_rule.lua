@@ -71,7 +71,7 @@ write_by_rule = function()
         if not job.behind then take_out(id, before) end
         call('HSET', jobs, id, write(job))
         put_in(id, job)
-        if not job.behind then tell('edited', 'queued', id, job.run, job.ready, '', {}, write(job)) end
+        if not job.behind then tell('changed', 'queued', id, job.run, job.ready, '', {}, write(job)) end
         soon = soon or job.ready <= now + 1500000
     end
     -- their rows wait for an end

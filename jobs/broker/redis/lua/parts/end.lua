@@ -73,7 +73,7 @@ local function follow()
             job.behind = nil
             call('HSET', jobs, id, write(job))
             put_in(id, job)
-            tell('edited', 'queued', id, job.run, job.ready, '', {}, write(job))
+            tell('changed', 'queued', id, job.run, job.ready, '', {}, write(job))
             if job.ready <= now + 1500000 then say_word() end
         end
     end

@@ -1,4 +1,4 @@
--- What other calls for the keys of live jobs say, as JSON, in the rows of such as wait at a broker outside the database.
+-- What people, or another call for its key, have changed of jobs whose rows were there, beside their due time.
 UPDATE jobs_job AS job
 SET task = given.task, priority = given.priority, message = given.message, key = given.key, timed_at = given.timed_at,
     event = given.event, event_id = given.event_id, about_type = given.about_type, about_id = given.about_id,
