@@ -47,7 +47,7 @@ from .errors import (
 from .history.counts import Counts
 from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
-from .policy import Exponential, Fixed, RateLimit, Retention
+from .policy import GIVE_UP, Exponential, Fixed, RateLimit, Retention
 from .states import State
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from .operate.retry import dead_letters, retry
 
 __all__ = [
+    "GIVE_UP",
     "BrokerAway",
     "BrokerUnavailable",
     "Cancelled",
