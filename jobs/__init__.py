@@ -28,6 +28,7 @@ from .errors import (
     InvalidTask,
     JobFailed,
     JobsError,
+    LeaseLost,
     NotInTask,
     NotInTransaction,
     NotSupported,
@@ -63,7 +64,6 @@ if TYPE_CHECKING:
     from .operate.retry import dead_letters, retry
 
 __all__ = [
-    "GIVE_UP",
     "BrokerAway",
     "BrokerUnavailable",
     "Cancelled",
@@ -74,6 +74,7 @@ __all__ = [
     "Exponential",
     "Finding",
     "Fixed",
+    "GIVE_UP",
     "InvalidArguments",
     "InvalidEvent",
     "InvalidOption",
@@ -82,6 +83,7 @@ __all__ = [
     "JobFailed",
     "JobHandle",
     "JobsError",
+    "LeaseLost",
     "NotInTask",
     "NotInTransaction",
     "NotSupported",

@@ -38,7 +38,7 @@ def told(queue: Queue) -> Any:
     def tell(email: str) -> None:
         job = current_job()
         job.progress(1_500, 6_000, f"<b>rows</b> of {email}")
-        for number in range(inside.MOST_LINES + 1):
+        for number in range(inside.MOST_LINES + 2):
             job.log(f"<i>{number}</i> {email}")
         job.step("a step", lambda: "of someone")
 
@@ -57,8 +57,8 @@ def test_the_command_line_shows_progress_steps_and_log(told: Any) -> None:
     log = output("logs", str(told.id), "--follow").splitlines()
     first = int(log[1].partition("<i>")[2].partition("<")[0])
     assert f"{first} earlier lines were not kept" in log[0]
-    assert log[-1].endswith(f"<i>{inside.MOST_LINES}</i> ***")
-    assert json.loads(output("logs", str(told.id), "--json"))[-1]["number"] == inside.MOST_LINES + 1
+    assert log[-1].endswith(f"<i>{inside.MOST_LINES + 1}</i> ***")
+    assert json.loads(output("logs", str(told.id), "--json"))[-1]["number"] == inside.MOST_LINES + 2
     assert "ada" not in shown + str(log) + str(document)
 
 
@@ -97,8 +97,8 @@ def test_the_jobs_page_shows_a_bar_with_its_words_and_the_log_of_each_start(told
         '<progress value="0.25" max="1" aria-label="Progress"></progress> 1,500 of 6,000 (25 %) &lt;b&gt;rows' in page
     )
     assert "Run 1, start 1, attempt 1" in page
-    assert "501 earlier lines are not shown." in page
-    assert f"&lt;i&gt;{inside.MOST_LINES}&lt;/i&gt; ***" in page
+    assert "502 earlier lines are not shown." in page
+    assert f"&lt;i&gt;{inside.MOST_LINES + 1}&lt;/i&gt; ***" in page
     assert "a step" in page
     assert "ada" not in page
     assert "<i>" not in page.partition("job-log")[2]

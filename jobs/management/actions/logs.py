@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, ngettext
 
 from jobs.define.desk import LogLine
 from jobs.define.masks import Mask
@@ -68,7 +68,9 @@ def _head(line: LogLine) -> str:
     head = text % {"run": line.run, "start": line.start, "attempt": line.attempt}
     if line.number == 1:
         return head
-    return f"{head}: {_('%(count)d earlier lines were not kept') % {'count': line.number - 1}}"
+    cut = line.number - 1
+    text = ngettext("%(count)d earlier line was not kept", "%(count)d earlier lines were not kept", cut)
+    return f"{head}: {text % {'count': cut}}"
 
 
 def _has_ended(job_id: Any) -> bool:
