@@ -28,6 +28,7 @@ from .errors import (
     InvalidTask,
     JobFailed,
     JobsError,
+    LeaseLost,
     NotInTask,
     NotInTransaction,
     NotSupported,
@@ -48,7 +49,7 @@ from .errors import (
 from .history.counts import Counts
 from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
-from .policy import Exponential, Fixed, RateLimit, Retention
+from .policy import GIVE_UP, Exponential, Fixed, RateLimit, Retention
 from .rules.cron import Cron
 from .rules.every import Every
 from .states import State
@@ -81,6 +82,7 @@ __all__ = [
     "Exponential",
     "Finding",
     "Fixed",
+    "GIVE_UP",
     "InvalidArguments",
     "InvalidEvent",
     "InvalidOption",
@@ -89,6 +91,7 @@ __all__ = [
     "JobFailed",
     "JobHandle",
     "JobsError",
+    "LeaseLost",
     "NotInTask",
     "NotInTransaction",
     "NotSupported",

@@ -38,7 +38,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 lane = Queue("status_lane")
 THREE_THOUSAND_SCHEDULES = """
     INSERT INTO jobs_schedule (
-        name, task, from_code, enabled, expression, timezone, missed, overlap, jitter, args, kwargs, last_tick, fired, trouble
+        name, task, from_code, enabled, expression, timezone, missed, overlap, jitter, args, kwargs,
+        last_tick, fired, trouble
     )
     SELECT n, 't', true, true, '', '', 'once', 'allow', 0, '[]', '{}', now(), 0, '' FROM generate_series(1, 3000) AS n
 """

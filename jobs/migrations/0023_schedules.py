@@ -25,7 +25,7 @@ def give_back(apps, schema_editor):
 class Migration(migrations.Migration):
     """A schedule is more than the last tick of a periodic task; what is known of those stays."""
 
-    dependencies = [("jobs", "0020_former")]
+    dependencies = [("jobs", "0022_rule")]
 
     operations = [
         migrations.RenameModel("Schedule", "FormerSchedule"),
