@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps as registry  # the name `apps` is that of the module beside this one
 
-from .define.context import RunningJob, Tick, current_job
+from .define.context import RunningJob, current_job
 from .define.events import Event, EventSignal, receives
 from .define.handle import JobHandle
 from .define.masks import mentions
 from .define.queue import Queue
 from .define.task import Task
+from .define.ticks import Tick
 from .errors import (
     BrokerAway,
     BrokerUnavailable,

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from hashlib import blake2b
 from typing import Any, TypeVar, overload
 from uuid import UUID
 
@@ -20,34 +18,11 @@ from ..errors import Cancelled, InvalidOption, NotInTask, Stopped
 from .desk import LONGEST_NAME, LONGEST_TEXT, Desk, LooseDesk
 from .items import Items, in_transaction, name_of, stream_of
 from .steps import Step
+from .ticks import Tick, tick_of
 
 T = TypeVar("T")
 #: Steps and iterations of one job.
 MOST_KEPT = 1_000
-
-#: What the jobs of ticks are about, and what the name of their event begins with.
-SCHEDULE, _TICK = "jobs.schedule", "tick "
-MAX_EVENT = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """One tick of a schedule: the schedule's name (the first 95 letters of it) and the time, aware, in UTC."""
-
-    schedule: str
-    at: datetime
-
-
-def tick_event(schedule: str) -> str:
-    """The name of the event that a schedule's ticks are to the jobs that they make."""
-    return f"{_TICK}{schedule}"[:MAX_EVENT]
-
-
-def tick_id(schedule: str, at: datetime) -> UUID:
-    """The id of the event that this tick is: a UUIDv8 of the time in milliseconds and the schedule's name."""
-    rest = int.from_bytes(blake2b(schedule.encode(), digest_size=10).digest()) & ((1 << 74) - 1)
-    low, high = rest & ((1 << 62) - 1), rest >> 62
-    return UUID(int=int(at.timestamp() * 1000) << 80 | 0x8 << 76 | high << 64 | 0b10 << 62 | low)
 
 
 class RunningJob:
@@ -137,10 +112,7 @@ class RunningJob:
     @property
     def tick(self) -> Tick | None:
         """Which tick of which schedule made the job; None for any other job."""
-        about, event_id = self._claimed.about, self._claimed.event_id
-        if about is None or about[0] != SCHEDULE or event_id is None or not self.event.startswith(_TICK):
-            return None
-        return Tick(self.event.removeprefix(_TICK), datetime.fromtimestamp((event_id.int >> 80) / 1000, UTC))
+        return tick_of(self._claimed)
 
     @property
     def idempotency_key(self) -> str:

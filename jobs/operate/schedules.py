@@ -15,7 +15,8 @@ from django.utils.translation import gettext as _
 
 from ..broker import get_broker
 from ..conf import jobs_settings
-from ..define.context import EventMark, announcing, tick_event, tick_id
+from ..define.context import EventMark, announcing
+from ..define.ticks import SCHEDULE, tick_event, tick_id
 from ..defined import find_task, queues
 from ..errors import Refused, UnknownSchedule
 from ..models import Schedule
@@ -77,7 +78,7 @@ def ticks_to_come(row: Schedule, number: int, defined: Mapping[str, Defined] | N
 def enqueue_tick(row: Schedule, task: Task, tick: datetime, jitter: float = 0) -> JobHandle:
     """Enqueue the job of this tick; `current_job().tick` tells it."""
     key = tick_id(row.name, tick)
-    prepared = task.using(about=("jobs.schedule", str(row.pk)))
+    prepared = task.using(about=(SCHEDULE, str(row.pk)))
     if jitter:
         # the same for whoever fires it
         prepared = prepared.using(at=tick + timedelta(seconds=jitter * (key.int & 0xFFFF) / 0x10000))
