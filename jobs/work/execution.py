@@ -108,7 +108,8 @@ class _Execution:
             return self._run()
         except BaseException as error:  # the engine's own mistake must not take the worker's thread along
             self._log_error("execution_broke", error)
-            return self._settlement(self._failure(error, self.queue.policy.attempts, self.queue.policy.backoff.delay))
+            policy = self.queue.policy
+            return self._settlement(self._failure(error, policy.attempts, lambda _, tried: policy.backoff.delay(tried)))
 
     def _run(self) -> Settlement | None:
         claimed = self.claimed
@@ -162,9 +163,10 @@ class _Execution:
             outcome: Outcome = Completed(encode_result(task.name, value, self.mask))
         except BaseException as error:  # SystemExit of a task is its failure, not the worker's end
             failure = error
-            outcome = self._failure(error, task.policy.attempts, task.policy.backoff.delay)
+            outcome = self._failure(error, task.policy.attempts, task.retry_in)
         finally:
             end_work(self.claimed.id)
+        task.ended(outcome, failure)
         if huey_task is not None:
             self.queue._run_post_execute(huey_task, value, failure)
         return self._settlement(outcome)
@@ -219,6 +221,7 @@ class _Execution:
                 raise
             self._log_error("after_commit_failed", error)
         self._warn_of_long_lock(task, time.monotonic() - began, alias)
+        task.ended(settlement.outcome, None)
         if huey_task is not None:
             self.queue._run_post_execute(huey_task, value, None)
         if not broker.after_atomic(self.worker_id, policy, settlement):
@@ -226,7 +229,9 @@ class _Execution:
         self.settled = settlement, settled
         return None
 
-    def _failure(self, error: BaseException, attempts: int, backoff: Callable[[int], float]) -> Outcome:
+    def _failure(
+        self, error: BaseException, attempts: int, retry_in: Callable[[BaseException, int], float | None]
+    ) -> Outcome:
         text, trace = self._line(error), trace_of(error, self.mask)
         away = failure_to_connect(error)
         if away is not None and not isinstance(error, (Cancelled, RetryLater)):
@@ -244,9 +249,8 @@ class _Execution:
         if isinstance(error, (PermanentError, InvalidArguments)):
             return Failed(text, trace)
         attempt = self.claimed.attempts + 1
-        if attempt >= attempts:
-            return Failed(text, trace)
-        return Retried(backoff(attempt), text, trace)
+        delay = None if attempt >= attempts else retry_in(error, attempt)
+        return Failed(text, trace) if delay is None else Retried(delay, text, trace)
 
     def _not_understood(self, text: str) -> Outcome:
         since = self.claimed.unknown_since
