@@ -18,7 +18,7 @@ from ..broker.records import ClaimedJob, NewJob, Outcome
 from ..conf import jobs_settings
 from ..enqueue.accept import accept
 from ..errors import InvalidArguments, InvalidOption, InvalidTask
-from ..policy import Backoff, stored_priority
+from ..policy import GivenBackoff, stored_priority
 from . import huey as huey_interface
 from .context import RunningJob, working_on
 from .handle import JobHandle
@@ -51,7 +51,7 @@ class Task(TaskWrapper):
         atomic: bool = False,
         personal: Iterable[str] = (),
         attempts: int | None = None,
-        backoff: Backoff | None = None,
+        backoff: GivenBackoff | None = None,
         timeout: float | None = None,
         priority: int | None = None,
         context: bool = False,
@@ -140,10 +140,6 @@ class Task(TaskWrapper):
                 with transaction.atomic(using=jobs_settings().database):
                     return decode_result(encode_result(self.name, task.execute()))
             return decode_result(encode_result(self.name, task.execute()))
-
-    def retry_in(self, error: BaseException, attempt: int) -> float | None:
-        """Seconds to wait after `attempt` failed with `error`; None: no further attempt."""
-        return self.policy.backoff.delay(attempt)
 
     def ended(self, outcome: Outcome, error: BaseException | None) -> None:
         """The engine's word, in the job's own context, of how an attempt ended; nothing to do here."""

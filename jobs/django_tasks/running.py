@@ -17,11 +17,11 @@ from ..define.message import decode_result
 from ..define.queue import Queue
 from ..define.task import Task
 from ..errors import InvalidArguments
-from ..policy import ONE_YEAR
+from ..policy import GIVE_UP, GiveUp
 from ..work.error_texts import trace_of
 from . import results
 from .framework import TaskError, TaskResultStatus, normalize_json, task_finished, task_started
-from .task import policy_of
+from .task import AskedBackoff, policy_of
 
 logger = logging.getLogger("jobs.django_tasks")
 
@@ -45,14 +45,17 @@ class FunctionTask(Task):
         self.found = found
         self.sender = sender
         self.alias = alias
-        self.asked_backoff = policy["backoff"] if callable(policy["backoff"]) else None
+        options = policy_of(policy)
+        self.asks = callable(policy["backoff"])
+        if self.asks:
+            options["backoff"] = _asking(policy["backoff"])
         super().__init__(
             queue,
             self._function(),
             name=name,
             atomic=getattr(found, "atomic", False),
             personal=getattr(found, "personal", ()),
-            **policy_of(policy),
+            **options,
         )
 
     def _function(self) -> Callable[..., Any]:
@@ -70,7 +73,7 @@ class FunctionTask(Task):
         return run
 
     def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        told = self.found.takes_context or self.asked_backoff is not None
+        told = self.found.takes_context or self.asks
         result = results.of_running(current_job().claimed, self.found, self.alias, with_history=told)
         _result.set(result)
         self._send(task_started, result)
@@ -81,19 +84,6 @@ class FunctionTask(Task):
         except (TypeError, ValueError) as error:
             # for good: trying again would do again what the function has done
             raise InvalidArguments(f"{self.name} returned what cannot be written as JSON: {error}") from None
-
-    def retry_in(self, error: BaseException, attempt: int) -> float | None:
-        """Seconds to wait after this error, or None for no further attempt."""
-        result = _result.get()
-        if self.asked_backoff is None or result is None:
-            return super().retry_in(error, attempt)
-        try:
-            answer = self.asked_backoff(error, results.with_error(result, _told(error, trace_of(error))))
-            seconds = answer.total_seconds() if isinstance(answer, timedelta) else answer
-            return None if seconds is None else min(max(float(seconds), 0.0), ONE_YEAR)
-        except Exception:
-            logger.exception("backoff_failed task=%s: the queue's is used", self.name)
-            return super().retry_in(error, attempt)
 
     def ended(self, outcome: Outcome, error: BaseException | None) -> None:
         """Tell Django how an attempt ended; what comes back later has not finished for it."""
@@ -122,6 +112,19 @@ class FunctionTask(Task):
             signal.send_robust(sender=self.sender, task_result=result)
         except BaseException:  # Django lets SystemExit pass; a receiver must not change how a job ends
             logger.exception("signal_receiver_left task=%s", self.name)
+
+
+def _asking(function: AskedBackoff) -> Callable[[Any, int], float | timedelta | GiveUp | None]:
+    """Django's coming backoff, a function of the error and the result, as one of the engine's."""
+
+    def ask(error: BaseException, attempt: int) -> float | timedelta | GiveUp | None:
+        result = _result.get()
+        if result is None:
+            return None
+        answer = function(error, results.with_error(result, _told(error, trace_of(error))))
+        return GIVE_UP if answer is None else answer
+
+    return ask
 
 
 def _told(error: BaseException, trace: str) -> TaskError:
