@@ -18,6 +18,7 @@ from ..broker.records import NewJob
 from ..define.message import MAX_ARGUMENTS
 from ..define.options import NO_OPTIONS, Options
 from ..define.task import PreparedTask
+from ..define.unique import check_rule
 from ..errors import InvalidArguments
 from ..policy import ONE_YEAR
 from . import functions, results
@@ -90,6 +91,7 @@ class Backend(BaseTaskBackend):
         options: Options = getattr(task, "options", NO_OPTIONS)
         if task.run_after is not None:
             options = options.changed(at=task.run_after)
+        check_rule(options.rule, options.key, function.unique)
         prepared = _Prepared(function, options, stored_priority=int(task.priority), extra=_text(results.extra_of(task)))
         handle = prepared.enqueue(*positional, **named)
         if handle.created is False:

@@ -55,6 +55,7 @@ class FunctionTask(Task):
             name=name,
             atomic=getattr(found, "atomic", False),
             personal=getattr(found, "personal", ()),
+            unique=getattr(found, "unique", ()) or None,
             **options,
         )
 

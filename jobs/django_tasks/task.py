@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from ..define.options import NO_OPTIONS, Options
+from ..define.task import PreparedTask
 from ..errors import InvalidOption, InvalidPolicy
 from ..policy import Backoff, Exponential, Fixed, QueuePolicy
 from .framework import FrameworkTask, InvalidTask, normalize_json
 
 #: What `@task` says of a function once and for all, and what the backend's OPTIONS give to all that say nothing.
 POLICY = ("max_attempts", "backoff", "timeout")
-STATIC = (*POLICY, "atomic", "personal", "takes_context")
+STATIC = (*POLICY, "atomic", "personal", "takes_context", "unique")
 #: Options of an enqueue that Django has under a name of its own, or with another meaning.
 DJANGOS = {"at": "run_after=", "priority": "priority= from -100 to 100"}
 #: The length of JSON that a task's metadata may have: it travels with the arguments.
@@ -31,9 +33,9 @@ class Task(FrameworkTask):  # type: ignore[type-arg]
 
     For good, in the decorator: `max_attempts` how often it is tried in all; `backoff` seconds, `Exponential(…)`,
     `Fixed(…)` or a function of the error and the result that answers seconds, or None for "no further attempt";
-    `timeout` in seconds, cooperative; `atomic` and `personal` as in `@queue.task()`. In `using` too: `metadata`, a
-    small object of JSON that the result shows. Only in `using`: what `jobs.Task.using` takes, but for Django's own
-    `priority` and `run_after`.
+    `timeout` in seconds, cooperative; `atomic`, `personal` and `unique` as in `@queue.task()`. In `using` too:
+    `metadata`, a small object of JSON that the result shows. Only in `using`: what `jobs.Task.using` takes, but for
+    Django's own `priority` and `run_after`.
     """
 
     max_attempts: int | None = None
@@ -41,11 +43,13 @@ class Task(FrameworkTask):  # type: ignore[type-arg]
     timeout: float | timedelta | None = None
     atomic: bool = False
     personal: tuple[str, ...] = ()
+    unique: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     options: Options = field(default=NO_OPTIONS, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "personal", _texts(self.personal))
+        for name in ("personal", "unique"):
+            object.__setattr__(self, name, _texts(name, getattr(self, name)))
         object.__setattr__(self, "metadata", _checked_metadata(self.metadata))
         check_policy(f"task {self.name}", {name: getattr(self, name) for name in POLICY})
         FrameworkTask.__post_init__(self)
@@ -82,7 +86,7 @@ class Task(FrameworkTask):  # type: ignore[type-arg]
 
 
 #: The options of the engine that `using` takes beside Django's own.
-NAMES = tuple(sorted({one.name for one in fields(Options)} - set(DJANGOS)))
+NAMES = tuple(sorted(set(inspect.signature(PreparedTask.using).parameters) - {"self", *DJANGOS}))
 
 
 def check_policy(where: str, given: Mapping[str, Any]) -> None:
@@ -118,9 +122,9 @@ def policy_of(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _texts(names: Any) -> tuple[str, ...]:
+def _texts(option: str, names: Any) -> tuple[str, ...]:
     if isinstance(names, str) or not all(isinstance(one, str) for one in names):
-        raise InvalidTask(f"personal={names!r}: it takes several names of parameters: write ('one',)")
+        raise InvalidTask(f"{option}={names!r}: it takes several names of parameters: write ('one',)")
     return tuple(names)
 
 

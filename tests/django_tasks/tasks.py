@@ -141,6 +141,10 @@ with override_settings(TASKS=TASKS):
     def give_in() -> None:
         raise PermanentError("cannot work")
 
+    @task(unique=["name"])
+    def once(name: str, text: str) -> None:
+        seen.append([name, text])
+
     @task(atomic=True)
     def both(name: str, then: str) -> str:
         Group.objects.create(name=name)

@@ -110,6 +110,16 @@ class TestOnEachBroker:
         assert ended(second, work).status == TaskResultStatus.SUCCESSFUL
         assert tasks.seen == [1]
 
+    def test_a_task_that_is_unique_takes_the_last_arguments_where_it_is_told_to(self, work: Work) -> None:
+        first = tasks.once.enqueue("a", "first")
+        assert tasks.once.using(replace=True, metadata={"n": 2}).enqueue("a", text="last").id == first.id
+        assert tasks.once.enqueue(name="b", text="other").id != first.id
+        work()
+        assert tasks.once.get_result(first.id).metadata == {"n": 2}
+        assert sorted(tasks.seen) == [["a", "last"], ["b", "other"]]
+        with pytest.raises(InvalidOption, match="give key= too"):
+            tasks.note.using(replace=True).enqueue(1)
+
     def test_a_cancelled_or_expired_task_has_failed_and_says_why(self, work: Work) -> None:
         cancelled = tasks.noop.using(delay=60).enqueue()
         JobHandle(cancelled.id).cancel()
