@@ -38,6 +38,7 @@ from .errors import (
     RetryLater,
     TaskSignal,
     UndeclaredStart,
+    UnknownCause,
     UnknownJob,
     UnknownObject,
     UnknownQueue,
@@ -52,15 +53,18 @@ from .states import State
 
 if TYPE_CHECKING:
     from .history.about import jobs_about
+    from .history.causes import dead_letters_by_cause
     from .history.counters import counts
     from .history.status.registered import register_findings
     from .operate.cancel import cancel
     from .operate.clean import clean
+    from .operate.dead_letters import discard_dead_letters
     from .operate.drain import drain
     from .operate.erase import erase_jobs, register_eraser
     from .operate.pause import pause, resume
     from .operate.promote import promote
     from .operate.retry import dead_letters, retry
+    from .operate.retry_cause import retry_cause
 
 __all__ = [
     "BrokerAway",
@@ -98,6 +102,7 @@ __all__ = [
     "Task",
     "TaskSignal",
     "UndeclaredStart",
+    "UnknownCause",
     "UnknownJob",
     "UnknownObject",
     "UnknownQueue",
@@ -108,6 +113,8 @@ __all__ = [
     "counts",
     "current_job",
     "dead_letters",
+    "dead_letters_by_cause",
+    "discard_dead_letters",
     "drain",
     "erase_jobs",
     "jobs_about",
@@ -119,6 +126,7 @@ __all__ = [
     "register_findings",
     "resume",
     "retry",
+    "retry_cause",
 ]
 
 #: Where the functions live that read the jobs' tables.
@@ -127,6 +135,8 @@ _HOMES = {
     "clean": "operate.clean",
     "counts": "history.counters",
     "dead_letters": "operate.retry",
+    "dead_letters_by_cause": "history.causes",
+    "discard_dead_letters": "operate.dead_letters",
     "drain": "operate.drain",
     "erase_jobs": "operate.erase",
     "jobs_about": "history.about",
@@ -136,6 +146,7 @@ _HOMES = {
     "register_findings": "history.status.registered",
     "resume": "operate.pause",
     "retry": "operate.retry",
+    "retry_cause": "operate.retry_cause",
 }
 
 

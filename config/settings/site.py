@@ -62,6 +62,8 @@ JOBS = {
     "GRACE": env.seconds("JOBS_GRACE", 30),
     "UNKNOWN_GRACE": env.seconds("JOBS_UNKNOWN_GRACE", 900),
     "SYNCHRONOUS_COMMIT": env.boolean("JOBS_SYNCHRONOUS_COMMIT", True),
+    "RELEASE": env.text("JOBS_RELEASE"),
+    "MAIL_ADMINS": env.boolean("JOBS_MAIL_ADMINS"),
     "ALLOW_NETWORK_FILE_SYSTEM": env.boolean("JOBS_ALLOW_NETWORK_FILE_SYSTEM"),
 }
 if JOBS["REDIS_URL"] and not DEBUG and not env.text("JOBS_NAMESPACE"):

@@ -55,6 +55,7 @@ class Start:
     result: str | None = None
     ran: int = 0
     waited: int = 0
+    release: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,11 +201,15 @@ class HandedBack:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The job is a dead letter now. `attempted`: an attempt ended (False: it never could be started)."""
+    """The job is a dead letter now. `attempted`: an attempt ended (False: it never could be started).
+
+    `release` is that of the code which it failed in, as far as its worker knows.
+    """
 
     error: str
     traceback: str = ""
     attempted: bool = True
+    release: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Written by raw SQL in `jobs.broker.database`; the models are for reading and for
 from __future__ import annotations
 
 from .attempt import Attempt, AttemptOutcome
+from .cause import Cause, Release
 from .job import STATE_WORDS, Job, JobState
 from .process import ClockJump, Marker, Process
 from .queue import Grant, QueueStat, QueueState
@@ -15,6 +16,7 @@ __all__ = [
     "STATE_WORDS",
     "Attempt",
     "AttemptOutcome",
+    "Cause",
     "ClockJump",
     "Grant",
     "Job",
@@ -23,5 +25,6 @@ __all__ = [
     "Process",
     "QueueStat",
     "QueueState",
+    "Release",
     "Schedule",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jobs.management.actions.act import CANCEL, ENQUEUE, PAUSE, PROMOTE, RESUME, RETRY
 from jobs.management.actions.action import Action
+from jobs.management.actions.dead import DEAD
 from jobs.management.actions.look import LIST, SHOW, STATUS
 from jobs.management.actions.move import MOVE
 from jobs.management.actions.remove import CLEAN, DRAIN, ERASE
@@ -11,7 +12,7 @@ from jobs.management.actions.remove import CLEAN, DRAIN, ERASE
 __all__ = ["ACTIONS", "Action"]
 
 ACTIONS: tuple[Action, ...] = (
-    *(STATUS, LIST, SHOW),
+    *(STATUS, LIST, SHOW, DEAD),
     *(ENQUEUE, RETRY, CANCEL, PROMOTE, PAUSE, RESUME),
     *(DRAIN, CLEAN, ERASE, MOVE),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -61,6 +62,12 @@ def _retry_arguments(parser: CommandParser) -> None:
     parser.add_argument("--queue", metavar=_("QUEUE"), help=_("Retry this queue's dead letters."))
     parser.add_argument("--task", metavar=_("TASK"), help=_("With --queue: only this task's."))
     parser.add_argument(
+        "--arguments",
+        type=json_of(dict),
+        metavar="JSON",
+        help=_("With one id: other values of these arguments, by name; they are checked first."),
+    )
+    parser.add_argument(
         "--limit",
         type=whole(1, MOST_LISTED),
         metavar=_("NUMBER"),
@@ -77,7 +84,9 @@ def _retry(paper: Paper, options: Mapping[str, Any]) -> None:
         ids = dead_letters(queue, options["task"] or "", options["limit"])
     elif options["task"]:
         raise CommandError(_("--task goes with --queue QUEUE"), returncode=2)
-    _each(paper, ids, retry, "retried")
+    if options["arguments"] is not None and len(options["ids"]) != 1:
+        raise CommandError(_("--arguments goes with one id"), returncode=2)
+    _each(paper, ids, partial(retry, arguments=options["arguments"]), "retried")
 
 
 def _ids_arguments(parser: CommandParser) -> None:
