@@ -2,6 +2,7 @@
 
 import os
 
+import django
 from django.core.exceptions import ImproperlyConfigured
 
 from ..language import gettext as _
@@ -75,6 +76,8 @@ if JOBS["REDIS_URL"] and not DEBUG and not env.text("JOBS_NAMESPACE"):
 
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Esteira <no-reply@localhost>")
 globals().update(mail_settings(env.mail_provider() or env.mail("EMAIL_URL", "filemail:///var/mail", BASE_DIR)))
+#: Who gets mails about the site itself: before Django 6.0 each has a name, too.
+ADMINS = env.words("ADMINS") if django.VERSION >= (6, 0) else [("", address) for address in env.words("ADMINS")]
 CRM_WEBHOOK_URL = env.web_address("CRM_WEBHOOK_URL")
 CRM_WEBHOOK_SECRET = env.text("CRM_WEBHOOK_SECRET")
 #: What webhooks may reach beside the public internet; the CRM of `make demo` listens on this machine.

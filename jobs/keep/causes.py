@@ -113,9 +113,8 @@ def _alert(cause: str, last_at: datetime, now: datetime) -> bool:
     """Move the cause's row, and if this keeper is the one that did, tell people."""
     rows = Cause.objects.using(jobs_settings().database).filter(pk=cause)
     rows = rows.filter(Q(alerted_until=None) | Q(alerted_until__lt=last_at))
-    if last_at < now - PAUSE:
-        # nothing that people could still be told of as news: the dead letters of an older version, say
-        rows.update(alerted_until=last_at)
+    # where it is seen for the first time and is no news: the dead letters of an older version, say
+    if last_at < now - PAUSE and rows.filter(alerted_at=None).update(alerted_until=last_at):
         return False
     due = rows.filter(Q(alerted_at=None) | Q(alerted_at__lte=now - PAUSE) | Q(alerted_at__gt=now + PAUSE))
     if not due.update(alerted_at=now, alerted_until=last_at):

@@ -34,9 +34,9 @@ def retry(
 ) -> None:
     """Let a dead letter begin its next run, due now, with fresh counters.
 
-    `arguments`, JSON values by the names of their parameters, take the place of those that it has: see
-    `jobs.operate.arguments`. Raises `UnknownJob`, `InvalidArguments`, and `Refused` if the job is no dead letter or another
-    live job holds its key; it then is a dead letter again. Inside a transaction the key is looked at after the commit.
+    `arguments`, JSON values by the names of their parameters, take the place of those that it has. Raises `UnknownJob`,
+    `InvalidArguments`, and `Refused` if the job is no dead letter or another live job holds its key; it then is a dead
+    letter again. Inside a transaction the key is looked at after the commit.
     """
     job_id, connection = id_of(job), connections[jobs_settings().database]
     with rows.block(connection):
