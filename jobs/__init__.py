@@ -57,9 +57,12 @@ if TYPE_CHECKING:
     from .history.counters import counts
     from .history.status.registered import register_findings
     from .operate.cancel import cancel
+    from .operate.change import reschedule, set_priority
     from .operate.clean import clean
     from .operate.dead_letters import discard_dead_letters
+    from .operate.discard import discard
     from .operate.drain import drain
+    from .operate.edit import edit
     from .operate.erase import erase_jobs, register_eraser
     from .operate.pause import pause, resume
     from .operate.promote import promote
@@ -114,8 +117,10 @@ __all__ = [
     "current_job",
     "dead_letters",
     "dead_letters_by_cause",
+    "discard",
     "discard_dead_letters",
     "drain",
+    "edit",
     "erase_jobs",
     "jobs_about",
     "mentions",
@@ -124,9 +129,11 @@ __all__ = [
     "receives",
     "register_eraser",
     "register_findings",
+    "reschedule",
     "resume",
     "retry",
     "retry_cause",
+    "set_priority",
 ]
 
 #: Where the functions live that read the jobs' tables.
@@ -136,17 +143,21 @@ _HOMES = {
     "counts": "history.counters",
     "dead_letters": "operate.retry",
     "dead_letters_by_cause": "history.causes",
+    "discard": "operate.discard",
     "discard_dead_letters": "operate.dead_letters",
     "drain": "operate.drain",
+    "edit": "operate.edit",
     "erase_jobs": "operate.erase",
     "jobs_about": "history.about",
     "pause": "operate.pause",
     "promote": "operate.promote",
     "register_eraser": "operate.erase",
     "register_findings": "history.status.registered",
+    "reschedule": "operate.change",
     "resume": "operate.pause",
     "retry": "operate.retry",
     "retry_cause": "operate.retry_cause",
+    "set_priority": "operate.change",
 }
 
 

@@ -10,8 +10,8 @@ from django.utils.translation import gettext, gettext_noop
 DUPLICATE = gettext_noop("duplicate of %(holder)s")
 RETRY_REFUSED = gettext_noop("retry refused: job %(holder)s holds the key")
 BY_OPERATOR = gettext_noop("cancelled by an operator")
-DISCARDED = gettext_noop("discarded by an operator")
 BY_HANDLE = gettext_noop("cancelled by its handle")
+DISCARDED = gettext_noop("discarded by an operator")
 DRAINED = gettext_noop("drained")
 ERASED = gettext_noop("erased")
 BEFORE_START = gettext_noop("cancelled before it started")
@@ -40,8 +40,8 @@ ALL = (
     DUPLICATE,
     RETRY_REFUSED,
     BY_OPERATOR,
-    DISCARDED,
     BY_HANDLE,
+    DISCARDED,
     DRAINED,
     ERASED,
     BEFORE_START,

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from ..policy import QueuePolicy
 from ..states import State
+from .changes import Change, ChangeAnswer
 from .facts import FactPage, Lag
 from .records import (
     CancelAnswer,
@@ -209,6 +210,13 @@ class Broker(Protocol):
     def promote(self, queue: str, job_id: UUID) -> bool:
         """Make a queued job due now; False: it is not queued, or is due already."""
 
+    def change(self, queue: str, job_id: UUID, change: Change) -> ChangeAnswer | None:
+        """Change a job that waits: when it is due, its priority, its arguments. None: the broker does not know the job.
+
+        Whole or not at all, and never one that a worker has claimed. With another priority it keeps its ready time, and
+        stands by it among those of that priority (G5); losses and attempts stay.
+        """
+
     # A queue
 
     def queues(self) -> frozenset[str]:
@@ -301,7 +309,8 @@ class Broker(Protocol):
         """Wait at most so long for word that there may be something to claim; None, at once: no word ever comes.
 
         Every method that makes a job due within a second, or room for one, sends word to the other workers: push, an
-        exchange that settles, release, reap, promote, resume. It may get lost: who hears word looks once a second.
+        exchange that settles, release, reap, promote, change, resume. It may get lost: who hears word looks once a
+        second.
         """
 
     def pass_hint_on(self, queue: str) -> bool:

@@ -21,6 +21,7 @@ class Step(StrEnum):
     INTERRUPTED = "interrupted"
     EXPIRED = "expired"
     CANCELLED = "cancelled"  # before it started
+    CHANGED = "changed"  # when it is due, its priority or its arguments: `before` is the job as it is now
     DISCARDED = "discarded"  # a dead letter was
     COUNTED = "counted"  # a job ended of which no more was kept
 

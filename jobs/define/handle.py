@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -126,6 +127,50 @@ class JobHandle:
         from ..operate.cancel import cancel_now
 
         return cancel_now(self.job.queue, self.id, reasons.BY_HANDLE).value
+
+    def promote(self) -> str:
+        """Make the job due now: `changed`, `due` (it was already), `active` or `ended`."""
+        from ..operate.promote import promote_now
+
+        return promote_now(self.job)
+
+    def reschedule(self, *, delay: float | timedelta | None = None, at: datetime | None = None) -> str:
+        """Let a job that waits be due in `delay` (seconds or timedelta, from now) or `at` an aware time.
+
+        Answers `changed`, or, where nothing was, `active` (it runs) or `ended` (too late); inside a transaction, of a
+        broker that hears of it after the commit, `asked`. Raises `UnknownJob`, and `InvalidOption` for a wrong value.
+        """
+        from ..operate.change import reschedule_now
+
+        return reschedule_now(self.job, delay=delay, at=at).value
+
+    def set_priority(self, priority: int) -> str:
+        """Give a job that waits another priority, 1 (highest) to 10; answers and raises like `reschedule`."""
+        from ..operate.change import set_priority_now
+
+        return set_priority_now(self.job, priority).value
+
+    def edit(self, **changed: Any) -> str:
+        """Give a job that waits, or a dead letter, other values of these arguments; the others stay.
+
+        Answers like `reschedule`. Raises `InvalidArguments` for what the task does not take, `UnknownJob`, and
+        `Refused` where no code here can read the job.
+        """
+        from ..operate.edit import edit_now
+
+        return edit_now(self.job, changed).value
+
+    def retry(self) -> None:
+        """Let a dead letter begin its next run; raises `Refused` for another job, or while its key is held."""
+        from ..operate.retry import retry
+
+        retry(self.id)
+
+    def discard(self) -> str:
+        """Take away a dead letter (`discarded`) or what has ended (`removed`); `live`: it waits or runs, and stays."""
+        from ..operate.discard import discard_now
+
+        return discard_now(self.job).value
 
 
 def _in_open_transaction() -> bool:

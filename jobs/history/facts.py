@@ -248,6 +248,9 @@ def _row(row: Row | None, fact: Fact) -> Row | None:
         return row
     if before is not None:
         _set_from(row, before)
+        if fact.step is Step.CHANGED:
+            row.priority, row.message, row.timed_at = before.job.priority, before.job.message, before.timed_at
+            row.changed = True
     row.run, row.state = max(row.run, fact.run), fact.state.value
     row.token = fact.claim or row.token
     if fact.ready_at is not None:

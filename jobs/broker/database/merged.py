@@ -48,6 +48,8 @@ class Row(msgspec.Struct, kw_only=True):
     scope: str = ""
     group: str = ""
     tags: str = ""
+    # people have changed it: priority, message and timed_at are written, too
+    changed: bool = False
 
 
 class AttemptRow(msgspec.Struct, kw_only=True):
@@ -75,6 +77,7 @@ def write_rows(cursor: Cursor, vendor: str, known: Sequence[Row], new: Sequence[
     """Write rows that were read, and new ones; those that end come first, they free the keys that others take."""
     _write(cursor, vendor, "merge_job", [row for row in known if row.state in ENDED])
     _write(cursor, vendor, "merge_job", [row for row in known if row.state not in ENDED])
+    _write(cursor, vendor, "merge_change", [row for row in known if row.changed])
     _write(cursor, vendor, "merge_new_job", [row for row in new if row.state in ENDED])
     _write(cursor, vendor, "merge_new_job", [row for row in new if row.state not in ENDED])
 

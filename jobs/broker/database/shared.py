@@ -12,6 +12,7 @@ from uuid import UUID
 
 from ...faults import point
 from ...policy import QueuePolicy
+from ..changes import Change, ChangeAnswer
 from ..contract import COUNT_LIMIT
 from ..guard import Guard
 from ..records import (
@@ -36,6 +37,7 @@ from ..records import (
     WaitingPage,
 )
 from . import hints, release, rewind
+from .change import change_job
 from .connection import JobsDatabase
 from .one_store import OneStore
 from .outcomes import token_number
@@ -266,6 +268,12 @@ class SharedBroker(OneStore, ABC):
             if promoted:
                 trip.told.add(queue)
         return promoted
+
+    @reaching
+    def change(self, queue: str, job_id: UUID, change: Change) -> ChangeAnswer | None:
+        """Change a job that waits; see the contract."""
+        with self._database.write_synced() as trip:
+            return change_job(trip, queue, job_id, change)
 
     def queues(self) -> frozenset[str]:
         """None: every job has its row."""

@@ -37,6 +37,7 @@ from ..records import (
 )
 from .address import store_of
 from .atomic import AtomicTasks
+from .changing import Changing
 from .lives import FORMER, Recovering
 from .processes import Vanished, seen_process, write_process
 from .scripts import COMMON, Scripts, decode
@@ -70,7 +71,7 @@ _REFUSED = Settled(Answer.REFUSED)
 _COUNTED = {str(state): Settled(Answer.COUNTED, state) for state in State}
 
 
-class RedisBroker(Recovering, Telling, AtomicTasks):
+class RedisBroker(Recovering, Telling, Changing, AtomicTasks):
     """Keeps the live jobs of one namespace on a Redis server."""
 
     rows_are_the_queue = False
@@ -279,10 +280,6 @@ class RedisBroker(Recovering, Telling, AtomicTasks):
         """Cancel those of these jobs that wait; see the contract."""
         answers = self._run("cancel", queue, ids=[id_word(id) for id in job_ids], reason=reason, also=False)
         return frozenset(id for id, answer in zip(job_ids, answers, strict=True) if answer)
-
-    def promote(self, queue: str, job_id: UUID) -> bool:
-        """Make a queued job due now; False: it is not queued, or is due already."""
-        return bool(self._run("promote", queue, id=id_word(job_id)))
 
     # A queue
 

@@ -215,6 +215,14 @@ def told_of(job: NewJob) -> bytes:
     return _write(told)
 
 
+def told_as_bytes(told: Told) -> bytes:
+    """The same of what is told of a live job."""
+    values: list[str | bytes] = list(msgspec.structs.astuple(told))
+    while not values[-1]:
+        values.pop()
+    return _write(values)
+
+
 def _claimed_job(
     queue: str, id: bytes, raw: bytes, life: str, number: int, at: datetime, monotonic: float, guard: float | None
 ) -> ClaimedJob:
