@@ -201,10 +201,7 @@ class HandedBack:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The job is a dead letter now. `attempted`: an attempt ended (False: it never could be started).
-
-    `release` is that of the code which it failed in, as far as its worker knows.
-    """
+    """The job is a dead letter now, in this `release`; `attempted`: an attempt ended (False: it could not start)."""
 
     error: str
     traceback: str = ""

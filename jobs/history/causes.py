@@ -73,12 +73,13 @@ def dead_letters_by_cause(queue: HasName | str = "", limit: int = TOLD) -> list[
     live.hear([name_of(queue)] if queue != "" else None)
     only = name_of(queue) if queue != "" else ""
     found: list[DeadCause] = []
-    for cause, _last in by_last():
-        one = look(cause)
-        if one is not None and only in ("", one.queue):
-            found.append(one)
-        if len(found) == limit:
-            break
+    with by_index(jobs_settings().database):
+        for cause, _last in by_last():
+            one = look(cause)
+            if one is not None and only in ("", one.queue):
+                found.append(one)
+            if len(found) == limit:
+                break
     return found
 
 

@@ -27,11 +27,11 @@ from ..broker.facts import Fact, FactPage, Recorded, Rest, Start, Step
 from ..broker.records import Completed, Failed, GivenUp, Retried
 from ..conf import jobs_settings
 from ..faults import point
-from ..fingerprint import cause_of
 from ..models import AttemptOutcome, Job, QueueState
 from ..policy import QueuePolicy, Retention
 from ..states import ENDED, LIVE, State
 from . import markers
+from .dead_letters import rows_of_causes
 
 #: Facts that the broker looks at in one step: others wait for it meanwhile.
 LOOK = 500
@@ -193,7 +193,7 @@ def _write(cursor: Cursor, queue: str, pages: Sequence[FactPage]) -> None:
         known = merged.read_rows(cursor, vendor, {fact.job for fact in facts})
         rows, attempts, void = _fold(facts, known)
         merged.write_rows(cursor, vendor, *rows)
-        causes.note_causes(cursor, vendor, _dead(facts, rows, void))
+        causes.note_causes(cursor, vendor, rows_of_causes(facts, rows, void))
         merged.write_attempts(cursor, vendor, attempts)
         if void:
             told = [fact for fact in told if fact not in void]
@@ -212,29 +212,15 @@ def _fold(
     void: list[Fact] = []
     for fact in facts:
         row = rows.get(fact.job)
-        if row is not None and (_is_of_an_ended_run(fact, row) or _is_discarded_already(fact, row)):
+        if row is not None and (
+            _is_of_an_ended_run(fact, row) or (fact.step is Step.DISCARDED and not _tells_of(fact, row))
+        ):
             void.append(fact)
         elif (row := _row(row, fact)) is not None:
             rows[fact.job] = row
             attempts += _attempts(fact)
     new = [row for id, row in rows.items() if id not in known]
     return (list(known.values()), new), attempts, void
-
-
-def _dead(facts: Sequence[Fact], rows: tuple[list[Row], list[Row]], void: Sequence[Fact]) -> list[causes.CauseRow]:
-    """What the dead letters among these rows are grouped by, as far as these facts tell."""
-    last = {fact.job: fact for fact in facts if fact.state is State.FAILED and fact.before and fact not in void}
-    if not last:
-        return []
-    dead = []
-    for row in (row for each in rows for row in each if row.state == State.FAILED):
-        fact = last.get(row.id)
-        if fact is None or fact.before is None or fact.run != row.run:
-            continue
-        start = fact.start
-        cause = cause_of(fact.before.job.task, row.error, start.traceback if start else "")
-        dead.append(causes.CauseRow(id=row.id, run=row.run, cause=cause, release=start.release if start else ""))
-    return dead
 
 
 def _row(row: Row | None, fact: Fact) -> Row | None:
@@ -284,11 +270,6 @@ def _is_of_an_ended_run(fact: Fact, row: Row) -> bool:
     tells_of_a_start = fact.start is not None or fact.step in (Step.LOST, Step.INTERRUPTED)
     was_claimed = row.starts > 0 or (row.token > 0 and row.token == fact.claim)
     return was_claimed and (tells_of_a_start or fact.state in ENDED)
-
-
-def _is_discarded_already(fact: Fact, row: Row) -> bool:
-    """Whether somebody has discarded the dead letter in the history itself, which has counted it."""
-    return fact.step is Step.DISCARDED and not _tells_of(fact, row)
 
 
 def _tells_of(fact: Fact, row: Row) -> bool:

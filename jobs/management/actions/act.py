@@ -69,7 +69,7 @@ def _retry_arguments(parser: CommandParser) -> None:
     parser.add_argument("--queue", metavar=_("QUEUE"), help=_("Retry this queue's dead letters."))
     parser.add_argument("--task", metavar=_("TASK"), help=_("With --queue: only this task's."))
     parser.add_argument(
-        "--arguments",
+        "--edit",
         type=json_of(dict),
         metavar="JSON",
         help=_("With one id: other values of these arguments, by name; they are checked first."),
@@ -91,9 +91,9 @@ def _retry(paper: Paper, options: Mapping[str, Any]) -> None:
         ids = dead_letters(queue, options["task"] or "", options["limit"])
     elif options["task"]:
         raise CommandError(_("--task goes with --queue QUEUE"), returncode=2)
-    if options["arguments"] is not None and len(options["ids"]) != 1:
-        raise CommandError(_("--arguments goes with one id"), returncode=2)
-    each_job(paper, ids, partial(retry, arguments=options["arguments"]), "retried")
+    if options["edit"] is not None and len(options["ids"]) != 1:
+        raise CommandError(_("--edit goes with one id"), returncode=2)
+    each_job(paper, ids, partial(retry, arguments=options["edit"]), "retried")
 
 
 def ids_arguments(parser: CommandParser) -> None:
