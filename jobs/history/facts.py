@@ -212,9 +212,7 @@ def _fold(
     void: list[Fact] = []
     for fact in facts:
         row = rows.get(fact.job)
-        if row is not None and (
-            _is_of_an_ended_run(fact, row) or (fact.step is Step.DISCARDED and not _tells_of(fact, row))
-        ):
+        if row is not None and _is_of_an_ended_run(fact, row):
             void.append(fact)
         elif (row := _row(row, fact)) is not None:
             rows[fact.job] = row
@@ -265,7 +263,10 @@ def _is_of_an_ended_run(fact: Fact, row: Row) -> bool:
 
     Where a fail-over leaves two primaries, both run what waited: the end that is told first stands.
     """
-    if row.state not in ENDED or fact.run != row.run or fact.step is Step.DISCARDED:
+    if fact.step is Step.DISCARDED:
+        # or somebody has discarded the dead letter in the history itself, which has counted it
+        return not _tells_of(fact, row)
+    if row.state not in ENDED or fact.run != row.run:
         return False
     tells_of_a_start = fact.start is not None or fact.step in (Step.LOST, Step.INTERRUPTED)
     was_claimed = row.starts > 0 or (row.token > 0 and row.token == fact.claim)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .attempt import Attempt, AttemptOutcome
 from .cause import Cause, Release
+from .inside import JobProgress, Kept, LogPart
 from .job import STATE_WORDS, Job, JobState
 from .process import ClockJump, Marker, Process
 from .queue import Grant, QueueStat, QueueState
@@ -20,7 +21,10 @@ __all__ = [
     "ClockJump",
     "Grant",
     "Job",
+    "JobProgress",
     "JobState",
+    "Kept",
+    "LogPart",
     "Marker",
     "Process",
     "QueueStat",
