@@ -10,7 +10,7 @@ from .cause import Cause, Release
 from .inside import JobProgress, Kept, LogPart
 from .job import STATE_WORDS, Job, JobState
 from .process import ClockJump, Marker, Process
-from .queue import Grant, QueueStat, QueueState
+from .queue import Grant, QueueStat, QueueState, Throttle
 from .schedule import Schedule
 
 __all__ = [
@@ -31,4 +31,5 @@ __all__ = [
     "QueueState",
     "Release",
     "Schedule",
+    "Throttle",
 ]
