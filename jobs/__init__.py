@@ -52,8 +52,10 @@ from .states import State
 
 if TYPE_CHECKING:
     from .history.about import jobs_about
+    from .history.choice import JobFilter
     from .history.counters import counts
     from .history.status.registered import register_findings
+    from .operate.by_filter import Progress, act_on
     from .operate.cancel import cancel
     from .operate.change import reschedule, set_priority
     from .operate.clean import clean
@@ -82,12 +84,14 @@ __all__ = [
     "InvalidPolicy",
     "InvalidTask",
     "JobFailed",
+    "JobFilter",
     "JobHandle",
     "JobsError",
     "NotInTask",
     "NotInTransaction",
     "NotSupported",
     "PermanentError",
+    "Progress",
     "Queue",
     "QueueBroken",
     "RateLimit",
@@ -106,6 +110,7 @@ __all__ = [
     "UnknownQueue",
     "UnknownTask",
     "WrongDatabase",
+    "act_on",
     "cancel",
     "clean",
     "counts",
@@ -130,6 +135,9 @@ __all__ = [
 
 #: Where the functions live that read the jobs' tables.
 _HOMES = {
+    "JobFilter": "history.choice",
+    "Progress": "operate.by_filter",
+    "act_on": "operate.by_filter",
     "cancel": "operate.cancel",
     "clean": "operate.clean",
     "counts": "history.counters",

@@ -10,6 +10,7 @@ from typing import Any
 from .. import clock
 from ..errors import InvalidOption
 from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR
+from .labels import checked_group, checked_tags
 from .reference import is_storable, object_reference
 
 #: The length of the column that holds it.
@@ -28,6 +29,8 @@ class Options:
     key: str | None = None
     expires: float | None = None
     about: tuple[str, str] | None = None
+    group: str = ""
+    tags: tuple[str, ...] = ()
 
     def changed(self, **given: Any) -> Options:
         """The same with the options of `Task.using`; None leaves one as it is. Raises `InvalidOption`."""
@@ -90,4 +93,6 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "key": _checked_key,
     "expires": lambda value: _seconds("expires", value, allow_zero=False),
     "about": object_reference,
+    "group": checked_group,
+    "tags": checked_tags,
 }

@@ -99,7 +99,8 @@ class Task(TaskWrapper):
         `priority` 1 (highest) to 10; `delay` seconds or timedelta, up to a year, counted from the call of `enqueue`;
         `at` in its place an aware datetime, at most a year ahead (a past one means now);
         `key` at most one live job of the queue has it; `expires` seconds or timedelta after which it is not started
-        any more; `about` the model instance that the job is about. Raises `InvalidOption`.
+        any more; `about` the model instance that the job is about; `tags` up to 10 texts and `group` a name, by which
+        many jobs are found again (`jobs.JobFilter`). Raises `InvalidOption`.
         """
         return PreparedTask(self, NO_OPTIONS).using(**options)
 
@@ -183,10 +184,12 @@ class PreparedTask:
         key: str | None = None,
         expires: float | timedelta | None = None,
         about: models.Model | tuple[str, str] | None = None,
+        group: str | None = None,
+        tags: Iterable[str] | None = None,
     ) -> PreparedTask:
         """The same with more options; see `Task.using`."""
         given = {"priority": priority, "delay": delay, "at": at, "key": key, "expires": expires, "about": about}
-        return replace(self, options=self.options.changed(**given))
+        return replace(self, options=self.options.changed(**given, group=group, tags=tags))
 
     def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
         """Enqueue a call with these options; see `Task.enqueue`."""
@@ -211,6 +214,8 @@ class PreparedTask:
             expires_in=options.expires,
             about=options.about,
             at=options.at,
+            group=options.group,
+            tags=options.tags,
             scope=scope_of(task.signature.signature, args, kwargs),
         )
 
