@@ -28,6 +28,7 @@ from .errors import (
     InvalidTask,
     JobFailed,
     JobsError,
+    LeaseLost,
     NotInTask,
     NotInTransaction,
     NotSupported,
@@ -47,7 +48,7 @@ from .errors import (
 from .history.counts import Counts
 from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
-from .policy import Exponential, Fixed, RateLimit, Retention
+from .policy import GIVE_UP, Exponential, Fixed, RateLimit, Retention
 from .states import State
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ __all__ = [
     "Exponential",
     "Finding",
     "Fixed",
+    "GIVE_UP",
     "InvalidArguments",
     "InvalidEvent",
     "InvalidOption",
@@ -87,6 +89,7 @@ __all__ = [
     "JobFilter",
     "JobHandle",
     "JobsError",
+    "LeaseLost",
     "NotInTask",
     "NotInTransaction",
     "NotSupported",

@@ -17,7 +17,7 @@ from huey.registry import Registry
 from .. import defined
 from ..broker import get_broker
 from ..errors import InvalidTask, NotSupported
-from ..policy import DEFAULT_PRIORITY, Backoff, Exponential, QueuePolicy, RateLimit, Retention
+from ..policy import DEFAULT_PRIORITY, Exponential, GivenBackoff, QueuePolicy, RateLimit, Retention, backoff_of
 from . import huey as huey_interface
 from .task import Task
 
@@ -25,10 +25,11 @@ from .task import Task
 class Queue(Huey):
     """A named lane with a policy. `name` is small letters, digits and _.
 
-    `attempts` how often a job is tried in all; `backoff` how long it waits between; `concurrency` threads a worker
-    process; `rate_limit` starts in a rolling window over all workers; `keep_completed`, `keep_failed`, `keep_age` and
-    `keep_failed_age` what history keeps (`jobs.policy.Retention`); `priority` the default, 1 (highest) to 10; `timeout`
-    in seconds, cooperative; `global_concurrency` a bound over all machines. Raises `InvalidPolicy`.
+    `attempts` how often a job is tried in all; `backoff` how long it waits between, a policy or a function of
+    (exception, attempt); `concurrency` threads a worker process; `rate_limit` starts in a rolling window over all
+    workers; `keep_completed`, `keep_failed`, `keep_age` and `keep_failed_age` what history keeps
+    (`jobs.policy.Retention`); `priority` the default, 1 (highest) to 10; `timeout` in seconds, cooperative;
+    `global_concurrency` a bound over all machines. Raises `InvalidPolicy`.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Queue(Huey):
         name: str,
         *,
         attempts: int = 3,
-        backoff: Backoff = Exponential(2),  # noqa: B008 - frozen
+        backoff: GivenBackoff = Exponential(2),  # noqa: B008 - frozen
         concurrency: int = 5,
         rate_limit: RateLimit | None = None,
         keep_completed: int = 1_000,
@@ -52,7 +53,7 @@ class Queue(Huey):
         self.policy = QueuePolicy(
             name=name,
             attempts=attempts,
-            backoff=backoff,
+            backoff=backoff_of(backoff, Exponential(2)),
             concurrency=concurrency,
             rate_limit=rate_limit,
             retention=Retention(keep_completed, keep_failed, keep_age, keep_failed_age),
@@ -107,14 +108,14 @@ class Queue(Huey):
         return self.tasks.get(name) or self._aliases.get(name)
 
     def policy_of_task(
-        self, attempts: int | None, backoff: Backoff | None, timeout: float | None, priority: int | None
+        self, attempts: int | None, backoff: GivenBackoff | None, timeout: float | None, priority: int | None
     ) -> QueuePolicy:
         """The queue's policy with a task's own values; raises `InvalidPolicy`."""
         policy = self.policy
         return replace(
             policy,
             attempts=policy.attempts if attempts is None else attempts,
-            backoff=policy.backoff if backoff is None else backoff,
+            backoff=policy.backoff if backoff is None else backoff_of(backoff, policy.backoff),
             timeout=policy.timeout if timeout is None else timeout,
             priority=policy.priority if priority is None else priority,
         )

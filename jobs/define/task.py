@@ -18,7 +18,7 @@ from ..broker.records import ClaimedJob, NewJob
 from ..conf import jobs_settings
 from ..enqueue.accept import accept
 from ..errors import InvalidArguments, InvalidOption, InvalidTask
-from ..policy import Backoff, stored_priority
+from ..policy import GivenBackoff, stored_priority
 from . import huey as huey_interface
 from .context import RunningJob, working_on
 from .handle import JobHandle
@@ -49,7 +49,7 @@ class Task(TaskWrapper):
         atomic: bool = False,
         personal: Iterable[str] = (),
         attempts: int | None = None,
-        backoff: Backoff | None = None,
+        backoff: GivenBackoff | None = None,
         timeout: float | None = None,
         priority: int | None = None,
         context: bool = False,

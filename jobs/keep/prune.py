@@ -19,7 +19,7 @@ from ..broker import get_broker
 from ..conf import jobs_settings
 from ..defined import queues
 from ..faults import point
-from ..history import lookup, markers
+from ..history import inside, lookup, markers
 from ..history.old_hours import fold_old_hours
 from ..history.plans import by_index
 from ..models import Job, Process
@@ -40,7 +40,8 @@ AHEAD = timedelta(minutes=1)
 def run() -> int:
     """Prune every queue once, the counters and the markers; returns how many rows went."""
     policies = [queue.policy for queue in queues().values()]
-    return prune([*policies, *_undefined()]) + fold_old_hours() + markers.forget(get_broker())
+    removed = prune([*policies, *_undefined()])
+    return removed + fold_old_hours() + markers.forget(get_broker()) + inside.forget_orphans()
 
 
 def prune(policies: Iterable[QueuePolicy]) -> int:

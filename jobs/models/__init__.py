@@ -6,6 +6,7 @@ Written by raw SQL in `jobs.broker.database`; the models are for reading and for
 from __future__ import annotations
 
 from .attempt import Attempt, AttemptOutcome
+from .inside import JobProgress, Kept, LogPart
 from .job import STATE_WORDS, Job, JobState
 from .process import ClockJump, Marker, Process
 from .queue import Grant, QueueStat, QueueState
@@ -18,7 +19,10 @@ __all__ = [
     "ClockJump",
     "Grant",
     "Job",
+    "JobProgress",
     "JobState",
+    "Kept",
+    "LogPart",
     "Marker",
     "Process",
     "QueueStat",
