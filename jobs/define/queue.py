@@ -19,6 +19,7 @@ from ..broker import get_broker
 from ..errors import InvalidTask, NotSupported
 from ..policy import DEFAULT_PRIORITY, Exponential, GivenBackoff, QueuePolicy, RateLimit, Retention, backoff_of
 from . import huey as huey_interface
+from .handle import JobHandle
 from .task import Task
 
 
@@ -75,7 +76,8 @@ class Queue(Huey):
 
         `name` a stable name (default `app_label.function`); `aliases` earlier names; `atomic` processor, jobs it
         enqueues and settle commit in one transaction (G3); `personal` parameters that are masked (G13); `attempts`,
-        `backoff`, `timeout`, `priority` (1 highest to 10) other than the queue's. Raises `InvalidTask`.
+        `backoff`, `timeout`, `priority` (1 highest to 10) other than the queue's; `unique` parameters whose values make
+        the key of a call that gives none. Raises `InvalidTask`.
         """
         if wrong:
             raise InvalidTask(f"write @{self.name}.task() with parentheses; options are given by name")
@@ -102,6 +104,14 @@ class Queue(Huey):
             for name, task in self.tasks.items()
             if issubclass(task.task_class, PeriodicTask)
         ]
+
+    def holder(self, key: str) -> JobHandle | None:
+        """The job that a call with this key would be answered with: the live one, or a throttle's first; or None.
+
+        Raises `BrokerAway`.
+        """
+        found = get_broker().holder(self.name, key)
+        return None if found is None else JobHandle(found, created=False)
 
     def find_task(self, name: str) -> Task | None:
         """The task of this name, or of this earlier name; None if there is none."""
@@ -163,6 +173,7 @@ class Queue(Huey):
             "context",
             "validate_datetime",
             "task_base",
+            "unique",
         }
         unknown = {key: value for key, value in options.items() if key not in known}
         huey_interface.refuse_options(f"@{self.name}.task", unknown, huey_interface.TASK_OPTIONS_REFUSED)

@@ -226,7 +226,7 @@ def counters_of(queue: str) -> dict[str, int]:
 
 TABLES = (
     *("attempt", "job", "grant", "queuestate", "queuestat", "process", "marker"),
-    *("jobprogress", "logpart", "kept"),
+    *("jobprogress", "logpart", "kept", "throttle"),
 )
 
 
