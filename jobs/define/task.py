@@ -19,6 +19,7 @@ from ..conf import jobs_settings
 from ..enqueue.accept import accept
 from ..errors import InvalidArguments, InvalidOption, InvalidTask
 from ..policy import GivenBackoff, stored_priority
+from ..rules.rule import Rule
 from . import huey as huey_interface
 from .context import RunningJob, working_on
 from .handle import JobHandle
@@ -54,6 +55,7 @@ class Task(TaskWrapper):
         timeout: float | None = None,
         priority: int | None = None,
         context: bool = False,
+        schedule: Rule | Iterable[Rule] = (),
         unique: Iterable[str] | None = None,
         **settings: Any,
     ) -> None:
@@ -74,6 +76,7 @@ class Task(TaskWrapper):
         unknown = [one for one in personal if one not in tuple(self.signature.signature.parameters)]
         if unknown:
             raise InvalidTask(f"task {stable_name}: personal={unknown!r} names no parameter of the function")
+        self.schedules = _named_schedules(stable_name, schedule)
         self.personal = self.signature.personal = frozenset(personal)
         self.unique = checked_names(stable_name, self.signature, unique)
         super().__init__(
@@ -248,6 +251,17 @@ def _several(func: Callable[..., Any], given: Iterable[str]) -> tuple[str, ...]:
     if isinstance(given, Iterable) and not isinstance(given, str):
         return tuple(given)
     raise InvalidTask(f"task {func.__qualname__}: aliases= and personal= take several texts: write ('one',)")
+
+
+def _named_schedules(task: str, given: Rule | Iterable[Rule]) -> dict[str, Rule]:
+    """The task's schedules by name: the first is called like the task, the others say their rule as well."""
+    rules = [given] if isinstance(given, Rule) else list(given) if isinstance(given, Iterable) else [given]
+    if any(not isinstance(rule, Rule) for rule in rules):
+        raise InvalidTask(f"task {task}: schedule={given!r}: expected Cron(...), Every(...), or a list of them")
+    names = [task if index == 0 else f"{task} {rule.spelling}" for index, rule in enumerate(rules)]
+    if len({rule.spelling for rule in rules}) < len(rules):
+        raise InvalidTask(f"task {task}: schedule= holds the same times twice")
+    return dict(zip(names, rules, strict=True))
 
 
 def task_name(func: Callable[..., Any]) -> str:
