@@ -14,7 +14,7 @@ from django.db import models, transaction
 from huey.api import TaskWrapper
 
 from .. import clock
-from ..broker.records import ClaimedJob, KeyMode, NewJob
+from ..broker.records import ClaimedJob, KeyMode, NewJob, Outcome
 from ..conf import jobs_settings
 from ..enqueue.accept import accept
 from ..errors import InvalidArguments, InvalidOption, InvalidTask
@@ -23,7 +23,7 @@ from ..rules.rule import Rule
 from . import huey as huey_interface
 from .context import RunningJob, working_on
 from .handle import JobHandle
-from .message import Signature, decode_result, encode_result
+from .message import RESERVED_PARAMETERS, Signature, decode_result, encode_result
 from .options import NO_OPTIONS, Options
 from .scope import scope_of
 from .unique import check_rule, checked_names, key_of_message
@@ -40,6 +40,8 @@ class Task(TaskWrapper):
 
     huey: Queue
     func: Callable[..., Any]
+    #: Names that no parameter of the function may have.
+    reserved: frozenset[str] = RESERVED_PARAMETERS
 
     def __init__(
         self,
@@ -69,7 +71,7 @@ class Task(TaskWrapper):
         stable_name = task_name(func) if name is None else name
         for each in (stable_name, *aliases):
             _check_name(queue, each)
-        self.signature = Signature(func, stable_name, context=context)
+        self.signature = Signature(func, stable_name, context=context, reserved=self.reserved)
         self.aliases = aliases
         self.atomic = atomic
         self.policy = queue.policy_of_task(attempts, backoff, timeout, priority)
@@ -154,6 +156,9 @@ class Task(TaskWrapper):
                 with transaction.atomic(using=jobs_settings().database):
                     return decode_result(encode_result(self.name, task.execute()))
             return decode_result(encode_result(self.name, task.execute()))
+
+    def ended(self, outcome: Outcome, error: BaseException | None) -> None:
+        """The engine's word, in the job's own context, of how an attempt ended; nothing to do here."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> JobHandle:
         """Huey's own call: enqueue."""
@@ -276,7 +281,7 @@ def task_name(func: Callable[..., Any]) -> str:
 def _check_name(queue: Queue, name: Any) -> None:
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not name.isprintable() or name != name.strip():
         raise InvalidTask(f"queue {queue.name}: the task name {name!r}: expected a text of 1 to {MAX_NAME} characters")
-    if queue.find_task(name) is not None:
+    if queue.find_own_task(name) is not None:
         raise InvalidTask(f"queue {queue.name}: the task name {name!r} is taken; give another name=")
 
 
