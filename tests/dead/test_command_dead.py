@@ -72,12 +72,3 @@ def test_what_makes_no_sense_is_refused(words):
     with pytest.raises(CommandError):
         said(*words)
     assert Job.objects.get().state == "failed"
-
-
-def test_edit_and_retry_by_the_command():
-    (job,) = dead(1)
-    call_command("jobs", "retry", str(job.pk), "--edit", '{"broken": false}', stdout=StringIO())
-    job.refresh_from_db()
-    assert (job.run, job.kwargs) == (2, {"broken": False})
-    with pytest.raises(CommandError, match="one id"):
-        call_command("jobs", "retry", "--queue", lane.name, "--edit", "{}", stdout=StringIO())
