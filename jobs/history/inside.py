@@ -23,6 +23,7 @@ from ..conf import jobs_settings
 from ..define.desk import LogLine, Progress
 from ..errors import BrokerAway, LeaseLost
 from ..models import Job, JobProgress, Kept, LogPart
+from . import live
 
 logger = logging.getLogger("jobs.keeper")
 
@@ -254,10 +255,11 @@ def _some_jobs(table: type[models.Model], alias: str) -> list[tuple[UUID, str]]:
 
 
 def _lives(queue: str, job_id: UUID) -> bool:
+    """Whether a job without a row lives, or has ended and the history has not heard of all that the queue tells."""
     broker = get_broker()
     if broker.rows_are_the_queue:
         return False
     try:
-        return broker.find(queue, job_id) is not None
+        return broker.find(queue, job_id) is not None or live.lag(queue).facts > 0
     except BrokerAway:
         return True
