@@ -17,6 +17,7 @@ from .define.handle import JobHandle
 from .define.masks import mentions
 from .define.queue import Queue
 from .define.task import Task
+from .define.ticks import Tick
 from .errors import (
     BrokerAway,
     BrokerUnavailable,
@@ -42,6 +43,7 @@ from .errors import (
     UnknownJob,
     UnknownObject,
     UnknownQueue,
+    UnknownSchedule,
     UnknownTask,
     WrongDatabase,
 )
@@ -49,6 +51,8 @@ from .history.counts import Counts
 from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
 from .policy import GIVE_UP, Exponential, Fixed, RateLimit, Retention
+from .rules.cron import Cron
+from .rules.every import Every
 from .states import State
 
 if TYPE_CHECKING:
@@ -71,9 +75,11 @@ __all__ = [
     "BrokerUnavailable",
     "Cancelled",
     "Counts",
+    "Cron",
     "Erased",
     "Event",
     "EventSignal",
+    "Every",
     "Exponential",
     "Finding",
     "Fixed",
@@ -103,10 +109,12 @@ __all__ = [
     "Subject",
     "Task",
     "TaskSignal",
+    "Tick",
     "UndeclaredStart",
     "UnknownJob",
     "UnknownObject",
     "UnknownQueue",
+    "UnknownSchedule",
     "UnknownTask",
     "WrongDatabase",
     "cancel",

@@ -8,6 +8,7 @@ from functools import cache
 from django.utils.translation import gettext, gettext_noop
 
 DUPLICATE = gettext_noop("duplicate of %(holder)s")
+MERGED = gettext_noop("job %(holder)s took over what it says")
 RETRY_REFUSED = gettext_noop("retry refused: job %(holder)s holds the key")
 BY_OPERATOR = gettext_noop("cancelled by an operator")
 BY_HANDLE = gettext_noop("cancelled by its handle")
@@ -42,6 +43,7 @@ NOT_KEPT = gettext_noop("its result and attempts were not kept: the history coul
 
 ALL = (
     DUPLICATE,
+    MERGED,
     RETRY_REFUSED,
     BY_OPERATOR,
     BY_HANDLE,

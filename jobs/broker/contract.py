@@ -81,7 +81,10 @@ class Broker(Protocol):
         """Take jobs of one queue in, all or none, answers in order. Idempotent by (id, run).
 
         A job whose key is held by another live job of its queue is not taken; the answer names the holder. Of two jobs
-        in one call with the same key the first wins. A higher run of a dead letter begins that run, with fresh
+        in one call with the same key the first wins. Where the job has a rule for that case (`KeyRule`), the one that
+        holds the key and waits may take over what it says (merged, and the row that it may have ends as cancelled), or
+        it waits behind one that runs. Where the rows are the queue such a job stays pending, and is to be pushed again
+        until the key is free. A higher run of a dead letter begins that run, with fresh
         counters; a known id in any other state is left as it is. `as_of` is the broker's time before the jobs were
         read from the outbox: a store that forgets ids refuses what was read too long ago.
         """
@@ -216,6 +219,14 @@ class Broker(Protocol):
         Whole or not at all, and never one that a worker has claimed. With another priority it keeps its ready time, and
         stands by it among those of that priority (G5); losses and attempts stay.
         """
+
+    # A key
+
+    def holder(self, queue: str, key: str) -> UUID | None:
+        """The live job that holds the key; else the one that a throttle of it began with, as long as that lasts."""
+
+    def release_key(self, queue: str, key: str, job_id: UUID) -> bool:
+        """Let the key, and a throttle that began with the job, be free; False: the job has neither."""
 
     # A queue
 

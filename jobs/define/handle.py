@@ -11,6 +11,7 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from .. import reasons
+from ..broker import get_broker
 from ..conf import jobs_settings
 from ..errors import InvalidOption, JobFailed, Refused, ResultTimeout, UnknownJob
 from ..states import State
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 class JobHandle:
     """One job, also one that is known by its id, or the id's text, alone. Each property reads the job anew.
 
-    `created` is True for a new job, False when `key=` found a live one (then `id` is that job's), and None while a
-    keyed job waits for its transaction to commit.
+    `created` is True for a new job, False when another one stands for the call (then `id` is that job's), and None
+    while a keyed job waits for its transaction to commit.
     """
 
     __slots__ = ("created", "id")
@@ -150,6 +151,15 @@ class JobHandle:
             raise Refused(f"job {self.id} cannot end while this transaction is open; ask for its result after commit")
         since = f" (since then the job database does not answer: {trouble})" if trouble else ""
         raise ResultTimeout(f"job {self.id} is still {seen.state} after {timeout:g} s{since}")
+
+    def release_key(self) -> bool:
+        """Let the job's key be free from now on, and a throttle end that began with the job; the job goes on.
+
+        False, and nothing has changed, where another job holds the key, or the job has none. Raises `UnknownJob` when
+        the job is not known.
+        """
+        job = self.job
+        return job.key is not None and get_broker().release_key(job.queue, job.key, self.id)
 
     def cancel(self) -> str:
         """Cancel the job: `cancelled`, `asked` (it runs and may agree) or `ended` (too late).

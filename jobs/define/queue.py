@@ -18,7 +18,9 @@ from .. import defined
 from ..broker import get_broker
 from ..errors import InvalidTask, NotSupported
 from ..policy import DEFAULT_PRIORITY, Exponential, GivenBackoff, QueuePolicy, RateLimit, Retention, backoff_of
+from ..rules.asked import Asked
 from . import huey as huey_interface
+from .handle import JobHandle
 from .task import Task
 
 
@@ -75,7 +77,9 @@ class Queue(Huey):
 
         `name` a stable name (default `app_label.function`); `aliases` earlier names; `atomic` processor, jobs it
         enqueues and settle commit in one transaction (G3); `personal` parameters that are masked (G13); `attempts`,
-        `backoff`, `timeout`, `priority` (1 highest to 10) other than the queue's. Raises `InvalidTask`.
+        `backoff`, `timeout`, `priority` (1 highest to 10) other than the queue's; `unique` parameters whose values make
+        the key of a call that gives none; `schedule` one `Cron(...)` or `Every(...)`, or several, at which keepers
+        enqueue it. Raises `InvalidTask`.
         """
         if wrong:
             raise InvalidTask(f"write @{self.name}.task() with parentheses; options are given by name")
@@ -86,22 +90,32 @@ class Queue(Huey):
     ) -> Callable[[Callable[..., Any]], Task]:
         """Register a function that the keeper enqueues on schedule: `@lead.periodic_task(crontab(minute="0"))`.
 
-        The schedule is asked with naive UTC minutes, as Huey's `crontab` expects. Options as for `task`.
+        The schedule is asked with naive minutes of Django's `TIME_ZONE`. Options as for `task`.
         """
+        schedule = Asked(validate_datetime)
 
         def validate(task: PeriodicTask, timestamp: datetime) -> bool:
             return bool(validate_datetime(timestamp))
 
-        return self._register({**options, "validate_datetime": validate, "task_base": PeriodicTask})
+        periodic = {"validate_datetime": validate, "task_base": PeriodicTask, "schedule": schedule}
+        return self._register({**options, **periodic})
 
     @property
     def periodic_tasks(self) -> list[tuple[str, Task, Callable[[datetime], bool]]]:
-        """Name, task and schedule of each periodic task; the schedule takes a naive UTC datetime."""
+        """Name, task and schedule of each periodic task; the schedule takes a naive datetime."""
         return [
             (name, task, task.task_class().validate_datetime)
             for name, task in self.tasks.items()
             if issubclass(task.task_class, PeriodicTask)
         ]
+
+    def holder(self, key: str) -> JobHandle | None:
+        """The job that a call with this key would be answered with: the live one, or a throttle's first; or None.
+
+        Raises `BrokerAway`.
+        """
+        found = get_broker().holder(self.name, key)
+        return None if found is None else JobHandle(found, created=False)
 
     def find_task(self, name: str) -> Task | None:
         """The task of this name, or of this earlier name; None if there is none."""
@@ -161,15 +175,17 @@ class Queue(Huey):
             "timeout",
             "priority",
             "context",
+            "schedule",
             "validate_datetime",
             "task_base",
+            "unique",
         }
         unknown = {key: value for key, value in options.items() if key not in known}
         huey_interface.refuse_options(f"@{self.name}.task", unknown, huey_interface.TASK_OPTIONS_REFUSED)
 
         def decorate(func: Callable[..., Any]) -> Task:
             task = Task(self, func.func if isinstance(func, Task) else func, **options)
-            if issubclass(task.task_class, PeriodicTask):
+            if task.schedules:
                 _check_takes_nothing(task)
             self.tasks[task.name] = task
             self._aliases.update(dict.fromkeys(task.aliases, task))
@@ -186,7 +202,7 @@ def _check_takes_nothing(task: Task) -> None:
         task.signature.encode((), {})
     except TypeError as error:
         task.unregister()
-        raise InvalidTask(f"periodic task {task.name}: it is called without arguments: {error}") from None
+        raise InvalidTask(f"scheduled task {task.name}: it is called without arguments: {error}") from None
 
 
 class _TaskRegistry(Registry):

@@ -22,7 +22,7 @@ from ..faults import point
 from ..history import inside, lookup, markers
 from ..history.old_hours import fold_old_hours
 from ..history.plans import by_index
-from ..models import Job, Process
+from ..models import Job, Process, Throttle
 from ..operate.clean import CHUNK, ended_before, remove_chunk
 from ..policy import QueuePolicy, Retention
 from ..states import ENDED, State
@@ -41,7 +41,12 @@ def run() -> int:
     """Prune every queue once, the counters and the markers; returns how many rows went."""
     policies = [queue.policy for queue in queues().values()]
     removed = prune([*policies, *_undefined()])
-    return removed + fold_old_hours() + markers.forget(get_broker()) + inside.forget_orphans()
+    return removed + fold_old_hours() + markers.forget(get_broker()) + inside.forget_orphans() + _end_throttles()
+
+
+def _end_throttles() -> int:
+    past = Throttle.objects.using(jobs_settings().database).filter(until__lt=get_broker().now())
+    return int(past.filter(pk__in=list(past.order_by("until").values_list("pk", flat=True)[:CHUNK])).delete()[0])
 
 
 def prune(policies: Iterable[QueuePolicy]) -> int:

@@ -9,7 +9,7 @@ from .attempt import Attempt, AttemptOutcome
 from .inside import JobProgress, Kept, LogPart
 from .job import STATE_WORDS, Job, JobState
 from .process import ClockJump, Marker, Process
-from .queue import Grant, QueueStat, QueueState
+from .queue import Grant, QueueStat, QueueState, Throttle
 from .schedule import Schedule
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "QueueStat",
     "QueueState",
     "Schedule",
+    "Throttle",
 ]

@@ -225,8 +225,8 @@ def counters_of(queue: str) -> dict[str, int]:
 
 
 TABLES = (
-    *("attempt", "job", "grant", "queuestate", "queuestat", "process", "marker"),
-    *("jobprogress", "logpart", "kept"),
+    *("attempt", "job", "grant", "queuestate", "queuestat", "process", "marker", "schedule"),
+    *("jobprogress", "logpart", "kept", "throttle"),
 )
 
 

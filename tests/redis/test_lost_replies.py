@@ -209,6 +209,10 @@ SCENES: dict[str, Scene] = {
         FIRST.decode(),
     ),
     "find": Scene(a_claimed_job, lambda world, job: world.broker.find("lane", job.id)),
+    "holder": Scene(some_jobs, lambda world, ids: world.broker.holder("lane", "k")),
+    "release_key": Scene(
+        some_jobs, lambda world, ids: world.broker.release_key("lane", "k", ids[0]), lambda first: False
+    ),
     "list_waiting": Scene(some_jobs, lambda world, ids: world.broker.list_waiting("lane", "", 2)),
     "count": Scene(a_claimed_job, lambda world, job: world.broker.counts("lane")),
     "lag": Scene(told, lambda world, page: world.broker.lag("lane", "").seconds > 0),
