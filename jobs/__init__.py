@@ -57,8 +57,10 @@ from .states import State
 
 if TYPE_CHECKING:
     from .history.about import jobs_about
+    from .history.choice import JobFilter
     from .history.counters import counts
     from .history.status.registered import register_findings
+    from .operate.by_filter import Progress, act_on
     from .operate.cancel import cancel
     from .operate.change import reschedule, set_priority
     from .operate.clean import clean
@@ -90,6 +92,7 @@ __all__ = [
     "InvalidPolicy",
     "InvalidTask",
     "JobFailed",
+    "JobFilter",
     "JobHandle",
     "JobsError",
     "LeaseLost",
@@ -97,6 +100,7 @@ __all__ = [
     "NotInTransaction",
     "NotSupported",
     "PermanentError",
+    "Progress",
     "Queue",
     "QueueBroken",
     "RateLimit",
@@ -117,6 +121,7 @@ __all__ = [
     "UnknownSchedule",
     "UnknownTask",
     "WrongDatabase",
+    "act_on",
     "cancel",
     "clean",
     "counts",
@@ -141,6 +146,9 @@ __all__ = [
 
 #: Where the functions live that read the jobs' tables.
 _HOMES = {
+    "JobFilter": "history.choice",
+    "Progress": "operate.by_filter",
+    "act_on": "operate.by_filter",
     "cancel": "operate.cancel",
     "clean": "operate.clean",
     "counts": "history.counters",

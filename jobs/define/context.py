@@ -50,6 +50,11 @@ class RunningJob:
         self._stopped: Stopped | None = None
 
     @property
+    def claimed(self) -> ClaimedJob:
+        """The job as the broker handed it to this worker."""
+        return self._claimed
+
+    @property
     def id(self) -> UUID:
         """The job's id."""
         return self._claimed.id

@@ -119,6 +119,10 @@ class Queue(Huey):
 
     def find_task(self, name: str) -> Task | None:
         """The task of this name, or of this earlier name; None if there is none."""
+        return self.tasks.get(name) or self._aliases.get(name) or defined.find_elsewhere(name, self)
+
+    def find_own_task(self, name: str) -> Task | None:
+        """The same among those that were registered here: no function of Django's tasks."""
         return self.tasks.get(name) or self._aliases.get(name)
 
     def policy_of_task(
