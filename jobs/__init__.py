@@ -40,6 +40,7 @@ from .errors import (
     RetryLater,
     TaskSignal,
     UndeclaredStart,
+    UnknownCause,
     UnknownJob,
     UnknownObject,
     UnknownQueue,
@@ -57,11 +58,15 @@ from .states import State
 
 if TYPE_CHECKING:
     from .history.about import jobs_about
+    from .history.causes import dead_letters_by_cause
+    from .history.choice import JobFilter
     from .history.counters import counts
     from .history.status.registered import register_findings
+    from .operate.by_filter import Progress, act_on
     from .operate.cancel import cancel
     from .operate.change import reschedule, set_priority
     from .operate.clean import clean
+    from .operate.dead_letters import discard_dead_letters
     from .operate.discard import discard
     from .operate.drain import drain
     from .operate.edit import edit
@@ -69,6 +74,7 @@ if TYPE_CHECKING:
     from .operate.pause import pause, resume
     from .operate.promote import promote
     from .operate.retry import dead_letters, retry
+    from .operate.retry_cause import retry_cause
 
 __all__ = [
     "BrokerAway",
@@ -90,6 +96,7 @@ __all__ = [
     "InvalidPolicy",
     "InvalidTask",
     "JobFailed",
+    "JobFilter",
     "JobHandle",
     "JobsError",
     "LeaseLost",
@@ -97,6 +104,7 @@ __all__ = [
     "NotInTransaction",
     "NotSupported",
     "PermanentError",
+    "Progress",
     "Queue",
     "QueueBroken",
     "RateLimit",
@@ -111,18 +119,22 @@ __all__ = [
     "TaskSignal",
     "Tick",
     "UndeclaredStart",
+    "UnknownCause",
     "UnknownJob",
     "UnknownObject",
     "UnknownQueue",
     "UnknownSchedule",
     "UnknownTask",
     "WrongDatabase",
+    "act_on",
     "cancel",
     "clean",
     "counts",
     "current_job",
     "dead_letters",
+    "dead_letters_by_cause",
     "discard",
+    "discard_dead_letters",
     "drain",
     "edit",
     "erase_jobs",
@@ -136,16 +148,22 @@ __all__ = [
     "reschedule",
     "resume",
     "retry",
+    "retry_cause",
     "set_priority",
 ]
 
 #: Where the functions live that read the jobs' tables.
 _HOMES = {
+    "JobFilter": "history.choice",
+    "Progress": "operate.by_filter",
+    "act_on": "operate.by_filter",
     "cancel": "operate.cancel",
     "clean": "operate.clean",
     "counts": "history.counters",
     "dead_letters": "operate.retry",
+    "dead_letters_by_cause": "history.causes",
     "discard": "operate.discard",
+    "discard_dead_letters": "operate.dead_letters",
     "drain": "operate.drain",
     "edit": "operate.edit",
     "erase_jobs": "operate.erase",
@@ -157,6 +175,7 @@ _HOMES = {
     "reschedule": "operate.change",
     "resume": "operate.pause",
     "retry": "operate.retry",
+    "retry_cause": "operate.retry_cause",
     "set_priority": "operate.change",
 }
 

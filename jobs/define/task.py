@@ -107,7 +107,8 @@ class Task(TaskWrapper):
         `priority` 1 (highest) to 10; `delay` seconds or timedelta, up to a year, counted from the call of `enqueue`;
         `at` in its place an aware datetime, at most a year ahead (a past one means now);
         `key` at most one live job of the queue has it; `expires` seconds or timedelta after which it is not started
-        any more; `about` the model instance that the job is about.
+        any more; `about` the model instance that the job is about; `tags` up to 10 texts and `group` a name, by which
+        many jobs are found again (`jobs.JobFilter`).
         With a key (this, or the task's `unique`) at most one of: `throttle` seconds in which the first call answers
         for the others, also when its job has ended; `debounce` seconds without a call after which the last call runs;
         `replace` True: a job that waits takes this call's arguments and options; `rerun` True: it takes its arguments.
@@ -203,6 +204,8 @@ class PreparedTask:
         key: str | None = None,
         expires: float | timedelta | None = None,
         about: models.Model | tuple[str, str] | None = None,
+        group: str | None = None,
+        tags: Iterable[str] | None = None,
         throttle: float | timedelta | None = None,
         debounce: float | timedelta | None = None,
         replace: bool | None = None,
@@ -210,8 +213,9 @@ class PreparedTask:
     ) -> PreparedTask:
         """The same with more options; see `Task.using`."""
         given = {"priority": priority, "delay": delay, "at": at, "key": key, "expires": expires, "about": about}
+        labels = {"group": group, "tags": tags}
         modes = {"throttle": throttle, "debounce": debounce, "replace": replace, "rerun": rerun}
-        options = self.options.changed(**given, **modes)
+        options = self.options.changed(**given, **labels, **modes)
         check_rule(options.rule, options.key, self.task.unique)
         return PreparedTask(self.task, options)
 
@@ -241,6 +245,8 @@ class PreparedTask:
             expires_in=options.expires,
             about=options.about,
             at=options.at,
+            group=options.group,
+            tags=options.tags,
             scope=scope_of(task.signature.signature, args, kwargs),
             rule=rule,
         )
