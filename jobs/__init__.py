@@ -17,6 +17,7 @@ from .define.handle import JobHandle
 from .define.masks import mentions
 from .define.queue import Queue
 from .define.task import Task
+from .define.ticks import Tick
 from .errors import (
     BrokerAway,
     BrokerUnavailable,
@@ -28,6 +29,7 @@ from .errors import (
     InvalidTask,
     JobFailed,
     JobsError,
+    LeaseLost,
     NotInTask,
     NotInTransaction,
     NotSupported,
@@ -38,56 +40,74 @@ from .errors import (
     RetryLater,
     TaskSignal,
     UndeclaredStart,
+    UnknownCause,
     UnknownJob,
     UnknownObject,
     UnknownQueue,
+    UnknownSchedule,
     UnknownTask,
     WrongDatabase,
 )
 from .history.counts import Counts
 from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
-from .policy import Exponential, Fixed, RateLimit, Retention
+from .policy import GIVE_UP, Exponential, Fixed, RateLimit, Retention
+from .rules.cron import Cron
+from .rules.every import Every
 from .states import State
 
 if TYPE_CHECKING:
     from .history.about import jobs_about
+    from .history.causes import dead_letters_by_cause
+    from .history.choice import JobFilter
     from .history.counters import counts
     from .history.status.registered import register_findings
+    from .operate.by_filter import Progress, act_on
     from .operate.cancel import cancel
     from .operate.change import reschedule, set_priority
     from .operate.clean import clean
+    from .operate.dead_letters import discard_dead_letters
     from .operate.discard import discard
+    from .operate.doctor import Ailment, examine
     from .operate.drain import drain
     from .operate.edit import edit
     from .operate.erase import erase_jobs, register_eraser
+    from .operate.obliterate import obliterate
     from .operate.pause import pause, resume
     from .operate.promote import promote
     from .operate.retry import dead_letters, retry
+    from .operate.retry_cause import retry_cause
 
 __all__ = [
+    "Ailment",
     "BrokerAway",
     "BrokerUnavailable",
     "Cancelled",
     "Counts",
+    "Cron",
     "Erased",
     "Event",
     "EventSignal",
+    "Every",
     "Exponential",
     "Finding",
     "Fixed",
+    "GIVE_UP",
     "InvalidArguments",
     "InvalidEvent",
     "InvalidOption",
     "InvalidPolicy",
     "InvalidTask",
     "JobFailed",
+    "JobFilter",
     "JobHandle",
     "JobsError",
+    "LeaseLost",
     "NotInTask",
     "NotInTransaction",
     "NotSupported",
     "PermanentError",
+    "Progress",
     "Queue",
     "QueueBroken",
     "RateLimit",
@@ -100,23 +120,31 @@ __all__ = [
     "Subject",
     "Task",
     "TaskSignal",
+    "Tick",
     "UndeclaredStart",
+    "UnknownCause",
     "UnknownJob",
     "UnknownObject",
     "UnknownQueue",
+    "UnknownSchedule",
     "UnknownTask",
     "WrongDatabase",
+    "act_on",
     "cancel",
     "clean",
     "counts",
     "current_job",
     "dead_letters",
+    "dead_letters_by_cause",
     "discard",
+    "discard_dead_letters",
     "drain",
     "edit",
     "erase_jobs",
+    "examine",
     "jobs_about",
     "mentions",
+    "obliterate",
     "pause",
     "promote",
     "receives",
@@ -125,20 +153,29 @@ __all__ = [
     "reschedule",
     "resume",
     "retry",
+    "retry_cause",
     "set_priority",
 ]
 
 #: Where the functions live that read the jobs' tables.
 _HOMES = {
+    "Ailment": "operate.doctor",
+    "JobFilter": "history.choice",
+    "Progress": "operate.by_filter",
+    "act_on": "operate.by_filter",
     "cancel": "operate.cancel",
     "clean": "operate.clean",
     "counts": "history.counters",
     "dead_letters": "operate.retry",
+    "dead_letters_by_cause": "history.causes",
     "discard": "operate.discard",
+    "discard_dead_letters": "operate.dead_letters",
     "drain": "operate.drain",
     "edit": "operate.edit",
     "erase_jobs": "operate.erase",
+    "examine": "operate.doctor",
     "jobs_about": "history.about",
+    "obliterate": "operate.obliterate",
     "pause": "operate.pause",
     "promote": "operate.promote",
     "register_eraser": "operate.erase",
@@ -146,6 +183,7 @@ _HOMES = {
     "reschedule": "operate.change",
     "resume": "operate.pause",
     "retry": "operate.retry",
+    "retry_cause": "operate.retry_cause",
     "set_priority": "operate.change",
 }
 

@@ -44,12 +44,20 @@ class UnknownQueue(JobsError, LookupError):
     """No queue of this name is defined."""
 
 
+class UnknownSchedule(JobsError, LookupError):
+    """No schedule of this name is known."""
+
+
 class UnknownTask(JobsError, LookupError):
     """No task of this name is registered."""
 
 
 class UnknownJob(JobsError, LookupError):
     """No job of this id is known; retention may have removed it."""
+
+
+class UnknownCause(JobsError, LookupError):
+    """No dead letter of this cause is known."""
 
 
 class UnknownObject(JobsError, LookupError):
@@ -142,6 +150,18 @@ class RetryLater(TaskSignal):
         self.whole_queue = whole_queue
         self.reason = reason
         super().__init__(reason or f"asked to be started again in {seconds:g} s")
+
+
+class Stopped(BaseException):
+    """An iteration stops between two items and the job goes back: the engine's own, which no task means to catch.
+
+    Due again in `delay` seconds behind the others; None: at its old place.
+    """
+
+    def __init__(self, reason: str, delay: float | None = None) -> None:
+        self.reason = reason
+        self.delay = delay
+        super().__init__(reason)
 
 
 class Cancelled(TaskSignal):

@@ -8,6 +8,7 @@ from functools import cache
 from django.utils.translation import gettext, gettext_noop
 
 DUPLICATE = gettext_noop("duplicate of %(holder)s")
+MERGED = gettext_noop("job %(holder)s took over what it says")
 RETRY_REFUSED = gettext_noop("retry refused: job %(holder)s holds the key")
 BY_OPERATOR = gettext_noop("cancelled by an operator")
 BY_HANDLE = gettext_noop("cancelled by its handle")
@@ -29,6 +30,10 @@ NOT_UNDERSTOOD = gettext_noop("no worker understood the job for %(seconds)s s: %
 STARTED_TOO_OFTEN = gettext_noop("started %(count)s times without an end: interrupted, lost or cut off each time")
 ASKS_TOO_OFTEN = gettext_noop("started %(count)s times and still asks for another start: %(error)s")
 NOT_STORED = gettext_noop("the outcome could not be stored: %(error)s")
+GOES_ON = gettext_noop("the worker stops; the job goes on at its next item")
+SLICE_OVER = gettext_noop("its time slice is over; the job goes on at its next item, behind the others")
+NOT_KEPT_YET = gettext_noop("what the task is to remember could not be kept: %(error)s")
+ON_REQUEST = gettext_noop("stopped on request")
 #: Said by `errors.RetryLater`.
 LATER = gettext_noop("asked to be started again in %(seconds)s s")
 #: Written by release_lost.sql.
@@ -38,6 +43,7 @@ NOT_KEPT = gettext_noop("its result and attempts were not kept: the history coul
 
 ALL = (
     DUPLICATE,
+    MERGED,
     RETRY_REFUSED,
     BY_OPERATOR,
     BY_HANDLE,
@@ -59,6 +65,10 @@ ALL = (
     STARTED_TOO_OFTEN,
     ASKS_TOO_OFTEN,
     NOT_STORED,
+    GOES_ON,
+    SLICE_OVER,
+    NOT_KEPT_YET,
+    ON_REQUEST,
     LATER,
     KILLED_WORKER,
     NOT_KEPT,

@@ -81,7 +81,10 @@ class Broker(Protocol):
         """Take jobs of one queue in, all or none, answers in order. Idempotent by (id, run).
 
         A job whose key is held by another live job of its queue is not taken; the answer names the holder. Of two jobs
-        in one call with the same key the first wins. A higher run of a dead letter begins that run, with fresh
+        in one call with the same key the first wins. Where the job has a rule for that case (`KeyRule`), the one that
+        holds the key and waits may take over what it says (merged, and the row that it may have ends as cancelled), or
+        it waits behind one that runs. Where the rows are the queue such a job stays pending, and is to be pushed again
+        until the key is free. A higher run of a dead letter begins that run, with fresh
         counters; a known id in any other state is left as it is. `as_of` is the broker's time before the jobs were
         read from the outbox: a store that forgets ids refuses what was read too long ago.
         """
@@ -217,6 +220,14 @@ class Broker(Protocol):
         stands by it among those of that priority (G5); losses and attempts stay.
         """
 
+    # A key
+
+    def holder(self, queue: str, key: str) -> UUID | None:
+        """The live job that holds the key; else the one that a throttle of it began with, as long as that lasts."""
+
+    def release_key(self, queue: str, key: str, job_id: UUID) -> bool:
+        """Let the key, and a throttle that began with the job, be free; False: the job has neither."""
+
     # A queue
 
     def queues(self) -> frozenset[str]:
@@ -289,6 +300,21 @@ class Broker(Protocol):
 
     def live_ids(self, queue: str) -> Iterator[Sequence[UUID]]:
         """The ids of the queue's live jobs, some thousand at once; one that moves meanwhile may be missed."""
+
+    # What people ask for where something is wrong, or all is to go (`jobs doctor`, `jobs obliterate`)
+
+    def examine(self, queue: str, *, mend: bool = False) -> Mapping[str, int]:
+        """What of the queue is in no state, in numbers by its code (`jobs.operate.doctor`); with `mend` set right.
+
+        Reads all of the queue, in steps. Nothing where the rows are the queue.
+        """
+
+    def wipe(self, queue: str, *, force: bool = False, whole: bool = False) -> int | None:
+        """Forget all that a store beside the rows keeps of a queue; returns how many jobs were live there.
+
+        None, and nothing is done: some run, and it is not to be forced. `whole`: also what says which life of the store
+        this is, unless workers hold a lease. Nobody's claim may settle after that. 0 where the rows are the queue.
+        """
 
     # Hints
 

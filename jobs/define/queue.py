@@ -17,18 +17,21 @@ from huey.registry import Registry
 from .. import defined
 from ..broker import get_broker
 from ..errors import InvalidTask, NotSupported
-from ..policy import DEFAULT_PRIORITY, Backoff, Exponential, QueuePolicy, RateLimit, Retention
+from ..policy import DEFAULT_PRIORITY, Exponential, GivenBackoff, QueuePolicy, RateLimit, Retention, backoff_of
+from ..rules.asked import Asked
 from . import huey as huey_interface
+from .handle import JobHandle
 from .task import Task
 
 
 class Queue(Huey):
     """A named lane with a policy. `name` is small letters, digits and _.
 
-    `attempts` how often a job is tried in all; `backoff` how long it waits between; `concurrency` threads a worker
-    process; `rate_limit` starts in a rolling window over all workers; `keep_completed`, `keep_failed`, `keep_age` and
-    `keep_failed_age` what history keeps (`jobs.policy.Retention`); `priority` the default, 1 (highest) to 10; `timeout`
-    in seconds, cooperative; `global_concurrency` a bound over all machines. Raises `InvalidPolicy`.
+    `attempts` how often a job is tried in all; `backoff` how long it waits between, a policy or a function of
+    (exception, attempt); `concurrency` threads a worker process; `rate_limit` starts in a rolling window over all
+    workers; `keep_completed`, `keep_failed`, `keep_age` and `keep_failed_age` what history keeps
+    (`jobs.policy.Retention`); `priority` the default, 1 (highest) to 10; `timeout` in seconds, cooperative;
+    `global_concurrency` a bound over all machines. Raises `InvalidPolicy`.
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class Queue(Huey):
         name: str,
         *,
         attempts: int = 3,
-        backoff: Backoff = Exponential(2),  # noqa: B008 - frozen
+        backoff: GivenBackoff = Exponential(2),  # noqa: B008 - frozen
         concurrency: int = 5,
         rate_limit: RateLimit | None = None,
         keep_completed: int = 1_000,
@@ -52,7 +55,7 @@ class Queue(Huey):
         self.policy = QueuePolicy(
             name=name,
             attempts=attempts,
-            backoff=backoff,
+            backoff=backoff_of(backoff, Exponential(2)),
             concurrency=concurrency,
             rate_limit=rate_limit,
             retention=Retention(keep_completed, keep_failed, keep_age, keep_failed_age),
@@ -74,7 +77,9 @@ class Queue(Huey):
 
         `name` a stable name (default `app_label.function`); `aliases` earlier names; `atomic` processor, jobs it
         enqueues and settle commit in one transaction (G3); `personal` parameters that are masked (G13); `attempts`,
-        `backoff`, `timeout`, `priority` (1 highest to 10) other than the queue's. Raises `InvalidTask`.
+        `backoff`, `timeout`, `priority` (1 highest to 10) other than the queue's; `unique` parameters whose values make
+        the key of a call that gives none; `schedule` one `Cron(...)` or `Every(...)`, or several, at which keepers
+        enqueue it. Raises `InvalidTask`.
         """
         if wrong:
             raise InvalidTask(f"write @{self.name}.task() with parentheses; options are given by name")
@@ -85,36 +90,50 @@ class Queue(Huey):
     ) -> Callable[[Callable[..., Any]], Task]:
         """Register a function that the keeper enqueues on schedule: `@lead.periodic_task(crontab(minute="0"))`.
 
-        The schedule is asked with naive UTC minutes, as Huey's `crontab` expects. Options as for `task`.
+        The schedule is asked with naive minutes of Django's `TIME_ZONE`. Options as for `task`.
         """
+        schedule = Asked(validate_datetime)
 
         def validate(task: PeriodicTask, timestamp: datetime) -> bool:
             return bool(validate_datetime(timestamp))
 
-        return self._register({**options, "validate_datetime": validate, "task_base": PeriodicTask})
+        periodic = {"validate_datetime": validate, "task_base": PeriodicTask, "schedule": schedule}
+        return self._register({**options, **periodic})
 
     @property
     def periodic_tasks(self) -> list[tuple[str, Task, Callable[[datetime], bool]]]:
-        """Name, task and schedule of each periodic task; the schedule takes a naive UTC datetime."""
+        """Name, task and schedule of each periodic task; the schedule takes a naive datetime."""
         return [
             (name, task, task.task_class().validate_datetime)
             for name, task in self.tasks.items()
             if issubclass(task.task_class, PeriodicTask)
         ]
 
+    def holder(self, key: str) -> JobHandle | None:
+        """The job that a call with this key would be answered with: the live one, or a throttle's first; or None.
+
+        Raises `BrokerAway`.
+        """
+        found = get_broker().holder(self.name, key)
+        return None if found is None else JobHandle(found, created=False)
+
     def find_task(self, name: str) -> Task | None:
         """The task of this name, or of this earlier name; None if there is none."""
+        return self.tasks.get(name) or self._aliases.get(name) or defined.find_elsewhere(name, self)
+
+    def find_own_task(self, name: str) -> Task | None:
+        """The same among those that were registered here: no function of Django's tasks."""
         return self.tasks.get(name) or self._aliases.get(name)
 
     def policy_of_task(
-        self, attempts: int | None, backoff: Backoff | None, timeout: float | None, priority: int | None
+        self, attempts: int | None, backoff: GivenBackoff | None, timeout: float | None, priority: int | None
     ) -> QueuePolicy:
         """The queue's policy with a task's own values; raises `InvalidPolicy`."""
         policy = self.policy
         return replace(
             policy,
             attempts=policy.attempts if attempts is None else attempts,
-            backoff=policy.backoff if backoff is None else backoff,
+            backoff=policy.backoff if backoff is None else backoff_of(backoff, policy.backoff),
             timeout=policy.timeout if timeout is None else timeout,
             priority=policy.priority if priority is None else priority,
         )
@@ -160,15 +179,17 @@ class Queue(Huey):
             "timeout",
             "priority",
             "context",
+            "schedule",
             "validate_datetime",
             "task_base",
+            "unique",
         }
         unknown = {key: value for key, value in options.items() if key not in known}
         huey_interface.refuse_options(f"@{self.name}.task", unknown, huey_interface.TASK_OPTIONS_REFUSED)
 
         def decorate(func: Callable[..., Any]) -> Task:
             task = Task(self, func.func if isinstance(func, Task) else func, **options)
-            if issubclass(task.task_class, PeriodicTask):
+            if task.schedules:
                 _check_takes_nothing(task)
             self.tasks[task.name] = task
             self._aliases.update(dict.fromkeys(task.aliases, task))
@@ -185,7 +206,7 @@ def _check_takes_nothing(task: Task) -> None:
         task.signature.encode((), {})
     except TypeError as error:
         task.unregister()
-        raise InvalidTask(f"periodic task {task.name}: it is called without arguments: {error}") from None
+        raise InvalidTask(f"scheduled task {task.name}: it is called without arguments: {error}") from None
 
 
 class _TaskRegistry(Registry):

@@ -6,22 +6,30 @@ Written by raw SQL in `jobs.broker.database`; the models are for reading and for
 from __future__ import annotations
 
 from .attempt import Attempt, AttemptOutcome
+from .cause import Cause, Release
+from .inside import JobProgress, Kept, LogPart
 from .job import STATE_WORDS, Job, JobState
 from .process import ClockJump, Marker, Process
-from .queue import Grant, QueueStat, QueueState
+from .queue import Grant, QueueStat, QueueState, Throttle
 from .schedule import Schedule
 
 __all__ = [
     "STATE_WORDS",
     "Attempt",
     "AttemptOutcome",
+    "Cause",
     "ClockJump",
     "Grant",
     "Job",
+    "JobProgress",
     "JobState",
+    "Kept",
+    "LogPart",
     "Marker",
     "Process",
     "QueueStat",
     "QueueState",
+    "Release",
     "Schedule",
+    "Throttle",
 ]

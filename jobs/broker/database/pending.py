@@ -14,7 +14,7 @@ from ... import clock
 from ...errors import BrokerAway
 from ...states import State, check_move
 from ..contract import LEFT
-from ..records import NewJob
+from ..records import KeyRule, NewJob
 from .rows import add_counts, block
 from .statements import load_statements
 from .values import MAX_REASON, id_of, moment_of, tags_of, text_of, uuid_of
@@ -26,10 +26,11 @@ def read_pending(
     older_than: float = 0.0,
     limit: int = 1_000,
     without: Collection[str] = (),
+    without_jobs: Collection[UUID] = (),
 ) -> list[NewJob]:
     """The outbox: rows still pending, of these ids or all, accepted at least `older_than` seconds ago, oldest first.
 
-    Those of the queues `without` are left where they are.
+    Those of the queues `without`, and the jobs `without_jobs`, are left where they are.
     """
     params: dict[str, str | float | None] = {
         "ids": None if ids is None else json.dumps([id.hex for id in ids]),
@@ -38,6 +39,7 @@ def read_pending(
         "older_than": older_than,
         "limit": limit,
         "without": json.dumps(sorted(without)),
+        "without_jobs": json.dumps([id.hex for id in without_jobs]),
     }
     with connection.cursor() as cursor:
         cursor.execute(load_statements(connection.vendor)["read_pending"], params)
@@ -103,13 +105,27 @@ def end_pending(connection: BaseDatabaseWrapper, job_id: UUID, run: int, state: 
     return bool(ended)
 
 
-def start_next_run(connection: BaseDatabaseWrapper, job_id: UUID) -> int | None:
-    """Make a dead letter pending again, as its next run with fresh counters; returns the run, None if it is none."""
+def start_next_run(connection: BaseDatabaseWrapper, job_id: UUID, message: str | None = None) -> int | None:
+    """Make a dead letter pending again, as its next run with fresh counters; returns the run, None if it is none.
+
+    `message` holds its arguments from now on, if it is given.
+    """
+    return start_next_runs(connection, [(job_id, 0.0)], message).get(job_id)
+
+
+def start_next_runs(
+    connection: BaseDatabaseWrapper, delays: Iterable[tuple[UUID, float]], message: str | None = None
+) -> dict[UUID, int]:
+    """The same of several in one transaction, each due in so many seconds; returns the runs of those that were some."""
+    runs: dict[UUID, int] = {}
+    statement, now = load_statements(connection.vendor)["start_next_run"], clock.now()
     with block(connection), connection.cursor() as cursor:
-        statement = load_statements(connection.vendor)["start_next_run"]
-        cursor.execute(statement, {"id": job_id.hex, "now": text_of(clock.now())})
-        moved = cursor.fetchall()
-    return moved[0][0] if moved else None
+        for job_id, delay in delays:
+            params: dict[str, Any] = {"id": job_id.hex, "message": message, "delay": delay}
+            params |= {"now": text_of(now), "ready_at": text_of(now + timedelta(seconds=delay))}
+            cursor.execute(statement, params)
+            runs.update((job_id, run) for (run,) in cursor.fetchall())
+    return runs
 
 
 def _new_job(row: Sequence[Any]) -> NewJob:
@@ -130,7 +146,7 @@ def _new_job(row: Sequence[Any]) -> NewJob:
         parent,
         *rest,
     ) = row
-    scope, group, tags, attempts, starts, lost = rest
+    scope, group, tags, attempts, starts, lost, rule = rest
     return NewJob(
         id=id_of(id),
         run=run,
@@ -151,4 +167,6 @@ def _new_job(row: Sequence[Any]) -> NewJob:
         attempts=attempts,
         starts=starts,
         lost=lost,
+        # the next run of a dead letter has the key, or is refused
+        rule=KeyRule.of_text(rule) if run == 1 else None,
     )

@@ -239,8 +239,9 @@ class SharedBroker(OneStore, ABC):
             if cancelled:
                 trip.count(queue, cancelled=1)
                 return CancelAnswer.CANCELLED
-            # not counted: this job was counted when it failed
+            # not as cancelled: this job was counted when it failed
             if trip.run("discard_failed", **values, now=now):
+                trip.count(queue, discarded=1)
                 return CancelAnswer.CANCELLED
             if trip.run("request_cancel", **values):
                 return CancelAnswer.ASKED
@@ -273,6 +274,22 @@ class SharedBroker(OneStore, ABC):
         """Change a job that waits; see the contract."""
         with self._database.write_synced() as trip:
             return change_job(trip, queue, job_id, change)
+
+    @reaching
+    def holder(self, queue: str, key: str) -> UUID | None:
+        """The job that a key is answered with; see the contract."""
+        with self._database.read() as trip:
+            found = trip.run("read_key_holder", queue=queue, key=key)
+            found = found or trip.run("read_throttle", queue=queue, key=key, now=trip.text_now)
+        return id_of(found[0][0]) if found else None
+
+    @reaching
+    def release_key(self, queue: str, key: str, job_id: UUID) -> bool:
+        """Let a key be free whose job this is; see the contract."""
+        values = {"queue": queue, "key": key, "id": job_id.hex}
+        with self._database.write_synced() as trip:
+            released = trip.run("release_key", **values)
+            return bool(trip.run("end_throttle", **values) or released)
 
     def queues(self) -> frozenset[str]:
         """None: every job has its row."""

@@ -38,6 +38,7 @@ from ..records import (
 from .address import store_of
 from .atomic import AtomicTasks
 from .changing import Changing
+from .examining import Examining
 from .lives import FORMER, Recovering
 from .processes import Vanished, seen_process, write_process
 from .scripts import COMMON, Scripts, decode
@@ -55,6 +56,7 @@ from .values import (
     moment_or_none,
     new_job,
     pushed,
+    ruled_job,
     settled_words,
     span,
     told_of,
@@ -71,7 +73,7 @@ _REFUSED = Settled(Answer.REFUSED)
 _COUNTED = {str(state): Settled(Answer.COUNTED, state) for state in State}
 
 
-class RedisBroker(Recovering, Telling, Changing, AtomicTasks):
+class RedisBroker(Recovering, Telling, Changing, Examining, AtomicTasks):
     """Keeps the live jobs of one namespace on a Redis server."""
 
     rows_are_the_queue = False
@@ -113,13 +115,16 @@ class RedisBroker(Recovering, Telling, Changing, AtomicTasks):
             return PushReply()
         self._scripts.note_queue(queue)
         point("push.before_commit")
-        answer = self._scripts.run(
-            "push",
-            queue,
-            *map(told_of, jobs),
-            jobs=[new_job(job) for job in jobs],
-            as_of=False if as_of is None else micros(as_of),
-        )
+        told, read_at = map(told_of, jobs), False if as_of is None else micros(as_of)
+        if all(job.rule is None for job in jobs):
+            answer = self._scripts.run("push", queue, *told, jobs=[new_job(job) for job in jobs], as_of=read_at)
+        else:
+            windows: dict[str, int] = {}
+            ruled = [ruled_job(job, windows) for job in jobs]
+            beside = [f"throttle:{key}" for key in windows]
+            answer = self._scripts.run(
+                "push", queue, *told, beside=beside, jobs=ruled, as_of=read_at, windows=len(windows)
+            )
         point("push.after_commit")
         if (told := decode_pushed(answer)) is None:
             raise PushedTooLate("the jobs were read from the outbox too long ago; they are read again", undone=True)
@@ -335,7 +340,11 @@ class RedisBroker(Recovering, Telling, Changing, AtomicTasks):
     def _register(
         self, queue: str, processes: Sequence[str], lease: float, known: Any
     ) -> tuple[list[str], list[msgspec.Raw]]:
-        ask = {"lease": span(lease), "clock_offset": span(self.clock_offset()), "most": self.most_of_a_queue()}
+        ask: dict[str, Any] = {
+            "lease": span(lease),
+            "clock_offset": span(self.clock_offset()),
+            "most": self.most_of_a_queue(),
+        }
         return decode_registered(self._scripts.run("register", queue, processes=processes, known=known, **ask))
 
     def _run(self, script: str, queue: str, **ask: Any) -> Any:

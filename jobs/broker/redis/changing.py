@@ -1,4 +1,4 @@
-"""Changing a job that waits; see `lua/change.lua`."""
+"""Changing a job that waits, and who has a key; see `lua/change.lua`, `lua/holder.lua`, `lua/release_key.lua`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ class Changing:
     def promote(self, queue: str, job_id: UUID) -> bool:
         """Make a queued job due now; False: it is not queued, or is due already."""
         return bool(decode(self._scripts.run("promote", queue, id=id_word(job_id))))
+
+    def holder(self, queue: str, key: str) -> UUID | None:
+        """The job that a key is answered with; see the contract."""
+        found = self._scripts.run("holder", queue, beside=[f"throttle:{key}"], key=key)
+        return UUID(bytes=found) if found else None
+
+    def release_key(self, queue: str, key: str, job_id: UUID) -> bool:
+        """Let a key be free whose job this is; see the contract."""
+        beside, id = [f"throttle:{key}"], id_word(job_id)
+        return bool(decode(self._scripts.run("release_key", queue, beside=beside, key=key, id=id)))
 
     def change(self, queue: str, job_id: UUID, change: Change) -> ChangeAnswer | None:
         """Change a job that waits; see the contract."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha1
 from pathlib import Path
@@ -26,7 +26,7 @@ KINDS = {
     **dict.fromkeys(("jobs", "waiting", "due", "alone", "active", "asked", "keys", "expiring", "ended"), "hash"),
     **dict.fromkeys(("waiting", "due", "alone", "expiring"), "zset"),
     **{"workers": "hash", "replies": "hash", "pace": "zset", "facts": "stream", "wake": "list", "meta": "hash"},
-    **{"kept": "stream", "aside": "list", "leaving": "list"},
+    **{"kept": "stream", "aside": "list", "leaving": "list", "behind": "hash"},
 }
 KEYS = tuple(KINDS)
 #: The name under which stands what is of no queue: no queue can be called so.
@@ -49,8 +49,14 @@ class Scripts:
         # the queues that were noted on the server, with their generations
         self._noted: dict[str, str] = {}
 
-    def run(self, name: str, queue: str, *words: bytes | str, **ask: Any) -> Any:
-        """Run a script on a queue and return what it answers; `words` are passed on unread. Raises `BrokerAway`."""
+    def run(self, name: str, queue: str, *words: bytes | str, beside: Sequence[str] = (), **ask: Any) -> Any:
+        """Run a script on a queue and return what it answers; `words` are passed on unread. Raises `BrokerAway`.
+
+        `beside`: names of further keys of the queue.
+        """
+        if beside:
+            keys = (*self.keys(queue), *(self.key(queue, one) for one in beside))
+            return self._call(queue, name, len(keys), *keys, encode(ask), *words, signed=True)
         return self._call(queue, name, self._packed_keys(queue), encode(ask), *words, signed=True)
 
     def try_run(self, name: str, queue: str, **ask: Any) -> Any:

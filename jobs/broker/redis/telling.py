@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ... import clock
 from ...states import State
@@ -42,7 +43,13 @@ class Telling:
         age: float = 0.0,
     ) -> FactPage:
         """The facts behind a position; see the contract."""
-        ask = {"generation": generation, "after": after, "limit": limit, "size": SIZE, "keep": keep or {}}
+        ask: dict[str, Any] = {
+            "generation": generation,
+            "after": after,
+            "limit": limit,
+            "size": SIZE,
+            "keep": keep or {},
+        }
         return page_of(queue, self._scripts.run("read_facts", queue, **ask, calm=span(calm), age=span(age)))
 
     def forget_facts(self, queue: str, generation: str, last: str) -> None:

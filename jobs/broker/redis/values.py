@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import asdict
 
 from ...states import State
 from ..records import (
@@ -19,6 +20,7 @@ from ..records import (
     FoundJob,
     GivenUp,
     HandedBack,
+    KeyMode,
     NewJob,
     Outcome,
     Postponed,
@@ -130,6 +132,12 @@ class Said(msgspec.Struct, array_like=True, frozen=True):
     result: str | None = None
 
 
+class Heard(Said, array_like=True, frozen=True):
+    """The same with what only a failure tells at its end: the release that it happened in, if there is one."""
+
+    release: str = ""
+
+
 read_record = msgspec.msgpack.Decoder(Record).decode
 #: What `push.lua` and `register.lua` answer, with ids in it.
 decode_pushed = msgspec.msgpack.Decoder(tuple[list[msgspec.Raw], str, int] | None).decode
@@ -188,6 +196,16 @@ def new_job(job: NewJob) -> dict[str, Any]:
         "starts": job.starts,
         "lost": job.lost,
     }
+
+
+def ruled_job(job: NewJob, windows: dict[str, int]) -> dict[str, Any]:
+    """The same of one that may have a rule; `windows` gets the number of each key that a throttle remembers."""
+    words = new_job(job)
+    if job.rule is not None and job.key is not None:
+        words |= {"rule": str(job.rule.mode), "span": span(job.rule.seconds)}
+        if job.rule.mode is KeyMode.THROTTLE:
+            words["window"] = windows.setdefault(job.key, len(windows) + 1)
+    return words
 
 
 def told_of(job: NewJob) -> bytes:
@@ -321,6 +339,8 @@ def _words_of(settlement: Settlement) -> tuple[bytes, bytes]:
         getattr(outcome, "reason", ""),
         getattr(outcome, "result", None),
     )
+    if isinstance(outcome, Failed) and outcome.release:
+        return _write(asked), _write(Heard(**asdict(said), release=outcome.release))
     return _write(asked), _write(said)
 
 
@@ -331,7 +351,10 @@ def claim_of(token: str) -> int:
 
 
 def pushed(job: NewJob, answer: msgspec.Raw) -> Pushed:
-    """The answer for a pushed job: true, false or an id."""
+    """The answer for a pushed job: true, false or an id, with + or - before it where a rule said so."""
+    if len(answer) > len(_ID_MARK) + 16:
+        status = PushStatus.MERGED if bytes(answer)[1:2] == b"+" else PushStatus.BEHIND
+        return Pushed(job.id, status, UUID(bytes=bytes(answer)[2:]))
     if len(answer) > 1:
         return Pushed(job.id, PushStatus.DUPLICATE, id_of(answer))
     return Pushed(job.id, PushStatus.ACCEPTED if bytes(answer) == _TRUE else PushStatus.KNOWN)

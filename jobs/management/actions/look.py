@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, pgettext
 
 from jobs.broker.records import QueueCounts
+from jobs.define.masks import Mask
 from jobs.defined import find_task
-from jobs.history import live, lookup, verdict
+from jobs.history import inside, live, lookup, verdict
 from jobs.history.counters import totals
 from jobs.history.lateness import history_note
 from jobs.history.status.finding import LIMITS
@@ -130,6 +131,8 @@ def _show(paper: Paper, options: Mapping[str, Any]) -> None:
     paper.say(document.pop("verdict"))
     lines = document.pop("attempts_made")
     mask = lookup.mask_of(job)
+    document |= {"progress": verdict.progress_text(inside.progress_of(job.pk), mask)}
+    document |= {"steps": ", ".join(mask(name) for name in document["steps"])}
     document |= {"error": mask(job.shown_error()), "reason": mask(job.shown_reason())}
     told = [(_label(name), _plain(value)) for name, value in document.items() if value not in (None, "", [], {})]
     paper.table((), told)
@@ -146,8 +149,9 @@ def _show(paper: Paper, options: Mapping[str, Any]) -> None:
 
 def _label(name: str) -> str:
     """What a person reads for a name of the JSON document."""
-    if name in ("arguments", "about"):
-        return {"arguments": _("arguments"), "about": _("about")}[name]
+    words = {"arguments": _("arguments"), "about": _("about"), "progress": _("progress"), "steps": _("steps done")}
+    if name in words:
+        return words[name]
     field: Any = Job._meta.get_field("stored_priority" if name == "priority" else name)
     return str(field.verbose_name)
 
@@ -255,6 +259,8 @@ def _job_document(job: Job, attempts: Sequence[Attempt]) -> dict[str, Any]:
         "event": job.event,
         "event_id": job.event_id,
         "parent_id": job.parent_id,
+        "progress": _progress_document(job, mask),
+        "steps": [mask(name) for name, _value, _kept_at in inside.steps_of(job.pk)],
         "attempts_made": [
             {
                 "run": one.run,
@@ -269,6 +275,14 @@ def _job_document(job: Job, attempts: Sequence[Attempt]) -> dict[str, Any]:
             for one in attempts
         ],
     }
+
+
+def _progress_document(job: Job, mask: Mask) -> dict[str, Any] | None:
+    told = inside.progress_of(job.pk)
+    if told is None:
+        return None
+    numbers = {"done": told.done, "total": told.total, "percent": told.percent}
+    return {**numbers, "text": mask(told.text), "at": told.at}
 
 
 def _plain(value: Any) -> str:

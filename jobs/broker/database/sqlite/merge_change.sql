@@ -1,4 +1,6 @@
--- What people have changed of a job whose row was there, beside its due time.
+-- What people, or another call for its key, have changed of a job whose row was there, beside its due time.
 UPDATE jobs_job
-SET priority = :priority, message = :message, timed_at = :timed_at
+SET task = :task, priority = :priority, message = :message, key = :key, timed_at = :timed_at, event = :event,
+    event_id = :event_id, about_type = :about_type, about_id = :about_id, parent_id = :parent_id, scope = :scope,
+    "group" = :group, tags = :tags
 WHERE id = :id

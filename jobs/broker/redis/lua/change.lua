@@ -24,7 +24,7 @@ if record == raw then return cmsgpack.pack('changed') end
 call('HSET', jobs, ask.id, record)
 take_out(ask.id, before)
 put_in(ask.id, job)
-tell('changed', 'queued', ask.id, job.run, job.ready, '', {}, record)
+if not job.behind then tell('changed', 'queued', ask.id, job.run, job.ready, '', {}, record) end
 if ask.at or ask.delay then note_time() end
 if job.ready <= now + 1500000 and call('HEXISTS', meta, 'paused') == 0 then say_word() end
 weigh()

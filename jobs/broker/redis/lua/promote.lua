@@ -11,7 +11,7 @@ job.ready, job.timed, job.row = now, now, true
 local record = write(job)
 call('HSET', jobs, ask.id, record)
 put_in(ask.id, job)
-tell('changed', 'queued', ask.id, job.run, job.ready, '', {}, record)
+if not job.behind then tell('changed', 'queued', ask.id, job.run, job.ready, '', {}, record) end
 note_time()
 say_word()
 weigh()

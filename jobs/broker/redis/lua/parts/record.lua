@@ -5,6 +5,8 @@ local FIELDS = {
     'run', 'priority', 'created', 'ready', 'timed', 'expires', 'key', 'attempts', 'starts', 'lost', 'unknown',
     -- whether a row waits for its end, or will
     'row',
+    -- whether it stands in no order yet, behind the holder of its key
+    'behind',
 }
 local PAIR = '\146'
 local ALONE_AFTER, DEAD_AFTER = 2, 5
@@ -22,6 +24,7 @@ end
 local function write(job)
     local values = {}
     for i, name in ipairs(FIELDS) do values[i] = job[name] end
+    if job.behind then values[12] = job.row or false end
     values[4], values[5] = job.ready - job.created, job.timed and job.timed - job.created
     return PAIR .. cmsgpack.pack(values) .. job.told
 end
@@ -49,8 +52,9 @@ local function take_out(id, job)
     if job.expires then call('ZREM', expiring, id) end
 end
 
--- Put a job into the order, where its record says.
+-- Put a job into the order, where its record says; one that waits behind another stands in none.
 local function put_in(id, job)
+    if job.behind then return end
     local place = place_of(id, job)
     if job.lost >= ALONE_AFTER then
         call('ZADD', alone, job.ready, place)
