@@ -357,19 +357,3 @@ def test_a_missing_table_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
     assert code == 1
     assert "run `manage.py migrate`" in sentence
     assert json.loads(out) == {"error": sentence}
-
-
-def test_enqueue_with_a_key_says_which_job_stands_for_the_call_and_key_finds_and_releases_it() -> None:
-    enqueue = ("enqueue", "command.add", "--key", "k", "--replace", "--delay", "60", "--args")
-    first = document(*enqueue, "[1]")
-    second = document(*enqueue, "[2]")
-    assert (first["created"], second["created"], second["id"]) == (True, False, first["id"])
-    assert JobHandle(first["id"]).args == [2]
-    assert f"job {first['id']} of queue" in say(*enqueue, "[3]")
-    found = {"queue": first["queue"], "id": first["id"]}
-    assert document("key", first["queue"], "k") == {**found, "released": False}
-    assert document("key", first["queue"], "k", "--release") == {**found, "released": True}
-    sentence, code, _ = refusal("key", first["queue"], "k")
-    assert (code, "has this key" in sentence) == (1, True)
-    sentence, code, _ = refusal("enqueue", "command.add", "--args", "[1]", "--rerun")
-    assert (code, "rerun=" in sentence) == (1, True)
