@@ -17,6 +17,7 @@ from .define.handle import JobHandle
 from .define.masks import mentions
 from .define.queue import Queue
 from .define.task import Task
+from .define.ticks import Tick
 from .errors import (
     BrokerAway,
     BrokerUnavailable,
@@ -42,6 +43,7 @@ from .errors import (
     UnknownJob,
     UnknownObject,
     UnknownQueue,
+    UnknownSchedule,
     UnknownTask,
     WrongDatabase,
 )
@@ -49,12 +51,16 @@ from .history.counts import Counts
 from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
 from .policy import GIVE_UP, Exponential, Fixed, RateLimit, Retention
+from .rules.cron import Cron
+from .rules.every import Every
 from .states import State
 
 if TYPE_CHECKING:
     from .history.about import jobs_about
+    from .history.choice import JobFilter
     from .history.counters import counts
     from .history.status.registered import register_findings
+    from .operate.by_filter import Progress, act_on
     from .operate.cancel import cancel
     from .operate.change import reschedule, set_priority
     from .operate.clean import clean
@@ -71,9 +77,11 @@ __all__ = [
     "BrokerUnavailable",
     "Cancelled",
     "Counts",
+    "Cron",
     "Erased",
     "Event",
     "EventSignal",
+    "Every",
     "Exponential",
     "Finding",
     "Fixed",
@@ -84,6 +92,7 @@ __all__ = [
     "InvalidPolicy",
     "InvalidTask",
     "JobFailed",
+    "JobFilter",
     "JobHandle",
     "JobsError",
     "LeaseLost",
@@ -91,6 +100,7 @@ __all__ = [
     "NotInTransaction",
     "NotSupported",
     "PermanentError",
+    "Progress",
     "Queue",
     "QueueBroken",
     "RateLimit",
@@ -103,12 +113,15 @@ __all__ = [
     "Subject",
     "Task",
     "TaskSignal",
+    "Tick",
     "UndeclaredStart",
     "UnknownJob",
     "UnknownObject",
     "UnknownQueue",
+    "UnknownSchedule",
     "UnknownTask",
     "WrongDatabase",
+    "act_on",
     "cancel",
     "clean",
     "counts",
@@ -133,6 +146,9 @@ __all__ = [
 
 #: Where the functions live that read the jobs' tables.
 _HOMES = {
+    "JobFilter": "history.choice",
+    "Progress": "operate.by_filter",
+    "act_on": "operate.by_filter",
     "cancel": "operate.cancel",
     "clean": "operate.clean",
     "counts": "history.counters",

@@ -11,6 +11,7 @@ from .. import clock
 from ..broker.records import KeyMode, KeyRule
 from ..errors import InvalidOption
 from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR
+from .labels import checked_group, checked_tags
 from .reference import object_reference
 from .unique import MODES, checked_key, rule_of, seconds_of
 
@@ -28,6 +29,8 @@ class Options:
     key: str | None = None
     expires: float | None = None
     about: tuple[str, str] | None = None
+    group: str = ""
+    tags: tuple[str, ...] = ()
     rule: KeyRule | None = None
 
     def changed(self, **given: Any) -> Options:
@@ -89,4 +92,6 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "key": checked_key,
     "expires": lambda value: seconds_of("expires", value, allow_zero=False),
     "about": object_reference,
+    "group": checked_group,
+    "tags": checked_tags,
 }
