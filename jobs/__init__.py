@@ -40,6 +40,7 @@ from .errors import (
     RetryLater,
     TaskSignal,
     UndeclaredStart,
+    UnknownCause,
     UnknownJob,
     UnknownObject,
     UnknownQueue,
@@ -57,6 +58,7 @@ from .states import State
 
 if TYPE_CHECKING:
     from .history.about import jobs_about
+    from .history.causes import dead_letters_by_cause
     from .history.choice import JobFilter
     from .history.counters import counts
     from .history.status.registered import register_findings
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from .operate.cancel import cancel
     from .operate.change import reschedule, set_priority
     from .operate.clean import clean
+    from .operate.dead_letters import discard_dead_letters
     from .operate.discard import discard
     from .operate.drain import drain
     from .operate.edit import edit
@@ -71,6 +74,7 @@ if TYPE_CHECKING:
     from .operate.pause import pause, resume
     from .operate.promote import promote
     from .operate.retry import dead_letters, retry
+    from .operate.retry_cause import retry_cause
 
 __all__ = [
     "BrokerAway",
@@ -115,6 +119,7 @@ __all__ = [
     "TaskSignal",
     "Tick",
     "UndeclaredStart",
+    "UnknownCause",
     "UnknownJob",
     "UnknownObject",
     "UnknownQueue",
@@ -127,7 +132,9 @@ __all__ = [
     "counts",
     "current_job",
     "dead_letters",
+    "dead_letters_by_cause",
     "discard",
+    "discard_dead_letters",
     "drain",
     "edit",
     "erase_jobs",
@@ -141,6 +148,7 @@ __all__ = [
     "reschedule",
     "resume",
     "retry",
+    "retry_cause",
     "set_priority",
 ]
 
@@ -153,7 +161,9 @@ _HOMES = {
     "clean": "operate.clean",
     "counts": "history.counters",
     "dead_letters": "operate.retry",
+    "dead_letters_by_cause": "history.causes",
     "discard": "operate.discard",
+    "discard_dead_letters": "operate.dead_letters",
     "drain": "operate.drain",
     "edit": "operate.edit",
     "erase_jobs": "operate.erase",
@@ -165,6 +175,7 @@ _HOMES = {
     "reschedule": "operate.change",
     "resume": "operate.pause",
     "retry": "operate.retry",
+    "retry_cause": "operate.retry_cause",
     "set_priority": "operate.change",
 }
 

@@ -6,6 +6,7 @@ Written by raw SQL in `jobs.broker.database`; the models are for reading and for
 from __future__ import annotations
 
 from .attempt import Attempt, AttemptOutcome
+from .cause import Cause, Release
 from .inside import JobProgress, Kept, LogPart
 from .job import STATE_WORDS, Job, JobState
 from .process import ClockJump, Marker, Process
@@ -16,6 +17,7 @@ __all__ = [
     "STATE_WORDS",
     "Attempt",
     "AttemptOutcome",
+    "Cause",
     "ClockJump",
     "Grant",
     "Job",
@@ -27,6 +29,7 @@ __all__ = [
     "Process",
     "QueueStat",
     "QueueState",
+    "Release",
     "Schedule",
     "Throttle",
 ]

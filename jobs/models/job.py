@@ -69,6 +69,9 @@ class Job(models.Model):
     # of a row of the outbox: what is to happen where its key is held; see jobs.broker.pushes
     rule = models.CharField(max_length=40, null=True, editable=False)  # noqa: DJ001 - NULL costs nothing
     tags = models.CharField(_("tags"), max_length=500, blank=True, default="", db_default="")  # a JSON list, or empty
+    # of a dead letter: see jobs.fingerprint; while its next run lives, those of the run before
+    cause = models.CharField(_("cause"), max_length=16, blank=True, default="", db_default="", editable=False)
+    release = models.CharField(_("release"), max_length=64, blank=True, default="", db_default="", editable=False)
 
     class Meta:
         verbose_name = _("job")
@@ -76,6 +79,9 @@ class Job(models.Model):
         permissions = [
             ("retry_job", _("Can retry dead letters")),
             ("cancel_job", _("Can cancel jobs")),
+            ("discard_job", _("Can discard dead letters")),
+            ("edit_job", _("Can edit the arguments of dead letters")),
+            ("edit_personal_arguments", _("Can edit personal arguments of dead letters")),
             ("promote_job", _("Can run scheduled jobs now")),
             ("pause_queue", _("Can pause and resume queues")),
             ("view_every_scope", _("Can see the jobs of every scope")),
@@ -120,6 +126,10 @@ class Job(models.Model):
                 fields=["queue", "state", "ended_at", "id"], condition=Q(ended_at__isnull=False), name="jobs_ended"
             ),
             models.Index(fields=["task", "id", "queue"], name="jobs_task"),
+            # dead letters by cause, each in the order of their ends; with whose they are, so that no row is read
+            models.Index(
+                fields=["cause", "ended_at", "id", "scope"], condition=Q(state="failed"), name="jobs_dead_cause"
+            ),
             models.Index(fields=["key", "id"], condition=Q(key__isnull=False), name="jobs_key"),
             models.Index(fields=["about_type", "about_id", "id"], condition=~Q(about_type=""), name="jobs_about"),
             models.Index(fields=["event_id"], condition=Q(event_id__isnull=False), name="jobs_event"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -20,6 +21,7 @@ from ..errors import Refused
 from ..history import lookup
 from ..history.targets import HasName, name_of, task_name_of
 from ..states import State
+from .arguments import edited_message
 from .audit import note
 from .clean import check_limit
 from .commit import after_commit
@@ -27,15 +29,19 @@ from .commit import after_commit
 logger = logging.getLogger("jobs.operate")
 
 
-def retry(job: HasId | UUID | str, by: AbstractBaseUser | None = None) -> None:
+def retry(
+    job: HasId | UUID | str, by: AbstractBaseUser | None = None, *, arguments: Mapping[str, Any] | None = None
+) -> None:
     """Let a dead letter begin its next run, due now, with fresh counters.
 
-    Raises `UnknownJob`, and `Refused` if the job is no dead letter or another live job holds its key; it then is a dead
+    `arguments`, JSON values by the names of their parameters, take the place of those that it has. Raises `UnknownJob`,
+    `InvalidArguments`, and `Refused` if the job is no dead letter or another live job holds its key; it then is a dead
     letter again. Inside a transaction the key is looked at after the commit.
     """
     job_id, connection = id_of(job), connections[jobs_settings().database]
     with rows.block(connection):
-        run = pending.start_next_run(connection, job_id)
+        message = edited_message(lookup.find_job(job_id), arguments, by) if arguments else None
+        run = pending.start_next_run(connection, job_id, message)
         row = lookup.find_job(job_id)
         if run is None:
             text = _(
@@ -43,13 +49,16 @@ def retry(job: HasId | UUID | str, by: AbstractBaseUser | None = None) -> None:
                 "enqueue it again to have it run once more"
             )
             raise Refused(text % {"id": job_id, "state": row.shown_state()})
-        note(by, row, _("Retried: run %(run)d begins.") % {"run": run})
+        text = _("Retried: run %(run)d begins.")
+        if arguments:
+            text = _("Retried with other arguments (%(names)s): run %(run)d begins.")
+        note(by, row, text % {"run": run, "names": ", ".join(sorted(arguments or ()))})
     if in_transaction(connection):
         # with autocommit off Django knows no commit to hook on to: the keeper's relay takes the job
         if connection.in_atomic_block:
-            after_commit(partial(_push, job_id))
+            after_commit(partial(push, [job_id]))
         return
-    _push(job_id)
+    push([job_id])
     row.refresh_from_db()
     if row.run == run and row.state == State.FAILED and not row.starts and row.reason:
         note(by, row, _("Not retried: %(reason)s.") % {"reason": row.shown_reason()})
@@ -70,8 +79,10 @@ def dead_letters(queue: HasName | str, task: HasName | str = "", limit: int | No
     return list(found.order_by("pk").values_list("pk", flat=True)[:limit])
 
 
-def _push(job_id: UUID) -> None:
+def push(job_ids: Sequence[UUID]) -> None:
+    """Give what begins its next run to the broker; what cannot be given now is the keeper's."""
     try:
-        push_pending([job_id])
+        push_pending(job_ids)
     except Exception:
-        logger.warning("push_after_retry_failed id=%s: the keeper relays it", job_id, exc_info=True)
+        ids = " ".join(map(str, job_ids[:10]))
+        logger.warning("push_after_retry_failed jobs=%d ids=%s: the keeper relays", len(job_ids), ids, exc_info=True)
