@@ -11,6 +11,7 @@ from jobs.management.actions.logs import LOGS
 from jobs.management.actions.look import LIST, SHOW, STATUS
 from jobs.management.actions.move import MOVE
 from jobs.management.actions.remove import CLEAN, DRAIN, ERASE
+from jobs.management.actions.schedules import SCHEDULES
 
 __all__ = ["ACTIONS", "Action"]
 
@@ -19,4 +20,5 @@ ACTIONS: tuple[Action, ...] = (
     *(ENQUEUE, RETRY, CANCEL, PROMOTE, PAUSE, RESUME),
     *(RESCHEDULE, PRIORITY, EDIT, DISCARD),
     *(DRAIN, CLEAN, ERASE, MOVE),
+    SCHEDULES,
 )
