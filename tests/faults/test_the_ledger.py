@@ -106,7 +106,9 @@ def test_poison_job_dies_alone(site: Site) -> None:
 
 def test_two_run_huey_on_one_database_run_no_job_twice_and_tick_once(site: Site) -> None:
     site.write(
-        "INSERT INTO jobs_schedule (task, last_tick) VALUES ('faults.every_minute', ?)",
+        "INSERT INTO jobs_schedule (name, task, from_code, enabled, expression, timezone, missed, overlap, jitter, "
+        "args, kwargs, fired, trouble, last_tick) VALUES ('faults.every_minute', 'faults.every_minute', true, true, "
+        "'', '', 'once', 'allow', 0, '[]', '{}', 0, '', ?)",
         f"{datetime.now(UTC) - timedelta(minutes=5):%Y-%m-%d %H:%M:%S}",
     )
     first, second = site.run_huey(wait=False), site.run_huey(wait=False)
@@ -123,9 +125,7 @@ def test_two_run_huey_on_one_database_run_no_job_twice_and_tick_once(site: Site)
 
     wait_for(both_have_worked)
 
-    ticks = [
-        line.split("minute=")[1].split()[0] for line in (first.log + second.log).splitlines() if " ticked " in line
-    ]
+    ticks = [line.split("tick=")[1].split()[0] for line in (first.log + second.log).splitlines() if " ticked " in line]
     ticked = site.rows("SELECT count(*) FROM jobs_job WHERE task = 'faults.every_minute'")[0][0]
     runs = Counter(line.job for line in site.ledger())
     assert {runs[job] for job in accepted} == {1}

@@ -125,7 +125,9 @@ def test_two_machines_share_the_jobs_keep_the_pace_and_tick_once(
     site: PostgresqlSite, server: PostgresqlServer, machines: list[Machine]
 ) -> None:
     site.write(
-        "INSERT INTO jobs_schedule (task, last_tick) VALUES ('faults.every_minute', ?)",
+        "INSERT INTO jobs_schedule (name, task, from_code, enabled, expression, timezone, missed, overlap, jitter, "
+        "args, kwargs, fired, trouble, last_tick) VALUES ('faults.every_minute', 'faults.every_minute', true, true, "
+        "'', '', 'once', 'allow', 0, '[]', '{}', 0, '', ?)",
         f"{datetime.now(UTC) - timedelta(minutes=5):%Y-%m-%d %H:%M:%S}",
     )
     hueys = [site.run_huey(through=machine.through, **seen_from(machine, site, server)) for machine in machines]
@@ -137,7 +139,7 @@ def test_two_machines_share_the_jobs_keep_the_pace_and_tick_once(
     jobs = {id for (id,) in site.rows("SELECT id FROM jobs_job WHERE queue IN ('work', 'paced')")}
     paced = {id for (id,) in site.rows("SELECT id FROM jobs_job WHERE queue = 'paced'")}
     starts = sorted(line.at for line in site.ledger() if line.job in paced)
-    ticks = [line.split("minute=")[1].split()[0] for h in hueys for line in h.log.splitlines() if " ticked " in line]
+    ticks = [line.split("tick=")[1].split()[0] for h in hueys for line in h.log.splitlines() if " ticked " in line]
     print(f"attempts by host: {dict(hosts)}")
     assert {runs[job] for job in jobs} == {1}
     assert set(hosts) == {"machine-a", "machine-b"}
