@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps as registry  # the name `apps` is that of the module beside this one
 
+from .define.awaited import AwaitedJob
 from .define.context import RunningJob, current_job
 from .define.events import Event, EventSignal, receives
+from .define.flow import Call, Chain, chain
 from .define.handle import JobHandle
 from .define.masks import mentions
 from .define.queue import Queue
@@ -63,9 +65,12 @@ if TYPE_CHECKING:
     from .operate.retry import dead_letters, retry
 
 __all__ = [
+    "AwaitedJob",
     "BrokerAway",
     "BrokerUnavailable",
+    "Call",
     "Cancelled",
+    "Chain",
     "Counts",
     "Erased",
     "Event",
@@ -104,6 +109,7 @@ __all__ = [
     "UnknownTask",
     "WrongDatabase",
     "cancel",
+    "chain",
     "clean",
     "counts",
     "current_job",

@@ -28,6 +28,10 @@ NOT_UNDERSTOOD = gettext_noop("no worker understood the job for %(seconds)s s: %
 STARTED_TOO_OFTEN = gettext_noop("started %(count)s times without an end: interrupted, lost or cut off each time")
 ASKS_TOO_OFTEN = gettext_noop("started %(count)s times and still asks for another start: %(error)s")
 NOT_STORED = gettext_noop("the outcome could not be stored: %(error)s")
+#: Of a job that waited for others: the first of them that did not complete.
+WAITED_FAILED = gettext_noop("waited for job %(job)s, which failed")
+WAITED_CANCELLED = gettext_noop("waited for job %(job)s, which was cancelled")
+WAITED_EXPIRED = gettext_noop("waited for job %(job)s, which expired")
 #: Said by `errors.RetryLater`.
 LATER = gettext_noop("asked to be started again in %(seconds)s s")
 #: Written by release_lost.sql.
@@ -57,6 +61,9 @@ ALL = (
     STARTED_TOO_OFTEN,
     ASKS_TOO_OFTEN,
     NOT_STORED,
+    WAITED_FAILED,
+    WAITED_CANCELLED,
+    WAITED_EXPIRED,
     LATER,
     KILLED_WORKER,
     NOT_KEPT,

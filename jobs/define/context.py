@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ..broker.records import ClaimedJob
 from ..errors import NotInTask
+
+if TYPE_CHECKING:
+    from .awaited import AwaitedJob
 
 
 class RunningJob:
@@ -29,6 +33,7 @@ class RunningJob:
         self.cancel_requested = claimed.cancel_requested
         self._still_mine = still_mine
         self._deadline = deadline
+        self._after: tuple[AwaitedJob, ...] | None = None
 
     @property
     def id(self) -> UUID:
@@ -69,6 +74,15 @@ class RunningJob:
     def scope(self) -> str:
         """Whose the job is, as `JOBS["SCOPE"]` answered when it was enqueued."""
         return self._claimed.scope
+
+    @property
+    def after(self) -> tuple[AwaitedJob, ...]:
+        """The jobs that this one has waited for, in the order of `after=`, each with its state, result and error."""
+        if self._after is None:
+            from .awaited import awaited_by
+
+            self._after = awaited_by(self.id)
+        return self._after
 
     @property
     def queue(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,9 @@ MAX_KEY = 200
 #: Every time that is past means now; one that every store can hold stands for those before it.
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
+#: What becomes of a job of which one that it waits for does not complete.
+ON_FAILURE = ("fail", "run", "cancel")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -28,6 +31,9 @@ class Options:
     key: str | None = None
     expires: float | None = None
     about: tuple[str, str] | None = None
+    #: ids of jobs and calls (`jobs.define.flow`), checked where they are given
+    after: tuple[Any, ...] = field(default=(), repr=False)
+    on_failure: str | None = None
 
     def changed(self, **given: Any) -> Options:
         """The same with the options of `Task.using`; None leaves one as it is. Raises `InvalidOption`."""
@@ -74,6 +80,12 @@ def _checked_time(at: Any) -> datetime:
     return max(at, EARLIEST).astimezone(UTC)
 
 
+def _checked_rule(on_failure: Any) -> str:
+    if on_failure not in ON_FAILURE:
+        raise InvalidOption(f"on_failure={on_failure!r}: expected one of {', '.join(ON_FAILURE)}")
+    return str(on_failure)
+
+
 def _seconds(name: str, value: Any, *, allow_zero: bool) -> float:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     lowest_is_fine = isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 <= seconds <= ONE_YEAR
@@ -90,4 +102,6 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "key": _checked_key,
     "expires": lambda value: _seconds("expires", value, allow_zero=False),
     "about": object_reference,
+    "after": tuple,
+    "on_failure": _checked_rule,
 }

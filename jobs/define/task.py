@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.apps import apps
 from django.db import models, transaction
@@ -21,6 +22,7 @@ from ..errors import InvalidArguments, InvalidOption, InvalidTask
 from ..policy import Backoff, stored_priority
 from . import huey as huey_interface
 from .context import RunningJob, working_on
+from .flow import Call, Chain, checked_after, enqueue_calls
 from .handle import JobHandle
 from .message import Signature, decode_result, encode_result
 from .options import NO_OPTIONS, Options
@@ -99,9 +101,15 @@ class Task(TaskWrapper):
         `priority` 1 (highest) to 10; `delay` seconds or timedelta, up to a year, counted from the call of `enqueue`;
         `at` in its place an aware datetime, at most a year ahead (a past one means now);
         `key` at most one live job of the queue has it; `expires` seconds or timedelta after which it is not started
-        any more; `about` the model instance that the job is about. Raises `InvalidOption`.
+        any more; `about` the model instance that the job is about; `after` jobs (handles, ids) and calls (`bind`) that it
+        waits for, `on_failure` what follows if one of them does not complete: `fail` (it becomes a dead letter), `run`
+        or `cancel`. Raises `InvalidOption`.
         """
         return PreparedTask(self, NO_OPTIONS).using(**options)
+
+    def bind(self, *args: Any, **kwargs: Any) -> Call:
+        """A call that is not enqueued yet, for `after=`, `chain` and `Batch`; raises `InvalidArguments`."""
+        return PreparedTask(self, NO_OPTIONS).bind(*args, **kwargs)
 
     def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
         """Enqueue a call; raises `InvalidArguments` (a TypeError) if the arguments do not fit the signature."""
@@ -183,19 +191,30 @@ class PreparedTask:
         key: str | None = None,
         expires: float | timedelta | None = None,
         about: models.Model | tuple[str, str] | None = None,
+        after: Iterable[JobHandle | UUID | str | Call | Chain] | None = None,
+        on_failure: str | None = None,
     ) -> PreparedTask:
         """The same with more options; see `Task.using`."""
         given = {"priority": priority, "delay": delay, "at": at, "key": key, "expires": expires, "about": about}
+        given |= {"after": None if after is None else checked_after(after), "on_failure": on_failure}
         return replace(self, options=self.options.changed(**given))
 
     def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
         """Enqueue a call with these options; see `Task.enqueue`."""
+        if self.options.after:
+            return self.bind(*args, **kwargs).enqueue()
         return JobHandle(*accept([self._new_job(args, kwargs)])[0])
+
+    def bind(self, *args: Any, **kwargs: Any) -> Call:
+        """A call with these options that is not enqueued yet; see `Task.bind`."""
+        return Call(self, args, kwargs, self._new_job(args, kwargs))
 
     def enqueue_many(self, calls: Iterable[Any]) -> list[JobHandle]:
         """Enqueue many calls with these options; see `Task.enqueue_many`."""
         if not isinstance(calls, Iterable):
             raise InvalidArguments(f"enqueue_many({calls!r}): expected several calls: a list, say")
+        if self.options.after:
+            return enqueue_calls([self.bind(*args, **kwargs) for args, kwargs in map(_call, calls)])
         return [JobHandle(*one) for one in accept([self._new_job(*_call(one)) for one in calls])]
 
     def _new_job(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:

@@ -6,6 +6,7 @@ Written by raw SQL in `jobs.broker.database`; the models are for reading and for
 from __future__ import annotations
 
 from .attempt import Attempt, AttemptOutcome
+from .edge import Edge
 from .job import STATE_WORDS, Job, JobState
 from .process import ClockJump, Marker, Process
 from .queue import Grant, QueueStat, QueueState
@@ -16,6 +17,7 @@ __all__ = [
     "Attempt",
     "AttemptOutcome",
     "ClockJump",
+    "Edge",
     "Grant",
     "Job",
     "JobState",

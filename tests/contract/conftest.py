@@ -226,7 +226,7 @@ def counters_of(queue: str) -> dict[str, int]:
 
 def empty_tables() -> None:
     with connection.cursor() as cursor:
-        for table in ("attempt", "job", "grant", "queuestate", "queuestat", "process", "marker"):
+        for table in ("attempt", "edge", "job", "grant", "queuestate", "queuestat", "process", "marker"):
             cursor.execute(f"DELETE FROM jobs_{table}")
 
 

@@ -130,7 +130,7 @@ def _new_job(row: Sequence[Any]) -> NewJob:
         parent,
         *rest,
     ) = row
-    scope, group, tags, attempts, starts, lost = rest
+    scope, group, tags, attempts, starts, lost, awaited = rest
     return NewJob(
         id=id_of(id),
         run=run,
@@ -151,4 +151,5 @@ def _new_job(row: Sequence[Any]) -> NewJob:
         attempts=attempts,
         starts=starts,
         lost=lost,
+        awaited=bool(awaited),
     )

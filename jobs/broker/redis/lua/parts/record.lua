@@ -5,8 +5,10 @@ local FIELDS = {
     'run', 'priority', 'created', 'ready', 'timed', 'expires', 'key', 'attempts', 'starts', 'lost', 'unknown',
     -- whether a row waits for its end, or will
     'row',
+    -- others wait for its end, which is told whole; it is left out of most records, and always has a row
+    'awaited',
 }
-local PAIR = '\146'
+local PAIR, AWAITED = '\146', 157
 local ALONE_AFTER, DEAD_AFTER = 2, 5
 -- Whether there is anything that expires; parts/end.lua has looked.
 local may_expire = true
@@ -23,8 +25,12 @@ local function write(job)
     local values = {}
     for i, name in ipairs(FIELDS) do values[i] = job[name] end
     values[4], values[5] = job.ready - job.created, job.timed and job.timed - job.created
+    values[12], values[13] = job.row or job.awaited or false, job.awaited or nil
     return PAIR .. cmsgpack.pack(values) .. job.told
 end
+
+-- Whether others wait for the end of a record's job, which has one field more: that is told in its second byte.
+local function is_awaited(raw) return string.byte(raw, 2) == AWAITED end
 
 -- Its bytes sort by priority, larger first, then by time, then by id.
 local function place_of(id, job) return struct.pack('>BI7', 100 - job.priority, job.ready) .. id end
