@@ -23,7 +23,7 @@ class NewJob:
     `ready_at` and `expires_at`, where given, are that clock's answer from an earlier acceptance and win over them.
     `message` is the JSON text made by `jobs.define.message`; `about` names an object as (model label, primary key);
     `priority` is the stored one, -100 to 100, larger first (`jobs.policy.stored_priority`); `scope` says whose it is.
-    `attempts`, `starts`, `lost`: what this run has behind it, where its broker lost the job; `awaited`: others wait for it.
+    `attempts`, `starts`, `lost`: what this run has behind it where its broker lost the job. `awaited`: others wait.
     """
 
     id: UUID

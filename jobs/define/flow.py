@@ -16,7 +16,6 @@ from ..conf import jobs_settings
 from ..enqueue.accept import accept, in_transaction
 from ..enqueue.flow import Node, accept_flow
 from ..errors import InvalidOption
-from ..history import live
 from .handle import JobHandle
 from .reference import id_of
 
@@ -130,5 +129,7 @@ def _nodes(calls: Sequence[Call]) -> tuple[dict[int, UUID], list[Node]]:
 
 def _hear_of(named: Iterable[UUID]) -> None:
     """On a broker that is not the rows: let jobs have their rows that live without one."""
+    from ..history import live
+
     if not get_broker().rows_are_the_queue and named and not in_transaction(connections[jobs_settings().database]):
         live.hear()

@@ -101,9 +101,9 @@ class Task(TaskWrapper):
         `priority` 1 (highest) to 10; `delay` seconds or timedelta, up to a year, counted from the call of `enqueue`;
         `at` in its place an aware datetime, at most a year ahead (a past one means now);
         `key` at most one live job of the queue has it; `expires` seconds or timedelta after which it is not started
-        any more; `about` the model instance that the job is about; `after` jobs (handles, ids) and calls (`bind`) that it
-        waits for, `on_failure` what follows if one of them does not complete: `fail` (it becomes a dead letter), `run`
-        or `cancel`. Raises `InvalidOption`.
+        any more; `about` the model instance that the job is about; `after` jobs (handles, ids) and calls (`bind`) that
+        it waits for; `on_failure` what follows where one of them does not complete: `fail` (it becomes a dead letter),
+        `run` or `cancel`. Raises `InvalidOption`.
         """
         return PreparedTask(self, NO_OPTIONS).using(**options)
 
@@ -196,8 +196,8 @@ class PreparedTask:
     ) -> PreparedTask:
         """The same with more options; see `Task.using`."""
         given = {"priority": priority, "delay": delay, "at": at, "key": key, "expires": expires, "about": about}
-        given |= {"after": None if after is None else checked_after(after), "on_failure": on_failure}
-        return replace(self, options=self.options.changed(**given))
+        waits = {"after": None if after is None else checked_after(after), "on_failure": on_failure}
+        return replace(self, options=self.options.changed(**given, **waits))
 
     def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
         """Enqueue a call with these options; see `Task.enqueue`."""

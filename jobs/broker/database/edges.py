@@ -127,8 +127,9 @@ def _end_failed(trip: Trip, blocked: str) -> None:
             continue
         seen.add(id)
         text = (_TEXTS[state] % {"job": id_of(awaited)})[:MAX_REASON]
-        trip.run("end_blocked", id=id_of(id).hex, text=text, now=trip.text_now)
-        trip.count(queue, **{("cancelled" if on_failure == "cancel" else "failed"): 1})
+        cancels = on_failure == "cancel"
+        trip.run("end_blocked", id=id_of(id).hex, cancels=cancels, text=text, now=trip.text_now)
+        trip.count(queue, **{"cancelled" if cancels else "failed": 1})
 
 
 def expire_blocked(connection: BaseDatabaseWrapper) -> int:

@@ -67,8 +67,8 @@ _ACT: dict[type[Outcome], str] = {
 class Found:
     """What one statement brought; `wait` as in `Exchange`, None also when no claim was wanted.
 
-    `awaited`: others wait for a job that has ended here. `fresh`: the number was higher than the worker's last one, else nothing happened. `seen`: what a usual claim learnt
-    of the queue, None where it was not possible.
+    `awaited`: others wait for a job that ended here. `fresh`: the number was higher than the worker's last one, else
+    nothing happened. `seen`: what a usual claim learnt of the queue, None where it was not possible.
     """
 
     settled: tuple[Settled, ...] = ()
