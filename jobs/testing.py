@@ -36,7 +36,9 @@ from .define.handle import JobHandle
 from .define.queue import Queue
 from .defined import find_queue
 from .enqueue.accept import Accepted, accept
+from .enqueue.flow import Node, accept_flow
 from .enqueue.outbox import push_pending
+from .enqueue.unblock import unblock
 from .errors import InvalidOption
 from .states import State
 from .work.announce import announce
@@ -153,14 +155,23 @@ def inline() -> Iterator[None]:
             busy = False
 
     def accept_and_run(jobs: list[NewJob]) -> list[Accepted]:
-        accepted = accept(jobs)
+        return run_after(accept(jobs))
+
+    def accept_flow_and_run(nodes: list[Node]) -> list[Accepted]:
+        return run_after(accept_flow(nodes))
+
+    def run_after(accepted: list[Accepted]) -> list[Accepted]:
         if _in_callers_transaction() and connections[_alias()].in_atomic_block:
             transaction.on_commit(run, using=_alias())
         else:
             run()
         return accepted
 
-    with mock.patch("jobs.define.task.accept", accept_and_run):
+    with (
+        mock.patch("jobs.define.task.accept", accept_and_run),
+        mock.patch("jobs.define.flow.accept", accept_and_run),
+        mock.patch("jobs.define.flow.accept_flow", accept_flow_and_run),
+    ):
         yield
     run()
 
@@ -237,6 +248,11 @@ def _claim(worker: ProcessRecord, queues: list[Queue]) -> tuple[ClaimedJob, Queu
 
 
 def _relay() -> None:
+    if _rows().filter(state=State.BLOCKED).exists():
+        from .history.live import hear  # it imports the models
+
+        hear()
+        unblock()
     pending = list(_rows().filter(state=State.PENDING).values_list("pk", flat=True))
     if pending:
         push_pending(pending)

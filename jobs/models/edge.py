@@ -19,6 +19,8 @@ class Edge(models.Model):
     state = models.CharField(_("state"), max_length=10, blank=True, default="")
     result = models.TextField(_("result"), null=True, blank=True)  # noqa: DJ001 - NULL is "no result", "null" a result
     error = models.TextField(_("error"), blank=True, default="")
+    # somebody had the waiting job run all the same
+    excused = models.BooleanField(_("excused"), default=False, db_default=False)
 
     class Meta:
         verbose_name = _("edge between jobs")

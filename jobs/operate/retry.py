@@ -11,7 +11,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connections
 from django.utils.translation import gettext as _
 
-from ..broker.database import pending, rows
+from ..broker.database import rows
 from ..conf import jobs_settings
 from ..define.reference import HasId, id_of
 from ..enqueue.accept import in_transaction
@@ -22,6 +22,7 @@ from ..history.targets import HasName, name_of, task_name_of
 from ..states import State
 from .audit import note
 from .clean import check_limit
+from .begin_again import begin_again
 from .commit import after_commit
 
 logger = logging.getLogger("jobs.operate")
@@ -30,12 +31,16 @@ logger = logging.getLogger("jobs.operate")
 def retry(job: HasId | UUID | str, by: AbstractBaseUser | None = None) -> None:
     """Let a dead letter begin its next run, due now, with fresh counters.
 
+    One that never ran because of those that it waited for waits again: those that are dead letters begin their next run
+    first, and so on; those that cannot are passed over.
+
     Raises `UnknownJob`, and `Refused` if the job is no dead letter or another live job holds its key; it then is a dead
     letter again. Inside a transaction the key is looked at after the commit.
     """
     job_id, connection = id_of(job), connections[jobs_settings().database]
     with rows.block(connection):
-        run = pending.start_next_run(connection, job_id)
+        begun = begin_again(connection, job_id)
+        run = begun.get(job_id)
         row = lookup.find_job(job_id)
         if run is None:
             text = _(
@@ -43,13 +48,15 @@ def retry(job: HasId | UUID | str, by: AbstractBaseUser | None = None) -> None:
                 "enqueue it again to have it run once more"
             )
             raise Refused(text % {"id": job_id, "state": row.shown_state()})
-        note(by, row, _("Retried: run %(run)d begins.") % {"run": run})
+        for id, next_run in begun.items():
+            begins = row if id == job_id else lookup.find_job(id)
+            note(by, begins, _("Retried: run %(run)d begins.") % {"run": next_run})
     if in_transaction(connection):
         # with autocommit off Django knows no commit to hook on to: the keeper's relay takes the job
         if connection.in_atomic_block:
-            after_commit(partial(_push, job_id))
+            after_commit(partial(_push, sorted(begun)))
         return
-    _push(job_id)
+    _push(sorted(begun))
     row.refresh_from_db()
     if row.run == run and row.state == State.FAILED and not row.starts and row.reason:
         note(by, row, _("Not retried: %(reason)s.") % {"reason": row.shown_reason()})
@@ -70,8 +77,8 @@ def dead_letters(queue: HasName | str, task: HasName | str = "", limit: int | No
     return list(found.order_by("pk").values_list("pk", flat=True)[:limit])
 
 
-def _push(job_id: UUID) -> None:
+def _push(ids: Sequence[UUID]) -> None:
     try:
-        push_pending([job_id])
+        push_pending(ids)
     except Exception:
-        logger.warning("push_after_retry_failed id=%s: the keeper relays it", job_id, exc_info=True)
+        logger.warning("push_after_retry_failed id=%s: the keeper relays it", ids[0], exc_info=True)

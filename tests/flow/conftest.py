@@ -8,6 +8,7 @@ from itertools import count
 from uuid import UUID
 
 import pytest
+from django.db import connections
 
 from jobs import JobHandle, Queue, clock
 from jobs.broker import forget_broker
@@ -62,6 +63,15 @@ class Flow:
             settled = broker.exchange(worker, queue.policy, [settlement], 0, number=next(self._numbers)).settled[0]
             assert settled.counted
         return True
+
+    def work_alone(self, queue: Queue) -> None:
+        """Run what is due as a worker process of its own, in a thread of its own."""
+        other = Flow(self.bench)
+        try:
+            while other.step(queue):
+                pass
+        finally:
+            connections.close_all()
 
     def state(self, job: JobHandle | UUID) -> str:
         """The stored state of a job."""
