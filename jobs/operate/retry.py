@@ -21,8 +21,8 @@ from ..history import lookup
 from ..history.targets import HasName, name_of, task_name_of
 from ..states import State
 from .audit import note
-from .clean import check_limit
 from .begin_again import begin_again
+from .clean import check_limit
 from .commit import after_commit
 
 logger = logging.getLogger("jobs.operate")

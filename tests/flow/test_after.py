@@ -283,7 +283,7 @@ def test_what_comes_again_waits_for_what_it_can_and_passes_over_the_rest(flow: F
 
 
 def test_ends_at_the_same_time_let_the_waiting_job_run_once(flow: Flow) -> None:
-    """Two workers end the last two jobs at once: without the lock of the waiting row each would see the other's open."""
+    """Without the lock of the waiting row, each of two that end at once would take the other for open."""
     for _round in range(5):
         with transaction.atomic():
             awaited = [first.enqueue(str(n)) for n in range(8)]
