@@ -20,6 +20,7 @@ from jobs.history.lateness import history_note
 from jobs.history.status.finding import LIMITS
 from jobs.history.status.report import Report, headline, report
 from jobs.history.targets import name_of
+from jobs.history.waits import waits_of
 from jobs.management.actions.action import Action, Paper
 from jobs.management.actions.words import seconds, uuid, whole
 from jobs.models import Attempt, Job
@@ -146,8 +147,9 @@ def _show(paper: Paper, options: Mapping[str, Any]) -> None:
 
 def _label(name: str) -> str:
     """What a person reads for a name of the JSON document."""
-    if name in ("arguments", "about"):
-        return {"arguments": _("arguments"), "about": _("about")}[name]
+    own = {"arguments": _("arguments"), "about": _("about"), "after": _("waits for"), "awaited_by": _("awaited by")}
+    if name in own:
+        return own[name]
     field: Any = Job._meta.get_field("stored_priority" if name == "priority" else name)
     return str(field.verbose_name)
 
@@ -238,7 +240,7 @@ def _line_document(job: Job) -> dict[str, Any]:
 
 
 def _job_document(job: Job, attempts: Sequence[Attempt]) -> dict[str, Any]:
-    mask = lookup.mask_of(job)
+    mask, waits = lookup.mask_of(job), waits_of(job)
     return {
         "verdict": mask(verdict.job_verdict(job)),
         **_line_document(job),
@@ -255,6 +257,8 @@ def _job_document(job: Job, attempts: Sequence[Attempt]) -> dict[str, Any]:
         "event": job.event,
         "event_id": job.event_id,
         "parent_id": job.parent_id,
+        "after": [{"id": id, "state": state or "open"} for id, state in waits.after],
+        "awaited_by": list(waits.before),
         "attempts_made": [
             {
                 "run": one.run,
@@ -272,7 +276,7 @@ def _job_document(job: Job, attempts: Sequence[Attempt]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (dict, list)) else str(value)
 
 
 STATUS = Action("status", gettext_noop("Say how the queues are."), _status_arguments, _status)
