@@ -30,6 +30,7 @@ from .errors import (
     InvalidTask,
     JobFailed,
     JobsError,
+    LeaseLost,
     NotInTask,
     NotInTransaction,
     NotSupported,
@@ -49,7 +50,7 @@ from .errors import (
 from .history.counts import Counts
 from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
-from .policy import Exponential, Fixed, RateLimit, Retention
+from .policy import GIVE_UP, Exponential, Fixed, RateLimit, Retention
 from .states import State
 
 if TYPE_CHECKING:
@@ -57,8 +58,11 @@ if TYPE_CHECKING:
     from .history.counters import counts
     from .history.status.registered import register_findings
     from .operate.cancel import cancel
+    from .operate.change import reschedule, set_priority
     from .operate.clean import clean
+    from .operate.discard import discard
     from .operate.drain import drain
+    from .operate.edit import edit
     from .operate.erase import erase_jobs, register_eraser
     from .operate.pause import pause, resume
     from .operate.promote import promote
@@ -78,6 +82,7 @@ __all__ = [
     "Exponential",
     "Finding",
     "Fixed",
+    "GIVE_UP",
     "InvalidArguments",
     "InvalidEvent",
     "InvalidOption",
@@ -86,6 +91,7 @@ __all__ = [
     "JobFailed",
     "JobHandle",
     "JobsError",
+    "LeaseLost",
     "NotInTask",
     "NotInTransaction",
     "NotSupported",
@@ -114,7 +120,9 @@ __all__ = [
     "counts",
     "current_job",
     "dead_letters",
+    "discard",
     "drain",
+    "edit",
     "erase_jobs",
     "jobs_about",
     "mentions",
@@ -123,8 +131,10 @@ __all__ = [
     "receives",
     "register_eraser",
     "register_findings",
+    "reschedule",
     "resume",
     "retry",
+    "set_priority",
 ]
 
 #: Where the functions live that read the jobs' tables.
@@ -133,15 +143,19 @@ _HOMES = {
     "clean": "operate.clean",
     "counts": "history.counters",
     "dead_letters": "operate.retry",
+    "discard": "operate.discard",
     "drain": "operate.drain",
+    "edit": "operate.edit",
     "erase_jobs": "operate.erase",
     "jobs_about": "history.about",
     "pause": "operate.pause",
     "promote": "operate.promote",
     "register_eraser": "operate.erase",
     "register_findings": "history.status.registered",
+    "reschedule": "operate.change",
     "resume": "operate.pause",
     "retry": "operate.retry",
+    "set_priority": "operate.change",
 }
 
 

@@ -144,5 +144,17 @@ class RetryLater(TaskSignal):
         super().__init__(reason or f"asked to be started again in {seconds:g} s")
 
 
+class Stopped(BaseException):
+    """An iteration stops between two items and the job goes back: the engine's own, which no task means to catch.
+
+    Due again in `delay` seconds behind the others; None: at its old place.
+    """
+
+    def __init__(self, reason: str, delay: float | None = None) -> None:
+        self.reason = reason
+        self.delay = delay
+        super().__init__(reason)
+
+
 class Cancelled(TaskSignal):
     """The task agrees to a cancellation (see `current_job().cancel_requested`): no retry follows."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import Enum
+from typing import Any, Final
 
 from . import clock
 from .errors import InvalidPolicy
@@ -65,7 +69,73 @@ class Fixed:
         return _jittered(self.seconds, self.jitter)
 
 
-Backoff = Exponential | Fixed
+class GiveUp(Enum):
+    """What a backoff of one's own may answer: no further attempt, the job is a dead letter now."""
+
+    GIVE_UP = "give up"
+
+
+GIVE_UP: Final = GiveUp.GIVE_UP
+
+
+@dataclass(frozen=True)
+class Custom:
+    """A backoff of the project's own: `function(exception, attempt)`, asked when an attempt has failed.
+
+    It answers seconds (or a timedelta), `GIVE_UP`, or None: as `otherwise` says. Made of the function that `backoff=`
+    was given; `otherwise` is the queue's own policy.
+    """
+
+    function: Callable[[Any, int], Any]
+    otherwise: Exponential | Fixed
+
+    def __post_init__(self) -> None:
+        if not inspect.isfunction(self.function) or _is_asynchronous(self.function) or not _takes_two(self.function):
+            raise InvalidPolicy(
+                f"backoff={self.function!r}: expected Exponential(...), Fixed(...), or a plain function of "
+                "(exception, attempt) that returns seconds, GIVE_UP, or None for the queue's own wait"
+            )
+
+    def delay(self, attempt: int) -> float:
+        """Seconds to wait after `attempt` failed, where the function is not asked."""
+        return self.otherwise.delay(attempt)
+
+    def wait(self, error: BaseException, attempt: int) -> float | GiveUp:
+        """What the function answers; raises what it raises, and ValueError for an answer that is no wait."""
+        answer = self.function(error, attempt)
+        if answer is None:
+            return self.delay(attempt)
+        if isinstance(answer, GiveUp):
+            return answer
+        seconds: Any = answer.total_seconds() if isinstance(answer, timedelta) else answer
+        if not _is_number(seconds) or not 0 <= seconds <= ONE_YEAR:
+            raise ValueError(f"it returned {answer!r}: expected seconds between 0 and one year, GIVE_UP or None")
+        return float(seconds)
+
+
+Backoff = Exponential | Fixed | Custom
+#: What `backoff=` takes: a policy, or a function of (exception, attempt).
+GivenBackoff = Backoff | Callable[[Any, int], "float | timedelta | GiveUp | None"]
+
+
+def backoff_of(given: GivenBackoff, otherwise: Backoff) -> Backoff:
+    """The policy that `backoff=` means; where a function has nothing to say, `otherwise` does."""
+    if not callable(given):
+        return given
+    return Custom(given, otherwise.otherwise if isinstance(otherwise, Custom) else otherwise)
+
+
+def _is_asynchronous(function: Callable[..., Any]) -> bool:
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    return any(is_kind(function) for is_kind in kinds)
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind(None, 1)
+    except TypeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -129,8 +199,11 @@ class QueuePolicy:
         _whole(where, "attempts", self.attempts, 1, 1_000)
         _whole(where, "concurrency", self.concurrency, 1, 1_000)
         _whole(where, "priority", self.priority, HIGHEST_PRIORITY, LOWEST_PRIORITY)
-        if not isinstance(self.backoff, (Exponential, Fixed)):
-            raise InvalidPolicy(f"{where}: backoff={self.backoff!r}: expected Exponential(...) or Fixed(...)")
+        if not isinstance(self.backoff, (Exponential, Fixed, Custom)):
+            raise InvalidPolicy(
+                f"{where}: backoff={self.backoff!r}: expected Exponential(...), Fixed(...) or a plain function of "
+                "(exception, attempt)"
+            )
         if self.rate_limit is not None and not isinstance(self.rate_limit, RateLimit):
             raise InvalidPolicy(f"{where}: rate_limit={self.rate_limit!r}: expected RateLimit(limit, per=seconds)")
         if self.timeout is not None:

@@ -8,9 +8,11 @@ from functools import cache
 from django.utils.translation import gettext, gettext_noop
 
 DUPLICATE = gettext_noop("duplicate of %(holder)s")
+MERGED = gettext_noop("job %(holder)s took over what it says")
 RETRY_REFUSED = gettext_noop("retry refused: job %(holder)s holds the key")
 BY_OPERATOR = gettext_noop("cancelled by an operator")
 BY_HANDLE = gettext_noop("cancelled by its handle")
+DISCARDED = gettext_noop("discarded by an operator")
 DRAINED = gettext_noop("drained")
 ERASED = gettext_noop("erased")
 BEFORE_START = gettext_noop("cancelled before it started")
@@ -32,6 +34,10 @@ NOT_STORED = gettext_noop("the outcome could not be stored: %(error)s")
 WAITED_FAILED = gettext_noop("waited for job %(job)s, which failed")
 WAITED_CANCELLED = gettext_noop("waited for job %(job)s, which was cancelled")
 WAITED_EXPIRED = gettext_noop("waited for job %(job)s, which expired")
+GOES_ON = gettext_noop("the worker stops; the job goes on at its next item")
+SLICE_OVER = gettext_noop("its time slice is over; the job goes on at its next item, behind the others")
+NOT_KEPT_YET = gettext_noop("what the task is to remember could not be kept: %(error)s")
+ON_REQUEST = gettext_noop("stopped on request")
 #: Said by `errors.RetryLater`.
 LATER = gettext_noop("asked to be started again in %(seconds)s s")
 #: Written by release_lost.sql.
@@ -41,9 +47,11 @@ NOT_KEPT = gettext_noop("its result and attempts were not kept: the history coul
 
 ALL = (
     DUPLICATE,
+    MERGED,
     RETRY_REFUSED,
     BY_OPERATOR,
     BY_HANDLE,
+    DISCARDED,
     DRAINED,
     ERASED,
     BEFORE_START,
@@ -64,6 +72,10 @@ ALL = (
     WAITED_FAILED,
     WAITED_CANCELLED,
     WAITED_EXPIRED,
+    GOES_ON,
+    SLICE_OVER,
+    NOT_KEPT_YET,
+    ON_REQUEST,
     LATER,
     KILLED_WORKER,
     NOT_KEPT,

@@ -25,8 +25,9 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from .. import clock
+from ..define.desk import LogLine, Progress
 from ..define.masks import Mask
-from ..history import live, lookup, verdict
+from ..history import inside, live, lookup, verdict
 from ..history.lateness import history_note
 from ..history.lookup import Argument
 from ..history.waits import waits_of
@@ -38,6 +39,7 @@ from .sight import of_scopes
 #: A page shows at most so many attempts, children and log lines.
 SHOWN = 200
 CHILDREN = 50
+LINES = 500
 _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<name>.+)$', re.MULTILINE)
 _FOREIGN = re.compile(r"site-packages|dist-packages|/lib/python3|/jobs/work/|/jobs/define/task\.py|^<")
 
@@ -59,6 +61,17 @@ class AttemptLine:
     place: str
     error: str
     traceback: str
+
+
+@dataclass(frozen=True)
+class StartLog:
+    """What one start logged; `cut`: how many lines before the first are not shown."""
+
+    run: int
+    start: int
+    attempt: int
+    cut: int
+    lines: Sequence[tuple[datetime, str]]
 
 
 @dataclass(frozen=True)
@@ -87,6 +100,10 @@ class JobPage:
     log: Sequence[LogEntry]
     now: datetime
     history_note: str = ""
+    progress: Progress | None = None
+    progress_text: str = ""
+    steps: Sequence[str] = ()
+    logs: Sequence[StartLog] = ()
 
 
 def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tuple[str, ...] | None = None) -> JobPage:
@@ -100,6 +117,7 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
     mask, waits = lookup.mask_of(job), waits_of(job)
     links = _links(seen, site, [*(id for id, _state in waits.after), *waits.before])
     attempts = list(Attempt.objects.using(job._state.db).filter(job_id=job.pk).order_by("-pk")[:SHOWN])
+    progress = inside.progress_of(job.pk)
     return JobPage(
         job=job,
         state=shown,
@@ -126,6 +144,10 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
         log=_log(job),
         now=now,
         history_note=history_note([job.queue]),
+        progress=progress,
+        progress_text=visible(verdict.progress_text(progress, mask)),
+        steps=[visible(mask(name)) for name, _value, _kept_at in inside.steps_of(job.pk)],
+        logs=_logs(inside.logs_of(job.pk)[0][-LINES:], mask),
     )
 
 
@@ -168,6 +190,22 @@ def _line(row: Attempt, mask: Mask) -> AttemptLine:
         error=visible(mask(row.shown_error())),
         traceback=visible(mask(row.traceback), keep="\n\t"),
     )
+
+
+def _logs(lines: Sequence[LogLine], mask: Mask) -> list[StartLog]:
+    starts: dict[tuple[int, int], list[LogLine]] = {}
+    for line in lines:
+        starts.setdefault((line.run, line.start), []).append(line)
+    return [
+        StartLog(
+            run,
+            start,
+            of_start[0].attempt,
+            of_start[0].number - 1,
+            [(line.at, visible(mask(line.text), keep="\n\t")) for line in of_start],
+        )
+        for (run, start), of_start in starts.items()
+    ]
 
 
 def _job_link(job: Job | None, site: str) -> Link | None:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from ..policy import QueuePolicy
 from ..states import State
+from .changes import Change, ChangeAnswer
 from .facts import FactPage, Lag
 from .records import (
     CancelAnswer,
@@ -80,7 +81,10 @@ class Broker(Protocol):
         """Take jobs of one queue in, all or none, answers in order. Idempotent by (id, run).
 
         A job whose key is held by another live job of its queue is not taken; the answer names the holder. Of two jobs
-        in one call with the same key the first wins. A higher run of a dead letter begins that run, with fresh
+        in one call with the same key the first wins. Where the job has a rule for that case (`KeyRule`), the one that
+        holds the key and waits may take over what it says (merged, and the row that it may have ends as cancelled), or
+        it waits behind one that runs. Where the rows are the queue such a job stays pending, and is to be pushed again
+        until the key is free. A higher run of a dead letter begins that run, with fresh
         counters; a known id in any other state is left as it is. `as_of` is the broker's time before the jobs were
         read from the outbox: a store that forgets ids refuses what was read too long ago.
         """
@@ -215,6 +219,21 @@ class Broker(Protocol):
         Returns the state of each that the store knows, ended or not. None where the rows are the queue: they say it.
         """
 
+    def change(self, queue: str, job_id: UUID, change: Change) -> ChangeAnswer | None:
+        """Change a job that waits: when it is due, its priority, its arguments. None: the broker does not know the job.
+
+        Whole or not at all, and never one that a worker has claimed. With another priority it keeps its ready time, and
+        stands by it among those of that priority (G5); losses and attempts stay.
+        """
+
+    # A key
+
+    def holder(self, queue: str, key: str) -> UUID | None:
+        """The live job that holds the key; else the one that a throttle of it began with, as long as that lasts."""
+
+    def release_key(self, queue: str, key: str, job_id: UUID) -> bool:
+        """Let the key, and a throttle that began with the job, be free; False: the job has neither."""
+
     # A queue
 
     def queues(self) -> frozenset[str]:
@@ -307,7 +326,8 @@ class Broker(Protocol):
         """Wait at most so long for word that there may be something to claim; None, at once: no word ever comes.
 
         Every method that makes a job due within a second, or room for one, sends word to the other workers: push, an
-        exchange that settles, release, reap, promote, resume. It may get lost: who hears word looks once a second.
+        exchange that settles, release, reap, promote, change, resume. It may get lost: who hears word looks once a
+        second.
         """
 
     def pass_hint_on(self, queue: str) -> bool:

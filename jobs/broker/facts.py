@@ -21,7 +21,9 @@ class Step(StrEnum):
     INTERRUPTED = "interrupted"
     EXPIRED = "expired"
     CANCELLED = "cancelled"  # before it started
+    CHANGED = "changed"  # when it is due, its priority, its arguments, its key: `before` is the job as it is now
     DISCARDED = "discarded"  # a dead letter was
+    MERGED = "merged"  # a job of the outbox ended: the job named by `reason` took over what it said
     COUNTED = "counted"  # a job ended of which no more was kept
 
 

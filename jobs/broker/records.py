@@ -12,6 +12,12 @@ from msgspec.structs import astuple
 
 from .. import clock
 from ..states import State
+from .pushes import BEHIND as BEHIND
+from .pushes import KeyMode as KeyMode
+from .pushes import KeyRule as KeyRule
+from .pushes import Pushed as Pushed
+from .pushes import PushReply as PushReply
+from .pushes import PushStatus as PushStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,8 @@ class NewJob:
     `ready_at` and `expires_at`, where given, are that clock's answer from an earlier acceptance and win over them.
     `message` is the JSON text made by `jobs.define.message`; `about` names an object as (model label, primary key);
     `priority` is the stored one, -100 to 100, larger first (`jobs.policy.stored_priority`); `scope` says whose it is.
-    `attempts`, `starts`, `lost`: what this run has behind it where its broker lost the job. `awaited`: others wait.
+    `attempts`, `starts` and `lost` are what this run has behind it already, where its broker has lost the job.
+    `rule` is what happens where the key is held; without one the job is a duplicate then. `awaited`: others wait for it.
     """
 
     id: UUID
@@ -48,37 +55,8 @@ class NewJob:
     attempts: int = 0
     starts: int = 0
     lost: int = 0
+    rule: KeyRule | None = None
     awaited: bool = False
-
-
-class PushStatus(StrEnum):
-    """What became of one pushed job."""
-
-    ACCEPTED = "accepted"
-    KNOWN = "known"  # this (id, run), or a later run, is already with the broker or has ended
-    DUPLICATE = "duplicate"  # another live job of the queue holds the key
-
-
-@dataclass(frozen=True, slots=True)
-class Pushed:
-    """The answer for one pushed job; `holder` is the live job that holds the key of a duplicate."""
-
-    id: UUID
-    status: PushStatus
-    holder: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PushReply:
-    """What became of one push, in the order of its jobs.
-
-    `generation` names the store's life (another one: it was wiped since), `sequence` counts its pushes; a store whose
-    rows are the queue has neither.
-    """
-
-    answers: tuple[Pushed, ...] = ()
-    generation: str = ""
-    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from uuid import UUID
 
+from .. import reasons
 from ..broker.records import ClaimedJob
-from ..errors import NotInTask
+from ..errors import Cancelled, InvalidOption, NotInTask, Stopped
+from .desk import LONGEST_NAME, LONGEST_TEXT, Desk, LooseDesk
+from .items import Items, in_transaction, name_of, stream_of
+from .steps import Step
+
+T = TypeVar("T")
+#: Steps and iterations of one job.
+MOST_KEPT = 1_000
 
 if TYPE_CHECKING:
     from .awaited import AwaitedJob
@@ -28,12 +38,19 @@ class RunningJob:
         claimed: ClaimedJob,
         still_mine: Callable[[], bool],
         deadline: float | None = None,
+        make_desk: Callable[[], Desk] = LooseDesk,
     ) -> None:
         self._claimed = claimed
         self.cancel_requested = claimed.cancel_requested
         self._still_mine = still_mine
         self._deadline = deadline
         self._after: tuple[AwaitedJob, ...] | None = None
+        # a job that tells and keeps nothing pays for none of this
+        self._make_desk = make_desk
+        self._desk: Desk | None = None
+        self._kept: dict[str, str] | None = None
+        self._items: tuple[Items[Any], ...] = ()
+        self._stopped: Stopped | None = None
 
     @property
     def id(self) -> UUID:
@@ -120,6 +137,134 @@ class RunningJob:
             return float("inf")
         return max(0.0, self._deadline - time.monotonic())
 
+    def check_cancelled(self) -> None:
+        """Raise `Cancelled` when somebody has asked the job to stop: no retry follows, the job ends as cancelled."""
+        if self.cancel_requested:
+            raise Cancelled(reasons.ON_REQUEST)
+
+    def progress(self, done: float, total: float | None = None, text: str = "") -> None:
+        """Say how far the task is: `job.progress(40, 100, "rows")`; people see it within half a second.
+
+        Costs next to nothing: of what is said in half a second, the last is written, and the very last always. A
+        database that is away only makes it later. Raises `InvalidOption` for a wrong value.
+        """
+        _check_number("done", done, lowest=0)
+        if total is not None:
+            _check_number("total", total, lowest=0, more=True)
+        if not isinstance(text, str):
+            raise InvalidOption(f"progress(text={text!r}): expected a text")
+        self.desk.progress(done, total, text[: 4 * LONGEST_TEXT])
+
+    def log(self, text: object) -> None:
+        """Log a line that stays with the job: in the admin, in `manage.py jobs logs`, `handle.logs()`.
+
+        Of one start the last 1,000 lines and 64 KiB are kept. It is written off the task's way, whatever becomes of
+        the task's transaction; a database that is away only makes it later.
+        """
+        self.desk.log(str(text))
+
+    @overload
+    def step(self, name: str) -> Step: ...
+
+    @overload
+    def step(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
+
+    def step(self, name: str, function: Callable[..., Any] | None = None, *args: Any, **kwargs: Any) -> Any:
+        """A step that is done once in the job's life, its result kept over retries, also those of a person.
+
+        `job.step("charge", charge, amount)` calls `charge(amount)` unless it was done, and returns the result, JSON
+        values; `with job.step("charge") as step` is in `jobs.define.steps.Step`. The name says which step it is: in a
+        loop, put the item into it. A start that ends between the work and the keeping does the work again: give
+        `step.idempotency_key` to whom it is for. Raises `RetryLater` while nothing can be kept.
+        """
+        _check_name("step", name)
+        step = Step(name, f"{self.idempotency_key}:{name}", self._known(f"step:{name}"), self._keeper(f"step:{name}"))
+        return step if function is None else step.run(function, *args, **kwargs)
+
+    def iterate(
+        self,
+        source: Iterable[T],
+        *,
+        cursor: Callable[[T], Any] | None = None,
+        name: str = "",
+        every: float = 1.0,
+        slice: float | None = None,
+    ) -> Items[T]:
+        """The items that are left: the next start of the job goes on behind the last finished one.
+
+        A queryset comes by primary key, some rows at a time; a list or a range by position, so it must be the same at
+        each start; anything else needs `cursor`, a function that makes of an item a number or text larger than that
+        of the item before. Between two items the job stops by itself and burns no attempt: when its worker stops, and
+        after `slice` seconds, to let others have their turn. Stops with `Cancelled` when that is asked. `every`: after
+        how many seconds at the latest the cursor is kept (0: behind each item); see `jobs.define.items.Items.save` for
+        exactly once. `name` tells several iterations of one task apart. Raises `InvalidOption`, `RetryLater`.
+        """
+        name = name or name_of(source)
+        _check_name("iterate", name)
+        _check_number("every", every, lowest=0)
+        if slice is not None:
+            _check_number("slice", slice, lowest=0, more=True)
+        if any(one.name == name for one in self._items):
+            raise InvalidOption(f"iterate({name!r}) was called in this start already: give each its own name=")
+        stream = stream_of(source, cursor, self._known(f"items:{name}"), name)
+        keep = self._keeper(f"items:{name}")
+        items: Items[T] = Items(self, name, stream, keep, every=every, slice=slice)
+        self._items = (*self._items, items)
+        return items
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether this worker is about to stop; `iterate` looks by itself."""
+        return _stopping.is_set()
+
+    @property
+    def desk(self) -> Desk:
+        """Who takes what the job tells and keeps."""
+        if self._desk is None:
+            self._desk = self._make_desk()
+        return self._desk
+
+    @property
+    def has_desk(self) -> bool:
+        """Whether the job has told or kept anything."""
+        return self._desk is not None
+
+    def leave(self, stopped: Stopped) -> None:
+        """Note that the task is about to be left: it has not ended, whatever its code makes of it."""
+        self._stopped = stopped
+
+    @property
+    def stopped(self) -> Stopped | None:
+        """Why the task is being left, if it is."""
+        return self._stopped
+
+    def check_left(self) -> None:
+        """Raise `Stopped` again, if the task's code has caught it."""
+        if self._stopped is not None:
+            raise self._stopped
+
+    def keep_cursors(self) -> None:
+        """Keep what the iterations of a task have finished that failed, or goes back."""
+        for one in self._items:
+            one.save_finished()
+
+    def _known(self, name: str) -> str | None:
+        if self._kept is None:
+            self._kept = dict(self.desk.open())
+        if name not in self._kept and len(self._kept) >= MOST_KEPT:
+            raise InvalidOption(f"{name}: a job keeps at most {MOST_KEPT:,} steps and iterations; use iterate()")
+        return self._kept.get(name)
+
+    def _keeper(self, name: str) -> Callable[..., None]:
+        def keep(value: str, stopped: bool = False) -> None:
+            self.desk.keep(name, value, stopped=stopped)
+            if in_transaction():
+                self._kept = None  # which may yet roll back: it is read again
+            elif self._kept is not None:
+                self._kept[name] = value
+
+        return keep
+
 
 @dataclass(frozen=True, slots=True)
 class EventMark:
@@ -144,6 +289,15 @@ _receiver: ContextVar[ReceiverMark | None] = ContextVar("jobs_receiver", default
 
 #: The jobs that this process runs now, for the thread that passes on cancel requests.
 running: dict[UUID, RunningJob] = {}
+
+
+#: Set when this process is about to stop.
+_stopping = threading.Event()
+
+
+def request_stop() -> None:
+    """Let iterations of this process stop at their next item."""
+    _stopping.set()
 
 
 def current_job() -> RunningJob:
@@ -222,3 +376,14 @@ def receiving(mark: ReceiverMark) -> Iterator[None]:
         yield
     finally:
         _receiver.reset(token)
+
+
+def _check_name(where: str, name: object) -> None:
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+        raise InvalidOption(f"{where}(name={name!r}): expected a text of 1 to {LONGEST_NAME} characters, in one line")
+
+
+def _check_number(name: str, value: object, *, lowest: float, more: bool = False) -> None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
+    if not is_number or value < lowest or (more and value == lowest) or value > 1e15:  # type: ignore[operator]
+        raise InvalidOption(f"{name}={value!r}: expected a number {'above' if more else 'of at least'} {lowest:g}")

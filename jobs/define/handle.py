@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from asgiref.sync import sync_to_async
 from django.db import connections
 
 from .. import reasons
+from ..broker import get_broker
 from ..conf import jobs_settings
 from ..errors import InvalidOption, JobFailed, Refused, ResultTimeout, UnknownJob
 from ..states import State
 from . import message
+from .desk import LogLine, Progress
 from .reference import HasId, id_of
 
 if TYPE_CHECKING:
+    from ..history.endings import Ending
     from ..models import Job
 
 
 class JobHandle:
     """One job, also one that is known by its id, or the id's text, alone. Each property reads the job anew.
 
-    `created` is True for a new job, False when `key=` found a live one (then `id` is that job's), and None while a
-    keyed job waits for its transaction to commit.
+    `created` is True for a new job, False when another one stands for the call (then `id` is that job's), and None
+    while a keyed job waits for its transaction to commit.
     """
 
     __slots__ = ("created", "id")
@@ -83,6 +89,19 @@ class JobHandle:
         """The last error, or an empty string."""
         return self.job.error
 
+    @property
+    def progress(self) -> Progress | None:
+        """How far the task last said it is (`current_job().progress`); None if it never said so."""
+        from ..history import inside
+
+        return inside.progress_of(self.id)
+
+    def logs(self) -> Sequence[LogLine]:
+        """What the task logged (`current_job().log`), of all starts, in order; personal arguments are masked."""
+        from ..history import inside
+
+        return inside.logs_of(self.id)[0]
+
     def refresh(self) -> Job:
         """The job's row as it is now."""
         return self.job
@@ -98,13 +117,28 @@ class JobHandle:
         """
         from ..history import endings
 
-        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout != timeout:
-            raise InvalidOption(f"result(timeout={timeout!r}): expected seconds")
+        _check_timeout(timeout)
         alone, trouble = _in_open_transaction(), ""
         if alone or timeout <= 0:
             seen: endings.Ending | None = endings.look([self.id])[self.id]
         else:
             seen, trouble = endings.wait_for_end(self.id, timeout)
+        return self._outcome(seen, trouble, timeout, alone)
+
+    async def aresult(self, timeout: float = 10) -> Any:
+        """`result` for code that runs on an event loop, which goes on meanwhile; no thread of its own waits.
+
+        Raises what `result` raises.
+        """
+        from ..history import endings
+
+        _check_timeout(timeout)
+        if endings.only_here() or timeout < endings.LONGEST_PAUSE:
+            return await sync_to_async(self.result, thread_sensitive=endings.only_here())(timeout)
+        seen, trouble = await endings.await_end(self.id, timeout)
+        return self._outcome(seen, trouble, timeout, alone=False)
+
+    def _outcome(self, seen: Ending | None, trouble: str, timeout: float, alone: bool) -> Any:
         if seen is None:
             raise ResultTimeout(f"job {self.id}: the job database did not answer within {timeout:g} s ({trouble})")
         if not seen.state:
@@ -118,6 +152,15 @@ class JobHandle:
         since = f" (since then the job database does not answer: {trouble})" if trouble else ""
         raise ResultTimeout(f"job {self.id} is still {seen.state} after {timeout:g} s{since}")
 
+    def release_key(self) -> bool:
+        """Let the job's key be free from now on, and a throttle end that began with the job; the job goes on.
+
+        False, and nothing has changed, where another job holds the key, or the job has none. Raises `UnknownJob` when
+        the job is not known.
+        """
+        job = self.job
+        return job.key is not None and get_broker().release_key(job.queue, job.key, self.id)
+
     def cancel(self) -> str:
         """Cancel the job: `cancelled`, `asked` (it runs and may agree) or `ended` (too late).
 
@@ -127,8 +170,57 @@ class JobHandle:
 
         return cancel_now(self.job.queue, self.id, reasons.BY_HANDLE).value
 
+    def promote(self) -> str:
+        """Make the job due now: `changed`, `due` (it was already), `active` or `ended`."""
+        from ..operate.promote import promote_now
+
+        return promote_now(self.job)
+
+    def reschedule(self, *, delay: float | timedelta | None = None, at: datetime | None = None) -> str:
+        """Let a job that waits be due in `delay` (seconds or timedelta, from now) or `at` an aware time.
+
+        Answers `changed`, or, where nothing was, `active` (it runs) or `ended` (too late); inside a transaction, of a
+        broker that hears of it after the commit, `asked`. Raises `UnknownJob`, and `InvalidOption` for a wrong value.
+        """
+        from ..operate.change import reschedule_now
+
+        return reschedule_now(self.job, delay=delay, at=at).value
+
+    def set_priority(self, priority: int) -> str:
+        """Give a job that waits another priority, 1 (highest) to 10; answers and raises like `reschedule`."""
+        from ..operate.change import set_priority_now
+
+        return set_priority_now(self.job, priority).value
+
+    def edit(self, **changed: Any) -> str:
+        """Give a job that waits, or a dead letter, other values of these arguments; the others stay.
+
+        Answers like `reschedule`. Raises `InvalidArguments` for what the task does not take, `UnknownJob`, and
+        `Refused` where no code here can read the job.
+        """
+        from ..operate.edit import edit_now
+
+        return edit_now(self.job, changed).value
+
+    def retry(self) -> None:
+        """Let a dead letter begin its next run; raises `Refused` for another job, or while its key is held."""
+        from ..operate.retry import retry
+
+        retry(self.id)
+
+    def discard(self) -> str:
+        """Take away a dead letter (`discarded`) or what has ended (`removed`); `live`: it waits or runs, and stays."""
+        from ..operate.discard import discard_now
+
+        return discard_now(self.job).value
+
 
 def _in_open_transaction() -> bool:
     connection = connections[jobs_settings().database]
     # with autocommit off, the first statement has opened one
     return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
+
+
+def _check_timeout(timeout: object) -> None:
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout != timeout:
+        raise InvalidOption(f"result(timeout={timeout!r}): expected seconds")

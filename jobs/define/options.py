@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from .. import clock
+from ..broker.records import KeyMode, KeyRule
 from ..errors import InvalidOption
 from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR
 from .reference import is_storable, object_reference
+from .unique import MAX_KEY, MODES, rule_of, seconds_of
 
-#: The length of the column that holds it.
-MAX_KEY = 200
 #: Every time that is past means now; one that every store can hold stands for those before it.
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -31,13 +31,16 @@ class Options:
     key: str | None = None
     expires: float | None = None
     about: tuple[str, str] | None = None
+    rule: KeyRule | None = None
     #: ids of jobs and calls (`jobs.define.flow`), checked where they are given
     after: tuple[Any, ...] = field(default=(), repr=False)
     on_failure: str | None = None
 
     def changed(self, **given: Any) -> Options:
         """The same with the options of `Task.using`; None leaves one as it is. Raises `InvalidOption`."""
-        options = replace(self, **{name: _CHECKS[name](value) for name, value in given.items() if value is not None})
+        rule = rule_of(self.rule, **{mode: given.pop(mode, None) for mode in MODES})
+        changes = {name: _CHECKS[name](value) for name, value in given.items() if value is not None}
+        options = replace(self, **changes, rule=rule)
         _check_times(options, delay_given=given.get("delay") is not None)
         return options
 
@@ -50,10 +53,21 @@ def _check_times(options: Options, *, delay_given: bool) -> None:
         raise InvalidOption(
             f"at={options.at.isoformat()} and delay=: a job is due at a time or after a delay; give one"
         )
+    if options.rule is not None and options.rule.mode is KeyMode.DEBOUNCE:
+        _check_debounce(options, delay_given=delay_given)
     ahead = options.delay if options.at is None else (options.at - clock.now()).total_seconds()
     if options.expires is not None and options.expires <= ahead:
         given = f"delay={ahead:g} s" if options.at is None else f"at={options.at.isoformat()}"
         raise InvalidOption(f"expires={options.expires:g} s is not later than {given}: it would never run")
+
+
+def _check_debounce(options: Options, *, delay_given: bool) -> None:
+    quiet = options.rule.seconds if options.rule else 0.0
+    if options.at is not None or options.delay or delay_given:
+        given = "delay=" if options.at is None else f"at={options.at.isoformat()}"
+        raise InvalidOption(f"debounce={quiet:g} and {given}: a debounced job is due after its quiet time; give one")
+    if options.expires is not None and options.expires <= quiet:
+        raise InvalidOption(f"expires={options.expires:g} s is not later than debounce={quiet:g} s: it would never run")
 
 
 def _checked_priority(priority: Any) -> int:
@@ -80,28 +94,19 @@ def _checked_time(at: Any) -> datetime:
     return max(at, EARLIEST).astimezone(UTC)
 
 
-def _checked_rule(on_failure: Any) -> str:
+def _checked_on_failure(on_failure: Any) -> str:
     if on_failure not in ON_FAILURE:
         raise InvalidOption(f"on_failure={on_failure!r}: expected one of {', '.join(ON_FAILURE)}")
     return str(on_failure)
 
 
-def _seconds(name: str, value: Any, *, allow_zero: bool) -> float:
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    lowest_is_fine = isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 <= seconds <= ONE_YEAR
-    if not lowest_is_fine or (seconds == 0 and not allow_zero):
-        expected = "from 0" if allow_zero else "above 0"
-        raise InvalidOption(f"{name}={value!r}: expected a timedelta or seconds, {expected} and at most one year")
-    return float(seconds)
-
-
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "priority": _checked_priority,
-    "delay": lambda value: _seconds("delay", value, allow_zero=True),
+    "delay": lambda value: seconds_of("delay", value, allow_zero=True),
     "at": _checked_time,
     "key": _checked_key,
-    "expires": lambda value: _seconds("expires", value, allow_zero=False),
+    "expires": lambda value: seconds_of("expires", value, allow_zero=False),
     "about": object_reference,
     "after": tuple,
-    "on_failure": _checked_rule,
+    "on_failure": _checked_on_failure,
 }

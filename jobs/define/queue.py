@@ -17,18 +17,20 @@ from huey.registry import Registry
 from .. import defined
 from ..broker import get_broker
 from ..errors import InvalidTask, NotSupported
-from ..policy import DEFAULT_PRIORITY, Backoff, Exponential, QueuePolicy, RateLimit, Retention
+from ..policy import DEFAULT_PRIORITY, Exponential, GivenBackoff, QueuePolicy, RateLimit, Retention, backoff_of
 from . import huey as huey_interface
+from .handle import JobHandle
 from .task import Task
 
 
 class Queue(Huey):
     """A named lane with a policy. `name` is small letters, digits and _.
 
-    `attempts` how often a job is tried in all; `backoff` how long it waits between; `concurrency` threads a worker
-    process; `rate_limit` starts in a rolling window over all workers; `keep_completed`, `keep_failed`, `keep_age` and
-    `keep_failed_age` what history keeps (`jobs.policy.Retention`); `priority` the default, 1 (highest) to 10; `timeout`
-    in seconds, cooperative; `global_concurrency` a bound over all machines. Raises `InvalidPolicy`.
+    `attempts` how often a job is tried in all; `backoff` how long it waits between, a policy or a function of
+    (exception, attempt); `concurrency` threads a worker process; `rate_limit` starts in a rolling window over all
+    workers; `keep_completed`, `keep_failed`, `keep_age` and `keep_failed_age` what history keeps
+    (`jobs.policy.Retention`); `priority` the default, 1 (highest) to 10; `timeout` in seconds, cooperative;
+    `global_concurrency` a bound over all machines. Raises `InvalidPolicy`.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class Queue(Huey):
         name: str,
         *,
         attempts: int = 3,
-        backoff: Backoff = Exponential(2),  # noqa: B008 - frozen
+        backoff: GivenBackoff = Exponential(2),  # noqa: B008 - frozen
         concurrency: int = 5,
         rate_limit: RateLimit | None = None,
         keep_completed: int = 1_000,
@@ -52,7 +54,7 @@ class Queue(Huey):
         self.policy = QueuePolicy(
             name=name,
             attempts=attempts,
-            backoff=backoff,
+            backoff=backoff_of(backoff, Exponential(2)),
             concurrency=concurrency,
             rate_limit=rate_limit,
             retention=Retention(keep_completed, keep_failed, keep_age, keep_failed_age),
@@ -74,7 +76,8 @@ class Queue(Huey):
 
         `name` a stable name (default `app_label.function`); `aliases` earlier names; `atomic` processor, jobs it
         enqueues and settle commit in one transaction (G3); `personal` parameters that are masked (G13); `attempts`,
-        `backoff`, `timeout`, `priority` (1 highest to 10) other than the queue's. Raises `InvalidTask`.
+        `backoff`, `timeout`, `priority` (1 highest to 10) other than the queue's; `unique` parameters whose values make
+        the key of a call that gives none. Raises `InvalidTask`.
         """
         if wrong:
             raise InvalidTask(f"write @{self.name}.task() with parentheses; options are given by name")
@@ -102,19 +105,27 @@ class Queue(Huey):
             if issubclass(task.task_class, PeriodicTask)
         ]
 
+    def holder(self, key: str) -> JobHandle | None:
+        """The job that a call with this key would be answered with: the live one, or a throttle's first; or None.
+
+        Raises `BrokerAway`.
+        """
+        found = get_broker().holder(self.name, key)
+        return None if found is None else JobHandle(found, created=False)
+
     def find_task(self, name: str) -> Task | None:
         """The task of this name, or of this earlier name; None if there is none."""
         return self.tasks.get(name) or self._aliases.get(name)
 
     def policy_of_task(
-        self, attempts: int | None, backoff: Backoff | None, timeout: float | None, priority: int | None
+        self, attempts: int | None, backoff: GivenBackoff | None, timeout: float | None, priority: int | None
     ) -> QueuePolicy:
         """The queue's policy with a task's own values; raises `InvalidPolicy`."""
         policy = self.policy
         return replace(
             policy,
             attempts=policy.attempts if attempts is None else attempts,
-            backoff=policy.backoff if backoff is None else backoff,
+            backoff=policy.backoff if backoff is None else backoff_of(backoff, policy.backoff),
             timeout=policy.timeout if timeout is None else timeout,
             priority=policy.priority if priority is None else priority,
         )
@@ -162,6 +173,7 @@ class Queue(Huey):
             "context",
             "validate_datetime",
             "task_base",
+            "unique",
         }
         unknown = {key: value for key, value in options.items() if key not in known}
         huey_interface.refuse_options(f"@{self.name}.task", unknown, huey_interface.TASK_OPTIONS_REFUSED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -15,11 +15,11 @@ from django.db import models, transaction
 from huey.api import TaskWrapper
 
 from .. import clock
-from ..broker.records import ClaimedJob, NewJob
+from ..broker.records import ClaimedJob, KeyMode, NewJob
 from ..conf import jobs_settings
 from ..enqueue.accept import accept
 from ..errors import InvalidArguments, InvalidOption, InvalidTask
-from ..policy import Backoff, stored_priority
+from ..policy import GivenBackoff, stored_priority
 from . import huey as huey_interface
 from .context import RunningJob, working_on
 from .flow import Call, Chain, checked_after, enqueue_calls
@@ -27,6 +27,7 @@ from .handle import JobHandle
 from .message import Signature, decode_result, encode_result
 from .options import NO_OPTIONS, Options
 from .scope import scope_of
+from .unique import check_rule, checked_names, key_of_message
 
 if TYPE_CHECKING:
     from .queue import Queue
@@ -51,10 +52,11 @@ class Task(TaskWrapper):
         atomic: bool = False,
         personal: Iterable[str] = (),
         attempts: int | None = None,
-        backoff: Backoff | None = None,
+        backoff: GivenBackoff | None = None,
         timeout: float | None = None,
         priority: int | None = None,
         context: bool = False,
+        unique: Iterable[str] | None = None,
         **settings: Any,
     ) -> None:
         if not inspect.isfunction(func):
@@ -75,6 +77,7 @@ class Task(TaskWrapper):
         if unknown:
             raise InvalidTask(f"task {stable_name}: personal={unknown!r} names no parameter of the function")
         self.personal = self.signature.personal = frozenset(personal)
+        self.unique = checked_names(stable_name, self.signature, unique)
         super().__init__(
             queue,
             func,
@@ -103,7 +106,12 @@ class Task(TaskWrapper):
         `key` at most one live job of the queue has it; `expires` seconds or timedelta after which it is not started
         any more; `about` the model instance that the job is about; `after` jobs (handles, ids) and calls (`bind`) that
         it waits for; `on_failure` what follows where one of them does not complete: `fail` (it becomes a dead letter),
-        `run` or `cancel`. Raises `InvalidOption`.
+        `run` or `cancel`.
+        With a key (this, or the task's `unique`) at most one of: `throttle` seconds in which the first call answers
+        for the others, also when its job has ended; `debounce` seconds without a call after which the last call runs;
+        `replace` True: a job that waits takes this call's arguments and options; `rerun` True: it takes its arguments.
+        With each of these three a call while the job runs makes one more that waits for its end.
+        Raises `InvalidOption`.
         """
         return PreparedTask(self, NO_OPTIONS).using(**options)
 
@@ -118,6 +126,10 @@ class Task(TaskWrapper):
     def enqueue_many(self, calls: Iterable[Any]) -> list[JobHandle]:
         """Enqueue many calls, all checked first; each is a tuple of arguments, a dict of named ones, or one value."""
         return PreparedTask(self, NO_OPTIONS).enqueue_many(calls)
+
+    def key_of(self, *args: Any, **kwargs: Any) -> str | None:
+        """The key that a call with these arguments gets by the task's `unique`; None without one."""
+        return key_of_message(self.signature, self.unique, self.signature.encode(args, kwargs)) if self.unique else None
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task now, in this process; no job is made.
@@ -193,11 +205,18 @@ class PreparedTask:
         about: models.Model | tuple[str, str] | None = None,
         after: Iterable[JobHandle | UUID | str | Call | Chain] | None = None,
         on_failure: str | None = None,
+        throttle: float | timedelta | None = None,
+        debounce: float | timedelta | None = None,
+        replace: bool | None = None,
+        rerun: bool | None = None,
     ) -> PreparedTask:
         """The same with more options; see `Task.using`."""
         given = {"priority": priority, "delay": delay, "at": at, "key": key, "expires": expires, "about": about}
+        modes = {"throttle": throttle, "debounce": debounce, "replace": replace, "rerun": rerun}
         waits = {"after": None if after is None else checked_after(after), "on_failure": on_failure}
-        return replace(self, options=self.options.changed(**given, **waits))
+        options = self.options.changed(**given, **modes, **waits)
+        check_rule(options.rule, options.key, self.task.unique)
+        return PreparedTask(self.task, options)
 
     def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
         """Enqueue a call with these options; see `Task.enqueue`."""
@@ -219,18 +238,22 @@ class PreparedTask:
 
     def _new_job(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
         task, options = self.task, self.options
+        message, key, rule = task.signature.encode(args, kwargs), options.key, options.rule
+        if task.unique and key is None:
+            key = key_of_message(task.signature, task.unique, message)
         return NewJob(
             id=clock.new_id(),
             queue=task.queue.name,
             task=task.name,
-            message=task.signature.encode(args, kwargs),
+            message=message,
             priority=stored_priority(task.policy.priority if options.priority is None else options.priority),
-            delay=options.delay,
-            key=options.key,
+            delay=rule.seconds if rule is not None and rule.mode is KeyMode.DEBOUNCE else options.delay,
+            key=key,
             expires_in=options.expires,
             about=options.about,
             at=options.at,
             scope=scope_of(task.signature.signature, args, kwargs),
+            rule=rule,
         )
 
 

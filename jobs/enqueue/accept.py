@@ -131,15 +131,22 @@ def _push(jobs: Sequence[NewJob]) -> list[Accepted]:
             except (DatabaseError, InterfaceError) as failure:
                 text = f"neither the broker ({error}) nor the job database ({' '.join(str(failure).split())}) took them"
                 raise BrokerUnavailable(f"{text}; {_failed(error, len(accepted), jobs)}") from failure
+        if waits := [job for job in trip if _waits_in_outbox(answered.get(job.id))]:
+            put(waits)
         accepted += [_accepted(job, answered.get(job.id)) for job in trip]
     return accepted
+
+
+def _waits_in_outbox(answer: Pushed | None) -> bool:
+    """Whether the key is held by a job of which the broker does not know."""
+    return answer is not None and answer.status is PushStatus.BEHIND and answer.holder is None
 
 
 def _accepted(job: NewJob, answer: Pushed | None) -> Accepted:
     if answer is None:
         # in the outbox: who holds the key is decided when the broker gets it
         return Accepted(job.id, None if job.key is not None else True)
-    if answer.status is PushStatus.DUPLICATE and answer.holder is not None:
+    if answer.status in (PushStatus.DUPLICATE, PushStatus.MERGED) and answer.holder is not None:
         return Accepted(answer.holder, False)
     return Accepted(job.id)
 

@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from .. import clock, reasons
 from ..broker import get_broker
 from ..broker.database import pending, rows
-from ..broker.records import NewJob, Pushed, PushStatus
+from ..broker.records import KeyMode, NewJob, Pushed, PushStatus
 from ..conf import jobs_settings
 from ..errors import BrokerAway, PushedTooLate, QueueBroken, UnknownJob
 from ..faults import point
@@ -44,10 +44,13 @@ def push_pending(ids: Sequence[UUID] | None = None, longest: float = math.inf) -
     until = clock.monotonic() + longest
     taken = 0
     broken: set[str] = set()
+    answered: set[UUID] = set()  # and pending still: they wait behind others, or for the history
     while True:
         # before they are read: what has ended since then, the broker still knows
         as_of = None if broker.rows_are_the_queue else _time_of_the_broker()
-        waiting = pending.read_pending(connection, ids, RELAY_AFTER if ids is None else 0.0, MOST_A_CALL, broken)
+        waiting = pending.read_pending(
+            connection, ids, RELAY_AFTER if ids is None else 0.0, MOST_A_CALL, broken, answered
+        )
         if not waiting:
             return taken
         if ids is None:
@@ -58,8 +61,12 @@ def push_pending(ids: Sequence[UUID] | None = None, longest: float = math.inf) -
                 if answer.status is PushStatus.ACCEPTED:
                     taken += 1
                     moved += 1
-                elif answer.status is PushStatus.DUPLICATE and clock.monotonic() < until:
-                    moved += _refuse_pending(connection, job, answer)
+                elif answer.status is PushStatus.DUPLICATE:
+                    if clock.monotonic() < until:
+                        moved += _refuse_pending(connection, job, answer)
+                else:
+                    answered.add(job.id)
+                    moved += 1
         except QueueBroken as error:
             broken.add(error.queue)
             moved += 1
@@ -79,7 +86,7 @@ def push_each_queue(jobs: Sequence[NewJob], as_of: datetime | None = None) -> It
     for queue, every in by_queue.items():
         held = held_keys.holders(broker, queue, every)
         if held:
-            yield from ((job, Pushed(job.id, PushStatus.DUPLICATE, held[job.key])) for job in every if job.key in held)
+            yield from ((job, _held_elsewhere(job, held[job.key])) for job in every if job.key in held)
         of_queue = [job for job in every if job.key not in held] if held else every
         if not of_queue:
             continue
@@ -96,6 +103,13 @@ def push_each_queue(jobs: Sequence[NewJob], as_of: datetime | None = None) -> It
         if as_of is not None:
             _note_queued(answered)
         yield from answered
+
+
+def _held_elsewhere(job: NewJob, holder: UUID) -> Pushed:
+    if job.rule is None or job.rule.mode is KeyMode.THROTTLE:
+        return Pushed(job.id, PushStatus.DUPLICATE, holder)
+    # not taken in: it is put, or left, in the outbox until the key is free
+    return Pushed(job.id, PushStatus.BEHIND)
 
 
 def note_away() -> None:
@@ -144,7 +158,7 @@ def put(jobs: Sequence[NewJob]) -> None:
 
 
 def _note_queued(answered: Sequence[tuple[NewJob, Pushed]]) -> None:
-    with_it = [job for job, answer in answered if answer.status is not PushStatus.DUPLICATE]
+    with_it = [job for job, answer in answered if answer.status in (PushStatus.ACCEPTED, PushStatus.KNOWN)]
     # two rows of one key, of which one has ended and the history has not heard of it: it will, and then notes both
     with suppress(IntegrityError):
         pending.note_queued(connections[jobs_settings().database], with_it)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from asyncio import Event, get_running_loop, wait_for
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -58,6 +60,7 @@ class _Wait:
     ended: threading.Event = field(default_factory=threading.Event)
     looked: threading.Event = field(default_factory=threading.Event)
     seen: Ending | None = None
+    tell: Callable[[], object] | None = None  # who waits on an event loop
 
 
 def look(job_ids: Sequence[UUID]) -> dict[UUID, Ending]:
@@ -93,9 +96,19 @@ def wait_for_end(job_id: UUID, timeout: float) -> tuple[Ending | None, str]:
 
     None: no look at it has succeeded. Raises nothing, whatever the database does.
     """
-    if is_in_memory(str(connections[jobs_settings().database].settings_dict["NAME"])):
+    if only_here():
         return _wait_here(job_id, timeout), ""
     return _lookout.wait(job_id, timeout)
+
+
+async def await_end(job_id: UUID, timeout: float) -> tuple[Ending | None, str]:
+    """The same on an event loop, which goes on meanwhile; not where `only_here`."""
+    return await _lookout.wait_async(job_id, timeout)
+
+
+def only_here() -> bool:
+    """Whether another thread may see nothing: of a database in memory."""
+    return is_in_memory(str(connections[jobs_settings().database].settings_dict["NAME"]))
 
 
 def stop_looking() -> None:
@@ -128,6 +141,32 @@ class _Lookout:
 
     def wait(self, job_id: UUID, timeout: float) -> tuple[Ending | None, str]:
         one = _Wait(job_id, clock.monotonic())
+        self._begin(one)
+        try:
+            # however short the time is, one look there is
+            if not one.ended.wait(min(timeout, threading.TIMEOUT_MAX)) and timeout < LONGEST_PAUSE:
+                one.looked.wait(LONGEST_PAUSE - timeout)
+        finally:
+            self._leave(one)
+        return one.seen, self._trouble
+
+    async def wait_async(self, job_id: UUID, timeout: float) -> tuple[Ending | None, str]:
+        loop, woken = get_running_loop(), Event()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop has ended, and who waited with it
+                loop.call_soon_threadsafe(woken.set)
+
+        one = _Wait(job_id, clock.monotonic(), tell=wake)
+        self._begin(one)
+        try:
+            with suppress(TimeoutError):
+                await wait_for(woken.wait(), min(timeout, threading.TIMEOUT_MAX))
+        finally:
+            self._leave(one)
+        return one.seen, self._trouble
+
+    def _begin(self, one: _Wait) -> None:
         with self._changed:
             self._waits.add(one)
             self._news = True
@@ -135,14 +174,10 @@ class _Lookout:
                 self._thread = threading.Thread(target=self._run, name="jobs-endings", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
-        try:
-            # however short the time is, one look there is
-            if not one.ended.wait(min(timeout, threading.TIMEOUT_MAX)) and timeout < LONGEST_PAUSE:
-                one.looked.wait(LONGEST_PAUSE - timeout)
-        finally:
-            with self._changed:
-                self._waits.discard(one)
-        return one.seen, self._trouble
+
+    def _leave(self, one: _Wait) -> None:
+        with self._changed:
+            self._waits.discard(one)
 
     def stop(self) -> None:
         with self._changed:
@@ -195,6 +230,8 @@ class _Lookout:
             if one.seen.final:
                 ended.append(one)
                 one.ended.set()
+                if one.tell is not None:
+                    one.tell()
             one.looked.set()
         with self._changed:
             self._waits.difference_update(ended)

@@ -231,6 +231,8 @@ def _row(row: Row | None, fact: Fact) -> Row | None:
         return row
     if before is not None:
         _set_from(row, before)
+        if fact.step is Step.CHANGED:
+            merged.set_call(row, _new_row(before, fact.state))
     row.run, row.state = max(row.run, fact.run), fact.state.value
     row.token = fact.claim or row.token
     if fact.ready_at is not None:
@@ -251,6 +253,8 @@ def _row(row: Row | None, fact: Fact) -> Row | None:
         # what a job says that agreed wins over what the asker said
         said = fact.start.reason if fact.start and fact.start.outcome is GivenUp else ""
         row.reason = _text(said or fact.reason)[:MAX_REASON]
+    if fact.step is Step.MERGED:
+        row.reason = reasons.MERGED % {"holder": UUID(fact.reason)}
     return row
 
 

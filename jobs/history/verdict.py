@@ -11,6 +11,8 @@ from django.utils.translation import ngettext
 from .. import clock
 from ..broker import get_broker
 from ..conf import jobs_settings
+from ..define.desk import Progress
+from ..define.masks import NO_MASK, Mask
 from ..errors import BrokerAway
 from ..models import Job, Process
 from ..states import Shown
@@ -134,3 +136,16 @@ def _failed_verdict(job: Job) -> str:
     text = _("Dead letter %(tried)s. It waits for a person: retry it, or cancel it.") % {"tried": tried}
     reason = job.shown_reason()
     return f"{text} {reason[:1].upper()}{reason[1:]}." if reason else text
+
+
+def progress_text(told: Progress | None, mask: Mask = NO_MASK) -> str:
+    """How far the task says it is, as people read it; empty where it has not said."""
+    if told is None:
+        return ""
+    done = number_format(told.done, decimal_pos=None if told.done % 1 else 0, use_l10n=True, force_grouping=True)
+    if told.total is None:
+        text = done
+    else:
+        total = number_format(told.total, decimal_pos=None if told.total % 1 else 0, use_l10n=True, force_grouping=True)
+        text = _("%(done)s of %(total)s (%(percent)d %%)") % {"done": done, "total": total, "percent": told.percent}
+    return f"{text} {mask(told.text)}".rstrip()

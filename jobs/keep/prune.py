@@ -19,10 +19,10 @@ from ..broker import get_broker
 from ..conf import jobs_settings
 from ..defined import queues
 from ..faults import point
-from ..history import lookup, markers
+from ..history import inside, lookup, markers
 from ..history.old_hours import fold_old_hours
 from ..history.plans import by_index
-from ..models import Job, Process
+from ..models import Job, Process, Throttle
 from ..operate.clean import CHUNK, ended_before, remove_chunk
 from ..policy import QueuePolicy, Retention
 from ..states import ENDED, State
@@ -40,7 +40,13 @@ AHEAD = timedelta(minutes=1)
 def run() -> int:
     """Prune every queue once, the counters and the markers; returns how many rows went."""
     policies = [queue.policy for queue in queues().values()]
-    return prune([*policies, *_undefined()]) + fold_old_hours() + markers.forget(get_broker())
+    removed = prune([*policies, *_undefined()])
+    return removed + fold_old_hours() + markers.forget(get_broker()) + inside.forget_orphans() + _end_throttles()
+
+
+def _end_throttles() -> int:
+    past = Throttle.objects.using(jobs_settings().database).filter(until__lt=get_broker().now())
+    return int(past.filter(pk__in=list(past.order_by("until").values_list("pk", flat=True)[:CHUNK])).delete()[0])
 
 
 def prune(policies: Iterable[QueuePolicy]) -> int:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from .attempt import Attempt, AttemptOutcome
 from .edge import Edge
+from .inside import JobProgress, Kept, LogPart
 from .job import STATE_WORDS, Job, JobState
 from .process import ClockJump, Marker, Process
-from .queue import Grant, QueueStat, QueueState
+from .queue import Grant, QueueStat, QueueState, Throttle
 from .schedule import Schedule
 
 __all__ = [
@@ -20,10 +21,14 @@ __all__ = [
     "Edge",
     "Grant",
     "Job",
+    "JobProgress",
     "JobState",
+    "Kept",
+    "LogPart",
     "Marker",
     "Process",
     "QueueStat",
     "QueueState",
     "Schedule",
+    "Throttle",
 ]

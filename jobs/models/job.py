@@ -67,6 +67,8 @@ class Job(models.Model):
     timed_at = models.DateTimeField(null=True, blank=True, editable=False)
     scope = models.CharField(_("scope"), max_length=100, blank=True, default="", db_default="")
     group = models.CharField(_("group"), max_length=100, blank=True, default="", db_default="")
+    # of a row of the outbox: what is to happen where its key is held; see jobs.broker.pushes
+    rule = models.CharField(max_length=40, null=True, editable=False)  # noqa: DJ001 - NULL costs nothing
     tags = models.CharField(_("tags"), max_length=500, blank=True, default="", db_default="")  # a JSON list, or empty
     # what follows if one of the jobs that this one waits for ends otherwise than completed; empty: it fails
     on_failure = models.CharField(_("on failure"), max_length=6, blank=True, default="", db_default="")

@@ -54,6 +54,26 @@ class Grant(models.Model):
         return f"{self.queue} {self.number}"
 
 
+class Throttle(models.Model):
+    """That a key was throttled: until when its first job answers for the others, also when it has ended.
+
+    Of the database broker only; what has passed goes with `keep.prune`.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    queue = models.CharField(max_length=50)
+    key = models.CharField(max_length=200)
+    job_id = models.UUIDField()
+    until = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["queue", "key"], name="jobs_one_throttle_a_key")]
+        indexes = [models.Index(fields=["until"], name="jobs_throttle_until")]
+
+    def __str__(self) -> str:
+        return f"{self.queue} {self.job_id}"
+
+
 class QueueStat(models.Model):
     """Exact counters of a queue for one hour, also for jobs that retention has removed.
 

@@ -19,7 +19,7 @@ from .. import clock
 from ..broker import get_broker
 from ..errors import InvalidOption
 from ..faults import point
-from ..history import lookup
+from ..history import inside, lookup
 from ..history.plans import by_index
 from ..history.targets import HasName, name_of
 from ..models import Attempt, Edge, Job, QueueState
@@ -124,6 +124,7 @@ def remove_chunk(jobs: QuerySet[Job], most: int | None = None) -> Chunk:
         if ids:
             Attempt.objects.using(jobs.db).filter(job_id__in=ids).delete()
             Edge.objects.using(jobs.db).filter(waiting_id__in=ids).delete()
+            inside.forget(ids, jobs.db)
             # the attempts are gone already, so Django need not collect what cascades
             jobs.filter(id__in=ids)._raw_delete(jobs.db)
             point("prune.before_commit")

@@ -20,8 +20,8 @@ from django.db.models import Q, QuerySet
 from ..broker.records import CancelAnswer
 from ..define.masks import Mask, spellings_of
 from ..errors import UnknownJob
-from ..history import live, lookup
-from ..models import Attempt, Job
+from ..history import inside, live, lookup
+from ..models import Attempt, Job, JobProgress, Kept, LogPart
 from ..reasons import ERASED
 from ..states import ENDED, State
 from .cancel import cancel_now
@@ -35,6 +35,8 @@ NO_MESSAGE = '{"erased": true}'
 _UNCHANGED, PARTS = re.compile("[A-Za-z0-9]{3,}"), 3
 _TEXTS_OF_JOB = ("error", "reason", "result")
 _TEXTS_OF_ATTEMPT = ("error", "traceback")
+#: Columns that hold JSON.
+_JSON = ("result", "lines", "value")
 
 
 def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[str], known: Collection[UUID]) -> Erased:
@@ -53,7 +55,8 @@ def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[s
     ]
     mentions = _take_out(lookup.all_jobs(), _TEXTS_OF_JOB, texts) if texts else 0
     attempts = Attempt.objects.using(jobs.db)
-    mentions += _take_out(attempts.all(), _TEXTS_OF_ATTEMPT, texts) if texts else 0
+    if texts:
+        mentions += _take_out(attempts.all(), _TEXTS_OF_ATTEMPT, texts) + _take_out_inside(jobs.db, texts)
     return Erased(len(own), cancelled, mentions, tuple(running))
 
 
@@ -121,6 +124,9 @@ def _empty(jobs: QuerySet[Job], ids: Sequence[UUID]) -> None:
         ended = jobs.filter(pk__in=ids, state__in=ENDED)
         ended.update(message=NO_MESSAGE, key=None, result=None, error="", reason=ERASED)
         Attempt.objects.using(jobs.db).filter(job_id__in=ids).update(error="", traceback="")
+        # what one that runs keeps stays until then: without it, its next start would do its steps again
+        inside.forget(ids, jobs.db, (JobProgress, LogPart))
+        inside.forget(list(ended.values_list("pk", flat=True)), jobs.db, (Kept,))
 
 
 def _take_out(rows: QuerySet[Any], columns: Sequence[str], texts: Sequence[str]) -> int:
@@ -136,8 +142,23 @@ def _take_out(rows: QuerySet[Any], columns: Sequence[str], texts: Sequence[str])
     return changed
 
 
+def _take_out_inside(alias: str, texts: Sequence[str]) -> int:
+    """The same of what tasks told and kept."""
+    kept = Kept.objects.using(alias)
+    changed = _take_out(JobProgress.objects.using(alias).all(), ("text",), texts)
+    changed += _take_out(LogPart.objects.using(alias).all(), ("lines",), texts)
+    changed += _take_out(kept.filter(name__startswith=inside.STEP), ("value",), texts)
+    mask = Mask.of_texts(texts, ERASED)
+    cursors = kept.filter(name__startswith=inside.ITEMS)
+    for found in _walk(cursors, _mentions(("value",), texts)):
+        # an iteration without its cursor begins anew; with another text in it, it would pass over items
+        gone = [row.pk for row in cursors.filter(pk__in=found) if mask(row.value) != row.value]
+        changed += cursors.filter(pk__in=gone).delete()[0]
+    return changed
+
+
 def _cleaned(column: str, value: str, mask: Mask) -> str:
-    if column != "result" or mask(value) == value:
+    if column not in _JSON or mask(value) == value:
         return mask(value)
     try:
         # a number stays one, unless it is the person's

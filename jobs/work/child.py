@@ -13,13 +13,18 @@ from .. import logs
 from ..broker import forget_broker, get_broker
 from ..conf import jobs_settings
 from ..connections import keep_connections
+from ..define.context import request_stop
 from ..defined import find_queue
+from . import reports
 from .consumer import QueueConsumer
 from .hints import HintEar
 from .leases import OwnLease
 from .link import ParentLink
 
 logger = logging.getLogger("jobs.worker")
+
+#: Seconds that the end of the process waits for the last progress and log lines of its jobs to be written.
+LAST_REPORTS = 2.0
 
 
 def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life: int, beat: int) -> int:
@@ -31,7 +36,13 @@ def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life
     settings, queue, broker = jobs_settings(), find_queue(queue_name), get_broker()
     keep_connections()
     consumer = QueueConsumer(queue, broker, worker, threads=threads, grace=settings.grace, alone=alone)
-    link = ParentLink(life, beat, consumer.drain)
+
+    def drain() -> None:
+        request_stop()
+        consumer.drain()
+
+    reports.begin()
+    link = ParentLink(life, beat, drain)
     lease = OwnLease(broker, worker, settings.lease, holds_jobs=lambda: consumer.pool.held > 0, gone=link.stop)
     ear = HintEar(broker, queue.name, consumer.pool.hear, consumer.pool.room)
     link.start()
@@ -40,6 +51,7 @@ def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life
     logger.info("worker_started queue=%s pid=%d threads=%d", queue.name, os.getpid(), consumer.workers)
     link.ready()
     consumer.run()
+    reports.finish(LAST_REPORTS)
     lease.end()
     ear.end()
     if not consumer.drained:

@@ -36,14 +36,16 @@ from ..define.masks import NO_MASK, Mask
 from ..define.message import MessageError, encode_result
 from ..define.queue import Queue
 from ..define.task import Task
-from ..errors import BrokerAway, Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater
+from ..errors import BrokerAway, Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater, Stopped
 from ..faults import point
-from ..policy import ONE_YEAR
+from ..history.inside import stops_of
+from ..policy import GIVE_UP, ONE_YEAR, Backoff, Custom, GiveUp
 from ..visible import visible
 from .announce import announce
 from .databases import connect_first, failure_to_connect, look_after, look_before
 from .error_texts import line_of, trace_of
 from .forks import call
+from .reports import JobDesk
 
 logger = logging.getLogger("jobs.execution")
 
@@ -108,7 +110,7 @@ class _Execution:
             return self._run()
         except BaseException as error:  # the engine's own mistake must not take the worker's thread along
             self._log_error("execution_broke", error)
-            return self._settlement(self._failure(error, self.queue.policy.attempts, self.queue.policy.backoff.delay))
+            return self._settlement(self._failure(error, self.queue.policy.attempts, self.queue.policy.backoff))
 
     def _run(self) -> Settlement | None:
         claimed = self.claimed
@@ -121,7 +123,7 @@ class _Execution:
             args, kwargs = task.signature.decode(claimed.message)
         except (MessageError, InvalidArguments) as error:
             return self._settlement(self._not_understood(str(error)))
-        if claimed.starts >= MAX_STARTS:
+        if self._has_started_too_often(claimed.starts):
             text = reasons.STARTED_TOO_OFTEN % {"count": MAX_STARTS}
             return self._settlement(Failed(text, attempted=False))
         if (away := connect_first()) is not None:
@@ -149,7 +151,8 @@ class _Execution:
             if huey_task is not None:
                 huey_task._deadline = deadline
         value, failure = None, None
-        begin_work(RunningJob(self.claimed, self._still_mine, deadline))
+        job = RunningJob(self.claimed, self._still_mine, deadline, self._make_desk)
+        begin_work(job)
         try:
             point("execute.before")
             if task.atomic:
@@ -158,13 +161,17 @@ class _Execution:
                 return self._settlement(HandedBack(reasons.PACE))
             self.started_at = self._now()
             value = call(function)
+            job.check_left()
             point("execute.after")
             outcome: Outcome = Completed(encode_result(task.name, value, self.mask))
         except BaseException as error:  # SystemExit of a task is its failure, not the worker's end
-            failure = error
-            outcome = self._failure(error, task.policy.attempts, task.policy.backoff.delay)
+            failure = error = job.stopped or error
+            outcome = self._failure(error, task.policy.attempts, task.policy.backoff)
+            self._keep_cursors(job)
         finally:
             end_work(self.claimed.id)
+            if job.has_desk:
+                self._end_desk(job)
         if huey_task is not None:
             self.queue._run_post_execute(huey_task, value, failure)
         return self._settlement(outcome)
@@ -226,7 +233,9 @@ class _Execution:
         self.settled = settlement, settled
         return None
 
-    def _failure(self, error: BaseException, attempts: int, backoff: Callable[[int], float]) -> Outcome:
+    def _failure(self, error: BaseException, attempts: int, backoff: Backoff) -> Outcome:
+        if isinstance(error, Stopped):
+            return HandedBack(error.reason, delay=error.delay)
         text, trace = self._line(error), trace_of(error, self.mask)
         away = failure_to_connect(error)
         if away is not None and not isinstance(error, (Cancelled, RetryLater)):
@@ -238,7 +247,7 @@ class _Execution:
         if isinstance(error, RetryTask):
             error = RetryLater(_huey_delay(error, self._now()), reason=text)
         if isinstance(error, RetryLater):
-            if self.claimed.starts + 1 >= MAX_STARTS:
+            if self._has_started_too_often(self.claimed.starts + 1):
                 return Failed(reasons.ASKS_TOO_OFTEN % {"count": MAX_STARTS, "error": text}, trace)
             return Postponed(error.seconds, text, error.whole_queue)
         if isinstance(error, (PermanentError, InvalidArguments)):
@@ -246,7 +255,39 @@ class _Execution:
         attempt = self.claimed.attempts + 1
         if attempt >= attempts:
             return Failed(text, trace)
-        return Retried(backoff(attempt), text, trace)
+        wait = self._wait(backoff, error, attempt)
+        return Failed(text, trace) if wait is GIVE_UP else Retried(wait, text, trace)
+
+    def _wait(self, backoff: Backoff, error: BaseException, attempt: int) -> float | GiveUp:
+        """Seconds to the next attempt; a function of the project's own that fails is as if it had said nothing."""
+        if isinstance(backoff, Custom):
+            try:
+                return backoff.wait(error, attempt)
+            except BaseException as wrong:
+                self._log_error("backoff_failed", wrong)
+        return backoff.delay(attempt)
+
+    def _has_started_too_often(self, starts: int) -> bool:
+        """Whether so many starts came to nothing; those that went on for their slice of time do not count."""
+        if starts < MAX_STARTS:
+            return False
+        try:
+            return starts - stops_of(self.claimed.id, self.claimed.run) >= MAX_STARTS
+        except (OperationalError, InterfaceError):  # once the database answers, it is looked at again
+            return False
+
+    def _make_desk(self) -> JobDesk:
+        return JobDesk(self.claimed, self.mask, self._still_mine)
+
+    def _end_desk(self, job: RunningJob) -> None:
+        if isinstance(desk := job.desk, JobDesk):
+            desk.end()
+
+    def _keep_cursors(self, job: RunningJob) -> None:
+        try:
+            job.keep_cursors()
+        except BaseException as error:  # then some items come once more
+            self._log_error("cursor_not_kept", error)
 
     def _not_understood(self, text: str) -> Outcome:
         since = self.claimed.unknown_since

@@ -224,9 +224,15 @@ def counters_of(queue: str) -> dict[str, int]:
     return {name: number for name, number in sums.items() if number}
 
 
+TABLES = (
+    *("attempt", "edge", "job", "grant", "queuestate", "queuestat", "process", "marker"),
+    *("jobprogress", "logpart", "kept", "throttle"),
+)
+
+
 def empty_tables() -> None:
     with connection.cursor() as cursor:
-        for table in ("attempt", "edge", "job", "grant", "queuestate", "queuestat", "process", "marker"):
+        for table in TABLES:
             cursor.execute(f"DELETE FROM jobs_{table}")
 
 

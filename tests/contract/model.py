@@ -107,3 +107,13 @@ class Model:
             return False
         job.ready = self.due_at(0)
         return True
+
+    def change(self, id: UUID, delay: float | None, priority: int | None) -> str | None:
+        job = self.jobs.get(id)
+        if job is None:
+            return None
+        if job.state != "queued":
+            return "active" if job.state == "active" else "ended"
+        job.ready = job.ready if delay is None else self.due_at(delay)
+        job.priority = job.priority if priority is None else priority
+        return "changed"

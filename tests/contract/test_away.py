@@ -5,6 +5,7 @@ from contextlib import nullcontext
 import pytest
 
 from jobs import clock
+from jobs.broker.changes import Change
 from jobs.broker.contract import Broker
 from jobs.broker.records import Completed, Settlement
 from jobs.errors import BrokerAway
@@ -39,6 +40,7 @@ CALLS = {
     "cancel": lambda broker, hands, job: broker.cancel("lane", job.id, "why"),
     "cancel_waiting": lambda broker, hands, job: broker.cancel_waiting("lane", [job.id], "why"),
     "promote": lambda broker, hands, job: broker.promote("lane", job.id),
+    "change": lambda broker, hands, job: broker.change("lane", job.id, Change(delay=5)),
     "queues": lambda broker, hands, job: broker.queues(),
     "pause": lambda broker, hands, job: broker.pause("lane"),
     "resume": lambda broker, hands, job: broker.resume("lane"),

@@ -14,6 +14,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from jobs.broker.changes import Change
 from jobs.broker.records import Completed, Failed, GivenUp, HandedBack, Postponed, Retried
 from tests.contract.hands import QUEUES, Hands
 from tests.contract.model import Model
@@ -125,6 +126,11 @@ def test_broker_and_model_agree(bench, lives):
         def promote(self, job):
             expected = job.id in self.model.jobs and self.model.promote(job.id)
             assert self.broker.promote("lane", job.id) is expected
+
+        @rule(job=jobs, delay=st.none() | DELAYS, priority=st.none() | PRIORITIES)
+        def change(self, job, delay, priority):
+            answer = self.broker.change("lane", job.id, Change(delay=delay, priority=priority))
+            assert answer == self.model.change(job.id, delay, priority)
 
         @rule(paused=SELDOM)
         def pause(self, paused):

@@ -16,7 +16,7 @@ from jobs import errors
 
 ROOT = Path(jobs.__file__).parent
 #: Errors that nobody outside the engine can meet.
-INNER = {"IllegalMove", "LeaseLost", "PushedTooLate"}
+INNER = {"IllegalMove", "PushedTooLate"}
 #: The rooms whose functions a project calls.
 CALLED = ("define", "enqueue", "history", "operate", "policy.py", "errors.py")
 

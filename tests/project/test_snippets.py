@@ -35,7 +35,10 @@ def lead():
 """
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/add-a-queue-task-event.md", "docs/flows.md"])
+DOCUMENTED = ["README.md", "docs/add-a-queue-task-event.md", "docs/flows.md", "docs/inside-a-task.md"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTED)
 def test_the_example_of_a_queue_a_task_and_an_event_runs(document, tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
     module = tmp_path / "test_example.py"
@@ -71,3 +74,14 @@ def test_every_address_in_the_docs_is_one_of_the_site(document):
     named = re.findall(r"`(/(?:accounts|admin|api|forms|mail|notifications)/[\w/-]*)`", document.read_text("utf-8"))
     nowhere = f"{admin.site.name}:{admin.site.catch_all_view.__module__}.catch_all_view"
     assert [address for address in named if resolve(address).view_name == nowhere] == []
+
+
+def test_the_example_of_one_job_for_many_calls_runs(tmp_path):
+    text = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8").split("## One job for many calls")[1]
+    (block,) = re.findall(r"```python\n(.*?)```", text.split("\n## ")[0], re.DOTALL)
+    module = tmp_path / "test_example.py"
+    module.write_text(HEAD.replace("pytestmark = pytest.mark.django_db\n", "") + block, encoding="utf-8")
+    env = {**os.environ, "TEST_DATABASE_NAME": str(tmp_path / "example.sqlite3")}
+    command = [sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
+    ended = subprocess.run([*command, str(module)], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    assert re.search(r"^1 passed", ended.stdout, re.MULTILINE), ended.stdout + ended.stderr

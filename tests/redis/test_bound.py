@@ -332,10 +332,11 @@ def shorter_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
     load = scripts.load_script.__wrapped__
 
-    def load_changed(name: str) -> tuple[str, str]:
-        _digest, text = load(name)
-        text = text.replace("REMEMBER, SLACK_OF_READ, DAY = 60000000,", "REMEMBER, SLACK_OF_READ, DAY = 1000,")
-        return scripts.sha1(text.encode()).hexdigest(), text
+    def load_changed(name: str) -> scripts.Script:
+        text = load(name).text
+        return scripts.Script.of(
+            text.replace("REMEMBER, SLACK_OF_READ, DAY = 60000000,", "REMEMBER, SLACK_OF_READ, DAY = 1000,")
+        )
 
     monkeypatch.setattr(scripts, "load_script", load_changed)
 

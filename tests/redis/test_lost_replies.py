@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from jobs import clock
+from jobs.broker.changes import Change
 from jobs.broker.records import (
     CancelAnswer,
     Completed,
@@ -188,6 +189,9 @@ SCENES: dict[str, Scene] = {
         some_jobs, lambda world, ids: world.broker.cancel("lane", ids[0], "why"), lambda first: CancelAnswer.ENDED
     ),
     "promote": Scene(some_jobs, at_once, lambda first: False),
+    "change": Scene(
+        some_jobs, lambda world, ids: world.broker.change("lane", ids[4], Change(delay=30, priority=7, message="{}"))
+    ),
     "hold": Scene(some_jobs, lambda world, ids: world.broker.pause("lane")),
     "read_facts": Scene(a_claimed_job, lambda world, job: world.broker.read_facts("lane", "", "", 100).facts),
     "forget_facts": Scene(told, lambda world, page: world.broker.forget_facts("lane", page.generation, page.last)),
@@ -205,6 +209,10 @@ SCENES: dict[str, Scene] = {
         FIRST.decode(),
     ),
     "find": Scene(a_claimed_job, lambda world, job: world.broker.find("lane", job.id)),
+    "holder": Scene(some_jobs, lambda world, ids: world.broker.holder("lane", "k")),
+    "release_key": Scene(
+        some_jobs, lambda world, ids: world.broker.release_key("lane", "k", ids[0]), lambda first: False
+    ),
     "list_waiting": Scene(some_jobs, lambda world, ids: world.broker.list_waiting("lane", "", 2)),
     "count": Scene(a_claimed_job, lambda world, job: world.broker.counts("lane")),
     "lag": Scene(told, lambda world, page: world.broker.lag("lane", "").seconds > 0),

@@ -9,7 +9,8 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ... import clock
 from ...states import State
-from ..records import NewJob
+from ..records import BEHIND, NewJob
 from . import rows
 from .statements import load_statements
 from .values import text_of
@@ -113,6 +114,21 @@ class Trip:
     def insert_all(self, jobs: Sequence[NewJob]) -> set[UUID]:
         """Insert queued jobs; returns which: the others' id or key is taken."""
         return {job.id for job in jobs if self.insert(job)}
+
+    def insert_behind(self, job: NewJob) -> None:
+        """Insert a job that waits behind the holder of its key."""
+        self.change("insert_job", **rows.job_values(replace(job, rule=BEHIND), State.PENDING, self.now))
+
+    def take_over(self, into: UUID, job: NewJob) -> bool:
+        """Let a job that waits take over what another one says; False: it waits no longer."""
+        values, rule = rows.job_values(job, State.QUEUED, self.now), job.rule or BEHIND
+        quiet_at = text_of(self.now + timedelta(seconds=rule.seconds))
+        return bool(self.run("take_over", **values, into=into.hex, mode=str(rule.mode), quiet_at=quiet_at))
+
+    def save_throttle(self, job: NewJob, seconds: float) -> None:
+        """Let a throttle begin with this job."""
+        until = text_of(self.now + timedelta(seconds=seconds))
+        self.change("save_throttle", queue=job.queue, key=job.key, id=job.id.hex, until=until)
 
     def lock_keys(self, jobs: Iterable[NewJob]) -> None:
         """Let nobody else give these jobs' keys away until the end of this transaction."""

@@ -15,6 +15,12 @@ from .rows import Cursor
 from .statements import load_statements
 from .values import id_of, moment_of, text_of
 
+#: What a call says of a job.
+_OF_A_CALL = (
+    *("queue", "task", "priority", "message", "key", "timed_at", "event", "event_id"),
+    *("about_type", "about_id", "parent_id", "scope", "group", "tags"),
+)
+
 
 class Row(msgspec.Struct, kw_only=True):
     """A job's row as far as facts tell of it; one that was read has only what facts may change."""
@@ -48,6 +54,8 @@ class Row(msgspec.Struct, kw_only=True):
     scope: str = ""
     group: str = ""
     tags: str = ""
+    # people, or another call for its key, have changed it: what a call says is written, too
+    changed: bool = False
 
 
 class AttemptRow(msgspec.Struct, kw_only=True):
@@ -71,8 +79,17 @@ def read_rows(cursor: Cursor, vendor: str, ids: Iterable[UUID]) -> dict[UUID, Ro
     return {row.id: row for row in map(_read, cursor.fetchall())}
 
 
+def set_call(row: Row, said: Row) -> None:
+    """Let a row say what another one says of the call; id, state and counters stay."""
+    for name in _OF_A_CALL:
+        setattr(row, name, getattr(said, name))
+    row.changed = True
+
+
 def write_rows(cursor: Cursor, vendor: str, known: Sequence[Row], new: Sequence[Row]) -> None:
     """Write rows that were read, and new ones; those that end come first, they free the keys that others take."""
+    # first: a job may have given its key away
+    _write(cursor, vendor, "merge_change", [row for row in known if row.changed])
     _write(cursor, vendor, "merge_job", [row for row in known if row.state in ENDED])
     _write(cursor, vendor, "merge_job", [row for row in known if row.state not in ENDED])
     _write(cursor, vendor, "merge_new_job", [row for row in new if row.state in ENDED])

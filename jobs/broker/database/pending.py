@@ -14,7 +14,7 @@ from ... import clock
 from ...errors import BrokerAway
 from ...states import State, check_move
 from ..contract import LEFT
-from ..records import NewJob
+from ..records import KeyRule, NewJob
 from .rows import add_counts, block
 from .statements import load_statements
 from .values import MAX_REASON, id_of, moment_of, tags_of, text_of, uuid_of
@@ -26,10 +26,11 @@ def read_pending(
     older_than: float = 0.0,
     limit: int = 1_000,
     without: Collection[str] = (),
+    without_jobs: Collection[UUID] = (),
 ) -> list[NewJob]:
     """The outbox: rows still pending, of these ids or all, accepted at least `older_than` seconds ago, oldest first.
 
-    Those of the queues `without` are left where they are.
+    Those of the queues `without`, and the jobs `without_jobs`, are left where they are.
     """
     params: dict[str, str | float | None] = {
         "ids": None if ids is None else json.dumps([id.hex for id in ids]),
@@ -38,6 +39,7 @@ def read_pending(
         "older_than": older_than,
         "limit": limit,
         "without": json.dumps(sorted(without)),
+        "without_jobs": json.dumps([id.hex for id in without_jobs]),
     }
     with connection.cursor() as cursor:
         cursor.execute(load_statements(connection.vendor)["read_pending"], params)
@@ -130,7 +132,7 @@ def _new_job(row: Sequence[Any]) -> NewJob:
         parent,
         *rest,
     ) = row
-    scope, group, tags, attempts, starts, lost, awaited = rest
+    scope, group, tags, attempts, starts, lost, rule, awaited = rest
     return NewJob(
         id=id_of(id),
         run=run,
@@ -152,4 +154,6 @@ def _new_job(row: Sequence[Any]) -> NewJob:
         starts=starts,
         lost=lost,
         awaited=bool(awaited),
+        # the next run of a dead letter has the key, or is refused
+        rule=KeyRule.of_text(rule) if run == 1 else None,
     )

@@ -64,7 +64,7 @@ def insert_rows(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob], state: 
     check_move(None, state)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute(load_statements("postgresql")["insert_job"], _as_json(jobs, state))
+            cursor.execute(load_statements("postgresql")["insert_job"], as_json(jobs, state))
             due = {id: moment_of(ready) for id, ready in cursor.fetchall()}
         return [due[job.id] for job in jobs]
     now = clock.now()
@@ -83,7 +83,7 @@ def insert_row_unless_taken(cursor: Cursor, vendor: str, values: Mapping[str, An
 def insert_rows_unless_taken(cursor: Cursor, jobs: Sequence[NewJob]) -> set[UUID]:
     """PostgreSQL: insert new queued jobs in one statement; returns which, the others' id or key is taken."""
     statement = load_statements("postgresql")["insert_job_unless_taken"]
-    cursor.execute(statement, _as_json(jobs, State.QUEUED))
+    cursor.execute(statement, as_json(jobs, State.QUEUED))
     return {id for (id,) in cursor.fetchall()}
 
 
@@ -142,6 +142,7 @@ def job_values(job: NewJob, state: State, now: datetime) -> dict[str, Any]:
         "scope": job.scope,
         "group": job.group,
         "tags": text_of_tags(job.tags),
+        "rule": None if job.rule is None else str(job.rule),
         "timed_at": None if (timed := timed_at(job, now)) is None else text_of(timed),
     }
 
@@ -169,9 +170,10 @@ def parameters(job: NewJob) -> dict[str, Any]:
         "scope": job.scope,
         "group": job.group,
         "tags": text_of_tags(job.tags),
+        "rule": None if job.rule is None else str(job.rule),
     }
 
 
-def _as_json(jobs: Sequence[NewJob], state: State) -> dict[str, str]:
+def as_json(jobs: Sequence[NewJob], state: State) -> dict[str, str]:
     """The parameters of PostgreSQL's inserts of many."""
     return {"jobs": json.dumps([parameters(job) for job in jobs], ensure_ascii=False, default=str), "state": str(state)}

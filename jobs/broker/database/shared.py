@@ -12,6 +12,7 @@ from uuid import UUID
 
 from ...faults import point
 from ...policy import QueuePolicy
+from ..changes import Change, ChangeAnswer
 from ..contract import COUNT_LIMIT
 from ..guard import Guard
 from ..records import (
@@ -36,6 +37,7 @@ from ..records import (
     WaitingPage,
 )
 from . import hints, release, rewind
+from .change import change_job
 from .connection import JobsDatabase
 from .one_store import OneStore
 from .outcomes import token_number
@@ -265,6 +267,28 @@ class SharedBroker(OneStore, ABC):
             if promoted:
                 trip.told.add(queue)
         return promoted
+
+    @reaching
+    def change(self, queue: str, job_id: UUID, change: Change) -> ChangeAnswer | None:
+        """Change a job that waits; see the contract."""
+        with self._database.write_synced() as trip:
+            return change_job(trip, queue, job_id, change)
+
+    @reaching
+    def holder(self, queue: str, key: str) -> UUID | None:
+        """The job that a key is answered with; see the contract."""
+        with self._database.read() as trip:
+            found = trip.run("read_key_holder", queue=queue, key=key)
+            found = found or trip.run("read_throttle", queue=queue, key=key, now=trip.text_now)
+        return id_of(found[0][0]) if found else None
+
+    @reaching
+    def release_key(self, queue: str, key: str, job_id: UUID) -> bool:
+        """Let a key be free whose job this is; see the contract."""
+        values = {"queue": queue, "key": key, "id": job_id.hex}
+        with self._database.write_synced() as trip:
+            released = trip.run("release_key", **values)
+            return bool(trip.run("end_throttle", **values) or released)
 
     def queues(self) -> frozenset[str]:
         """None: every job has its row."""

@@ -37,6 +37,7 @@ from ..records import (
 )
 from .address import store_of
 from .atomic import AtomicTasks
+from .changing import Changing
 from .lives import FORMER, Recovering
 from .processes import Vanished, seen_process, write_process
 from .scripts import COMMON, Scripts, decode
@@ -54,6 +55,7 @@ from .values import (
     moment_or_none,
     new_job,
     pushed,
+    ruled_job,
     settled_words,
     span,
     told_of,
@@ -70,7 +72,7 @@ _REFUSED = Settled(Answer.REFUSED)
 _COUNTED = {str(state): Settled(Answer.COUNTED, state) for state in State}
 
 
-class RedisBroker(Recovering, Telling, AtomicTasks):
+class RedisBroker(Recovering, Telling, Changing, AtomicTasks):
     """Keeps the live jobs of one namespace on a Redis server."""
 
     rows_are_the_queue = False
@@ -112,13 +114,16 @@ class RedisBroker(Recovering, Telling, AtomicTasks):
             return PushReply()
         self._scripts.note_queue(queue)
         point("push.before_commit")
-        answer = self._scripts.run(
-            "push",
-            queue,
-            *map(told_of, jobs),
-            jobs=[new_job(job) for job in jobs],
-            as_of=False if as_of is None else micros(as_of),
-        )
+        told, read_at = map(told_of, jobs), False if as_of is None else micros(as_of)
+        if all(job.rule is None for job in jobs):
+            answer = self._scripts.run("push", queue, *told, jobs=[new_job(job) for job in jobs], as_of=read_at)
+        else:
+            windows: dict[str, int] = {}
+            ruled = [ruled_job(job, windows) for job in jobs]
+            beside = [f"throttle:{key}" for key in windows]
+            answer = self._scripts.run(
+                "push", queue, *told, beside=beside, jobs=ruled, as_of=read_at, windows=len(windows)
+            )
         point("push.after_commit")
         if (told := decode_pushed(answer)) is None:
             raise PushedTooLate("the jobs were read from the outbox too long ago; they are read again", undone=True)
@@ -280,10 +285,6 @@ class RedisBroker(Recovering, Telling, AtomicTasks):
         answers = self._run("cancel", queue, ids=[id_word(id) for id in job_ids], reason=reason, also=False)
         return frozenset(id for id, answer in zip(job_ids, answers, strict=True) if answer)
 
-    def promote(self, queue: str, job_id: UUID) -> bool:
-        """Make a queued job due now; False: it is not queued, or is due already."""
-        return bool(self._run("promote", queue, id=id_word(job_id)))
-
     # A queue
 
     def queues(self) -> frozenset[str]:
@@ -338,7 +339,11 @@ class RedisBroker(Recovering, Telling, AtomicTasks):
     def _register(
         self, queue: str, processes: Sequence[str], lease: float, known: Any
     ) -> tuple[list[str], list[msgspec.Raw]]:
-        ask = {"lease": span(lease), "clock_offset": span(self.clock_offset()), "most": self.most_of_a_queue()}
+        ask: dict[str, Any] = {
+            "lease": span(lease),
+            "clock_offset": span(self.clock_offset()),
+            "most": self.most_of_a_queue(),
+        }
         return decode_registered(self._scripts.run("register", queue, processes=processes, known=known, **ask))
 
     def _run(self, script: str, queue: str, **ask: Any) -> Any:

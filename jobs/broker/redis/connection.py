@@ -16,6 +16,7 @@ from redis.retry import Retry
 
 from ...errors import BrokerAway
 from .address import read_address
+from .packing import Word, pack_command
 from .sentinel import Sentinels
 
 logger = logging.getLogger("jobs.broker")
@@ -88,7 +89,7 @@ class RedisServer:
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
-    def call(self, *command: Any, signed: bool = False) -> Any:
+    def call(self, *command: Word, signed: bool = False) -> Any:
         """Send one command and return its answer; the caller turns errors into `BrokerAway` by `reaching`.
 
         With `signed` its last word is the run of the server that it is sent to: see `run_of`.
@@ -99,10 +100,8 @@ class RedisServer:
         while True:
             connection, is_kept = self._borrow()
             try:
-                if signed:
-                    connection.send_command(*command, run_of(connection))
-                else:
-                    connection.send_command(*command)
+                words = (*command, run_of(connection)) if signed else command
+                connection.send_packed_command([pack_command(*words)])
                 answer = connection.read_response()
             except exceptions.ResponseError as error:
                 if _is_of_no_primary(error):

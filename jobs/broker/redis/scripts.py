@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha1
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from redis.connection import Connection
@@ -15,6 +15,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from ...errors import BrokerAway, QueueBroken
 from .connection import RedisServer
+from .packing import Packed, Word, pack_words
 
 #: How the live jobs are kept; to be raised with a change of keys, records or facts that another version would misread.
 LAYOUT = 1
@@ -25,7 +26,7 @@ KINDS = {
     **dict.fromkeys(("jobs", "waiting", "due", "alone", "active", "asked", "keys", "expiring", "ended"), "hash"),
     **dict.fromkeys(("waiting", "due", "alone", "expiring"), "zset"),
     **{"workers": "hash", "replies": "hash", "pace": "zset", "facts": "stream", "wake": "list", "meta": "hash"},
-    **{"kept": "stream", "aside": "list", "leaving": "list"},
+    **{"kept": "stream", "aside": "list", "leaving": "list", "behind": "hash"},
 }
 KEYS = tuple(KINDS)
 #: The name under which stands what is of no queue: no queue can be called so.
@@ -43,16 +44,20 @@ class Scripts:
     def __init__(self, url: str, namespace: str, protocol: int = 2) -> None:
         self.server = RedisServer(url, protocol, self._check_layout)
         self._namespace = namespace
-        self._keys: dict[str, tuple[str, ...]] = {}
+        # by queue: how many keys, and the keys
+        self._packed: dict[str, Packed] = {}
         # the queues that were noted on the server, with their generations
         self._noted: dict[str, str] = {}
 
-    def run(self, name: str, queue: str, *words: bytes | str, **ask: Any) -> Any:
-        """Run a script on a queue and return what it answers; `words` are passed on unread. Raises `BrokerAway`."""
-        digest, text = load_script(name)
-        keys = self.keys(queue)
-        asked = encode(ask)
-        return self._call(queue, digest, text, len(keys), *keys, asked, *words, signed=True)
+    def run(self, name: str, queue: str, *words: bytes | str, beside: Sequence[str] = (), **ask: Any) -> Any:
+        """Run a script on a queue and return what it answers; `words` are passed on unread. Raises `BrokerAway`.
+
+        `beside`: names of further keys of the queue.
+        """
+        if beside:
+            keys = (*self.keys(queue), *(self.key(queue, one) for one in beside))
+            return self._call(queue, name, len(keys), *keys, encode(ask), *words, signed=True)
+        return self._call(queue, name, self._packed_keys(queue), encode(ask), *words, signed=True)
 
     def try_run(self, name: str, queue: str, **ask: Any) -> Any:
         """What a script answers, read; None where the queue is broken, of which the keeper tells."""
@@ -63,12 +68,11 @@ class Scripts:
 
     def note(self, queue: str, fields: Mapping[str, str]) -> None:
         """Note a queue, if it has a name, and what is told of processes, also on a full server."""
-        digest, text = load_script("note")
         words = [word for field in fields.items() for word in field]
         keys = self.key(COMMON, "queues"), self.key(COMMON, "processes")
-        self._call(COMMON, digest, text, len(keys), *keys, queue, *words)
+        self._call(COMMON, "note", len(keys), *keys, queue, *words)
 
-    def command(self, command: str, queue: str, key: str, *words: Any) -> Any:
+    def command(self, command: str, queue: str, key: str, *words: Word) -> Any:
         """Run one command on one key of a queue; raises `BrokerAway`."""
         try:
             with self.server.reaching():
@@ -76,14 +80,15 @@ class Scripts:
         except ResponseError as error:
             raise self.failure(queue, error) from error
 
-    def _call(self, queue: str, digest: str, text: str, *words: Any, signed: bool = False) -> Any:
+    def _call(self, queue: str, name: str, *words: Word, signed: bool = False) -> Any:
+        script = load_script(name)
         try:
             with self.server.reaching():
                 try:
-                    return self.server.call("EVALSHA", digest, *words, signed=signed)
+                    return self.server.call(script.by_digest, *words, signed=signed)
                 except NoScriptError:
                     # the server was restarted, or is another one now: nothing ran
-                    return self.server.call("EVAL", text, *words, signed=signed)
+                    return self.server.call("EVAL", script.text, *words, signed=signed)
         except ResponseError as error:
             raise self.failure(queue, error) from error
 
@@ -134,16 +139,34 @@ class Scripts:
 
     def keys(self, queue: str) -> tuple[str, ...]:
         """All keys of a queue."""
-        if queue not in self._keys:
-            self._keys[queue] = tuple(self.key(queue, name) for name in KEYS)
-        return self._keys[queue]
+        return tuple(self.key(queue, name) for name in KEYS)
+
+    def _packed_keys(self, queue: str) -> Packed:
+        if queue not in self._packed:
+            self._packed[queue] = pack_words(len(KEYS), *self.keys(queue))
+        return self._packed[queue]
+
+
+class Script(NamedTuple):
+    """A script: its hash, its text, and how its call by the hash begins."""
+
+    digest: str
+    text: str
+    by_digest: Packed
+
+    @classmethod
+    def of(cls, text: str) -> Script:
+        """The script with this text."""
+        digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
+        return cls(digest, text, pack_words("EVALSHA", digest))
 
 
 @cache
-def load_script(name: str) -> tuple[str, str]:
-    """The hash and the text of a script, its parts included."""
-    text = _INCLUDE.sub(lambda found: "\n".join(_part(part) for part in found[1].split()), _read(f"{name}.lua"))
-    return sha1(text.encode(), usedforsecurity=False).hexdigest(), text
+def load_script(name: str) -> Script:
+    """A script by its name, its parts included."""
+    return Script.of(
+        _INCLUDE.sub(lambda found: "\n".join(_part(one) for one in found[1].split()), _read(f"{name}.lua"))
+    )
 
 
 def _ask(connection: Connection, *command: Any) -> Any:

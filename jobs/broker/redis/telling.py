@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from ... import clock
@@ -43,7 +44,13 @@ class Telling:
         age: float = 0.0,
     ) -> FactPage:
         """The facts behind a position; see the contract."""
-        ask = {"generation": generation, "after": after, "limit": limit, "size": SIZE, "keep": keep or {}}
+        ask: dict[str, Any] = {
+            "generation": generation,
+            "after": after,
+            "limit": limit,
+            "size": SIZE,
+            "keep": keep or {},
+        }
         return page_of(queue, self._scripts.run("read_facts", queue, **ask, calm=span(calm), age=span(age)))
 
     def await_ends(self, queue: str, job_ids: Sequence[UUID]) -> Mapping[UUID, State]:

@@ -19,6 +19,7 @@ from ..records import (
     FoundJob,
     GivenUp,
     HandedBack,
+    KeyMode,
     NewJob,
     Outcome,
     Postponed,
@@ -191,6 +192,16 @@ def new_job(job: NewJob) -> dict[str, Any]:
     }
 
 
+def ruled_job(job: NewJob, windows: dict[str, int]) -> dict[str, Any]:
+    """The same of one that may have a rule; `windows` gets the number of each key that a throttle remembers."""
+    words = new_job(job)
+    if job.rule is not None and job.key is not None:
+        words |= {"rule": str(job.rule.mode), "span": span(job.rule.seconds)}
+        if job.rule.mode is KeyMode.THROTTLE:
+            words["window"] = windows.setdefault(job.key, len(windows) + 1)
+    return words
+
+
 def told_of(job: NewJob) -> bytes:
     """What else is told of a job on its way in."""
     told: list[str | bytes] = [
@@ -207,6 +218,14 @@ def told_of(job: NewJob) -> bytes:
     while not told[-1]:
         told.pop()
     return _write(told)
+
+
+def told_as_bytes(told: Told) -> bytes:
+    """The same of what is told of a live job."""
+    values: list[str | bytes] = list(msgspec.structs.astuple(told))
+    while not values[-1]:
+        values.pop()
+    return _write(values)
 
 
 def _claimed_job(
@@ -324,7 +343,10 @@ def claim_of(token: str) -> int:
 
 
 def pushed(job: NewJob, answer: msgspec.Raw) -> Pushed:
-    """The answer for a pushed job: true, false or an id."""
+    """The answer for a pushed job: true, false or an id, with + or - before it where a rule said so."""
+    if len(answer) > len(_ID_MARK) + 16:
+        status = PushStatus.MERGED if bytes(answer)[1:2] == b"+" else PushStatus.BEHIND
+        return Pushed(job.id, status, UUID(bytes=bytes(answer)[2:]))
     if len(answer) > 1:
         return Pushed(job.id, PushStatus.DUPLICATE, id_of(answer))
     return Pushed(job.id, PushStatus.ACCEPTED if bytes(answer) == _TRUE else PushStatus.KNOWN)

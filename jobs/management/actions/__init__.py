@@ -1,9 +1,11 @@
-"""The sub-commands of `manage.py jobs`, a file for each sort: looking, acting on jobs, taking away."""
+"""The sub-commands of `manage.py jobs`, a file for each sort: looking, acting on jobs, changing them, taking away."""
 
 from __future__ import annotations
 
 from jobs.management.actions.act import CANCEL, ENQUEUE, PAUSE, PROMOTE, RESUME, RETRY
 from jobs.management.actions.action import Action
+from jobs.management.actions.change import DISCARD, EDIT, PRIORITY, RESCHEDULE
+from jobs.management.actions.logs import LOGS
 from jobs.management.actions.look import LIST, SHOW, STATUS
 from jobs.management.actions.move import MOVE
 from jobs.management.actions.remove import CLEAN, DRAIN, ERASE
@@ -11,7 +13,8 @@ from jobs.management.actions.remove import CLEAN, DRAIN, ERASE
 __all__ = ["ACTIONS", "Action"]
 
 ACTIONS: tuple[Action, ...] = (
-    *(STATUS, LIST, SHOW),
+    *(STATUS, LIST, SHOW, LOGS),
     *(ENQUEUE, RETRY, CANCEL, PROMOTE, PAUSE, RESUME),
+    *(RESCHEDULE, PRIORITY, EDIT, DISCARD),
     *(DRAIN, CLEAN, ERASE, MOVE),
 )

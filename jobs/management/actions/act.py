@@ -26,9 +26,16 @@ DONE = {
     "cancelled": pgettext_lazy("done", "cancelled"),
     "asked to cancel": pgettext_lazy("done", "asked to cancel"),
     "promoted": pgettext_lazy("done", "promoted"),
+    "rescheduled": pgettext_lazy("done", "rescheduled"),
+    "given another priority": pgettext_lazy("done", "given another priority"),
+    "edited": pgettext_lazy("done", "edited"),
+    "discarded": pgettext_lazy("done", "discarded"),
+    "removed": pgettext_lazy("done", "removed"),
     "paused": pgettext_lazy("done", "paused"),
     "resumed": pgettext_lazy("done", "resumed"),
 }
+#: What was done instead, by what the verb answers.
+_ANSWERS = {"asked": "asked to cancel", "removed": "removed"}
 
 
 def _enqueue_arguments(parser: CommandParser) -> None:
@@ -77,28 +84,29 @@ def _retry(paper: Paper, options: Mapping[str, Any]) -> None:
         ids = dead_letters(queue, options["task"] or "", options["limit"])
     elif options["task"]:
         raise CommandError(_("--task goes with --queue QUEUE"), returncode=2)
-    _each(paper, ids, retry, "retried")
+    each_job(paper, ids, retry, "retried")
 
 
-def _ids_arguments(parser: CommandParser) -> None:
+def ids_arguments(parser: CommandParser) -> None:
+    """The jobs that are meant."""
     parser.add_argument("ids", type=uuid, nargs="+", metavar="ID", help=_("The jobs' ids."))
 
 
 def _cancel(paper: Paper, options: Mapping[str, Any]) -> None:
-    _each(paper, options["ids"], cancel, "cancelled")
+    each_job(paper, options["ids"], cancel, "cancelled")
 
 
 def _promote(paper: Paper, options: Mapping[str, Any]) -> None:
-    _each(paper, options["ids"], promote, "promoted")
+    each_job(paper, options["ids"], promote, "promoted")
 
 
-def _each(paper: Paper, ids: Sequence[UUID], act: Callable[[UUID], object], word: str) -> None:
+def each_job(paper: Paper, ids: Sequence[UUID], act: Callable[[UUID], object], word: str) -> None:
     """Do it to each job; one that is refused does not stop the others."""
     lines: list[dict[str, str]] = []
     for job_id in ids:
         try:
             answer = act(job_id)
-            lines.append({"id": str(job_id), "done": "asked to cancel" if answer == "asked" else word})
+            lines.append({"id": str(job_id), "done": _ANSWERS.get(str(answer), word)})
         except JobsError as error:
             lines.append({"id": str(job_id), "refused": str(error)})
     refused = [line["refused"] for line in lines if "refused" in line]
@@ -137,7 +145,7 @@ def _say_queue(paper: Paper, queue: str, word: str) -> None:
 
 ENQUEUE = Action("enqueue", gettext_noop("Enqueue a task by its name."), _enqueue_arguments, _enqueue)
 RETRY = Action("retry", gettext_noop("Retry dead letters: by id, or the oldest of a queue."), _retry_arguments, _retry)
-CANCEL = Action("cancel", gettext_noop("Cancel jobs."), _ids_arguments, _cancel)
-PROMOTE = Action("promote", gettext_noop("Make scheduled or retrying jobs due now."), _ids_arguments, _promote)
+CANCEL = Action("cancel", gettext_noop("Cancel jobs."), ids_arguments, _cancel)
+PROMOTE = Action("promote", gettext_noop("Make scheduled or retrying jobs due now."), ids_arguments, _promote)
 PAUSE = Action("pause", gettext_noop("Start nothing of a queue any more."), _queue_arguments, _pause)
 RESUME = Action("resume", gettext_noop("End a pause."), _queue_arguments, _resume)

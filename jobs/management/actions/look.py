@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, pgettext
 
 from jobs.broker.records import QueueCounts
+from jobs.define.masks import Mask
 from jobs.defined import find_task
-from jobs.history import live, lookup, verdict
+from jobs.history import inside, live, lookup, verdict
 from jobs.history.counters import totals
 from jobs.history.lateness import history_note
 from jobs.history.status.finding import LIMITS
@@ -131,6 +132,8 @@ def _show(paper: Paper, options: Mapping[str, Any]) -> None:
     paper.say(document.pop("verdict"))
     lines = document.pop("attempts_made")
     mask = lookup.mask_of(job)
+    document |= {"progress": verdict.progress_text(inside.progress_of(job.pk), mask)}
+    document |= {"steps": ", ".join(mask(name) for name in document["steps"])}
     document |= {"error": mask(job.shown_error()), "reason": mask(job.shown_reason())}
     told = [(_label(name), _plain(value)) for name, value in document.items() if value not in (None, "", [], {})]
     paper.table((), told)
@@ -147,9 +150,10 @@ def _show(paper: Paper, options: Mapping[str, Any]) -> None:
 
 def _label(name: str) -> str:
     """What a person reads for a name of the JSON document."""
-    own = {"arguments": _("arguments"), "about": _("about"), "after": _("waits for"), "awaited_by": _("awaited by")}
-    if name in own:
-        return own[name]
+    words = {"arguments": _("arguments"), "about": _("about"), "progress": _("progress"), "steps": _("steps done")}
+    words |= {"after": _("waits for"), "awaited_by": _("awaited by")}
+    if name in words:
+        return words[name]
     field: Any = Job._meta.get_field("stored_priority" if name == "priority" else name)
     return str(field.verbose_name)
 
@@ -259,6 +263,8 @@ def _job_document(job: Job, attempts: Sequence[Attempt]) -> dict[str, Any]:
         "parent_id": job.parent_id,
         "after": [{"id": id, "state": state or "open"} for id, state in waits.after],
         "awaited_by": list(waits.before),
+        "progress": _progress_document(job, mask),
+        "steps": [mask(name) for name, _value, _kept_at in inside.steps_of(job.pk)],
         "attempts_made": [
             {
                 "run": one.run,
@@ -273,6 +279,14 @@ def _job_document(job: Job, attempts: Sequence[Attempt]) -> dict[str, Any]:
             for one in attempts
         ],
     }
+
+
+def _progress_document(job: Job, mask: Mask) -> dict[str, Any] | None:
+    told = inside.progress_of(job.pk)
+    if told is None:
+        return None
+    numbers = {"done": told.done, "total": told.total, "percent": told.percent}
+    return {**numbers, "text": mask(told.text), "at": told.at}
 
 
 def _plain(value: Any) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -22,7 +23,8 @@ from psycopg import sql
 
 from .... import clock
 from ....conf import jobs_settings
-from ...records import NewJob
+from ....states import State
+from ...records import BEHIND, NewJob
 from .. import rows
 from ..connection import Forkable, Trip
 from ..hints import tell_after_commit
@@ -116,6 +118,20 @@ class PostgresqlTrip(Trip):
     def insert_all(self, jobs: Sequence[NewJob]) -> set[UUID]:
         """Insert queued jobs in one statement; returns which: the others' id or key is taken."""
         return rows.insert_rows_unless_taken(self._cursor, jobs)
+
+    def insert_behind(self, job: NewJob) -> None:
+        """Insert a job that waits behind the holder of its key."""
+        self.run("insert_job", **rows.as_json([replace(job, rule=BEHIND)], State.PENDING))
+
+    def take_over(self, into: UUID, job: NewJob) -> bool:
+        """Let a job that waits take over what another one says; False: it waits no longer."""
+        rule = job.rule or BEHIND
+        values = {**rows.parameters(job), "into": into, "mode": str(rule.mode), "seconds": rule.seconds}
+        return bool(self.run("take_over", **values))
+
+    def save_throttle(self, job: NewJob, seconds: float) -> None:
+        """Let a throttle begin with this job."""
+        self.run("save_throttle", queue=job.queue, key=job.key, id=job.id, seconds=seconds)
 
     def lock_process(self, process: UUID) -> list[Any]:
         """The process's row, whose lease nobody ends or renews until the end of this transaction."""

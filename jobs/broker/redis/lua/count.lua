@@ -25,7 +25,7 @@ end
 local held = call('HMGET', meta, 'paused', 'wait_until')
 local wait_until = held[2] and tonumber(held[2]) > now and tonumber(held[2]) or false
 return cmsgpack.pack({
-    call('ZCARD', waiting) + overdue + overdue_alone,
+    call('ZCARD', waiting) + overdue + overdue_alone + call('HLEN', behind),
     call('ZCARD', due) - overdue + call('ZCARD', alone) - overdue_alone,
     call('HLEN', active), oldest, held[1] ~= false, wait_until, tonumber(call('HGET', meta, 'vanished') or 0),
 })

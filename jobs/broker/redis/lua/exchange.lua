@@ -48,6 +48,7 @@ local raws, reasons, gone, former = read_settled(ask.many)
 -- the first write frees memory, so that a full server drains
 if #gone == 0 then call('HDEL', replies, ask.worker) end
 local states = settle(ask.many, raws, reasons, gone, former, label or '')
+if #freed > 0 then follow() end
 local got, wait, first = {}, false, 0
 if known and lease_until >= now and ask.wanted > 0 then got, wait, first = claim(ask.worker, ask.wanted, ask.alone) end
 first = first or 0

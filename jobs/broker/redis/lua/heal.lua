@@ -1,11 +1,28 @@
 -- Set right what a foreign hand, or an error that it caused, has left: records in no order, and places without a record.
 -- ARGV[1]: ids (of jobs to look at), places (to look at); where there are neither the numbers are compared, which is all
 --   that a healthy queue costs. Result: {whether all is well, records put back, places removed}.
+-- A job that waits behind another which is gone gets its key, too.
 --:include queue clock record
 
 if #ask.ids == 0 and #ask.places == 0 then
+    local waits = call('HGETALL', behind)
+    for i = 1, #waits, 2 do
+        local key, id = waits[i], waits[i + 1]
+        local holder, raw = call('HGET', keys, key), call('HGET', jobs, id)
+        if not raw then
+            call('HDEL', behind, key)
+        elseif not holder or call('HEXISTS', jobs, holder) == 0 then
+            local job = read(raw)
+            job.behind = nil
+            call('HDEL', behind, key)
+            call('HSET', keys, key, id)
+            call('HSET', jobs, id, write(job))
+            put_in(id, job)
+            say_word()
+        end
+    end
     local placed = call('ZCARD', waiting) + call('ZCARD', due) + call('ZCARD', alone) + call('HLEN', active)
-    return cmsgpack.pack({call('HLEN', jobs) == placed, 0, 0})
+    return cmsgpack.pack({call('HLEN', jobs) == placed + call('HLEN', behind), 0, 0})
 end
 local back, gone = 0, 0
 for _, id in ipairs(ask.ids) do
@@ -13,8 +30,11 @@ for _, id in ipairs(ask.ids) do
     if raw and call('HEXISTS', active, id) == 0 then
         local job = read(raw)
         local place, is_placed = place_of(id, job), false
+        if job.behind and call('HGET', behind, job.key) == id then is_placed = true end
         for _, order in ipairs({waiting, due, alone}) do is_placed = is_placed or call('ZSCORE', order, place) end
         if not is_placed then
+            job.behind = nil
+            call('HSET', jobs, id, write(job))
             put_in(id, job)
             if job.key and call('HEXISTS', keys, job.key) == 0 then call('HSET', keys, job.key, id) end
             back = back + 1

@@ -1,4 +1,5 @@
--- Some of the jobs that wait: those that are due in the order of their starts, then the others by their time.
+-- Some of the jobs that wait: those that are due in the order of their starts, then the others by their time, then those
+-- behind others, by their ids.
 -- ARGV[1]: limit. ARGV[2]: after, the position that the last call answered, or nothing.
 -- Result: the position behind these, nothing where there are no more; then id and record of each.
 -- Costs of a call: O(limit + log of all).
@@ -16,6 +17,14 @@ local function rank_behind(order, place)
 end
 
 local function places_behind(order, place, count)
+    if order == behind then
+        local ids, found = call('HVALS', behind), {}
+        table.sort(ids, is_before)
+        for _, id in ipairs(ids) do
+            if #found < count and (place == '' or is_before(id_of(place), id)) then found[#found + 1] = string.rep(' ', 8) .. id end
+        end
+        return found
+    end
     if order == waiting then
         return call('ZRANGEBYLEX', order, place == '' and '-' or '(' .. place, '+', 'LIMIT', 0, count)
     end
@@ -23,7 +32,7 @@ local function places_behind(order, place, count)
     return call('ZRANGE', order, rank, rank + count - 1)
 end
 
-local orders, words, room = {waiting, due, alone}, {''}, ask.limit
+local orders, words, room = {waiting, due, alone, behind}, {''}, ask.limit
 local first, after = string.byte(ARGV[2]) or 1, string.sub(ARGV[2], 2)
 for i = first, #orders do
     for _, place in ipairs(room > 0 and places_behind(orders[i], i == first and after or '', room) or {}) do

@@ -1,8 +1,9 @@
 -- Take jobs in, all or none.
 -- ARGV[1]: jobs, as_of (when they were read from the outbox, or false). ARGV[2] and on: what else is told of each job,
---   passed on unread.
--- Result: {answers, generation, sequence}: of each job true (accepted), false (known), or the id of the live job that
---   holds its key. No answers where the jobs have moved away (leave.lua). Nil where they were read more than 10 s ago: an
+--   passed on unread. windows: how many KEYS stand behind those of the queue; nothing where no job has a rule.
+-- Result: {answers, generation, sequence}: of each job true (accepted), false (known), the id of the live job that holds
+--   its key, + and the id of the job that took over what this one says, or - and the id of that behind which it waits.
+--   No answers where the jobs have moved away (leave.lua). Nil where they were read more than 10 s ago: an
 --   id may be forgotten since (DESIGN: Forgetting).
 -- Guarantees: an (id, run) is taken once. One live job holds a key; a key whose job has vanished is free. Begins with
 --   a growing write, so that a full server refuses it whole.
@@ -29,12 +30,18 @@ local function is_known(i, job)
     return not (state == 'failed' and job.run > tonumber(run))
 end
 
+local by_rule, write_by_rule, with_a_place
+local soon = false
 local answers, taken, holders, records, news, with_row, over_with_row = {}, {}, {}, {}, {}, {}, {}
+if ask.windows then
+--:include by_rule
+end
 for i, job in ipairs(ask.jobs) do
     local holder = job.key and (holders[job.key] or held[i])
     if taken[job.id] or is_known(i, job) then
         answers[i] = false
         local known = ask.as_of and live[i] and read(live[i])
+        if known and known.behind then answers[i] = '-' .. (held[i] or job.id) end
         if known and (not known.row or (job.awaited and not known.awaited)) then
             -- it came twice, and the first answer was lost
             known.row, known.awaited = true, known.awaited or job.awaited
@@ -46,7 +53,9 @@ for i, job in ipairs(ask.jobs) do
             local run, state = string.match(over[i], '(%d+) (%a+)')
             over_with_row[#over_with_row + 1] = {job.id, math.max(tonumber(run), job.run), state}
         end
-    elseif holder and holder ~= job.id and (taken[holder] or call('HEXISTS', jobs, holder) == 1) then
+    elseif job.rule and by_rule(i, job, holder) then
+        -- it is answered
+    elseif not job.rule and holder and holder ~= job.id and (taken[holder] or call('HEXISTS', jobs, holder) == 1) then
         answers[i] = holder
     else
         local ready, timed = job.ready or now + job.delay, now
@@ -59,35 +68,41 @@ for i, job in ipairs(ask.jobs) do
         job.attempts, job.starts, job.lost = job.attempts or 0, job.starts or 0, job.lost or 0
         job.unknown, job.row, job.told = false, ask.as_of and true, ARGV[i + 1]
         job.was_held = is_elsewhere(holds[i])
-        answers[i], taken[job.id] = true, job
-        if job.key then holders[job.key] = job.id end
+        answers[i], taken[job.id] = job.behind and '-' .. holder or true, job
+        if job.key and not job.behind then holders[job.key] = job.id end
         records[#records + 1] = job.id
-        records[#records + 1] = write(job)
+        records[#records + 1] = job
         news[#news + 1] = job.id
     end
 end
 
 if #news > 0 then
+    -- a later one of the same call may have changed it
+    for i = 2, #records, 2 do records[i] = write(records[i]) end
     call('HSET', jobs, unpack(records))
-    tell_accepted(news)
+    tell_accepted(by_rule and with_a_place(news) or news)
     call('HDEL', ended, unpack(news))
-    local soon = false
     for _, id in ipairs(news) do
         local job = taken[id]
         if job.was_held then call('HDEL', active, id) end
         put_in(id, job)
-        if job.key then call('HSET', keys, job.key, id) end
+        if job.behind then
+            call('HSET', behind, job.key, id)
+        elseif job.key then
+            call('HSET', keys, job.key, id)
+        end
         soon = soon or job.ready <= now + 1500000
     end
-    -- a paused queue wakes nobody: its end does
-    if soon and call('HEXISTS', meta, 'paused') == 0 then say_word() end
 end
+if #with_row > 0 then call('HSET', jobs, unpack(with_row)) end
+if write_by_rule then write_by_rule() end
+-- a paused queue wakes nobody: its end does
+if soon and call('HEXISTS', meta, 'paused') == 0 then say_word() end
 for _, one in ipairs(over_with_row) do
     local id, run, state = unpack(one)
     local starts = state == 'completed' and '1' or '0'
     tell('counted', state, id, run, false, '', {'', starts, starts, '0', '0'})
 end
-if #with_row > 0 then call('HSET', jobs, unpack(with_row)) end
 note_time()
 weigh()
 return cmsgpack.pack({answers, begin_life(), call('HINCRBY', meta, 'sequence', 1)})

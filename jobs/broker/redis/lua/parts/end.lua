@@ -5,6 +5,7 @@ call('HLEN', ended)
 call('HLEN', keys)
 call('XLEN', facts)
 may_expire = call('ZCARD', expiring) > 0
+local may_follow = call('HLEN', behind) > 0
 
 -- One fact: the step and the state reached, when the job is due (false: it has ended), the process, and further words.
 -- `raw` is the record before the step, `said` what the worker tells of the start that led to it; `rank` that of its end, empty where it is never dropped,
@@ -39,9 +40,17 @@ end
 -- an end, N jobs have ended in it later: those that are active now may end earlier than they settle, nobody else can.
 local function rank_of(state, count) return call('HINCRBY', meta, state, count) + call('HLEN', active) end
 
+-- Keys that have come free, and for which a job may wait.
+local freed = {}
+
 -- The key of a job that ends is free, and it does not expire any more.
 local function let_go(id, key, expires)
-    if key and call('HGET', keys, key) == id then call('HDEL', keys, key) end
+    if key and call('HGET', keys, key) == id then
+        call('HDEL', keys, key)
+        if may_follow then freed[#freed + 1] = key end
+    elseif key and may_follow and call('HGET', behind, key) == id then
+        call('HDEL', behind, key)
+    end
     if expires then call('ZREM', expiring, id) end
 end
 
@@ -50,6 +59,25 @@ local function finish(id, run, state, key, expires)
     call('HDEL', jobs, id)
     let_go(id, key, expires)
     call('HSET', ended, id, run .. ' ' .. state)
+end
+
+-- The jobs that waited behind others get the keys that have come free, once the history has been told of those ends.
+local function follow()
+    local free = freed
+    freed = {}
+    for _, key in ipairs(free) do
+        local id = call('HGET', behind, key)
+        local raw = id and call('HGET', jobs, id)
+        if id then call('HDEL', behind, key) end
+        if raw and call('HSETNX', keys, key, id) == 1 then
+            local job = read(raw)
+            job.behind = nil
+            call('HSET', jobs, id, write(job))
+            put_in(id, job)
+            tell('changed', 'queued', id, job.run, job.ready, '', {}, write(job))
+            if job.ready <= now + 1500000 then say_word() end
+        end
+    end
 end
 
 -- Queued jobs whose time has passed end as expired, at most `most`; returns how many.
@@ -68,5 +96,6 @@ local function expire(most)
             ended_now = ended_now + 1
         end
     end
+    if #freed > 0 then follow() end
     return ended_now
 end

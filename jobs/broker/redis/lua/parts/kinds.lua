@@ -2,6 +2,7 @@
 local KINDS = {
     'hash', 'zset', 'zset', 'zset', 'hash', 'hash', 'hash', 'zset', 'hash',
     'hash', 'hash', 'zset', 'stream', 'list', 'hash', 'stream', 'list', 'list',
+    'hash',
 }
 local function is_foreign()
     for i, key in ipairs(KEYS) do

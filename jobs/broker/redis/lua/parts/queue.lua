@@ -22,9 +22,11 @@
 --   kept      stream  packets of facts that shrank (parts/shrink.lua), in one order with `facts`
 --   aside     list    ids of accepted jobs that a keeper is to be told when it reads again, and from when on
 --   leaving   list    ids of ended jobs that are remembered for a minute more: when that began, ids, runs
+--   behind    hash    key -> id of the live job that stands in no order, and starts when the holder has ended
+-- Beside them, as long as a throttle lasts: throttle:KEY, a string of the id of its first job and until when.
 -- An id is its 16 bytes, here and in what is asked for. ARGV[1]: what is asked for, as MessagePack; the last one: the
 -- run of the server. All times are microseconds since 1970, by the server's clock.
 local jobs, waiting, due, alone, active, asked, keys, expiring, ended, workers, replies, pace, facts, wake, meta, kept,
-    aside, leaving = unpack(KEYS)
+    aside, leaving, behind = unpack(KEYS)
 local ask = cmsgpack.unpack(ARGV[1])
 local call = redis.call

@@ -5,10 +5,12 @@ local FIELDS = {
     'run', 'priority', 'created', 'ready', 'timed', 'expires', 'key', 'attempts', 'starts', 'lost', 'unknown',
     -- whether a row waits for its end, or will
     'row',
+    -- whether it stands in no order yet, behind the holder of its key
+    'behind',
     -- others wait for its end, which is told whole; it is left out of most records, and always has a row
     'awaited',
 }
-local PAIR, AWAITED = '\146', 157
+local PAIR, AWAITED = '\146', 158
 local ALONE_AFTER, DEAD_AFTER = 2, 5
 -- Whether there is anything that expires; parts/end.lua has looked.
 local may_expire = true
@@ -24,12 +26,13 @@ end
 local function write(job)
     local values = {}
     for i, name in ipairs(FIELDS) do values[i] = job[name] end
+    if job.behind then values[12] = job.row or false end
     values[4], values[5] = job.ready - job.created, job.timed and job.timed - job.created
-    values[12], values[13] = job.row or job.awaited or false, job.awaited or nil
+    if job.awaited then values[12], values[13], values[14] = true, job.behind or false, true else values[14] = nil end
     return PAIR .. cmsgpack.pack(values) .. job.told
 end
 
--- Whether others wait for the end of a record's job, which has one field more: that is told in its second byte.
+-- Whether others wait for the end of a record's job, which has a field more than any other: that is told in its second byte.
 local function is_awaited(raw) return string.byte(raw, 2) == AWAITED end
 
 -- Its bytes sort by priority, larger first, then by time, then by id.
@@ -55,8 +58,9 @@ local function take_out(id, job)
     if job.expires then call('ZREM', expiring, id) end
 end
 
--- Put a job into the order, where its record says.
+-- Put a job into the order, where its record says; one that waits behind another stands in none.
 local function put_in(id, job)
+    if job.behind then return end
     local place = place_of(id, job)
     if job.lost >= ALONE_AFTER then
         call('ZADD', alone, job.ready, place)

@@ -144,6 +144,7 @@ end
 
 -- Count what this script has told and, where more waits than may, let the oldest shrink.
 local function weigh()
+    if #freed > 0 then follow() end
     if told == 0 then return end
     local all = call('HINCRBY', meta, 'told', told)
     local known = call('HMGET', meta, 'heard', 'most')

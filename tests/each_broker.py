@@ -1,0 +1,61 @@
+"""A fixture for what a project sees of jobs, whichever broker keeps them: once on each of the three."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import cache
+
+import pytest
+import redis
+
+from jobs import clock, defined
+from jobs.broker import forget_broker, get_broker
+from jobs.broker.database.markers import DatabaseMarkers
+from jobs.broker.records import ClaimedJob, ProcessRecord
+from jobs.broker.redis.broker import RedisBroker
+from jobs.enqueue import held_keys, outbox
+from tests.databases import emptied, postgresql_as_default
+from tests.servers import RedisServer
+
+
+@cache
+def redis_server() -> RedisServer:
+    """One server for the whole run of tests."""
+    server = RedisServer.create()
+    server.start()
+    return server
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "redis"])
+def each_broker(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[str]:
+    """The test runs once on each broker, with real commits; the value is the broker's name."""
+    with pytest.MonkeyPatch.context() as patch:
+        forget_broker()
+        if request.param == "redis":
+            url = redis_server().url()
+            with redis.Redis.from_url(url) as client:
+                client.flushall()
+            broker = RedisBroker(url, "tests", markers=DatabaseMarkers("default"))
+            patch.setattr("jobs.broker._make_broker", lambda: broker)
+            patch.setattr(outbox, "_away_until", 0.0)
+            patch.setattr(held_keys, "_told", set())
+        with ExitStack() as stack:
+            if request.param == "postgresql":
+                stack.enter_context(postgresql_as_default())
+                stack.enter_context(emptied())
+            yield request.param
+            forget_broker()
+
+
+def redis_client() -> redis.Redis:
+    """A stranger's hand on that server."""
+    return redis.Redis.from_url(redis_server().url())
+
+
+def claim(queue: str, wanted: int = 1) -> list[ClaimedJob]:
+    """What a new worker of the queue claims; it never settles."""
+    broker = get_broker()
+    worker = ProcessRecord(clock.new_id(), "worker", queue, "here", 1, 10)
+    broker.register(worker, 600)
+    return list(broker.exchange(worker.id, defined.find_queue(queue).policy, [], wanted, number=1).jobs)
