@@ -19,6 +19,7 @@ from .define.handle import JobHandle
 from .define.masks import mentions
 from .define.queue import Queue
 from .define.task import Task
+from .define.ticks import Tick
 from .errors import (
     BrokerAway,
     BrokerUnavailable,
@@ -44,6 +45,7 @@ from .errors import (
     UnknownJob,
     UnknownObject,
     UnknownQueue,
+    UnknownSchedule,
     UnknownTask,
     WrongDatabase,
 )
@@ -51,12 +53,16 @@ from .history.counts import Counts
 from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
 from .policy import GIVE_UP, Exponential, Fixed, RateLimit, Retention
+from .rules.cron import Cron
+from .rules.every import Every
 from .states import State
 
 if TYPE_CHECKING:
     from .history.about import jobs_about
+    from .history.choice import JobFilter
     from .history.counters import counts
     from .history.status.registered import register_findings
+    from .operate.by_filter import Progress, act_on
     from .operate.cancel import cancel
     from .operate.change import reschedule, set_priority
     from .operate.clean import clean
@@ -76,9 +82,11 @@ __all__ = [
     "Cancelled",
     "Chain",
     "Counts",
+    "Cron",
     "Erased",
     "Event",
     "EventSignal",
+    "Every",
     "Exponential",
     "Finding",
     "Fixed",
@@ -89,6 +97,7 @@ __all__ = [
     "InvalidPolicy",
     "InvalidTask",
     "JobFailed",
+    "JobFilter",
     "JobHandle",
     "JobsError",
     "LeaseLost",
@@ -96,6 +105,7 @@ __all__ = [
     "NotInTransaction",
     "NotSupported",
     "PermanentError",
+    "Progress",
     "Queue",
     "QueueBroken",
     "RateLimit",
@@ -108,12 +118,15 @@ __all__ = [
     "Subject",
     "Task",
     "TaskSignal",
+    "Tick",
     "UndeclaredStart",
     "UnknownJob",
     "UnknownObject",
     "UnknownQueue",
+    "UnknownSchedule",
     "UnknownTask",
     "WrongDatabase",
+    "act_on",
     "cancel",
     "chain",
     "clean",
@@ -139,6 +152,9 @@ __all__ = [
 
 #: Where the functions live that read the jobs' tables.
 _HOMES = {
+    "JobFilter": "history.choice",
+    "Progress": "operate.by_filter",
+    "act_on": "operate.by_filter",
     "cancel": "operate.cancel",
     "clean": "operate.clean",
     "counts": "history.counters",

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig, apps
+from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_started
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
-from django.utils.module_loading import module_has_submodule
+from django.utils.module_loading import import_string, module_has_submodule
 from django.utils.translation import gettext_lazy as _
 
 from .causes import told
@@ -43,6 +45,7 @@ class JobsConfig(AppConfig):
         request_started.connect(close_replaced_connections, dispatch_uid="jobs.close_replaced")
         checks.register(check_jobs, "jobs")
         checks.register(check_admin, "jobs")
+        _import_backends_of_tasks()
         try:
             import_tasks_and_receivers(jobs_settings().ignore_apps)
         except ImproperlyConfigured as error:
@@ -89,6 +92,14 @@ def import_tasks_and_receivers(ignored: Collection[str] = ()) -> None:
         for name in MODULES:
             if config.module is not None and module_has_submodule(config.module, name):
                 _import(config, f"{config.name}.{name}")
+
+
+def _import_backends_of_tasks() -> None:
+    """Import the backends of Django's tasks, so that a worker knows those of ours, and with them the functions."""
+    for backend in getattr(settings, "TASKS", {}).values():
+        # what cannot be imported, Django says when it is asked for
+        with suppress(ImportError, KeyError, TypeError):
+            import_string(backend["BACKEND"])
 
 
 def _import(config: AppConfig, module: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -44,12 +45,27 @@ def find_queue(name: str) -> Queue:
 def find_task(name: str) -> Task:
     """The task of this name on any queue; raises `UnknownTask` that names the known ones."""
     for queue in queues().values():
-        task = queue.find_task(name)
+        task = queue.find_own_task(name)
         if task is not None:
             return task
+    found = find_elsewhere(name)
+    if found is not None:
+        return found
     known = sorted(task for queue in queues().values() for task in queue.tasks)
     text = _("task %(name)s is not defined; tasks are: %(known)s")
     raise UnknownTask(text % {"name": repr(name), "known": ", ".join(known)})
+
+
+#: Who knows tasks that nobody registered on a queue: answers the one of a name for a queue, or for whichever it names.
+finders: list[Callable[[str, Queue | None], Task | None]] = []
+
+
+def find_elsewhere(name: str, queue: Queue | None = None) -> Task | None:
+    """The task of this name that no queue has registered; None if there is none."""
+    for find in finders:
+        if (task := find(name, queue)) is not None:
+            return task
+    return None
 
 
 #: every queue that exists, so that one made in a test is found too

@@ -44,6 +44,10 @@ class UnknownQueue(JobsError, LookupError):
     """No queue of this name is defined."""
 
 
+class UnknownSchedule(JobsError, LookupError):
+    """No schedule of this name is known."""
+
+
 class UnknownTask(JobsError, LookupError):
     """No task of this name is registered."""
 

@@ -18,6 +18,7 @@ from ..errors import Cancelled, InvalidOption, NotInTask, Stopped
 from .desk import LONGEST_NAME, LONGEST_TEXT, Desk, LooseDesk
 from .items import Items, in_transaction, name_of, stream_of
 from .steps import Step
+from .ticks import Tick, tick_of
 
 T = TypeVar("T")
 #: Steps and iterations of one job.
@@ -51,6 +52,11 @@ class RunningJob:
         self._kept: dict[str, str] | None = None
         self._items: tuple[Items[Any], ...] = ()
         self._stopped: Stopped | None = None
+
+    @property
+    def claimed(self) -> ClaimedJob:
+        """The job as the broker handed it to this worker."""
+        return self._claimed
 
     @property
     def id(self) -> UUID:
@@ -120,6 +126,11 @@ class RunningJob:
     def event_id(self) -> UUID | None:
         """The id of the event that caused the job."""
         return self._claimed.event_id
+
+    @property
+    def tick(self) -> Tick | None:
+        """Which tick of which schedule made the job; None for any other job."""
+        return tick_of(self._claimed)
 
     @property
     def idempotency_key(self) -> str:

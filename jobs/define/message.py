@@ -66,7 +66,14 @@ class _Parameter:
 class Signature:
     """What a task takes, and how each argument travels."""
 
-    def __init__(self, func: Callable[..., Any], name: str, *, context: bool = False) -> None:
+    def __init__(
+        self,
+        func: Callable[..., Any],
+        name: str,
+        *,
+        context: bool = False,
+        reserved: frozenset[str] = RESERVED_PARAMETERS,
+    ) -> None:
         self.name = name
         self.func = func
         signature = inspect.signature(func)
@@ -84,11 +91,11 @@ class Signature:
             for one in given
             if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
         }
-        taken = sorted(RESERVED_PARAMETERS & set(signature.parameters))
+        taken = sorted(reserved & set(signature.parameters))
         if taken:
             raise InvalidTask(
                 f"task {name}: the parameter name {taken[0]!r} belongs to Huey's call syntax; "
-                f"give the parameter another name (reserved: {', '.join(sorted(RESERVED_PARAMETERS))})"
+                f"give the parameter another name (reserved: {', '.join(sorted(reserved))})"
             )
 
     def encode(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:

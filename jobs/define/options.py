@@ -11,6 +11,7 @@ from .. import clock
 from ..broker.records import KeyMode, KeyRule
 from ..errors import InvalidOption
 from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR
+from .labels import checked_group, checked_tags
 from .reference import is_storable, object_reference
 from .unique import MAX_KEY, MODES, rule_of, seconds_of
 
@@ -31,6 +32,8 @@ class Options:
     key: str | None = None
     expires: float | None = None
     about: tuple[str, str] | None = None
+    group: str = ""
+    tags: tuple[str, ...] = ()
     rule: KeyRule | None = None
     #: ids of jobs and calls (`jobs.define.flow`), checked where they are given
     after: tuple[Any, ...] = field(default=(), repr=False)
@@ -109,4 +112,6 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "about": object_reference,
     "after": tuple,
     "on_failure": _checked_on_failure,
+    "group": checked_group,
+    "tags": checked_tags,
 }

@@ -18,6 +18,7 @@ from .. import defined
 from ..broker import get_broker
 from ..errors import InvalidTask, NotSupported
 from ..policy import DEFAULT_PRIORITY, Exponential, GivenBackoff, QueuePolicy, RateLimit, Retention, backoff_of
+from ..rules.asked import Asked
 from . import huey as huey_interface
 from .handle import JobHandle
 from .task import Task
@@ -77,7 +78,8 @@ class Queue(Huey):
         `name` a stable name (default `app_label.function`); `aliases` earlier names; `atomic` processor, jobs it
         enqueues and settle commit in one transaction (G3); `personal` parameters that are masked (G13); `attempts`,
         `backoff`, `timeout`, `priority` (1 highest to 10) other than the queue's; `unique` parameters whose values make
-        the key of a call that gives none. Raises `InvalidTask`.
+        the key of a call that gives none; `schedule` one `Cron(...)` or `Every(...)`, or several, at which keepers
+        enqueue it. Raises `InvalidTask`.
         """
         if wrong:
             raise InvalidTask(f"write @{self.name}.task() with parentheses; options are given by name")
@@ -88,17 +90,19 @@ class Queue(Huey):
     ) -> Callable[[Callable[..., Any]], Task]:
         """Register a function that the keeper enqueues on schedule: `@lead.periodic_task(crontab(minute="0"))`.
 
-        The schedule is asked with naive UTC minutes, as Huey's `crontab` expects. Options as for `task`.
+        The schedule is asked with naive minutes of Django's `TIME_ZONE`. Options as for `task`.
         """
+        schedule = Asked(validate_datetime)
 
         def validate(task: PeriodicTask, timestamp: datetime) -> bool:
             return bool(validate_datetime(timestamp))
 
-        return self._register({**options, "validate_datetime": validate, "task_base": PeriodicTask})
+        periodic = {"validate_datetime": validate, "task_base": PeriodicTask, "schedule": schedule}
+        return self._register({**options, **periodic})
 
     @property
     def periodic_tasks(self) -> list[tuple[str, Task, Callable[[datetime], bool]]]:
-        """Name, task and schedule of each periodic task; the schedule takes a naive UTC datetime."""
+        """Name, task and schedule of each periodic task; the schedule takes a naive datetime."""
         return [
             (name, task, task.task_class().validate_datetime)
             for name, task in self.tasks.items()
@@ -115,6 +119,10 @@ class Queue(Huey):
 
     def find_task(self, name: str) -> Task | None:
         """The task of this name, or of this earlier name; None if there is none."""
+        return self.tasks.get(name) or self._aliases.get(name) or defined.find_elsewhere(name, self)
+
+    def find_own_task(self, name: str) -> Task | None:
+        """The same among those that were registered here: no function of Django's tasks."""
         return self.tasks.get(name) or self._aliases.get(name)
 
     def policy_of_task(
@@ -171,6 +179,7 @@ class Queue(Huey):
             "timeout",
             "priority",
             "context",
+            "schedule",
             "validate_datetime",
             "task_base",
             "unique",
@@ -180,7 +189,7 @@ class Queue(Huey):
 
         def decorate(func: Callable[..., Any]) -> Task:
             task = Task(self, func.func if isinstance(func, Task) else func, **options)
-            if issubclass(task.task_class, PeriodicTask):
+            if task.schedules:
                 _check_takes_nothing(task)
             self.tasks[task.name] = task
             self._aliases.update(dict.fromkeys(task.aliases, task))
@@ -197,7 +206,7 @@ def _check_takes_nothing(task: Task) -> None:
         task.signature.encode((), {})
     except TypeError as error:
         task.unregister()
-        raise InvalidTask(f"periodic task {task.name}: it is called without arguments: {error}") from None
+        raise InvalidTask(f"scheduled task {task.name}: it is called without arguments: {error}") from None
 
 
 class _TaskRegistry(Registry):

@@ -15,16 +15,17 @@ from django.db import models, transaction
 from huey.api import TaskWrapper
 
 from .. import clock
-from ..broker.records import ClaimedJob, KeyMode, NewJob
+from ..broker.records import ClaimedJob, KeyMode, NewJob, Outcome
 from ..conf import jobs_settings
 from ..enqueue.accept import accept
 from ..errors import InvalidArguments, InvalidOption, InvalidTask
 from ..policy import GivenBackoff, stored_priority
+from ..rules.rule import Rule
 from . import huey as huey_interface
 from .context import RunningJob, working_on
 from .flow import Call, Chain, checked_after, enqueue_calls
 from .handle import JobHandle
-from .message import Signature, decode_result, encode_result
+from .message import RESERVED_PARAMETERS, Signature, decode_result, encode_result
 from .options import NO_OPTIONS, Options
 from .scope import scope_of
 from .unique import check_rule, checked_names, key_of_message
@@ -41,6 +42,8 @@ class Task(TaskWrapper):
 
     huey: Queue
     func: Callable[..., Any]
+    #: Names that no parameter of the function may have.
+    reserved: frozenset[str] = RESERVED_PARAMETERS
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class Task(TaskWrapper):
         timeout: float | None = None,
         priority: int | None = None,
         context: bool = False,
+        schedule: Rule | Iterable[Rule] = (),
         unique: Iterable[str] | None = None,
         **settings: Any,
     ) -> None:
@@ -69,13 +73,14 @@ class Task(TaskWrapper):
         stable_name = task_name(func) if name is None else name
         for each in (stable_name, *aliases):
             _check_name(queue, each)
-        self.signature = Signature(func, stable_name, context=context)
+        self.signature = Signature(func, stable_name, context=context, reserved=self.reserved)
         self.aliases = aliases
         self.atomic = atomic
         self.policy = queue.policy_of_task(attempts, backoff, timeout, priority)
         unknown = [one for one in personal if one not in tuple(self.signature.signature.parameters)]
         if unknown:
             raise InvalidTask(f"task {stable_name}: personal={unknown!r} names no parameter of the function")
+        self.schedules = _named_schedules(stable_name, schedule)
         self.personal = self.signature.personal = frozenset(personal)
         self.unique = checked_names(stable_name, self.signature, unique)
         super().__init__(
@@ -106,7 +111,8 @@ class Task(TaskWrapper):
         `key` at most one live job of the queue has it; `expires` seconds or timedelta after which it is not started
         any more; `about` the model instance that the job is about; `after` jobs (handles, ids) and calls (`bind`) that
         it waits for; `on_failure` what follows where one of them does not complete: `fail` (it becomes a dead letter),
-        `run` or `cancel`.
+        `run` or `cancel`; `tags` up to 10 texts and `group` a name, by which many jobs are found again
+        (`jobs.JobFilter`).
         With a key (this, or the task's `unique`) at most one of: `throttle` seconds in which the first call answers
         for the others, also when its job has ended; `debounce` seconds without a call after which the last call runs;
         `replace` True: a job that waits takes this call's arguments and options; `rerun` True: it takes its arguments.
@@ -159,6 +165,9 @@ class Task(TaskWrapper):
                     return decode_result(encode_result(self.name, task.execute()))
             return decode_result(encode_result(self.name, task.execute()))
 
+    def ended(self, outcome: Outcome, error: BaseException | None) -> None:
+        """The engine's word, in the job's own context, of how an attempt ended; nothing to do here."""
+
     def __call__(self, *args: Any, **kwargs: Any) -> JobHandle:
         """Huey's own call: enqueue."""
         return self.enqueue(*args, **kwargs)
@@ -205,6 +214,8 @@ class PreparedTask:
         about: models.Model | tuple[str, str] | None = None,
         after: Iterable[JobHandle | UUID | str | Call | Chain] | None = None,
         on_failure: str | None = None,
+        group: str | None = None,
+        tags: Iterable[str] | None = None,
         throttle: float | timedelta | None = None,
         debounce: float | timedelta | None = None,
         replace: bool | None = None,
@@ -212,9 +223,10 @@ class PreparedTask:
     ) -> PreparedTask:
         """The same with more options; see `Task.using`."""
         given = {"priority": priority, "delay": delay, "at": at, "key": key, "expires": expires, "about": about}
+        labels = {"group": group, "tags": tags}
         modes = {"throttle": throttle, "debounce": debounce, "replace": replace, "rerun": rerun}
         waits = {"after": None if after is None else checked_after(after), "on_failure": on_failure}
-        options = self.options.changed(**given, **modes, **waits)
+        options = self.options.changed(**given, **labels, **modes, **waits)
         check_rule(options.rule, options.key, self.task.unique)
         return PreparedTask(self.task, options)
 
@@ -252,6 +264,8 @@ class PreparedTask:
             expires_in=options.expires,
             about=options.about,
             at=options.at,
+            group=options.group,
+            tags=options.tags,
             scope=scope_of(task.signature.signature, args, kwargs),
             rule=rule,
         )
@@ -261,6 +275,17 @@ def _several(func: Callable[..., Any], given: Iterable[str]) -> tuple[str, ...]:
     if isinstance(given, Iterable) and not isinstance(given, str):
         return tuple(given)
     raise InvalidTask(f"task {func.__qualname__}: aliases= and personal= take several texts: write ('one',)")
+
+
+def _named_schedules(task: str, given: Rule | Iterable[Rule]) -> dict[str, Rule]:
+    """The task's schedules by name: the first is called like the task, the others say their rule as well."""
+    rules = [given] if isinstance(given, Rule) else list(given) if isinstance(given, Iterable) else [given]
+    if any(not isinstance(rule, Rule) for rule in rules):
+        raise InvalidTask(f"task {task}: schedule={given!r}: expected Cron(...), Every(...), or a list of them")
+    names = [task if index == 0 else f"{task} {rule.spelling}" for index, rule in enumerate(rules)]
+    if len({rule.spelling for rule in rules}) < len(rules):
+        raise InvalidTask(f"task {task}: schedule= holds the same times twice")
+    return dict(zip(names, rules, strict=True))
 
 
 def task_name(func: Callable[..., Any]) -> str:
@@ -275,7 +300,7 @@ def task_name(func: Callable[..., Any]) -> str:
 def _check_name(queue: Queue, name: Any) -> None:
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not name.isprintable() or name != name.strip():
         raise InvalidTask(f"queue {queue.name}: the task name {name!r}: expected a text of 1 to {MAX_NAME} characters")
-    if queue.find_task(name) is not None:
+    if queue.find_own_task(name) is not None:
         raise InvalidTask(f"queue {queue.name}: the task name {name!r} is taken; give another name=")
 
 

@@ -37,6 +37,8 @@ class Duty:
     run: Callable[[], int]
     #: the interval after a run that did something
     soon: float | None = None
+    #: after each run, how long it is until the next, where the interval does not say it
+    wait: Callable[[], float] | None = None
     due_at: float = 0.0
     failures: int = 0
 
@@ -52,7 +54,7 @@ def duties() -> list[Duty]:
         Duty("unblock", unblock.INTERVAL, unblock.run, unblock.SOON),
         Duty("rewind", rewind.INTERVAL, rewind.run, rewind.SOON),
         Duty("see", see.INTERVAL, see.run),
-        Duty("tick", tick.INTERVAL, tick.run),
+        Duty("tick", tick.INTERVAL, tick.run, wait=tick.wait),
         Duty("sweep", sweep.INTERVAL, sweep.run),
         Duty("prune", prune.INTERVAL, prune.run, prune.SOON),
         Duty("upkeep", upkeep.INTERVAL, upkeep.run),
@@ -107,4 +109,6 @@ def _run(duty: Duty) -> None:
         if duty.failures:
             logger.info("duty_works_again duty=%s failures=%d", duty.name, duty.failures)
         duty.failures, pause = 0, duty.interval if duty.soon is None or not done else duty.soon
+        if duty.wait is not None:
+            pause = duty.wait()
     duty.due_at = clock.monotonic() + pause

@@ -172,6 +172,7 @@ class _Execution:
             end_work(self.claimed.id)
             if job.has_desk:
                 self._end_desk(job)
+        task.ended(outcome, failure)
         if huey_task is not None:
             self.queue._run_post_execute(huey_task, value, failure)
         return self._settlement(outcome)
@@ -226,6 +227,7 @@ class _Execution:
                 raise
             self._log_error("after_commit_failed", error)
         self._warn_of_long_lock(task, time.monotonic() - began, alias)
+        task.ended(settlement.outcome, None)
         if huey_task is not None:
             self.queue._run_post_execute(huey_task, value, None)
         if not broker.after_atomic(self.worker_id, policy, settlement):

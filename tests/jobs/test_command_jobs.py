@@ -296,7 +296,6 @@ def test_jobs_of_a_queue_that_no_code_defines_any_more_are_listed() -> None:
         ["enqueue", "command.add", "--at", "2027-01-31T09:00"],
         ["retry"],
         ["retry", "--queue", "email", str(clock.new_id())],
-        ["retry", "--task", "command.add"],
         ["status", "--oldest", "soon"],
         ["drain"],
         ["drain", "email", "--state", "active"],

@@ -36,6 +36,13 @@ from tests.servers import PostgresqlServer, need_postgresql
 pytestmark = pytest.mark.django_db(transaction=True)
 
 lane = Queue("status_lane")
+THREE_THOUSAND_SCHEDULES = """
+    INSERT INTO jobs_schedule (
+        name, task, from_code, enabled, expression, timezone, missed, overlap, jitter, args, kwargs,
+        last_tick, fired, trouble
+    )
+    SELECT n, 't', true, true, '', '', 'once', 'allow', 0, '[]', '{}', now(), 0, '' FROM generate_series(1, 3000) AS n
+"""
 
 
 @lane.task(name="status.add")
@@ -413,8 +420,8 @@ def dead_pile() -> Finding | None:
 def test_a_pile_of_dead_rows_is_found_until_it_is_vacuumed(neglected: None) -> None:
     assert dead_pile() is None
     with session(autocommit=True) as other:
-        other.execute("INSERT INTO jobs_schedule SELECT n, now() FROM generate_series(1, 3000) AS n")
-        other.execute("DELETE FROM jobs_schedule WHERE task <> '1'")
+        other.execute(THREE_THOUSAND_SCHEDULES)
+        other.execute("DELETE FROM jobs_schedule WHERE name <> '1'")
         text = wait_for(dead_pile, what="finding").text
         assert "jobs_schedule has 2999 dead rows beside 1 live ones" in text
         assert "run VACUUM (ANALYZE) jobs_schedule" in text
@@ -426,9 +433,9 @@ def test_a_pile_of_dead_rows_is_found_until_it_is_vacuumed(neglected: None) -> N
 def test_dead_rows_that_vacuum_clears_in_vain_are_found_until_what_holds_them_ends(neglected: None) -> None:
     limits = replace(LIMITS, dead_rows=1_000, dead_rows_in_vain=2_000)
     with session() as holder, session(autocommit=True) as other:
-        other.execute("INSERT INTO jobs_schedule SELECT n, now() FROM generate_series(1, 3000) AS n")
+        other.execute(THREE_THOUSAND_SCHEDULES)
         holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT FROM jobs_schedule")
-        other.execute("DELETE FROM jobs_schedule WHERE task <> '1'")
+        other.execute("DELETE FROM jobs_schedule WHERE name <> '1'")
 
         def text_after_vacuum() -> str:
             other.execute("VACUUM (ANALYZE) jobs_schedule")

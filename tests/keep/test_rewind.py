@@ -101,7 +101,7 @@ def test_accepted_jobs_of_the_outbox_from_the_future_are_relayed(each_database: 
 
 
 def test_a_schedule_whose_last_tick_is_yet_to_come_is_told(hands: Hands) -> None:
-    Schedule.objects.create(task="t.each", last_tick=get_broker().now() + YEAR)
+    Schedule.objects.create(name="t.each", task="t.each", from_code=True, last_tick=get_broker().now() + YEAR)
     assert findings()["schedule_to_come"].needs_person
 
 

@@ -11,9 +11,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKED: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-ENGINE = [*ASKED["project"]["dependencies"], *sum(ASKED["project"]["optional-dependencies"].values(), [])]
+EXTRAS: dict[str, list[str]] = ASKED["project"]["optional-dependencies"]
+#: What the product does without.
+FOR_OTHERS = EXTRAS.pop("tasks")
+ENGINE = [*ASKED["project"]["dependencies"], *sum(EXTRAS.values(), [])]
 PRODUCT = [*ENGINE, *ASKED["dependency-groups"]["product"]]
-LOCKS = {"requirements.txt": PRODUCT, "requirements-dev.txt": [*PRODUCT, *ASKED["dependency-groups"]["dev"]]}
+DEV = [*PRODUCT, *FOR_OTHERS, *ASKED["dependency-groups"]["dev"]]
+LOCKS = {"requirements.txt": PRODUCT, "requirements-dev.txt": DEV}
 
 
 def name_of(requirement: str) -> str:

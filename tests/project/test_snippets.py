@@ -35,10 +35,10 @@ def lead():
 """
 
 
-DOCUMENTED = ["README.md", "docs/add-a-queue-task-event.md", "docs/flows.md", "docs/inside-a-task.md"]
-
-
-@pytest.mark.parametrize("document", DOCUMENTED)
+@pytest.mark.parametrize(
+    "document",
+    ["README.md", "docs/add-a-queue-task-event.md", "docs/flows.md", "docs/inside-a-task.md", "docs/schedules.md"],
+)
 def test_the_example_of_a_queue_a_task_and_an_event_runs(document, tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
     module = tmp_path / "test_example.py"

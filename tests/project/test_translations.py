@@ -302,7 +302,7 @@ def test_every_argument_of_a_command_has_a_help_that_is_translated(command: str)
     ("words", "said"),
     [
         ("jobs", "faltam argumentos obrigatórios: AÇÃO"),
-        ("jobs cancel", "faltam argumentos obrigatórios: ID"),
+        ("jobs edit --kwargs {}", "faltam argumentos obrigatórios: ID"),
         ("jobs frobnicate", "argumento AÇÃO: escolha inválida: 'frobnicate'"),
         ("jobs list --frobnicate", "argumentos não reconhecidos: --frobnicate"),
         ("jobs list --queue", "argumento --queue: falta um argumento"),

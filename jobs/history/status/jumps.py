@@ -41,7 +41,7 @@ def _jobs_to_come(now: datetime) -> list[Finding]:
 
 def _schedules_to_come(now: datetime) -> list[Finding]:
     schedules = Schedule.objects.using(jobs_settings().database).filter(last_tick__gt=now + timedelta(minutes=1))
-    name = schedules.order_by("-last_tick").values_list("task", flat=True).first()
+    name = schedules.order_by("-last_tick").values_list("name", flat=True).first()
     if name is None:
         return []
     text = _(

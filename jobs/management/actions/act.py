@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop, pgettext_lazy
+from django.utils.translation import gettext_noop
 
 from jobs.defined import find_task
-from jobs.errors import InvalidArguments, JobsError
+from jobs.errors import InvalidArguments
 from jobs.management.actions.action import Action, Paper
-from jobs.management.actions.look import MOST_LISTED
-from jobs.management.actions.words import json_of, moment, seconds, uuid, whole
+from jobs.management.actions.chosen import chosen_arguments, run_chosen
+from jobs.management.actions.each import DONE, each_job
+from jobs.management.actions.words import json_of, moment, seconds, whole
 from jobs.operate.cancel import cancel
 from jobs.operate.pause import pause, resume
 from jobs.operate.promote import promote
 from jobs.operate.retry import dead_letters, retry
 
-#: What the text output says of what was done; the JSON has the keys.
-DONE = {
-    "retried": pgettext_lazy("done", "retried"),
-    "cancelled": pgettext_lazy("done", "cancelled"),
-    "asked to cancel": pgettext_lazy("done", "asked to cancel"),
-    "promoted": pgettext_lazy("done", "promoted"),
-    "rescheduled": pgettext_lazy("done", "rescheduled"),
-    "given another priority": pgettext_lazy("done", "given another priority"),
-    "edited": pgettext_lazy("done", "edited"),
-    "discarded": pgettext_lazy("done", "discarded"),
-    "removed": pgettext_lazy("done", "removed"),
-    "paused": pgettext_lazy("done", "paused"),
-    "resumed": pgettext_lazy("done", "resumed"),
-}
-#: What was done instead, by what the verb answers.
-_ANSWERS = {"asked": "asked to cancel", "removed": "removed"}
+#: Dead letters of a queue that are retried one by one, each told of, unless --limit says how many.
+MOST_RETRIED = 1_000
 
 
 def _enqueue_arguments(parser: CommandParser) -> None:
@@ -63,63 +49,21 @@ def _enqueue(paper: Paper, options: Mapping[str, Any]) -> None:
         paper.say(text % {"task": task.name, "queue": task.queue.name, "id": handle.id})
 
 
-def _retry_arguments(parser: CommandParser) -> None:
-    parser.add_argument("ids", type=uuid, nargs="*", metavar="ID", help=_("The dead letters' ids."))
-    parser.add_argument("--queue", metavar=_("QUEUE"), help=_("Retry this queue's dead letters."))
-    parser.add_argument("--task", metavar=_("TASK"), help=_("With --queue: only this task's."))
-    parser.add_argument(
-        "--limit",
-        type=whole(1, MOST_LISTED),
-        metavar=_("NUMBER"),
-        default=1_000,
-        help=_("With --queue: at most so many."),
-    )
-
-
 def _retry(paper: Paper, options: Mapping[str, Any]) -> None:
-    ids, queue = options["ids"], options["queue"]
-    if bool(ids) == bool(queue):
-        raise CommandError(_("give either ids or --queue QUEUE"), returncode=2)
-    if queue:
-        ids = dead_letters(queue, options["task"] or "", options["limit"])
-    elif options["task"]:
-        raise CommandError(_("--task goes with --queue QUEUE"), returncode=2)
+    special = any(options[name] for name in ("tag", "group", "scope", "state", "older", "pace", "dry_run"))
+    if special or options["ids"] or not options["queue"]:
+        run_chosen(paper, options, "retry", "retried", retry)
+        return
+    ids = dead_letters(options["queue"], options["task"] or "", options["limit"] or MOST_RETRIED)
     each_job(paper, ids, retry, "retried")
 
 
-def ids_arguments(parser: CommandParser) -> None:
-    """The jobs that are meant."""
-    parser.add_argument("ids", type=uuid, nargs="+", metavar="ID", help=_("The jobs' ids."))
-
-
 def _cancel(paper: Paper, options: Mapping[str, Any]) -> None:
-    each_job(paper, options["ids"], cancel, "cancelled")
+    run_chosen(paper, options, "cancel", "cancelled", cancel)
 
 
 def _promote(paper: Paper, options: Mapping[str, Any]) -> None:
-    each_job(paper, options["ids"], promote, "promoted")
-
-
-def each_job(paper: Paper, ids: Sequence[UUID], act: Callable[[UUID], object], word: str) -> None:
-    """Do it to each job; one that is refused does not stop the others."""
-    lines: list[dict[str, str]] = []
-    for job_id in ids:
-        try:
-            answer = act(job_id)
-            lines.append({"id": str(job_id), "done": _ANSWERS.get(str(answer), word)})
-        except JobsError as error:
-            lines.append({"id": str(job_id), "refused": str(error)})
-    refused = [line["refused"] for line in lines if "refused" in line]
-    if paper.as_json:
-        paper.document(lines)
-    else:
-        for line in lines:
-            if "done" in line:
-                paper.say(f"{line['id']} {DONE[line['done']]}")
-        if not lines:
-            paper.say(_("nothing to do"))
-    if refused:
-        raise CommandError("\n".join(refused), returncode=1)
+    run_chosen(paper, options, "promote", "promoted", promote)
 
 
 def _queue_arguments(parser: CommandParser) -> None:
@@ -144,8 +88,8 @@ def _say_queue(paper: Paper, queue: str, word: str) -> None:
 
 
 ENQUEUE = Action("enqueue", gettext_noop("Enqueue a task by its name."), _enqueue_arguments, _enqueue)
-RETRY = Action("retry", gettext_noop("Retry dead letters: by id, or the oldest of a queue."), _retry_arguments, _retry)
-CANCEL = Action("cancel", gettext_noop("Cancel jobs."), ids_arguments, _cancel)
-PROMOTE = Action("promote", gettext_noop("Make scheduled or retrying jobs due now."), ids_arguments, _promote)
+RETRY = Action("retry", gettext_noop("Retry dead letters: by id, or the oldest of a queue."), chosen_arguments, _retry)
+CANCEL = Action("cancel", gettext_noop("Cancel jobs."), chosen_arguments, _cancel)
+PROMOTE = Action("promote", gettext_noop("Make scheduled or retrying jobs due now."), chosen_arguments, _promote)
 PAUSE = Action("pause", gettext_noop("Start nothing of a queue any more."), _queue_arguments, _pause)
 RESUME = Action("resume", gettext_noop("End a pause."), _queue_arguments, _resume)
