@@ -42,6 +42,7 @@ from .errors import (
     RetryLater,
     TaskSignal,
     UndeclaredStart,
+    UnknownCause,
     UnknownJob,
     UnknownObject,
     UnknownQueue,
@@ -59,6 +60,7 @@ from .states import State
 
 if TYPE_CHECKING:
     from .history.about import jobs_about
+    from .history.causes import dead_letters_by_cause
     from .history.choice import JobFilter
     from .history.counters import counts
     from .history.status.registered import register_findings
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from .operate.cancel import cancel
     from .operate.change import reschedule, set_priority
     from .operate.clean import clean
+    from .operate.dead_letters import discard_dead_letters
     from .operate.discard import discard
     from .operate.drain import drain
     from .operate.edit import edit
@@ -73,6 +76,7 @@ if TYPE_CHECKING:
     from .operate.pause import pause, resume
     from .operate.promote import promote
     from .operate.retry import dead_letters, retry
+    from .operate.retry_cause import retry_cause
 
 __all__ = [
     "AwaitedJob",
@@ -120,6 +124,7 @@ __all__ = [
     "TaskSignal",
     "Tick",
     "UndeclaredStart",
+    "UnknownCause",
     "UnknownJob",
     "UnknownObject",
     "UnknownQueue",
@@ -133,7 +138,9 @@ __all__ = [
     "counts",
     "current_job",
     "dead_letters",
+    "dead_letters_by_cause",
     "discard",
+    "discard_dead_letters",
     "drain",
     "edit",
     "erase_jobs",
@@ -147,6 +154,7 @@ __all__ = [
     "reschedule",
     "resume",
     "retry",
+    "retry_cause",
     "set_priority",
 ]
 
@@ -159,7 +167,9 @@ _HOMES = {
     "clean": "operate.clean",
     "counts": "history.counters",
     "dead_letters": "operate.retry",
+    "dead_letters_by_cause": "history.causes",
     "discard": "operate.discard",
+    "discard_dead_letters": "operate.dead_letters",
     "drain": "operate.drain",
     "edit": "operate.edit",
     "erase_jobs": "operate.erase",
@@ -171,6 +181,7 @@ _HOMES = {
     "reschedule": "operate.change",
     "resume": "operate.pause",
     "retry": "operate.retry",
+    "retry_cause": "operate.retry_cause",
     "set_priority": "operate.change",
 }
 

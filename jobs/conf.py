@@ -17,6 +17,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext, gettext_noop
 
 NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+RELEASE = re.compile(r"[!-~]{0,64}\Z")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class JobsSettings:
     `scope` is a function, by its dotted path, that answers whose a job is, for a call's arguments by name;
     `visible_scopes` is one that answers, for a user and a permission, the scopes for whose jobs it holds, None: all;
     `synchronous_commit=False` lets PostgreSQL acknowledge claims and settlements before they are on its disk;
+    `release` names the release of the code that runs here, to be told with failures; `mail_admins` lets the keeper mail
+    new causes of dead letters to Django's ADMINS;
     `fault_points` is a function of the tests that is called at each point of `jobs.faults`.
     """
 
@@ -47,6 +50,8 @@ class JobsSettings:
     ignore_apps: Sequence[str] = ()
     scope: str = ""
     visible_scopes: str = ""
+    release: str = ""
+    mail_admins: bool = False
 
     def __post_init__(self) -> None:
         for name, field in self.__dataclass_fields__.items():
@@ -65,6 +70,9 @@ class JobsSettings:
         if not NAMESPACE.match(self.namespace):
             text = gettext_noop("JOBS_NAMESPACE=%(value)s: expected up to 64 letters, digits, '_', '.' or '-'")
             raise ImproperlyConfigured(_said(text) % {"value": repr(self.namespace)})
+        if not RELEASE.match(self.release):
+            text = gettext_noop("JOBS_RELEASE=%(value)s: expected up to 64 characters without spaces, like 2026.11.2")
+            raise ImproperlyConfigured(_said(text) % {"value": repr(self.release)})
         if self.fault_points and not self.fault_points.startswith("tests."):
             raise ImproperlyConfigured(
                 f"JOBS['FAULT_POINTS']={self.fault_points!r}: only tests may set it, to a function below 'tests.'; "

@@ -56,6 +56,10 @@ class UnknownJob(JobsError, LookupError):
     """No job of this id is known; retention may have removed it."""
 
 
+class UnknownCause(JobsError, LookupError):
+    """No dead letter of this cause is known."""
+
+
 class UnknownObject(JobsError, LookupError):
     """No object of this model and id is there, and no job is about one."""
 

@@ -1,4 +1,4 @@
-"""What other apps may listen to. Sent in the worker, after the broker accepted the settle.
+"""What other apps may listen to. Sent in the worker, after the broker accepted the settle; one by the keeper.
 
 For logs and metrics: a kill can lose one, and what a receiver raises is logged and goes no further. What must follow a
 job is enqueued inside it. A receiver is a function `(sender, job, **kwargs)`.
@@ -52,5 +52,30 @@ job_completed = WorkerSignal()
 job_failed = WorkerSignal()
 #: sender: the Queue; job: JobSnapshot; error: str; delay: seconds until it is due again
 job_retrying = WorkerSignal()
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetters:
+    """The dead letters of one cause, as a keeper saw them; `error` has `#` in place of every value.
+
+    `count` stops at 10,000 (`more`); `release` is that of the last one, `first_release` the one in which the cause was
+    first seen (empty where none is set). Times are aware UTC.
+    """
+
+    cause: str
+    task: str
+    queue: str
+    error: str
+    count: int
+    more: bool
+    first_at: datetime
+    last_at: datetime
+    release: str
+    first_release: str
+
+
+#: Sent by a keeper of all that run, at most once for each cause and hour, when jobs have become dead letters.
+#: sender: the queue's name; cause: DeadLetters
+dead_letter_alert = WorkerSignal()
 #: sender: the Queue; error: the exception that a worker's own machinery met
 worker_error = Signal()

@@ -2,6 +2,7 @@
 
 import os
 
+import django
 from django.core.exceptions import ImproperlyConfigured
 
 from ..language import gettext as _
@@ -62,6 +63,8 @@ JOBS = {
     "GRACE": env.seconds("JOBS_GRACE", 30),
     "UNKNOWN_GRACE": env.seconds("JOBS_UNKNOWN_GRACE", 900),
     "SYNCHRONOUS_COMMIT": env.boolean("JOBS_SYNCHRONOUS_COMMIT", True),
+    "RELEASE": env.text("JOBS_RELEASE"),
+    "MAIL_ADMINS": env.boolean("JOBS_MAIL_ADMINS"),
     "ALLOW_NETWORK_FILE_SYSTEM": env.boolean("JOBS_ALLOW_NETWORK_FILE_SYSTEM"),
 }
 if JOBS["REDIS_URL"] and not DEBUG and not env.text("JOBS_NAMESPACE"):
@@ -73,6 +76,8 @@ if JOBS["REDIS_URL"] and not DEBUG and not env.text("JOBS_NAMESPACE"):
 
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Esteira <no-reply@localhost>")
 globals().update(mail_settings(env.mail_provider() or env.mail("EMAIL_URL", "filemail:///var/mail", BASE_DIR)))
+#: Who gets mails about the site itself: before Django 6.0 each has a name, too.
+ADMINS = env.words("ADMINS") if django.VERSION >= (6, 0) else [("", address) for address in env.words("ADMINS")]
 CRM_WEBHOOK_URL = env.web_address("CRM_WEBHOOK_URL")
 CRM_WEBHOOK_SECRET = env.text("CRM_WEBHOOK_SECRET")
 #: What webhooks may reach beside the public internet; the CRM of `make demo` listens on this machine.

@@ -57,6 +57,7 @@ class Start:
     result: str | None = None
     ran: int = 0
     waited: int = 0
+    release: str = ""
 
 
 @dataclass(frozen=True, slots=True)

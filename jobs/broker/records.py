@@ -180,11 +180,12 @@ class HandedBack:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The job is a dead letter now. `attempted`: an attempt ended (False: it never could be started)."""
+    """The job is a dead letter now, in this `release`; `attempted`: an attempt ended (False: it could not start)."""
 
     error: str
     traceback: str = ""
     attempted: bool = True
+    release: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from . import lookup
 from .counts import Counts
 from .targets import HasName, name_of
 
-TOTALS = ("completed", "failed", "cancelled", "expired", "retried", "lost")
+TOTALS = ("completed", "failed", "cancelled", "expired", "retried", "lost", "discarded")
 
 
 def counts(queue: HasName | str) -> Counts:

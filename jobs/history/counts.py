@@ -15,8 +15,8 @@ class Counts:
     the longest-waiting due job waits (None if none does).
 
     Since ever, whatever retention or `clean` removed: jobs that ended `completed`, `failed`, `cancelled` or `expired`,
-    attempts that were `retried`, and starts that were `lost`. A dead letter that is retried and fails again counts
-    twice as `failed`.
+    attempts that were `retried`, starts that were `lost`, and dead letters that people `discarded`. A dead letter that
+    is retried and fails again counts twice as `failed`.
     """
 
     queue: str
@@ -33,3 +33,4 @@ class Counts:
     expired: int = 0
     retried: int = 0
     lost: int = 0
+    discarded: int = 0

@@ -7,7 +7,6 @@ outbox or of an earlier fact, and then that goes.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -17,7 +16,7 @@ from django.db import connections, transaction
 
 from .. import reasons
 from ..broker.contract import Broker
-from ..broker.database import edges, merged
+from ..broker.database import causes, edges, merged
 from ..broker.database.merged import AttemptRow, Row
 from ..broker.database.outcomes import ATTEMPT_OUTCOME
 from ..broker.database.pending import note_elsewhere
@@ -31,6 +30,8 @@ from ..models import AttemptOutcome, Job, QueueState
 from ..policy import QueuePolicy, Retention
 from ..states import ENDED, LIVE, State
 from . import markers
+from .dead_letters import rows_of_causes
+from .fact_counts import counts_of
 
 #: Facts that the broker looks at in one step: others wait for it meanwhile.
 LOOK = 500
@@ -193,12 +194,13 @@ def _write(cursor: Cursor, queue: str, pages: Sequence[FactPage]) -> None:
         known = merged.read_rows(cursor, vendor, {fact.job for fact in facts})
         rows, attempts, void = _fold(facts, known)
         merged.write_rows(cursor, vendor, *rows)
+        causes.note_causes(cursor, vendor, rows_of_causes(facts, rows, void))
         merged.write_attempts(cursor, vendor, attempts)
         if void:
             told = [fact for fact in told if fact not in void]
     markers.note_ended(alias, marked)
     corrections = [markers.corrections(one, marked) for one in dropped if marked]
-    for hour, counts in _counts(pages, corrections, told).items():
+    for hour, counts in counts_of(pages, corrections, told).items():
         add_counts_of_hour(cursor, vendor, queue, hour, counts)
 
 
@@ -263,7 +265,10 @@ def _is_of_an_ended_run(fact: Fact, row: Row) -> bool:
 
     Where a fail-over leaves two primaries, both run what waited: the end that is told first stands.
     """
-    if row.state not in ENDED or fact.run != row.run or fact.step is Step.DISCARDED:
+    if fact.step is Step.DISCARDED:
+        # or somebody has discarded the dead letter in the history itself, which has counted it
+        return not _tells_of(fact, row)
+    if row.state not in ENDED or fact.run != row.run:
         return False
     tells_of_a_start = fact.start is not None or fact.step in (Step.LOST, Step.INTERRUPTED)
     was_claimed = row.starts > 0 or (row.token > 0 and row.token == fact.claim)
@@ -371,28 +376,3 @@ def _attempts(fact: Fact) -> Iterable[AttemptRow]:
 def _text(text: str) -> str:
     """PostgreSQL's text holds no NUL."""
     return text.replace("\0", "\\0")
-
-
-def _counts(
-    pages: Iterable[FactPage], corrections: Iterable[Mapping[datetime, Mapping[str, int]]], facts: Iterable[Fact]
-) -> Mapping[datetime, Mapping[str, int]]:
-    hours: defaultdict[datetime, Counter[str]] = defaultdict(Counter)
-    for by_hour in [*(page.counted for page in pages), *corrections]:
-        for hour, counts in by_hour.items():
-            hours[hour].update(counts)
-    for one in (one for page in pages for one in page.counters):
-        numbers = {"completed": one.completed, "retried": one.retried}
-        hours[one.hour].update(numbers, ran_ms=one.ran_ms, waited_ms=one.waited_ms)
-    for fact in facts:
-        if fact.rest is not None:
-            continue
-        numbers = hours[fact.at.replace(minute=0, second=0, microsecond=0)]
-        if fact.step is Step.LOST:
-            numbers["lost"] += 1
-        if fact.state in ENDED and fact.step is not Step.DISCARDED:
-            numbers[fact.state.value] += 1
-        if (start := fact.start) is not None:
-            numbers["retried"] += start.outcome is Retried and fact.state is State.QUEUED
-            numbers["ran_ms"] += start.ran
-            numbers["waited_ms"] += start.waited
-    return {hour: counts for hour, counts in hours.items() if any(counts.values())}

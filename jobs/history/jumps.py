@@ -31,7 +31,7 @@ REMEMBERED = timedelta(days=30)
 #: Rows of one transaction.
 CHUNK = 1_000
 _BEFORE_END = ("created_at", "claimed_at", "started_at")
-_SUMS = ("completed", "failed", "retried", "lost", "cancelled", "expired", "ran_ms", "waited_ms")
+_SUMS = ("completed", "failed", "retried", "lost", "cancelled", "expired", "discarded", "ran_ms", "waited_ms")
 
 
 def note_jump(now: datetime, ahead: float, jobs: int = 0) -> None:

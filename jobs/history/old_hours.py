@@ -18,7 +18,7 @@ KEPT = timedelta(days=7)
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 #: Rows of one transaction.
 CHUNK = 1_000
-_SUMS = ("completed", "failed", "retried", "lost", "cancelled", "expired", "ran_ms", "waited_ms")
+_SUMS = ("completed", "failed", "retried", "lost", "cancelled", "expired", "discarded", "ran_ms", "waited_ms")
 
 
 def fold_old_hours() -> int:

@@ -18,7 +18,23 @@ from django.db import connections
 from .. import clock
 from ..connections import close_obsolete_connections
 from ..errors import BrokerAway
-from . import limits, merge, prune, reap, recover, relay, rewind, see, sign, sweep, take_over, tick, unblock, upkeep
+from . import (
+    causes,
+    limits,
+    merge,
+    prune,
+    reap,
+    recover,
+    relay,
+    rewind,
+    see,
+    sign,
+    sweep,
+    take_over,
+    tick,
+    unblock,
+    upkeep,
+)
 
 logger = logging.getLogger("jobs.keeper")
 
@@ -57,6 +73,7 @@ def duties() -> list[Duty]:
         Duty("tick", tick.INTERVAL, tick.run, wait=tick.wait),
         Duty("sweep", sweep.INTERVAL, sweep.run),
         Duty("prune", prune.INTERVAL, prune.run, prune.SOON),
+        Duty("causes", causes.INTERVAL, causes.run, causes.SOON),
         Duty("upkeep", upkeep.INTERVAL, upkeep.run),
         Duty("limits", limits.INTERVAL, limits.run),
     ]

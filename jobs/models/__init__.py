@@ -6,6 +6,7 @@ Written by raw SQL in `jobs.broker.database`; the models are for reading and for
 from __future__ import annotations
 
 from .attempt import Attempt, AttemptOutcome
+from .cause import Cause, Release
 from .edge import Edge
 from .inside import JobProgress, Kept, LogPart
 from .job import STATE_WORDS, Job, JobState
@@ -17,6 +18,7 @@ __all__ = [
     "STATE_WORDS",
     "Attempt",
     "AttemptOutcome",
+    "Cause",
     "ClockJump",
     "Edge",
     "Grant",
@@ -29,6 +31,7 @@ __all__ = [
     "Process",
     "QueueStat",
     "QueueState",
+    "Release",
     "Schedule",
     "Throttle",
 ]

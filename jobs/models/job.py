@@ -74,6 +74,9 @@ class Job(models.Model):
     on_failure = models.CharField(_("on failure"), max_length=6, blank=True, default="", db_default="")
     # another job waits for this one, and has not been told of its end yet
     awaited = models.BooleanField(_("awaited"), default=False, db_default=False, editable=False)
+    # of a dead letter: see jobs.fingerprint; while its next run lives, those of the run before
+    cause = models.CharField(_("cause"), max_length=16, blank=True, default="", db_default="", editable=False)
+    release = models.CharField(_("release"), max_length=64, blank=True, default="", db_default="", editable=False)
 
     class Meta:
         verbose_name = _("job")
@@ -81,6 +84,9 @@ class Job(models.Model):
         permissions = [
             ("retry_job", _("Can retry dead letters")),
             ("cancel_job", _("Can cancel jobs")),
+            ("discard_job", _("Can discard dead letters")),
+            ("edit_job", _("Can edit the arguments of dead letters")),
+            ("edit_personal_arguments", _("Can edit personal arguments of dead letters")),
             ("promote_job", _("Can run scheduled jobs now")),
             ("pause_queue", _("Can pause and resume queues")),
             ("view_every_scope", _("Can see the jobs of every scope")),
@@ -131,6 +137,10 @@ class Job(models.Model):
                 fields=["queue", "state", "ended_at", "id"], condition=Q(ended_at__isnull=False), name="jobs_ended"
             ),
             models.Index(fields=["task", "id", "queue"], name="jobs_task"),
+            # dead letters by cause, each in the order of their ends; with whose they are, so that no row is read
+            models.Index(
+                fields=["cause", "ended_at", "id", "scope"], condition=Q(state="failed"), name="jobs_dead_cause"
+            ),
             models.Index(fields=["key", "id"], condition=Q(key__isnull=False), name="jobs_key"),
             models.Index(fields=["about_type", "about_id", "id"], condition=~Q(about_type=""), name="jobs_about"),
             models.Index(fields=["event_id"], condition=Q(event_id__isnull=False), name="jobs_event"),

@@ -90,6 +90,7 @@ class QueueStat(models.Model):
     lost = models.BigIntegerField(_("lost"), default=0)
     cancelled = models.BigIntegerField(_("cancelled"), default=0)
     expired = models.BigIntegerField(_("expired"), default=0)
+    discarded = models.BigIntegerField(_("discarded"), default=0, db_default=0)
     ran_ms = models.BigIntegerField(_("time run (ms)"), default=0)
     waited_ms = models.BigIntegerField(_("time waited (ms)"), default=0)
 

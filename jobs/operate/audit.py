@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Model
+
+
+def note_each(by: AbstractBaseUser | None, rows: Sequence[Model], text: str) -> None:
+    """Write the same of each of these rows."""
+    if by is None or not rows:
+        return
+    from django.contrib.admin.models import CHANGE, LogEntry
+
+    LogEntry.objects.log_actions(by.pk, rows, CHANGE, text)
 
 
 def note(by: AbstractBaseUser | None, row: Model, text: str) -> None:

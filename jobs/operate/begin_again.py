@@ -11,10 +11,11 @@ from ..models import Edge, Job
 from ..states import LIVE, State
 
 
-def begin_again(connection: BaseDatabaseWrapper, job_id: UUID) -> dict[UUID, int]:
+def begin_again(connection: BaseDatabaseWrapper, job_id: UUID, message: str | None = None) -> dict[UUID, int]:
     """Let a dead letter begin its next run, in the open transaction; returns the runs that begin, by job.
 
     Where it never ran since others failed that it waited for, these begin first, and it waits for them again.
+    `message` takes the place of its own arguments.
     """
     begun: dict[UUID, int] = {}
     todo = [job_id]
@@ -23,7 +24,8 @@ def begin_again(connection: BaseDatabaseWrapper, job_id: UUID) -> dict[UUID, int
         if id in begun:
             continue
         again = _wait_again(connection, id)
-        run = edges.block_next_run(connection, id) if again else pending.start_next_run(connection, id)
+        begin = edges.block_next_run if again else pending.start_next_run
+        run = begin(connection, id, message if id == job_id else None)
         if run is not None:
             begun[id] = run
             todo += again

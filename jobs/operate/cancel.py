@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from .. import reasons
 from ..broker import get_broker
 from ..broker.database import edges, pending
+from ..broker.database.causes import discard
 from ..broker.records import CancelAnswer
 from ..conf import jobs_settings
 from ..define.reference import HasId, id_of
@@ -66,8 +67,7 @@ def cancel_now(queue: str, job_id: UUID, reason: str) -> CancelAnswer:
 
 def _discard(job: Job, reason: str) -> bool:
     """Discard a dead letter that its broker has forgotten; False: it is none any more."""
-    rows = lookup.all_jobs().filter(pk=job.pk, run=job.run, state=State.FAILED)
-    return bool(rows.update(state=State.CANCELLED, ended_at=get_broker().now(), reason=reason))
+    return bool(discard(connections[jobs_settings().database], [job.pk], reason))
 
 
 def _has_ended(job: Job) -> str:

@@ -33,7 +33,7 @@ class DiscardAnswer(StrEnum):
 def discard(job: HasId | UUID | str, by: AbstractBaseUser | None = None) -> DiscardAnswer:
     """Take away a dead letter, which becomes cancelled, or a job that has ended, which is removed with its attempts.
 
-    No counter changes. Raises `UnknownJob`, and `Refused` for a job that waits or runs.
+    A dead letter counts as discarded. Raises `UnknownJob`, and `Refused` for a job that waits or runs.
     """
     row = lookup.find_job(id_of(job))
     answer = discard_now(row)

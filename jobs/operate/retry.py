@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -20,6 +21,7 @@ from ..errors import Refused
 from ..history import lookup
 from ..history.targets import HasName, name_of, task_name_of
 from ..states import State
+from .arguments import edited_message
 from .audit import note
 from .begin_again import begin_again
 from .clean import check_limit
@@ -28,18 +30,22 @@ from .commit import after_commit
 logger = logging.getLogger("jobs.operate")
 
 
-def retry(job: HasId | UUID | str, by: AbstractBaseUser | None = None) -> None:
+def retry(
+    job: HasId | UUID | str, by: AbstractBaseUser | None = None, *, arguments: Mapping[str, Any] | None = None
+) -> None:
     """Let a dead letter begin its next run, due now, with fresh counters.
 
     One that never ran because of those that it waited for waits again: those that are dead letters begin their next run
     first, and so on; those that cannot are passed over.
 
-    Raises `UnknownJob`, and `Refused` if the job is no dead letter or another live job holds its key; it then is a dead
+    `arguments`, JSON values by the names of their parameters, take the place of those that it has. Raises `UnknownJob`,
+    `InvalidArguments`, and `Refused` if the job is no dead letter or another live job holds its key; it then is a dead
     letter again. Inside a transaction the key is looked at after the commit.
     """
     job_id, connection = id_of(job), connections[jobs_settings().database]
     with rows.block(connection):
-        begun = begin_again(connection, job_id)
+        message = edited_message(lookup.find_job(job_id), arguments, by) if arguments else None
+        begun = begin_again(connection, job_id, message)
         run = begun.get(job_id)
         row = lookup.find_job(job_id)
         if run is None:
@@ -48,15 +54,18 @@ def retry(job: HasId | UUID | str, by: AbstractBaseUser | None = None) -> None:
                 "enqueue it again to have it run once more"
             )
             raise Refused(text % {"id": job_id, "state": row.shown_state()})
-        for id, next_run in begun.items():
-            begins = row if id == job_id else lookup.find_job(id)
-            note(by, begins, _("Retried: run %(run)d begins.") % {"run": next_run})
+        text = _("Retried: run %(run)d begins.")
+        if arguments:
+            text = _("Retried with other arguments (%(names)s): run %(run)d begins.")
+        note(by, row, text % {"run": run, "names": ", ".join(sorted(arguments or ()))})
+        for other in begun.keys() - {job_id}:
+            note(by, lookup.find_job(other), _("Retried: run %(run)d begins.") % {"run": begun[other]})
     if in_transaction(connection):
         # with autocommit off Django knows no commit to hook on to: the keeper's relay takes the job
         if connection.in_atomic_block:
-            after_commit(partial(_push, sorted(begun)))
+            after_commit(partial(push, sorted(begun)))
         return
-    _push(sorted(begun))
+    push(sorted(begun))
     row.refresh_from_db()
     if row.run == run and row.state == State.FAILED and not row.starts and row.reason:
         note(by, row, _("Not retried: %(reason)s.") % {"reason": row.shown_reason()})
@@ -77,8 +86,10 @@ def dead_letters(queue: HasName | str, task: HasName | str = "", limit: int | No
     return list(found.order_by("pk").values_list("pk", flat=True)[:limit])
 
 
-def _push(ids: Sequence[UUID]) -> None:
+def push(job_ids: Sequence[UUID]) -> None:
+    """Give what begins its next run to the broker; what cannot be given now is the keeper's."""
     try:
-        push_pending(ids)
+        push_pending(job_ids)
     except Exception:
-        logger.warning("push_after_retry_failed id=%s: the keeper relays it", ids[0], exc_info=True)
+        ids = " ".join(map(str, job_ids[:10]))
+        logger.warning("push_after_retry_failed jobs=%d ids=%s: the keeper relays", len(job_ids), ids, exc_info=True)

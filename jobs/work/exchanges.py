@@ -12,6 +12,7 @@ from uuid import UUID
 from .. import reasons
 from ..broker.contract import Broker
 from ..broker.records import Answer, Exchange, Failed, Settled, Settlement
+from ..conf import jobs_settings
 from ..errors import BrokerAway
 from ..policy import QueuePolicy
 
@@ -160,7 +161,9 @@ def backoff(failures: int) -> float:
 
 def _not_stored(settlement: Settlement, error: BaseException) -> Settlement:
     text = reasons.NOT_STORED % {"error": f"{type(error).__name__}: {ascii(str(error))}"}
-    return Settlement(settlement.job, Failed(text), settlement.started_at, settlement.ended_at)
+    return Settlement(
+        settlement.job, Failed(text, release=jobs_settings().release), settlement.started_at, settlement.ended_at
+    )
 
 
 def _is_not_stored(settlement: Settlement) -> bool:

@@ -6,6 +6,7 @@ import contextvars
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -325,6 +326,8 @@ class _Execution:
             return False
 
     def _settlement(self, outcome: Outcome) -> Settlement:
+        if isinstance(outcome, Failed):
+            outcome = replace(outcome, release=jobs_settings().release)
         return Settlement(self.claimed, outcome, self.started_at, self._now())
 
     def _now(self) -> datetime:

@@ -20,6 +20,7 @@ from ... import clock
 from ...states import State
 from ..records import BEHIND, NewJob
 from . import rows
+from .causes import CauseRow, note_causes
 from .statements import load_statements
 from .values import text_of
 
@@ -106,6 +107,10 @@ class Trip:
     def run_each(self, statement: str, values: Iterable[Mapping[str, Any]]) -> None:
         """Run one SQL file for each set of values."""
         self._cursor.executemany(self._statements[statement], list(values))
+
+    def note_causes(self, dead: Sequence[CauseRow]) -> None:
+        """Note what these dead letters are grouped by."""
+        note_causes(self._cursor, self._vendor, dead)
 
     def insert(self, job: NewJob) -> bool:
         """Insert a queued job; False: its id or its key is taken."""

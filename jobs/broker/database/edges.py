@@ -153,11 +153,14 @@ def cancel_blocked(connection: BaseDatabaseWrapper, job_id: UUID, reason: str) -
     return bool(ended)
 
 
-def block_next_run(connection: BaseDatabaseWrapper, job_id: UUID) -> int | None:
-    """Make a dead letter blocked again, as its next run with fresh counters; returns the run, None if it is none."""
+def block_next_run(connection: BaseDatabaseWrapper, job_id: UUID, message: str | None = None) -> int | None:
+    """Make a dead letter blocked again, as its next run with fresh counters; returns the run, None if it is none.
+
+    `message` holds its arguments from now on, if it is given.
+    """
     with block(connection), connection.cursor() as cursor:
         trip = trip_on(connection, cursor)
-        moved = trip.run("block_next_run", id=job_id.hex, now=trip.text_now)
+        moved = trip.run("block_next_run", id=job_id.hex, message=message, now=trip.text_now)
     return moved[0][0] if moved else None
 
 

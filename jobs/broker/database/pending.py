@@ -105,13 +105,27 @@ def end_pending(connection: BaseDatabaseWrapper, job_id: UUID, run: int, state: 
     return bool(ended)
 
 
-def start_next_run(connection: BaseDatabaseWrapper, job_id: UUID) -> int | None:
-    """Make a dead letter pending again, as its next run with fresh counters; returns the run, None if it is none."""
+def start_next_run(connection: BaseDatabaseWrapper, job_id: UUID, message: str | None = None) -> int | None:
+    """Make a dead letter pending again, as its next run with fresh counters; returns the run, None if it is none.
+
+    `message` holds its arguments from now on, if it is given.
+    """
+    return start_next_runs(connection, [(job_id, 0.0)], message).get(job_id)
+
+
+def start_next_runs(
+    connection: BaseDatabaseWrapper, delays: Iterable[tuple[UUID, float]], message: str | None = None
+) -> dict[UUID, int]:
+    """The same of several in one transaction, each due in so many seconds; returns the runs of those that were some."""
+    runs: dict[UUID, int] = {}
+    statement, now = load_statements(connection.vendor)["start_next_run"], clock.now()
     with block(connection), connection.cursor() as cursor:
-        statement = load_statements(connection.vendor)["start_next_run"]
-        cursor.execute(statement, {"id": job_id.hex, "now": text_of(clock.now())})
-        moved = cursor.fetchall()
-    return moved[0][0] if moved else None
+        for job_id, delay in delays:
+            params: dict[str, Any] = {"id": job_id.hex, "message": message, "delay": delay}
+            params |= {"now": text_of(now), "ready_at": text_of(now + timedelta(seconds=delay))}
+            cursor.execute(statement, params)
+            runs.update((job_id, run) for (run,) in cursor.fetchall())
+    return runs
 
 
 def _new_job(row: Sequence[Any]) -> NewJob:

@@ -23,7 +23,9 @@ from .statements import load_statements
 from .values import expires_at, moment_of, ready_at, text_of, text_of_tags, timed_at
 
 _own = threading.local()
-_NO_COUNTS = dict.fromkeys(("completed", "failed", "retried", "lost", "cancelled", "expired", "ran_ms", "waited_ms"), 0)
+_NO_COUNTS = dict.fromkeys(
+    ("completed", "failed", "retried", "lost", "cancelled", "expired", "discarded", "ran_ms", "waited_ms"), 0
+)
 
 
 class Cursor(Protocol):

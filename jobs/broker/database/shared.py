@@ -239,8 +239,9 @@ class SharedBroker(OneStore, ABC):
             if cancelled:
                 trip.count(queue, cancelled=1)
                 return CancelAnswer.CANCELLED
-            # not counted: this job was counted when it failed
+            # not as cancelled: this job was counted when it failed
             if trip.run("discard_failed", **values, now=now):
+                trip.count(queue, discarded=1)
                 return CancelAnswer.CANCELLED
             if trip.run("request_cancel", **values):
                 return CancelAnswer.ASKED

@@ -14,7 +14,7 @@ from .. import records
 from ..facts import Counters, Dropped, Fact, FactPage, Recorded, Rest, Start, Step
 from ..records import NewJob, Outcome
 from .scripts import decode
-from .values import Record, Said, claim_of, id_of, moment, moment_or_none
+from .values import Heard, Record, claim_of, id_of, moment, moment_or_none
 
 
 class _Fact(msgspec.Struct, array_like=True, frozen=True):
@@ -33,7 +33,7 @@ class _Fact(msgspec.Struct, array_like=True, frozen=True):
 
 
 _HOUR = 3_600_000_000
-_read_told = msgspec.msgpack.Decoder(list[tuple[_Fact, Record | None, Said | None]]).decode
+_read_told = msgspec.msgpack.Decoder(list[tuple[_Fact, Record | None, Heard | None]]).decode
 _read_dropped = msgspec.msgpack.Decoder(list[_Fact]).decode
 
 
@@ -75,7 +75,7 @@ def _dropped(told: bytes) -> tuple[tuple[Dropped, ...], Mapping[datetime, Mappin
     return dropped, {moment(hour * _HOUR): counts for hour, counts in hours.items()}
 
 
-def _fact(queue: str, told: _Fact, record: Record | None, settled: Said | None) -> Fact:
+def _fact(queue: str, told: _Fact, record: Record | None, settled: Heard | None) -> Fact:
     id, step = id_of(told.id), Step(told.step)
     hold = told.words[1].split(" ") if step in (Step.LOST, Step.INTERRUPTED) else None
     if step is Step.COUNTED:
@@ -127,7 +127,7 @@ def recorded(queue: str, id: UUID, record: Record) -> Recorded:
     return Recorded(job, moment(head.created), record.timed_at, head.attempts, head.starts, head.lost)
 
 
-def _start(said: Said, told: _Fact) -> Start:
+def _start(said: Heard, told: _Fact) -> Start:
     outcome: type[Outcome] = getattr(records, said.outcome)
     return Start(
         outcome=outcome,
@@ -141,4 +141,5 @@ def _start(said: Said, told: _Fact) -> Start:
         result=said.result,
         ran=int(told.ran),
         waited=int(told.waited),
+        release=said.release,
     )

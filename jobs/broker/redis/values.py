@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import asdict
 
 from ...states import State
 from ..records import (
@@ -129,6 +130,12 @@ class Said(msgspec.Struct, array_like=True, frozen=True):
     traceback: str = ""
     reason: str = ""
     result: str | None = None
+
+
+class Heard(Said, array_like=True, frozen=True):
+    """The same with what only a failure tells at its end: the release that it happened in, if there is one."""
+
+    release: str = ""
 
 
 read_record = msgspec.msgpack.Decoder(Record).decode
@@ -333,6 +340,8 @@ def _words_of(settlement: Settlement) -> tuple[bytes, bytes]:
         getattr(outcome, "reason", ""),
         getattr(outcome, "result", None),
     )
+    if isinstance(outcome, Failed) and outcome.release:
+        return _write(asked), _write(Heard(**asdict(said), release=outcome.release))
     return _write(asked), _write(said)
 
 

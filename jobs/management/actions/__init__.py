@@ -5,6 +5,7 @@ from __future__ import annotations
 from jobs.management.actions.act import CANCEL, ENQUEUE, PAUSE, PROMOTE, RESUME, RETRY
 from jobs.management.actions.action import Action
 from jobs.management.actions.change import DISCARD, EDIT, PRIORITY, RESCHEDULE
+from jobs.management.actions.dead import DEAD
 from jobs.management.actions.logs import LOGS
 from jobs.management.actions.look import LIST, SHOW, STATUS
 from jobs.management.actions.move import MOVE
@@ -13,7 +14,7 @@ from jobs.management.actions.remove import CLEAN, DRAIN, ERASE
 __all__ = ["ACTIONS", "Action"]
 
 ACTIONS: tuple[Action, ...] = (
-    *(STATUS, LIST, SHOW, LOGS),
+    *(STATUS, LIST, SHOW, LOGS, DEAD),
     *(ENQUEUE, RETRY, CANCEL, PROMOTE, PAUSE, RESUME),
     *(RESCHEDULE, PRIORITY, EDIT, DISCARD),
     *(DRAIN, CLEAN, ERASE, MOVE),

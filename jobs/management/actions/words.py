@@ -13,11 +13,13 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from jobs.operate.subjects import SHORTEST_TEXT
-from jobs.policy import ONE_YEAR
+from jobs.policy import ONE_YEAR, RateLimit
 
 #: Characters of a wrong argument that its error repeats.
 MOST_QUOTED = 200
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+#: The most of a pace.
+FASTEST = 1_000_000
 LONGEST_AGE = 36_500 * 86_400
 
 
@@ -79,6 +81,15 @@ def moment(text: str) -> datetime:
     if value is None or value.utcoffset() is None:
         raise _wrong(_("%(value)s: expected a time with its zone, like 2027-01-31T09:00-03:00"), text)
     return value
+
+
+def pace(text: str) -> RateLimit:
+    """How many in which time: 10/s, 100/m, 1000/h."""
+    number, slash, unit = text.partition("/")
+    fits = slash and number.isascii() and number.isdigit() and unit in _UNITS
+    if not fits or not 1 <= int(number) <= FASTEST:
+        raise _wrong(_("%(value)s: expected a pace like 10/s, 100/m or 1000/h"), text)
+    return RateLimit(int(number), per=_UNITS[unit])
 
 
 def age(text: str) -> timedelta:

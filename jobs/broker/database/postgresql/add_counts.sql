@@ -16,15 +16,16 @@ added AS (
         lost = stat.lost + %(lost)s,
         cancelled = stat.cancelled + %(cancelled)s,
         expired = stat.expired + %(expired)s,
+        discarded = stat.discarded + %(discarded)s,
         ran_ms = stat.ran_ms + %(ran_ms)s,
         waited_ms = stat.waited_ms + %(waited_ms)s
     FROM free
     WHERE stat.id = free.id
 )
 INSERT INTO jobs_queuestat AS stat
-    (queue, hour, part, completed, failed, retried, lost, cancelled, expired, ran_ms, waited_ms)
+    (queue, hour, part, completed, failed, retried, lost, cancelled, expired, discarded, ran_ms, waited_ms)
 SELECT %(queue)s, hour, %(part)s, %(completed)s, %(failed)s, %(retried)s, %(lost)s, %(cancelled)s, %(expired)s,
-    %(ran_ms)s, %(waited_ms)s
+    %(discarded)s, %(ran_ms)s, %(waited_ms)s
 FROM hour
 WHERE NOT EXISTS (SELECT FROM free)
 ON CONFLICT (queue, hour, part) DO UPDATE SET
@@ -34,5 +35,6 @@ ON CONFLICT (queue, hour, part) DO UPDATE SET
     lost = stat.lost + excluded.lost,
     cancelled = stat.cancelled + excluded.cancelled,
     expired = stat.expired + excluded.expired,
+    discarded = stat.discarded + excluded.discarded,
     ran_ms = stat.ran_ms + excluded.ran_ms,
     waited_ms = stat.waited_ms + excluded.waited_ms

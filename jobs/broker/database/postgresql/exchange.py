@@ -21,13 +21,14 @@ token, microseconds of the walk as attempts, seconds until the next look as mess
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from .... import clock
+from ....fingerprint import cause_of
 from ....states import State
 from ...records import (
     Answer,
@@ -42,6 +43,7 @@ from ...records import (
     Settled,
     Settlement,
 )
+from ..causes import CauseRow
 from ..claim import claimed_job, start_order
 from ..outcomes import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, BUSY, REFUSED, milliseconds, token_number
 from ..reply import still_held
@@ -116,6 +118,7 @@ def exchange_jobs(
     now = moment[10].astimezone(UTC)
     jobs = [claimed_job(row[1:], queue, now, began) for row in found if row[0] == "claimed"]
     jobs.sort(key=start_order)
+    _note_causes(trip, given, {row[1] for row in found if row[0] == "settled" and row[3] == State.FAILED})
     states = {row[1]: Settled(Answer.COUNTED, State(row[3])) for row in found if row[0] == "settled"}
     answers = {id(settlement): states[settlement.job.id] for settlement in given if settlement.job.id in states}
     if moment[2] and len(answers) < len(given):
@@ -130,6 +133,23 @@ def exchange_jobs(
         wait=None if moment[4] is None else max(0.0, float(moment[4])),
         seen=_seen(moment, now, jobs, wanted, bounds) if wanted and not alone and moment[5] else None,
     )
+
+
+def _note_causes(trip: PostgresqlTrip, given: Sequence[Settlement], failed: Collection[UUID]) -> None:
+    """Note what these dead letters are grouped by, apart: others pay nothing for it."""
+    if failed:
+        dead = [(one.job, one.outcome) for one in given if isinstance(one.outcome, Failed) and one.job.id in failed]
+        trip.note_causes(
+            [
+                CauseRow(
+                    id=job.id,
+                    run=job.run,
+                    cause=cause_of(job.task, outcome.error, outcome.traceback),
+                    release=outcome.release,
+                )
+                for job, outcome in dead
+            ]
+        )
 
 
 def look_for_due(trip: PostgresqlTrip, queue: str, bounds: Bounds) -> tuple[list[tuple[int, datetime | None]], Seen]:

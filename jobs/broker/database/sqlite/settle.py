@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from ....fingerprint import cause_of
 from ....states import State
 from ...records import (
     Answer,
@@ -64,8 +65,10 @@ def _move(trip: Trip, settlement: Settlement, known: dict[str, Any]) -> State | 
     match outcome:
         case Completed(result):
             return State.COMPLETED if trip.change("complete_job", **known, result=result) else None
-        case Failed(error, _, attempted):
-            return State.FAILED if trip.change("fail_job", **known, attempted=int(attempted), error=error) else None
+        case Failed(error, traceback, attempted, release):
+            cause = {"cause": cause_of(job.task, error, traceback), "release": release}
+            failed = trip.change("fail_job", **known, attempted=int(attempted), error=error, **cause)
+            return State.FAILED if failed else None
         case GivenUp(reason):
             return State.CANCELLED if trip.change("give_up_job", **known, reason=reason[:MAX_REASON]) else None
         case Retried(delay, error):

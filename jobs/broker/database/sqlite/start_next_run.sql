@@ -1,6 +1,7 @@
--- A dead letter becomes pending again, as its next run with fresh counters.
+-- A dead letter becomes pending again, as its next run with fresh counters, and other arguments if they are given.
 UPDATE jobs_job
-SET state = 'pending', run = run + 1, ready_at = :now, timed_at = :now, expires_at = NULL,
+SET state = 'pending', run = run + 1, message = coalesce(:message, message),
+    ready_at = :ready_at, timed_at = :now, expires_at = NULL,
     attempts = 0, starts = 0, lost = 0, alone = 0, cancel_requested = 0, unknown_since = NULL,
     claimed_at = NULL, started_at = NULL, ended_at = NULL, reason = ''
 WHERE id = :id AND state = 'failed'

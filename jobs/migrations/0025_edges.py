@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0023_schedules"),
+        ("jobs", "0024_causes"),
     ]
 
     operations = [

@@ -1,0 +1,78 @@
+"""Other arguments for a dead letter that is retried: checked against its task; `jobs.operate.retry` uses them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.utils.translation import gettext as _
+
+from ..define.edits import edited_json
+from ..define.message import VERSION, MessageError, Signature
+from ..define.scope import scope_of
+from ..errors import InvalidArguments, Refused
+from ..history import lookup
+from ..models import Job
+
+#: What it takes to change an argument that a task calls personal; nobody sees its value for that.
+EDIT_PERSONAL = "jobs.edit_personal_arguments"
+
+
+def edited_message(job: Job, changes: Mapping[str, Any], by: AbstractBaseUser | None) -> str:
+    """The job's message with these arguments, JSON values by their parameters' names, in place of those that it has.
+
+    Raises `InvalidArguments` where they do not fit the task as it is now, and `Refused` where no code here knows the
+    task, or `by` may not change what it calls personal.
+    """
+    task = lookup.task_of(job)
+    if task is None:
+        text = _("task '%(task)s' is not known here: its arguments cannot be checked, and so not be changed")
+        raise Refused(text % {"task": job.task})
+    signature = task.signature
+    known = signature.signature.parameters
+    hidden = [name for name in changes if name in signature.personal or (signature.personal and name not in known)]
+    if by is not None and hidden and not _may_edit_personal(by):
+        text = _("you may not change the personal argument '%(name)s'")
+        raise Refused(text % {"name": hidden[0]})
+    try:
+        message = edited_json(signature, job.message, changes)
+    except MessageError:
+        message = _mended(signature, job, changes)
+    args, kwargs = signature.decode(message)
+    scope = scope_of(signature.signature, args, kwargs)
+    if scope != _present_scope(signature, job):
+        text = _("job %(id)s would belong to '%(scope)s' with these arguments: enqueue a new one")
+        raise Refused(text % {"id": job.pk, "scope": scope})
+    return message
+
+
+def _present_scope(signature: Signature, job: Job) -> str:
+    """Whose the job is by its arguments; whose it is, where these do not fit the task any more."""
+    try:
+        return scope_of(signature.signature, *signature.decode(job.message))
+    except MessageError:
+        return job.scope
+
+
+def _may_edit_personal(by: AbstractBaseUser) -> bool:
+    return bool(getattr(by, "has_perm", lambda name: False)(EDIT_PERSONAL))
+
+
+def _mended(signature: Signature, job: Job, changes: Mapping[str, Any]) -> str:
+    """The message with the changes, of arguments that do not fit the task any more: of these what has a parameter."""
+    parameters = signature.signature.parameters
+    if unknown := [name for name in changes if name not in parameters]:
+        raise InvalidArguments(f"{signature.name}{signature.signature}: there is no argument {unknown[0]!r}")
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    positional = [one.name for one in parameters.values() if one.kind in by_place]
+    named = dict(zip(positional, job.args, strict=False))
+    named |= {name: value for name, value in job.kwargs.items() if name in parameters}
+    given = json.dumps({"v": VERSION, "args": [], "kwargs": {**named, **changes}})
+    try:
+        args, kwargs = signature.decode(given)
+    except MessageError as error:
+        raise InvalidArguments(str(error)) from None
+    return signature.encode(args, kwargs)
