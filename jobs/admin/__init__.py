@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from ..models import Attempt, Job
+from ..models import Attempt, Job, Schedule
 from .attempt import AttemptAdmin
 from .job import JobAdmin
+from .schedule import ScheduleAdmin
 
-__all__ = ["AttemptAdmin", "JobAdmin"]
+__all__ = ["AttemptAdmin", "JobAdmin", "ScheduleAdmin"]
 
 admin.site.register(Job, JobAdmin)
 admin.site.register(Attempt, AttemptAdmin)
+admin.site.register(Schedule, ScheduleAdmin)
