@@ -81,8 +81,8 @@ if TYPE_CHECKING:
     from .operate.retry_cause import retry_cause
 
 __all__ = [
-    "AwaitedJob",
     "Ailment",
+    "AwaitedJob",
     "BrokerAway",
     "BrokerUnavailable",
     "Call",
