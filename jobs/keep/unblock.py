@@ -15,7 +15,7 @@ from ..broker import get_broker
 from ..broker.database import edges
 from ..conf import jobs_settings
 from ..enqueue.unblock import unblock
-from ..history import facts, lookup
+from ..history import facts, live, lookup
 from ..history.live import policy_of
 from ..states import LIVE, State
 from .each import each_queue
@@ -52,3 +52,9 @@ def run() -> int:
     if told:
         _look_at = clock.monotonic()
     return told or expired or heard
+
+
+def hear_and_unblock() -> int:
+    """Hear of every end that there is, and decide; for who cannot wait for the duty: `jobs.testing`."""
+    live.hear()
+    return unblock()
