@@ -209,7 +209,11 @@ def inline() -> Iterator[None]:
             run()
         return accepted
 
-    places = {"task.accept": accept, "flow.accept": accept, "flow.accept_flow": accept_flow}
+    places: dict[str, Callable[[Any], list[Accepted]]] = {
+        "task.accept": accept,
+        "flow.accept": accept,
+        "flow.accept_flow": accept_flow,
+    }
     with ExitStack() as patches:
         for name, take in places.items():
             patches.enter_context(mock.patch(f"jobs.define.{name}", partial(accept_and_run, take)))
