@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps as registry  # the name `apps` is that of the module beside this one
 
+from .define.awaited import AwaitedJob
 from .define.context import RunningJob, current_job
 from .define.events import Event, EventSignal, receives
+from .define.flow import Call, Chain, chain
 from .define.handle import JobHandle
 from .define.masks import mentions
 from .define.queue import Queue
@@ -80,9 +82,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Ailment",
+    "AwaitedJob",
     "BrokerAway",
     "BrokerUnavailable",
+    "Call",
     "Cancelled",
+    "Chain",
     "Counts",
     "Cron",
     "Erased",
@@ -131,6 +136,7 @@ __all__ = [
     "WrongDatabase",
     "act_on",
     "cancel",
+    "chain",
     "clean",
     "counts",
     "current_job",

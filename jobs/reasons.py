@@ -30,6 +30,10 @@ NOT_UNDERSTOOD = gettext_noop("no worker understood the job for %(seconds)s s: %
 STARTED_TOO_OFTEN = gettext_noop("started %(count)s times without an end: interrupted, lost or cut off each time")
 ASKS_TOO_OFTEN = gettext_noop("started %(count)s times and still asks for another start: %(error)s")
 NOT_STORED = gettext_noop("the outcome could not be stored: %(error)s")
+#: Of a job that waited for others: the first of them that did not complete.
+WAITED_FAILED = gettext_noop("waited for job %(job)s, which failed")
+WAITED_CANCELLED = gettext_noop("waited for job %(job)s, which was cancelled")
+WAITED_EXPIRED = gettext_noop("waited for job %(job)s, which expired")
 GOES_ON = gettext_noop("the worker stops; the job goes on at its next item")
 SLICE_OVER = gettext_noop("its time slice is over; the job goes on at its next item, behind the others")
 NOT_KEPT_YET = gettext_noop("what the task is to remember could not be kept: %(error)s")
@@ -65,6 +69,9 @@ ALL = (
     STARTED_TOO_OFTEN,
     ASKS_TOO_OFTEN,
     NOT_STORED,
+    WAITED_FAILED,
+    WAITED_CANCELLED,
+    WAITED_EXPIRED,
     GOES_ON,
     SLICE_OVER,
     NOT_KEPT_YET,

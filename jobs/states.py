@@ -15,6 +15,7 @@ from .errors import IllegalMove
 class State(StrEnum):
     """What is stored of a job's place in its life."""
 
+    BLOCKED = "blocked"  # accepted in SQL, waits for other jobs; no broker knows it
     PENDING = "pending"  # accepted in SQL, not yet with the broker
     QUEUED = "queued"  # with the broker, due at `ready_at`
     ACTIVE = "active"  # claimed by a worker
@@ -27,6 +28,7 @@ class State(StrEnum):
 class Shown(StrEnum):
     """What a person reads: `queued` is told apart by the clock and the attempts made."""
 
+    BLOCKED = "blocked"
     PENDING = "pending"
     SCHEDULED = "scheduled"
     WAITING = "waiting"
@@ -38,16 +40,17 @@ class Shown(StrEnum):
     EXPIRED = "expired"
 
 
-LIVE = frozenset({State.PENDING, State.QUEUED, State.ACTIVE})
+LIVE = frozenset({State.BLOCKED, State.PENDING, State.QUEUED, State.ACTIVE})
 ENDED = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.EXPIRED})
 
 #: from (None: a job that is not there yet) -> to, with who makes the move
 MOVES: Mapping[State | None, frozenset[State]] = {
-    None: frozenset({State.PENDING, State.QUEUED}),
+    None: frozenset({State.BLOCKED, State.PENDING, State.QUEUED}),
+    State.BLOCKED: frozenset({State.PENDING, State.QUEUED, State.FAILED, State.CANCELLED, State.EXPIRED}),
     State.PENDING: frozenset({State.QUEUED, State.CANCELLED, State.EXPIRED, State.FAILED}),
     State.QUEUED: frozenset({State.ACTIVE, State.CANCELLED, State.EXPIRED, State.FAILED, State.PENDING}),
     State.ACTIVE: frozenset({State.COMPLETED, State.QUEUED, State.FAILED, State.CANCELLED, State.PENDING}),
-    State.FAILED: frozenset({State.PENDING, State.QUEUED, State.CANCELLED}),
+    State.FAILED: frozenset({State.BLOCKED, State.PENDING, State.QUEUED, State.CANCELLED}),
     State.COMPLETED: frozenset(),
     State.CANCELLED: frozenset(),
     State.EXPIRED: frozenset(),

@@ -17,10 +17,11 @@ from __future__ import annotations
 import json
 import socket
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 from os import getpid
 from typing import TYPE_CHECKING, Any
@@ -31,17 +32,7 @@ from django.db import connections, transaction
 from . import clock
 from .apps import close_own_connections
 from .broker import get_broker
-from .broker.records import (
-    ClaimedJob,
-    Completed,
-    Failed,
-    GivenUp,
-    HandedBack,
-    NewJob,
-    Postponed,
-    ProcessRecord,
-    Retried,
-)
+from .broker.records import ClaimedJob, Completed, Failed, GivenUp, HandedBack, Postponed, ProcessRecord, Retried
 from .conf import jobs_settings
 from .define.handle import JobHandle
 from .define.options import NO_OPTIONS, Options
@@ -49,6 +40,7 @@ from .define.queue import Queue
 from .define.task import PreparedTask, Task
 from .defined import find_queue, find_task
 from .enqueue.accept import Accepted, accept
+from .enqueue.flow import accept_flow
 from .enqueue.outbox import push_pending
 from .errors import InvalidOption, Refused
 from .history.asked import differences
@@ -209,15 +201,22 @@ def inline() -> Iterator[None]:
         finally:
             busy = False
 
-    def accept_and_run(jobs: list[NewJob]) -> list[Accepted]:
-        accepted = accept(jobs)
+    def accept_and_run(take: Callable[[Any], list[Accepted]], jobs: Any) -> list[Accepted]:
+        accepted = take(jobs)
         if _in_callers_transaction() and connections[_alias()].in_atomic_block:
             transaction.on_commit(run, using=_alias())
         else:
             run()
         return accepted
 
-    with mock.patch("jobs.define.task.accept", accept_and_run):
+    places: dict[str, Callable[[Any], list[Accepted]]] = {
+        "task.accept": accept,
+        "flow.accept": accept,
+        "flow.accept_flow": accept_flow,
+    }
+    with ExitStack() as patches:
+        for name, take in places.items():
+            patches.enter_context(mock.patch(f"jobs.define.{name}", partial(accept_and_run, take)))
         yield
     run()
 
@@ -307,6 +306,10 @@ def _claim(worker: ProcessRecord, queues: list[Queue]) -> tuple[ClaimedJob, Queu
 
 
 def _relay() -> None:
+    if _rows().filter(state=State.BLOCKED).exists():
+        from .keep.unblock import hear_and_unblock  # it imports the models
+
+        hear_and_unblock()
     pending = list(_rows().filter(state=State.PENDING).values_list("pk", flat=True))
     if pending:
         push_pending(pending)

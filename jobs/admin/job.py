@@ -82,7 +82,7 @@ OPERATIONS = {
             _("Cancel these jobs?"),
             cancel,
             "jobs.cancel_job",
-            frozenset({State.PENDING, State.QUEUED, State.ACTIVE, State.FAILED}),
+            frozenset({State.BLOCKED, State.PENDING, State.QUEUED, State.ACTIVE, State.FAILED}),
         ),
     )
 }

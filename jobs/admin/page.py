@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.apps import apps
 from django.contrib.admin import AdminSite
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
 from django.contrib.contenttypes.models import ContentType
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.formats import date_format
@@ -28,6 +30,7 @@ from ..define.masks import Mask
 from ..history import inside, live, lookup, verdict
 from ..history.lateness import history_note
 from ..history.lookup import Argument
+from ..history.waits import waits_of
 from ..models import STATE_WORDS, Attempt, Job
 from ..states import State
 from ..visible import visible
@@ -91,6 +94,8 @@ class JobPage:
     parent: Link | None
     children: Sequence[Link]
     more_children: str
+    after: Sequence[tuple[Link, Any]]
+    before: Sequence[Link]
     timeline: Sequence[AttemptLine]
     log: Sequence[LogEntry]
     now: datetime
@@ -109,7 +114,8 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
     list_address = reverse(f"{site}:jobs_job_changelist")
     seen = of_scopes(lookup.all_jobs(), scopes)
     children = list(seen.filter(parent_id=job.pk).only("task").order_by("-pk")[: CHILDREN + 1])
-    mask = lookup.mask_of(job)
+    mask, waits = lookup.mask_of(job), waits_of(job)
+    links = _links(seen, site, [*(id for id, _state in waits.after), *waits.before])
     attempts = list(Attempt.objects.using(job._state.db).filter(job_id=job.pk).order_by("-pk")[:SHOWN])
     progress = inside.progress_of(job.pk)
     return JobPage(
@@ -132,6 +138,8 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
         parent=_job_link(seen.filter(pk=job.parent_id).only("task").first(), site) if job.parent_id else None,
         children=[link for child in children[:CHILDREN] if (link := _job_link(child, site))],
         more_children=f"{list_address}?parent_id={job.pk}" if len(children) > CHILDREN else "",
+        after=[(links[id], STATE_WORDS.get(state, "")) for id, state in waits.after],
+        before=[links[id] for id in waits.before],
         timeline=[_line(row, mask) for row in reversed(attempts)],
         log=_log(job),
         now=now,
@@ -204,6 +212,12 @@ def _job_link(job: Job | None, site: str) -> Link | None:
     if job is None:
         return None
     return Link(f"{job.task} …{str(job.pk)[-8:]}", reverse(f"{site}:jobs_job_change", args=[job.pk]))
+
+
+def _links(seen: QuerySet[Job], site: str, ids: Sequence[UUID]) -> Mapping[UUID, Link]:
+    """Each job by its task, with a link, for who may see it; else its id alone."""
+    found = {one.pk: _job_link(one, site) for one in seen.filter(pk__in=ids).only("task")}
+    return {id: found.get(id) or Link(str(id)) for id in ids}
 
 
 def _about(job: Job, admin_site: AdminSite, request: HttpRequest) -> Link | None:

@@ -213,6 +213,12 @@ class Broker(Protocol):
     def promote(self, queue: str, job_id: UUID) -> bool:
         """Make a queued job due now; False: it is not queued, or is due already."""
 
+    def await_ends(self, queue: str, job_ids: Sequence[UUID]) -> Mapping[UUID, State]:
+        """Let the ends of these jobs be told whole, whatever retention keeps: others wait for them.
+
+        Returns the state of each that the store knows, ended or not. None where the rows are the queue: they say it.
+        """
+
     def change(self, queue: str, job_id: UUID, change: Change) -> ChangeAnswer | None:
         """Change a job that waits: when it is due, its priority, its arguments. None: the broker does not know the job.
 

@@ -30,7 +30,7 @@ class NewJob:
     `message` is the JSON text made by `jobs.define.message`; `about` names an object as (model label, primary key);
     `priority` is the stored one, -100 to 100, larger first (`jobs.policy.stored_priority`); `scope` says whose it is.
     `attempts`, `starts` and `lost` are what this run has behind it already, where its broker has lost the job.
-    `rule` is what happens where the key is held; without one the job is a duplicate then.
+    `rule` is what happens where the key is held; without one it is a duplicate then. `awaited`: others wait for it.
     """
 
     id: UUID
@@ -56,6 +56,7 @@ class NewJob:
     starts: int = 0
     lost: int = 0
     rule: KeyRule | None = None
+    awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from uuid import UUID
 
 from .. import reasons
@@ -23,6 +23,9 @@ from .ticks import Tick, tick_of
 T = TypeVar("T")
 #: Steps and iterations of one job.
 MOST_KEPT = 1_000
+
+if TYPE_CHECKING:
+    from .awaited import AwaitedJob
 
 
 class RunningJob:
@@ -42,6 +45,7 @@ class RunningJob:
         self.cancel_requested = claimed.cancel_requested
         self._still_mine = still_mine
         self._deadline = deadline
+        self._after: tuple[AwaitedJob, ...] | None = None
         # a job that tells and keeps nothing pays for none of this
         self._make_desk = make_desk
         self._desk: Desk | None = None
@@ -93,6 +97,15 @@ class RunningJob:
     def scope(self) -> str:
         """Whose the job is, as `JOBS["SCOPE"]` answered when it was enqueued."""
         return self._claimed.scope
+
+    @property
+    def after(self) -> tuple[AwaitedJob, ...]:
+        """The jobs that this one has waited for, in the order of `after=`, each with its state, result and error."""
+        if self._after is None:
+            from .awaited import awaited_by
+
+            self._after = awaited_by(self.id)
+        return self._after
 
     @property
     def queue(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,9 @@ from .unique import MODES, checked_key, rule_of, seconds_of
 
 #: Every time that is past means now; one that every store can hold stands for those before it.
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: What becomes of a job of which one that it waits for does not complete.
+ON_FAILURE = ("fail", "run", "cancel")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,9 @@ class Options:
     group: str = ""
     tags: tuple[str, ...] = ()
     rule: KeyRule | None = None
+    #: ids of jobs and calls (`jobs.define.flow`), checked where they are given
+    after: tuple[Any, ...] = field(default=(), repr=False)
+    on_failure: str | None = None
 
     def changed(self, **given: Any) -> Options:
         """The same with the options of `Task.using`; None leaves one as it is. Raises `InvalidOption`."""
@@ -85,6 +91,12 @@ def _checked_time(at: Any) -> datetime:
     return max(at, EARLIEST).astimezone(UTC)
 
 
+def _checked_on_failure(on_failure: Any) -> str:
+    if on_failure not in ON_FAILURE:
+        raise InvalidOption(f"on_failure={on_failure!r}: expected one of {', '.join(ON_FAILURE)}")
+    return str(on_failure)
+
+
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "priority": _checked_priority,
     "delay": lambda value: seconds_of("delay", value, allow_zero=True),
@@ -92,6 +104,8 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "key": checked_key,
     "expires": lambda value: seconds_of("expires", value, allow_zero=False),
     "about": object_reference,
+    "after": tuple,
+    "on_failure": _checked_on_failure,
     "group": checked_group,
     "tags": checked_tags,
 }

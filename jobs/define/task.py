@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.apps import apps
 from django.db import models, transaction
@@ -22,6 +23,7 @@ from ..policy import GivenBackoff, stored_priority
 from ..rules.rule import Rule
 from . import huey as huey_interface
 from .context import RunningJob, working_on
+from .flow import Call, Chain, checked_after, enqueue_calls
 from .handle import JobHandle
 from .message import RESERVED_PARAMETERS, Signature, decode_result, encode_result
 from .options import NO_OPTIONS, Options
@@ -107,8 +109,10 @@ class Task(TaskWrapper):
         `priority` 1 (highest) to 10; `delay` seconds or timedelta, up to a year, counted from the call of `enqueue`;
         `at` in its place an aware datetime, at most a year ahead (a past one means now);
         `key` at most one live job of the queue has it; `expires` seconds or timedelta after which it is not started
-        any more; `about` the model instance that the job is about; `tags` up to 10 texts and `group` a name, by which
-        many jobs are found again (`jobs.JobFilter`).
+        any more; `about` the model instance that the job is about; `after` jobs (handles, ids) and calls (`bind`) that
+        it waits for; `on_failure` what follows where one of them does not complete: `fail` (it becomes a dead letter),
+        `run` or `cancel`; `tags` up to 10 texts and `group` a name, by which many jobs are found again
+        (`jobs.JobFilter`).
         With a key (this, or the task's `unique`) at most one of: `throttle` seconds in which the first call answers
         for the others, also when its job has ended; `debounce` seconds without a call after which the last call runs;
         `replace` True: a job that waits takes this call's arguments and options; `rerun` True: it takes its arguments.
@@ -116,6 +120,10 @@ class Task(TaskWrapper):
         Raises `InvalidOption`.
         """
         return PreparedTask(self, NO_OPTIONS).using(**options)
+
+    def bind(self, *args: Any, **kwargs: Any) -> Call:
+        """A call that is not enqueued yet, for `after=`, `chain` and `Batch`; raises `InvalidArguments`."""
+        return PreparedTask(self, NO_OPTIONS).bind(*args, **kwargs)
 
     def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
         """Enqueue a call; raises `InvalidArguments` (a TypeError) if the arguments do not fit the signature."""
@@ -204,6 +212,8 @@ class PreparedTask:
         key: str | None = None,
         expires: float | timedelta | None = None,
         about: models.Model | tuple[str, str] | None = None,
+        after: Iterable[JobHandle | UUID | str | Call | Chain] | None = None,
+        on_failure: str | None = None,
         group: str | None = None,
         tags: Iterable[str] | None = None,
         throttle: float | timedelta | None = None,
@@ -215,18 +225,27 @@ class PreparedTask:
         given = {"priority": priority, "delay": delay, "at": at, "key": key, "expires": expires, "about": about}
         labels = {"group": group, "tags": tags}
         modes = {"throttle": throttle, "debounce": debounce, "replace": replace, "rerun": rerun}
-        options = self.options.changed(**given, **labels, **modes)
+        waits = {"after": None if after is None else checked_after(after), "on_failure": on_failure}
+        options = self.options.changed(**given, **labels, **modes, **waits)
         check_rule(options.rule, options.key, self.task.unique)
         return PreparedTask(self.task, options)
 
     def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
         """Enqueue a call with these options; see `Task.enqueue`."""
+        if self.options.after:
+            return self.bind(*args, **kwargs).enqueue()
         return JobHandle(*accept([self._new_job(args, kwargs)])[0])
+
+    def bind(self, *args: Any, **kwargs: Any) -> Call:
+        """A call with these options that is not enqueued yet; see `Task.bind`."""
+        return Call(self, args, kwargs, self._new_job(args, kwargs))
 
     def enqueue_many(self, calls: Iterable[Any]) -> list[JobHandle]:
         """Enqueue many calls with these options; see `Task.enqueue_many`."""
         if not isinstance(calls, Iterable):
             raise InvalidArguments(f"enqueue_many({calls!r}): expected several calls: a list, say")
+        if self.options.after:
+            return enqueue_calls([self.bind(*args, **kwargs) for args, kwargs in map(_call, calls)])
         return [JobHandle(*one) for one in accept([self._new_job(*_call(one)) for one in calls])]
 
     def _new_job(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:

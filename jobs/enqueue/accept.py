@@ -43,17 +43,21 @@ def accept(jobs: Sequence[NewJob]) -> list[Accepted]:
     """
     if not jobs:
         return []
-    _check_receiver(jobs)
-    alias = jobs_settings().database
-    connection = connections[alias]
-    _refuse_other_transactions(alias)
-    marked = [_mark(job) for job in jobs]
+    connection = connections[jobs_settings().database]
+    marked = checked(jobs)
     try:
-        return _write(connection, marked) if in_transaction(connection) else _push(marked)
+        return write(connection, marked) if in_transaction(connection) else _push(marked)
     except DataError as error:
         raise InvalidArguments(
             f"the job database cannot hold this ({' '.join(str(error).split())}): its encoding must be UTF-8"
         ) from error
+
+
+def checked(jobs: Sequence[NewJob]) -> list[NewJob]:
+    """The jobs with the event and the job that they come of; raises what `accept` raises of the place of the call."""
+    _check_receiver(jobs)
+    _refuse_other_transactions(jobs_settings().database)
+    return [_mark(job) for job in jobs]
 
 
 def in_transaction(connection: BaseDatabaseWrapper) -> bool:
@@ -63,7 +67,8 @@ def in_transaction(connection: BaseDatabaseWrapper) -> bool:
     return connection.in_atomic_block or not connection.get_autocommit()
 
 
-def _write(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[Accepted]:
+def write(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[Accepted]:
+    """Write jobs in the open transaction; what the broker is to be given, it gets after the commit."""
     straight = get_broker().rows_are_the_queue
     queued = [job for job in jobs if straight and job.key is None]
     pending = [job for job in jobs if not straight or job.key is not None]
@@ -72,13 +77,18 @@ def _write(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[Acce
         get_broker().hint_after_commit(queued)
     if pending:
         rows.insert_rows(connection, pending, State.PENDING)
-        # with autocommit off Django knows no commit to hook on to: the keeper's relay takes these
-        if connection.in_atomic_block:
-            ids = _ids_of_transaction(connection)
-            ids.update(job.id for job in pending)
-            transaction.on_commit(partial(_push_committed, ids), using=connection.alias, robust=True)
+        push_after_commit(connection, [job.id for job in pending])
     point("enqueue.before_commit")
     return [Accepted(job.id, None if job.key is not None else True) for job in jobs]
+
+
+def push_after_commit(connection: BaseDatabaseWrapper, pending: Sequence[UUID]) -> None:
+    """Give these rows in state `pending` to the broker once the open transaction has committed."""
+    # with autocommit off Django knows no commit to hook on to: the keeper's relay takes these
+    if connection.in_atomic_block:
+        ids = _ids_of_transaction(connection)
+        ids.update(pending)
+        transaction.on_commit(partial(_push_committed, ids), using=connection.alias, robust=True)
 
 
 def _ids_of_transaction(connection: BaseDatabaseWrapper) -> set[UUID]:

@@ -17,10 +17,11 @@ from ..broker import get_broker
 from ..broker.database import pending, rows
 from ..broker.records import KeyMode, NewJob, Pushed, PushStatus
 from ..conf import jobs_settings
-from ..errors import BrokerAway, PushedTooLate, QueueBroken
+from ..errors import BrokerAway, PushedTooLate, QueueBroken, UnknownJob
 from ..faults import point
 from ..states import State
 from . import held_keys
+from .hold import hold
 
 #: Jobs per trip to the broker (DESIGN §9).
 MOST_A_CALL = 1_000
@@ -168,4 +169,8 @@ def _refuse_pending(connection: BaseDatabaseWrapper, job: NewJob, answer: Pushed
         text = reasons.RETRY_REFUSED % {"holder": answer.holder}
         return int(pending.end_pending(connection, job.id, job.run, State.FAILED, text))
     text = reasons.DUPLICATE % {"holder": answer.holder}
+    if job.awaited and answer.holder is not None:
+        # who waits for it waits for the holder
+        with suppress(UnknownJob), rows.block(connection):
+            hold(connection, [answer.holder])
     return int(pending.end_pending(connection, job.id, job.run, State.CANCELLED, text))

@@ -16,7 +16,7 @@ from django.db import connections, transaction
 
 from .. import reasons
 from ..broker.contract import Broker
-from ..broker.database import causes, merged
+from ..broker.database import causes, edges, merged
 from ..broker.database.merged import AttemptRow, Row
 from ..broker.database.outcomes import ATTEMPT_OUTCOME
 from ..broker.database.pending import note_elsewhere
@@ -184,6 +184,7 @@ def _write(cursor: Cursor, queue: str, pages: Sequence[FactPage]) -> None:
     dropped = [one for page in pages for one in page.dropped]
     for one in dropped:
         merged.drop(cursor, vendor, one.run, one.ids)
+        edges.end_dropped(cursor, vendor, one.run, list(one.ids), one.state, one.hour)
     gone = {id for one in dropped for id in one.ids}
     told: Sequence[Fact] = [fact for page in pages for fact in page.facts]
     marked = markers.of_ended(alias, [*gone, *(fact.job.hex for fact in told if fact.state in ENDED)])

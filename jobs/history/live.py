@@ -45,7 +45,7 @@ def as_it_lives(row: Job | None, job_id: UUID) -> Job | None:
     Raises `BrokerAway` where there is no row, either.
     """
     broker = get_broker()
-    if broker.rows_are_the_queue or (row is not None and row.state in ENDED | {State.PENDING}):
+    if broker.rows_are_the_queue or (row is not None and row.state in ENDED | {State.BLOCKED, State.PENDING}):
         return row
     try:
         found = find(job_id, None if row is None else row.queue)

@@ -17,12 +17,15 @@ from ..errors import BrokerAway
 from ..models import Job, Process
 from ..states import Shown
 from . import lookup
+from .waits import open_waits
 
 
 def job_verdict(job: Job, now: datetime | None = None) -> str:
     """What became of the job, and what happens next and when."""
     now = now or clock.now()
     shown = Shown(job.shown_state(now))
+    if shown is Shown.BLOCKED:
+        return _blocked_verdict(job)
     if shown is Shown.PENDING:
         return _("Accepted, on its way to the broker. The keeper of run_huey brings it there within seconds.")
     if shown in (Shown.SCHEDULED, Shown.WAITING, Shown.RETRYING):
@@ -66,6 +69,12 @@ def attempts_allowed(job: Job) -> int | None:
     """How often the job may be tried in a run; None if no code defines its task."""
     task = lookup.task_of(job)
     return task.policy.attempts if task else None
+
+
+def _blocked_verdict(job: Job) -> str:
+    count, first = open_waits(job)
+    text = ngettext("Waits for %(count)d other job.", "Waits for %(count)d other jobs.", count) % {"count": count}
+    return text if first is None else f"{text} {_('The first is %(id)s.') % {'id': first}}"
 
 
 def _queued_verdict(job: Job, shown: Shown, now: datetime) -> str:

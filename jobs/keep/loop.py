@@ -18,7 +18,23 @@ from django.db import connections
 from .. import clock
 from ..connections import close_obsolete_connections
 from ..errors import BrokerAway
-from . import causes, limits, merge, prune, reap, recover, relay, rewind, see, sign, sweep, take_over, tick, upkeep
+from . import (
+    causes,
+    limits,
+    merge,
+    prune,
+    reap,
+    recover,
+    relay,
+    rewind,
+    see,
+    sign,
+    sweep,
+    take_over,
+    tick,
+    unblock,
+    upkeep,
+)
 
 logger = logging.getLogger("jobs.keeper")
 
@@ -51,6 +67,7 @@ def duties() -> list[Duty]:
         Duty("recover", recover.INTERVAL, recover.run, recover.SOON),
         Duty("relay", relay.INTERVAL, relay.run, relay.SOON),
         Duty("merge", merge.INTERVAL, merge.run, merge.SOON),
+        Duty("unblock", unblock.INTERVAL, unblock.run, unblock.SOON),
         Duty("rewind", rewind.INTERVAL, rewind.run, rewind.SOON),
         Duty("see", see.INTERVAL, see.run),
         Duty("tick", tick.INTERVAL, tick.run, wait=tick.wait),

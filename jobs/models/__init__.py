@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .attempt import Attempt, AttemptOutcome
 from .cause import Cause, Release
+from .edge import Edge
 from .inside import JobProgress, Kept, LogPart
 from .job import STATE_WORDS, Job, JobState
 from .process import ClockJump, Marker, Process
@@ -19,6 +20,7 @@ __all__ = [
     "AttemptOutcome",
     "Cause",
     "ClockJump",
+    "Edge",
     "Grant",
     "Job",
     "JobProgress",

@@ -20,6 +20,7 @@ from ..states import Shown, State, shown
 class JobState(models.TextChoices):
     """The stored states with the words that people read."""
 
+    BLOCKED = State.BLOCKED.value, pgettext_lazy("job state", "blocked")
     PENDING = State.PENDING.value, pgettext_lazy("job state", "pending")
     QUEUED = State.QUEUED.value, pgettext_lazy("job state", "queued")
     ACTIVE = State.ACTIVE.value, pgettext_lazy("job state", "active")
@@ -69,6 +70,10 @@ class Job(models.Model):
     # of a row of the outbox: what is to happen where its key is held; see jobs.broker.pushes
     rule = models.CharField(max_length=40, null=True, editable=False)  # noqa: DJ001 - NULL costs nothing
     tags = models.CharField(_("tags"), max_length=500, blank=True, default="", db_default="")  # a JSON list, or empty
+    # what follows if one of the jobs that this one waits for ends otherwise than completed; empty: it fails
+    on_failure = models.CharField(_("on failure"), max_length=6, blank=True, default="", db_default="")
+    # another job waits for this one, and has not been told of its end yet
+    awaited = models.BooleanField(_("awaited"), default=False, db_default=False, editable=False)
     # of a dead letter: see jobs.fingerprint; while its next run lives, those of the run before
     cause = models.CharField(_("cause"), max_length=16, blank=True, default="", db_default="", editable=False)
     release = models.CharField(_("release"), max_length=64, blank=True, default="", db_default="", editable=False)
@@ -113,6 +118,12 @@ class Job(models.Model):
                 condition=Q(state__in=["pending", "queued"], expires_at__isnull=False),
                 name="jobs_expiring",
             ),
+            models.Index(
+                fields=["expires_at"],
+                condition=Q(state="blocked", expires_at__isnull=False),
+                name="jobs_blocked_expiring",
+            ),
+            models.Index(fields=["state", "queue", "id"], condition=Q(awaited=True), name="jobs_awaited"),
             # what a clock that was ahead leaves: see broker.database.rewind
             models.Index(
                 Greatest("created_at", Coalesce("timed_at", "created_at")),

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from .. import reasons
 from ..broker import get_broker
-from ..broker.database import pending
+from ..broker.database import edges, pending
 from ..broker.database.causes import discard
 from ..broker.records import CancelAnswer
 from ..conf import jobs_settings
@@ -56,6 +56,8 @@ def cancel_now(queue: str, job_id: UUID, reason: str) -> CancelAnswer:
             return CancelAnswer.ENDED
         connection = connections[jobs_settings().database]
         if job.state == State.FAILED and _discard(job, reason):
+            return CancelAnswer.CANCELLED
+        if edges.cancel_blocked(connection, job_id, reason):
             return CancelAnswer.CANCELLED
         if pending.end_pending(connection, job_id, job.run, State.CANCELLED, reason):
             return CancelAnswer.CANCELLED

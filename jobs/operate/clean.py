@@ -22,7 +22,7 @@ from ..faults import point
 from ..history import inside, lookup
 from ..history.plans import by_index
 from ..history.targets import HasName, name_of
-from ..models import Attempt, Job, QueueState
+from ..models import Attempt, Edge, Job, QueueState
 from ..states import ENDED
 from .audit import note
 
@@ -116,11 +116,14 @@ def remove_chunk(jobs: QuerySet[Job], most: int | None = None) -> Chunk:
     with by_index(jobs.db), transaction.atomic(using=jobs.db):
         entered = clock.monotonic()
         # a retry may hold a dead letter: skip it, it is about to live again
-        chosen = jobs.select_for_update(skip_locked=True).order_by("ended_at", "id").values_list("id", "ended_at")
+        # what others wait for, and have not been told of, stays until they are
+        told = jobs.filter(awaited=False)
+        chosen = told.select_for_update(skip_locked=True).order_by("ended_at", "id").values_list("id", "ended_at")
         found = list(chosen[:wanted])
         ids = [id for id, _ in found]
         if ids:
             Attempt.objects.using(jobs.db).filter(job_id__in=ids).delete()
+            Edge.objects.using(jobs.db).filter(waiting_id__in=ids).delete()
             inside.forget(ids, jobs.db)
             # the attempts are gone already, so Django need not collect what cascades
             jobs.filter(id__in=ids)._raw_delete(jobs.db)

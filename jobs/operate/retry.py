@@ -12,7 +12,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connections
 from django.utils.translation import gettext as _
 
-from ..broker.database import pending, rows
+from ..broker.database import rows
 from ..conf import jobs_settings
 from ..define.reference import HasId, id_of
 from ..enqueue.accept import in_transaction
@@ -23,6 +23,7 @@ from ..history.targets import HasName, name_of, task_name_of
 from ..states import State
 from .arguments import edited_message
 from .audit import note
+from .begin_again import begin_again
 from .clean import check_limit
 from .commit import after_commit
 
@@ -34,6 +35,9 @@ def retry(
 ) -> None:
     """Let a dead letter begin its next run, due now, with fresh counters.
 
+    One that never ran because of those that it waited for waits again: those that are dead letters begin their next run
+    first, and so on; those that cannot are passed over.
+
     `arguments`, JSON values by the names of their parameters, take the place of those that it has. Raises `UnknownJob`,
     `InvalidArguments`, and `Refused` if the job is no dead letter or another live job holds its key; it then is a dead
     letter again. Inside a transaction the key is looked at after the commit.
@@ -41,7 +45,8 @@ def retry(
     job_id, connection = id_of(job), connections[jobs_settings().database]
     with rows.block(connection):
         message = edited_message(lookup.find_job(job_id), arguments, by) if arguments else None
-        run = pending.start_next_run(connection, job_id, message)
+        begun = begin_again(connection, job_id, message)
+        run = begun.get(job_id)
         row = lookup.find_job(job_id)
         if run is None:
             text = _(
@@ -53,12 +58,14 @@ def retry(
         if arguments:
             text = _("Retried with other arguments (%(names)s): run %(run)d begins.")
         note(by, row, text % {"run": run, "names": ", ".join(sorted(arguments or ()))})
+        for other in begun.keys() - {job_id}:
+            note(by, lookup.find_job(other), _("Retried: run %(run)d begins.") % {"run": begun[other]})
     if in_transaction(connection):
         # with autocommit off Django knows no commit to hook on to: the keeper's relay takes the job
         if connection.in_atomic_block:
-            after_commit(partial(push, [job_id]))
+            after_commit(partial(push, sorted(begun)))
         return
-    push([job_id])
+    push(sorted(begun))
     row.refresh_from_db()
     if row.run == run and row.state == State.FAILED and not row.starts and row.reason:
         note(by, row, _("Not retried: %(reason)s.") % {"reason": row.shown_reason()})

@@ -225,7 +225,7 @@ def counters_of(queue: str) -> dict[str, int]:
 
 
 TABLES = (
-    *("attempt", "job", "grant", "queuestate", "queuestat", "process", "marker", "schedule"),
+    *("attempt", "edge", "job", "grant", "queuestate", "queuestat", "process", "marker", "schedule"),
     *("jobprogress", "logpart", "kept", "throttle"),
 )
 

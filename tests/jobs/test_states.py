@@ -34,7 +34,7 @@ def test_check_move_follows_the_table(old):
 
 def test_an_illegal_move_names_what_is_legal():
     with pytest.raises(
-        IllegalMove, match="a job that is failed cannot become active; it can become cancelled, pending"
+        IllegalMove, match="a job that is failed cannot become active; it can become blocked, cancelled, pending"
     ):
         check_move(State.FAILED, State.ACTIVE)
     with pytest.raises(IllegalMove, match="nothing: it has ended"):

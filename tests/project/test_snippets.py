@@ -20,7 +20,7 @@ import pytest
 from django.db import transaction
 from huey import crontab
 
-from jobs import Event, EventSignal, Exponential, Queue, RateLimit, receives
+from jobs import Event, EventSignal, Exponential, Queue, RateLimit, chain, current_job, receives
 from jobs.testing import assert_enqueued, run_jobs
 from leads.models import Lead, LeadStatus
 from accounts.models import Organization
@@ -37,7 +37,7 @@ def lead():
 
 @pytest.mark.parametrize(
     "document",
-    ["README.md", "docs/add-a-queue-task-event.md", "docs/inside-a-task.md", "docs/schedules.md"],
+    ["README.md", "docs/add-a-queue-task-event.md", "docs/flows.md", "docs/inside-a-task.md", "docs/schedules.md"],
 )
 def test_the_example_of_a_queue_a_task_and_an_event_runs(document, tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)

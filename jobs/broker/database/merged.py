@@ -108,6 +108,7 @@ def drop(cursor: Cursor, vendor: str, run: int, ids: Sequence[str]) -> None:
     cursor.execute(load_statements(vendor)["drop_jobs"], params)
     if gone := [id_of(id).hex for (id,) in cursor.fetchall()]:
         cursor.execute(load_statements(vendor)["drop_attempts"], {"ids": _ids(vendor, gone)})
+        cursor.execute(load_statements(vendor)["drop_edges"], {"ids": _ids(vendor, gone)})
 
 
 def _write(cursor: Cursor, vendor: str, statement: str, rows: Sequence[Row | AttemptRow]) -> None:

@@ -146,7 +146,7 @@ def _new_job(row: Sequence[Any]) -> NewJob:
         parent,
         *rest,
     ) = row
-    scope, group, tags, attempts, starts, lost, rule = rest
+    scope, group, tags, attempts, starts, lost, rule, awaited = rest
     return NewJob(
         id=id_of(id),
         run=run,
@@ -167,6 +167,7 @@ def _new_job(row: Sequence[Any]) -> NewJob:
         attempts=attempts,
         starts=starts,
         lost=lost,
+        awaited=bool(awaited),
         # the next run of a dead letter has the key, or is refused
         rule=KeyRule.of_text(rule) if run == 1 else None,
     )

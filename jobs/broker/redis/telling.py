@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from ... import clock
 from ...states import State
@@ -12,7 +13,7 @@ from ..facts import FactPage, Lag
 from .connection import RedisServer
 from .facts import page_of
 from .scripts import COMMON, Scripts, decode
-from .values import moment_or_none, span
+from .values import id_word, moment_or_none, span
 
 #: Seconds between two looks at how much memory the server has, and how many queues.
 LOOK_AT_MEMORY = 10.0
@@ -51,6 +52,11 @@ class Telling:
             "keep": keep or {},
         }
         return page_of(queue, self._scripts.run("read_facts", queue, **ask, calm=span(calm), age=span(age)))
+
+    def await_ends(self, queue: str, job_ids: Sequence[UUID]) -> Mapping[UUID, State]:
+        """Let the ends of these jobs be told whole; see the contract."""
+        states = decode(self._scripts.run("await_ends", queue, ids=[id_word(id) for id in job_ids]))
+        return {id: State(state) for id, state in zip(job_ids, states, strict=True) if state}
 
     def forget_facts(self, queue: str, generation: str, last: str) -> None:
         """Forget facts that the history holds; see the contract."""

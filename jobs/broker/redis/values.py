@@ -182,7 +182,8 @@ def id_of(word: msgspec.Raw) -> UUID:
 
 def new_job(job: NewJob) -> dict[str, Any]:
     """A job on its way in, as `push.lua` takes it."""
-    return {
+    awaited = {"awaited": True} if job.awaited else {}
+    return awaited | {
         "id": id_word(job.id),
         "run": job.run,
         "priority": job.priority,

@@ -21,6 +21,7 @@ from jobs.history.lateness import history_note
 from jobs.history.status.finding import LIMITS
 from jobs.history.status.report import Report, headline, report
 from jobs.history.targets import name_of
+from jobs.history.waits import waits_of
 from jobs.management.actions.action import Action, Paper
 from jobs.management.actions.words import seconds, uuid, whole
 from jobs.models import Attempt, Job
@@ -150,6 +151,7 @@ def _show(paper: Paper, options: Mapping[str, Any]) -> None:
 def _label(name: str) -> str:
     """What a person reads for a name of the JSON document."""
     words = {"arguments": _("arguments"), "about": _("about"), "progress": _("progress"), "steps": _("steps done")}
+    words |= {"after": _("waits for"), "awaited_by": _("awaited by")}
     if name in words:
         return words[name]
     field: Any = Job._meta.get_field("stored_priority" if name == "priority" else name)
@@ -242,7 +244,7 @@ def _line_document(job: Job) -> dict[str, Any]:
 
 
 def _job_document(job: Job, attempts: Sequence[Attempt]) -> dict[str, Any]:
-    mask = lookup.mask_of(job)
+    mask, waits = lookup.mask_of(job), waits_of(job)
     return {
         "verdict": mask(verdict.job_verdict(job)),
         **_line_document(job),
@@ -259,6 +261,8 @@ def _job_document(job: Job, attempts: Sequence[Attempt]) -> dict[str, Any]:
         "event": job.event,
         "event_id": job.event_id,
         "parent_id": job.parent_id,
+        "after": [{"id": id, "state": state or "open"} for id, state in waits.after],
+        "awaited_by": list(waits.before),
         "progress": _progress_document(job, mask),
         "steps": [mask(name) for name, _value, _kept_at in inside.steps_of(job.pk)],
         "attempts_made": [
@@ -286,7 +290,7 @@ def _progress_document(job: Job, mask: Mask) -> dict[str, Any] | None:
 
 
 def _plain(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (dict, list)) else str(value)
 
 
 STATUS = Action("status", gettext_noop("Say how the queues are."), _status_arguments, _status)

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import Error, transaction
 
 from .... import clock
+from ....errors import BrokerAway
 from ....policy import QueuePolicy
 from ...records import (
     Exchange,
@@ -21,7 +22,7 @@ from ...records import (
     Settlement,
 )
 from .. import claim as claiming
-from .. import hints, pace
+from .. import edges, hints, pace
 from ..outcomes import BUSY
 from ..reach import reaching
 from ..reply import known_worker, read_reply, save_reply
@@ -50,6 +51,8 @@ class PostgresqlBroker(SharedBroker):
         self._dead_rows: defaultdict[str, DeadRows] = defaultdict(DeadRows)
         # by worker: the number of the last exchange that was tried
         self._asked: dict[UUID, int] = {}
+        # an exchange has ended jobs that others wait for
+        self._owes = False
         # when the clocks were last compared, and the answer
         self._offset = (float("-inf"), 0.0)
 
@@ -106,6 +109,7 @@ class PostgresqlBroker(SharedBroker):
                 known.is_repeated(number)
                 return read_reply(trip, worker, known, policy, settlements)
         pass_exchange("after_commit", settlements, answer.jobs)
+        self._decide_owed()
         if answer.settled or answer.jobs:
             return answer
         if due:
@@ -139,6 +143,7 @@ class PostgresqlBroker(SharedBroker):
                 trip.told.add(policy.name)
         if not found.fresh:
             return None, False
+        self._owes |= found.awaited
         due = dead_rows.note(found.seen)
         answer = Exchange(found.settled, found.jobs, found.wait)
         if BUSY in found.settled:
@@ -153,10 +158,12 @@ class PostgresqlBroker(SharedBroker):
         left = [one for one, said in zip(settlements, answer.settled, strict=True) if said is BUSY]
         with self._database.write() as trip:
             known = known_worker(trip.lock_process(worker))
-            again = iter(exchange_jobs(trip, worker, policy.name, left, 0).settled)
+            found = exchange_jobs(trip, worker, policy.name, left, 0)
+            again = iter(found.settled)
             settled = tuple(next(again) if said is BUSY else said for said in answer.settled)
             answer = replace(answer, settled=settled)
             save_reply(trip, worker, number, settlements, answer, known.exchanged_at or trip.now)
+        self._owes |= found.awaited
         return answer
 
     def _exchange_limited(
@@ -182,7 +189,7 @@ class PostgresqlBroker(SharedBroker):
             if not possible:
                 return Exchange(wait=wait), due
         name, guard, bounds = policy.name, self._guards[policy.name], dead_rows.bounds(walk=walk)
-        found, stamp = Found(), None
+        found, stamp, owes = Found(), None, False
         with self._database.write() as trip:
             if known_worker(trip.lock_process(worker)).is_repeated(number):
                 return None, False
@@ -192,7 +199,8 @@ class PostgresqlBroker(SharedBroker):
             settled: tuple[Settled, ...] = ()
             if settlements:
                 # first, and apart: the count of active jobs must see what became free
-                settled = exchange_jobs(trip, worker, name, settlements, 0).settled
+                first = exchange_jobs(trip, worker, name, settlements, 0)
+                settled, owes = first.settled, first.awaited
                 pace.return_grants(trip, name, settlements, settled)
             room = claiming.room_of(trip, policy, wanted) if wanted else claiming.Room(0)
             slots = min(wanted, room.slots)
@@ -209,8 +217,28 @@ class PostgresqlBroker(SharedBroker):
             if room.window is not None:
                 stamp = pace.save_window(trip, name, room.window, len(jobs), guard)
             pass_exchange("before_commit", settlements, jobs)
+        self._owes |= owes
         due = dead_rows.note(found.seen)
         return (replace(answer, jobs=pace.committed(jobs, stamp, guard)) if stamp else answer), due
+
+    def _decide_owed(self) -> None:
+        """Tell those that wait for jobs that ended here, in a transaction of its own: the keeper does it otherwise."""
+        if not self._owes or self._database.in_callers_transaction:
+            return
+        self._owes = False
+        try:
+            self.decide()
+        except (BrokerAway, Error):
+            logger.warning("decide_failed: the keeper tells the jobs that wait", exc_info=True)
+
+    @reaching
+    def decide(self) -> None:
+        """Tell those that wait how jobs have ended; see `jobs.broker.database.edges`."""
+        for _round in range(edges.ROUNDS):
+            with self._database.write() as trip:
+                done = edges.decide(trip, straight=True)
+            if not done.ended:
+                break
 
     def _settle_only(
         self, trip: PostgresqlTrip, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], number: int
@@ -244,12 +272,18 @@ class PostgresqlBroker(SharedBroker):
         with self._database.on_django() as trip:
             if hints.makes_due(policy, [settlement], 0):
                 trip.told.add(policy.name)
-            settled = exchange_jobs(trip, worker, policy.name, [settlement], 0).settled[0]
-            if settled is BUSY:
+            found = exchange_jobs(trip, worker, policy.name, [settlement], 0)
+            if found.settled[0] is BUSY:
                 # only this job's own thread waits
                 trip.lock_job(settlement.job.id)
-                settled = exchange_jobs(trip, worker, policy.name, [settlement], 0).settled[0]
-        return settled
+                found = exchange_jobs(trip, worker, policy.name, [settlement], 0)
+        self._owes |= found.awaited
+        return found.settled[0]
+
+    def after_atomic(self, worker: UUID, policy: QueuePolicy, settlement: Settlement) -> bool:
+        """True: the settle was part of the transaction. Those that wait for the job are told now."""
+        self._decide_owed()
+        return True
 
 
 def _is_limited(policy: QueuePolicy) -> bool:

@@ -1,7 +1,7 @@
--- queued, pending -> cancelled: those of these jobs that still wait; one that a worker claims at this moment is left to it.
+-- blocked, pending, queued -> cancelled: those of these jobs that still wait; one that a worker claims at this moment is left to it.
 WITH chosen AS MATERIALIZED (
     SELECT id FROM jobs_job
-    WHERE queue = %(queue)s AND id IN (SELECT value::uuid FROM json_array_elements_text(%(ids)s::json)) AND state IN ('pending', 'queued')
+    WHERE queue = %(queue)s AND id IN (SELECT value::uuid FROM json_array_elements_text(%(ids)s::json)) AND state IN ('blocked', 'pending', 'queued')
     ORDER BY id
     FOR UPDATE SKIP LOCKED
 )

@@ -12,7 +12,8 @@ planner, which shall go by the primary key and not look for the few rows that th
 
 The parameters: settlements, JSON, one object each, ordered by job id; `act` is one of complete, retry, fail, give_up,
 hand_back; `notes`: it writes to the queue's row. number: the exchange's; nothing happens unless it is higher than the
-worker's last one. The answer has rows of three kinds: 'settled' (id, state reached as task), 'claimed' (the job), and
+worker's last one. The answer has rows of three kinds: 'settled' (id, state reached as task, whether others wait for
+its end as run), 'claimed' (the job), and
 one 'moment' (now as ready_at, whether the number was new as run, whether a claim was possible as priority, returns as
 token, microseconds of the walk as attempts, seconds until the next look as message).
 """
@@ -68,8 +69,8 @@ _ACT: dict[type[Outcome], str] = {
 class Found:
     """What one statement brought; `wait` as in `Exchange`, None also when no claim was wanted.
 
-    `fresh`: the number was higher than the worker's last one, else nothing happened. `seen`: what a usual claim learnt
-    of the queue, None where it was not possible.
+    `awaited`: others wait for a job that ended here. `fresh`: the number was higher than the worker's last one, else
+    nothing happened. `seen`: what a usual claim learnt of the queue, None where it was not possible.
     """
 
     settled: tuple[Settled, ...] = ()
@@ -77,6 +78,7 @@ class Found:
     wait: float | None = None
     seen: Seen | None = None
     fresh: bool = True
+    awaited: bool = False
 
 
 def exchange_jobs(
@@ -125,6 +127,7 @@ def exchange_jobs(
         answers |= {id(settlement): BUSY for settlement in left if settlement.job.id in busy}
     return Found(
         fresh=bool(moment[2]),
+        awaited=any(row[2] for row in found if row[0] == "settled"),
         settled=tuple(answers.get(id(settlement), REFUSED) for settlement in settlements),
         jobs=tuple(jobs),
         wait=None if moment[4] is None else max(0.0, float(moment[4])),

@@ -11,9 +11,10 @@ from django.db import transaction
 
 from .... import clock
 from ....policy import QueuePolicy
+from ....states import ENDED
 from ...records import Exchange, Settled, Settlement
 from .. import claim as claiming
-from .. import hints, pace
+from .. import edges, hints, pace
 from ..connection import JobsDatabase
 from ..reach import reaching
 from ..reply import known_worker, read_reply, save_reply
@@ -69,6 +70,8 @@ class SqliteBroker(SharedBroker):
                 return read_reply(trip, worker, known, policy, settlements)
             settled = settle_all(trip, worker, known.label, settlements)
             pace.return_grants(trip, policy.name, settlements, settled)
+            if any(one.state in ENDED for one in settled):
+                edges.decide_all(trip)
             claimed = Claim()
             if known.may_claim and wanted > 0:
                 claimed = claim(trip, worker, policy, wanted, alone)
@@ -96,4 +99,7 @@ class SqliteBroker(SharedBroker):
             known = known_worker(trip.run("read_process", process=worker.hex, now=trip.text_now))
             if hints.makes_due(policy, [settlement], 0):
                 trip.told.add(policy.name)
-            return settle_all(trip, worker, known.label, [settlement])[0]
+            settled = settle_all(trip, worker, known.label, [settlement])[0]
+            if settled.state in ENDED:
+                edges.decide_all(trip)
+            return settled

@@ -42,9 +42,9 @@ for i, job in ipairs(ask.jobs) do
         answers[i] = false
         local known = ask.as_of and live[i] and read(live[i])
         if known and known.behind then answers[i] = '-' .. (held[i] or job.id) end
-        if known and not known.row then
+        if known and (not known.row or (job.awaited and not known.awaited)) then
             -- it came twice, and the first answer was lost
-            known.row = true
+            known.row, known.awaited = true, known.awaited or job.awaited
             with_row[#with_row + 1] = job.id
             with_row[#with_row + 1] = write(known)
         elseif ask.as_of and over[i] then

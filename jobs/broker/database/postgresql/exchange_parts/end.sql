@@ -62,7 +62,7 @@ SELECT 'claimed' AS kind, id, run::integer, task, message, priority::integer, to
 FROM claimed
 WHERE state = 'active'
 UNION ALL
-SELECT 'settled', id, NULL, state, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+SELECT 'settled', id, (awaited AND state <> 'queued')::integer, state, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     NULL, NULL, NULL
 FROM settled
 UNION ALL

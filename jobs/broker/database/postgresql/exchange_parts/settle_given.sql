@@ -58,7 +58,7 @@ settled AS (
     FROM locked AS given
     WHERE job.id = given.id
     RETURNING job.id, job.run, job.queue, job.state, job.attempts, job.claimed_at, job.ready_at, now, label,
-        act, burns, delay, whole_queue, given.started_at, given.ended_at, ran_ms, waited_ms, outcome, note, traceback
+        act, burns, delay, whole_queue, awaited, given.started_at, given.ended_at, ran_ms, waited_ms, outcome, note, traceback
 ),
 attempted AS (
     INSERT INTO jobs_attempt (job_id, run, number, outcome, worker, claimed_at, started_at, ended_at, error, traceback)

@@ -8,13 +8,14 @@ may_expire = call('ZCARD', expiring) > 0
 local may_follow = call('HLEN', behind) > 0
 
 -- One fact: the step and the state reached, when the job is due (false: it has ended), the process, and further words.
--- `raw` is the record before the step, `said` what the worker tells of the start that led to it; `rank` that of its end,
+-- `raw` is the record before the step, `said` what the worker tells of the start that led to it; `rank` that of its end, empty where it is never dropped,
 -- `ran` and `waited` the milliseconds for which a start ran, and for which it had been due before (false: no start).
 -- A script that tells ends with weigh() of shrink.lua, for which `told` counts bytes.
 local told = 0
 local function weight(fact, record, said) return #fact + #record + #said + 32 end
 local function add_fact(fact, kind, raw, said, rank)
     begin_life()
+    if is_awaited(raw) then rank = '' end
     call('XADD', facts, '*', 'fact', fact, 'record', raw, 'said', said, kind, rank)
     told = told + weight(fact, raw, said)
 end

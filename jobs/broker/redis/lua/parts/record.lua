@@ -7,8 +7,10 @@ local FIELDS = {
     'row',
     -- whether it stands in no order yet, behind the holder of its key
     'behind',
+    -- others wait for its end, which is told whole; it is left out of most records, and always has a row
+    'awaited',
 }
-local PAIR = '\146'
+local PAIR, AWAITED = '\146', 158
 local ALONE_AFTER, DEAD_AFTER = 2, 5
 -- Whether there is anything that expires; parts/end.lua has looked.
 local may_expire = true
@@ -26,8 +28,12 @@ local function write(job)
     for i, name in ipairs(FIELDS) do values[i] = job[name] end
     if job.behind then values[12] = job.row or false end
     values[4], values[5] = job.ready - job.created, job.timed and job.timed - job.created
+    if job.awaited then values[12], values[13], values[14] = true, job.behind or false, true else values[14] = nil end
     return PAIR .. cmsgpack.pack(values) .. job.told
 end
+
+-- Whether others wait for the end of a record's job, which has a field more than any other: that is told in its second byte.
+local function is_awaited(raw) return string.byte(raw, 2) == AWAITED end
 
 -- Its bytes sort by priority, larger first, then by time, then by id.
 local function place_of(id, job) return struct.pack('>BI7', 100 - job.priority, job.ready) .. id end

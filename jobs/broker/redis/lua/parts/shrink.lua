@@ -111,7 +111,7 @@ local function shrink(over)
                 local told_of = accepted_ids(fact)
                 add_living(told_of, accepted)
                 work = work + #told_of / 10
-            elseif fact[1] == 'settled' and (fact[2] == 'completed'
+            elseif fact[1] == 'settled' and not is_awaited(fields[4]) and (fact[2] == 'completed'
                     or (fact[2] == 'queued' and call('HGET', ended, fact[3]) == fact[4] .. ' completed')) then
                 shrink_settled(fact, fields)
             else

@@ -1,0 +1,180 @@
+"""Which jobs wait for which: what the end of one decides for those that wait for it.
+
+The rows of ended jobs say by `awaited` whether somebody is still to be told, so nothing depends on who tells: whoever
+ends a job decides at once, and the keeper's look finds what a kill has left. A decision is one transaction. It locks
+the ended jobs, then those that wait, in the order of their ids: so each is decided once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ... import reasons
+from ...states import State
+from .connection import Trip
+from .rows import Cursor, add_counts, block
+from .statements import load_statements
+from .values import MAX_REASON, id_of, text_of
+
+#: Decisions of one step: what is left, whoever comes next does.
+ROUNDS = 10
+_TEXTS = {
+    State.FAILED.value: reasons.WAITED_FAILED,
+    State.CANCELLED.value: reasons.WAITED_CANCELLED,
+    State.EXPIRED.value: reasons.WAITED_EXPIRED,
+}
+_DUPLICATE = reasons.DUPLICATE.partition("%(holder)s")[0]
+
+
+@dataclass(slots=True)
+class Decided:
+    """How many ended jobs were told of; which jobs are `pending` now, and the queues of those that are `queued`."""
+
+    ended: int = 0
+    pending: list[UUID] = field(default_factory=list)
+    queued: list[str] = field(default_factory=list)
+
+
+def trip_on(connection: BaseDatabaseWrapper, cursor: Cursor) -> Trip:
+    """A trip on Django's connection."""
+    if connection.vendor == "postgresql":
+        from .postgresql.connection import PostgresqlTrip  # its driver need not be installed elsewhere
+
+        return PostgresqlTrip(cursor)
+    return Trip(cursor, connection.vendor)
+
+
+def decide_now(
+    connection: BaseDatabaseWrapper, *, straight: bool, ids: Collection[UUID] | None = None, rounds: int = ROUNDS
+) -> Decided:
+    """Decide on Django's connection, a transaction each round; `ids`: see `decide`."""
+    sums = Decided()
+    for _round in range(rounds):
+        with block(connection), connection.cursor() as cursor:
+            trip = trip_on(connection, cursor)
+            done = decide(trip, straight=straight, ids=ids)
+            trip.write_counts()
+        sums.ended += done.ended
+        sums.pending += done.pending
+        sums.queued += done.queued
+        if not done.ended:
+            break
+    return sums
+
+
+def decide_all(trip: Trip) -> None:
+    """Decide within a transaction that has ended jobs, where the rows are the queue and nobody else can write."""
+    for _round in range(ROUNDS):
+        if not decide(trip, straight=True).ended:
+            break
+
+
+def decide(trip: Trip, *, straight: bool, ids: Collection[UUID] | None = None) -> Decided:
+    """Tell those that wait how jobs have ended, 500 at most, and let them run, fail or be cancelled.
+
+    `straight`: the rows are the queue. `ids`: only these ended jobs.
+    """
+    ended = trip.run("read_ended_awaited", ids=None if ids is None else _json(ids))
+    if not ended:
+        return Decided()
+    done = Decided(len(ended))
+    over = [id_of(id) for id, _state, _reason in ended]
+    waiting = trip.run("read_waiting_jobs", ids=_json(over))
+    _follow_duplicates(trip, ended)
+    trip.run("close_edges", ids=_json(over))
+    trip.run("note_awaited", ids=_json(over), awaited=False)
+    release(trip, [id_of(id) for (id,) in waiting], done, straight=straight)
+    return done
+
+
+def release(trip: Trip, waiting: Collection[UUID], done: Decided, *, straight: bool) -> None:
+    """Let those of these blocked jobs run, fail or be cancelled of which that is decided by now."""
+    blocked = _json(waiting)
+    _end_failed(trip, blocked)
+    for id, queue, state in trip.run("start_blocked", ids=blocked, straight=straight, now=trip.text_now):
+        if state == State.QUEUED:
+            done.queued.append(queue)
+            trip.told.add(queue)
+        else:
+            done.pending.append(id_of(id))
+
+
+def note_awaited(cursor: Cursor, vendor: str, ids: Iterable[UUID]) -> None:
+    """Note of jobs that others wait for them."""
+    cursor.execute(load_statements(vendor)["note_awaited"], {"ids": _json(ids), "awaited": True})
+
+
+def _follow_duplicates(trip: Trip, ended: Iterable[Any]) -> None:
+    """Who waits for a job whose key was taken waits for the one that holds it, where that has a row."""
+    for id, state, reason in ended:
+        if state != State.CANCELLED or not reason.startswith(_DUPLICATE):
+            continue
+        holder = reason.removeprefix(_DUPLICATE)
+        if trip.run("note_awaited", ids=json.dumps([UUID(holder).hex]), awaited=True):
+            trip.run("move_edges", id=id_of(id).hex, holder=UUID(holder).hex)
+
+
+def _end_failed(trip: Trip, blocked: str) -> None:
+    seen = set()
+    for id, queue, on_failure, awaited, state in trip.run("read_failed_waits", ids=blocked):
+        if id in seen:
+            continue
+        seen.add(id)
+        text = (_TEXTS[state] % {"job": id_of(awaited)})[:MAX_REASON]
+        cancels = on_failure == "cancel"
+        trip.run("end_blocked", id=id_of(id).hex, cancels=cancels, text=text, now=trip.text_now)
+        trip.count(queue, **{"cancelled" if cancels else "failed": 1})
+
+
+def expire_blocked(connection: BaseDatabaseWrapper) -> int:
+    """Let blocked jobs end whose time has passed; returns how many."""
+    with block(connection), connection.cursor() as cursor:
+        trip = trip_on(connection, cursor)
+        expired = trip.run("expire_blocked", now=trip.text_now)
+        for (queue,) in expired:
+            trip.count(queue, expired=1)
+        trip.write_counts()
+    return len(expired)
+
+
+def cancel_blocked(connection: BaseDatabaseWrapper, job_id: UUID, reason: str) -> bool:
+    """Cancel a blocked job; False: it is not blocked any more."""
+    with block(connection), connection.cursor() as cursor:
+        trip = trip_on(connection, cursor)
+        ended = trip.run("cancel_blocked", id=job_id.hex, reason=reason[:MAX_REASON], now=trip.text_now)
+        if ended:
+            add_counts(cursor, connection.vendor, ended[0][0], trip.now, {"cancelled": 1})
+    return bool(ended)
+
+
+def block_next_run(connection: BaseDatabaseWrapper, job_id: UUID, message: str | None = None) -> int | None:
+    """Make a dead letter blocked again, as its next run with fresh counters; returns the run, None if it is none.
+
+    `message` holds its arguments from now on, if it is given.
+    """
+    with block(connection), connection.cursor() as cursor:
+        trip = trip_on(connection, cursor)
+        moved = trip.run("block_next_run", id=job_id.hex, message=message, now=trip.text_now)
+    return moved[0][0] if moved else None
+
+
+def end_dropped(cursor: Cursor, vendor: str, run: int, ids: list[str], state: State, at: Any) -> None:
+    """Let jobs of which nothing is kept have ended, where others wait for them and have not been told."""
+    params = {
+        "ids": ids if vendor == "postgresql" else json.dumps(ids),
+        "run": run,
+        "state": str(state),
+        "ended_at": text_of(at),
+        "reason": reasons.NOT_KEPT,
+    }
+    cursor.execute(load_statements(vendor)["end_dropped"], params)
+
+
+def _json(ids: Iterable[UUID]) -> str:
+    return json.dumps([id.hex for id in ids])

@@ -1,0 +1,7 @@
+-- blocked -> queued or pending: of these jobs those that wait for none any more. One with a key goes by way of the outbox.
+UPDATE jobs_job
+SET state = CASE WHEN :straight AND key IS NULL THEN 'queued' ELSE 'pending' END,
+    ready_at = max(ready_at, :now), timed_at = CASE WHEN ready_at < :now THEN :now ELSE timed_at END
+WHERE state = 'blocked' AND id IN (SELECT value FROM json_each(:ids))
+  AND NOT EXISTS (SELECT 1 FROM jobs_edge WHERE waiting_id = jobs_job.id AND jobs_edge.state = '')
+RETURNING id, queue, state

@@ -1,0 +1,35 @@
+"""A job that another one has waited for, as that one reads it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from ..conf import jobs_settings
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitedJob:
+    """How a job ended that the present one has waited for; retention may have removed the job itself.
+
+    `state` is `completed`, `failed`, `cancelled` or `expired`; `result` what the task returned (JSON values), None
+    without one; `error` the last error, or why it was cancelled.
+    """
+
+    id: UUID
+    state: str
+    result: Any = None
+    error: str = ""
+
+
+def awaited_by(job_id: UUID) -> tuple[AwaitedJob, ...]:
+    """The jobs that this one has waited for, in order."""
+    from ..models import Edge
+
+    found = Edge.objects.using(jobs_settings().database).filter(waiting_id=job_id).order_by("position")
+    return tuple(
+        AwaitedJob(id, state, None if result is None else json.loads(result), error)
+        for id, state, result, error in found.values_list("awaited_id", "state", "result", "error")
+    )
