@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from ..models import Attempt, Job
+from ..models import Attempt, Cause, Job
 from .attempt import AttemptAdmin
+from .cause import CauseAdmin
 from .job import JobAdmin
 
-__all__ = ["AttemptAdmin", "JobAdmin"]
+__all__ = ["AttemptAdmin", "CauseAdmin", "JobAdmin"]
 
 admin.site.register(Job, JobAdmin)
 admin.site.register(Attempt, AttemptAdmin)
+admin.site.register(Cause, CauseAdmin)

@@ -172,6 +172,18 @@ class ParentFilter(_GivenFilter):
         return queryset.filter(parent_id=_uuid(self.value())) if self.value() else queryset
 
 
+class CauseFilter(_GivenFilter):
+    """The dead letters of one cause."""
+
+    title = _("cause")
+    parameter_name = "cause"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """By the cause, as the list of causes names it; of dead letters only, whose index leads."""
+        value = self.value()
+        return queryset.filter(cause=value, state=State.FAILED) if value else queryset
+
+
 class AboutFilter(_GivenFilter):
     """The jobs about one object: `?about=leads.lead:ID`."""
 

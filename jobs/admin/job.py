@@ -34,7 +34,16 @@ from ..operate.promote import promote
 from ..operate.retry import retry
 from ..states import State
 from . import page
-from .filters import AboutFilter, CreatedFilter, EventFilter, ParentFilter, QueueFilter, StateFilter, TaskFilter
+from .filters import (
+    AboutFilter,
+    CauseFilter,
+    CreatedFilter,
+    EventFilter,
+    ParentFilter,
+    QueueFilter,
+    StateFilter,
+    TaskFilter,
+)
 from .keyset import JobChangeList
 from .readonly import ReadOnlyAdmin
 from .search import places
@@ -103,7 +112,16 @@ class JobAdmin(ReadOnlyAdmin):
         "problem",
     )
     list_display_links = ("short_id", "task")
-    list_filter = (QueueFilter, TaskFilter, StateFilter, CreatedFilter, EventFilter, ParentFilter, AboutFilter)
+    list_filter = (
+        QueueFilter,
+        TaskFilter,
+        StateFilter,
+        CreatedFilter,
+        EventFilter,
+        ParentFilter,
+        AboutFilter,
+        CauseFilter,
+    )
     acts_on_all = True
     search_ids = ("id",)
     search_help_text = _(
