@@ -68,15 +68,18 @@ if TYPE_CHECKING:
     from .operate.clean import clean
     from .operate.dead_letters import discard_dead_letters
     from .operate.discard import discard
+    from .operate.doctor import Ailment, examine
     from .operate.drain import drain
     from .operate.edit import edit
     from .operate.erase import erase_jobs, register_eraser
+    from .operate.obliterate import obliterate
     from .operate.pause import pause, resume
     from .operate.promote import promote
     from .operate.retry import dead_letters, retry
     from .operate.retry_cause import retry_cause
 
 __all__ = [
+    "Ailment",
     "BrokerAway",
     "BrokerUnavailable",
     "Cancelled",
@@ -138,8 +141,10 @@ __all__ = [
     "drain",
     "edit",
     "erase_jobs",
+    "examine",
     "jobs_about",
     "mentions",
+    "obliterate",
     "pause",
     "promote",
     "receives",
@@ -154,6 +159,7 @@ __all__ = [
 
 #: Where the functions live that read the jobs' tables.
 _HOMES = {
+    "Ailment": "operate.doctor",
     "JobFilter": "history.choice",
     "Progress": "operate.by_filter",
     "act_on": "operate.by_filter",
@@ -167,7 +173,9 @@ _HOMES = {
     "drain": "operate.drain",
     "edit": "operate.edit",
     "erase_jobs": "operate.erase",
+    "examine": "operate.doctor",
     "jobs_about": "history.about",
+    "obliterate": "operate.obliterate",
     "pause": "operate.pause",
     "promote": "operate.promote",
     "register_eraser": "operate.erase",

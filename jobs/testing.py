@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import json
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 from os import getpid
@@ -30,14 +31,27 @@ from django.db import connections, transaction
 from . import clock
 from .apps import close_own_connections
 from .broker import get_broker
-from .broker.records import ClaimedJob, NewJob, ProcessRecord
+from .broker.records import (
+    ClaimedJob,
+    Completed,
+    Failed,
+    GivenUp,
+    HandedBack,
+    NewJob,
+    Postponed,
+    ProcessRecord,
+    Retried,
+)
 from .conf import jobs_settings
 from .define.handle import JobHandle
+from .define.options import NO_OPTIONS, Options
 from .define.queue import Queue
-from .defined import find_queue
+from .define.task import PreparedTask, Task
+from .defined import find_queue, find_task
 from .enqueue.accept import Accepted, accept
 from .enqueue.outbox import push_pending
 from .errors import InvalidOption, Refused
+from .history.asked import differences
 from .states import State
 from .work.announce import announce
 from .work.execution import execute
@@ -45,14 +59,18 @@ from .work.execution import execute
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
-    from .define.task import Task
     from .models import Job
 
+#: A task, one that `using` has prepared, or a function of Django's `@task`.
+AnyTask = Task | PreparedTask | Any
+
 __all__ = [
+    "Drained",
     "JobsRunner",
     "assert_enqueued",
     "assert_nothing_enqueued",
     "close_connections",
+    "drain",
     "enqueued",
     "inline",
     "run_jobs",
@@ -77,11 +95,45 @@ def run_jobs(
     which they are due: the waiting is left out, the clock is not moved. Rate limits are not kept; a paused queue stays
     paused. Raises AssertionError when more than `limit` jobs start: they probably enqueue each other for ever.
     """
-    latest = _latest(until, include_scheduled)
+    return [job for job, end in _run_all(queue, limit, _latest(until, include_scheduled)) if end]
+
+
+@dataclass(frozen=True)
+class Drained:
+    """How often jobs ended which way, of those that `drain` started; `jobs` are these, in order.
+
+    `failed` counts dead letters, `retried` failures that another attempt followed or follows, `postponed` those that
+    ended in `RetryLater`, `cancelled` those that agreed to stop, `handed_back` those that a worker would have returned.
+    """
+
+    completed: int = 0
+    failed: int = 0
+    retried: int = 0
+    postponed: int = 0
+    cancelled: int = 0
+    handed_back: int = 0
+    jobs: tuple[JobHandle, ...] = field(default=(), compare=False)
+
+
+def drain(
+    queue: str | None = None,
+    *,
+    limit: int = 1_000,
+    until: datetime | timedelta | None = None,
+    include_scheduled: bool = False,
+) -> Drained:
+    """As `run_jobs`, but counts how the starts ended: compare it with `Drained(completed=2, failed=1)`, say."""
+    starts = [start for start in _run_all(queue, limit, _latest(until, include_scheduled)) if start[1]]
+    counts = Counter(end for _job, end in starts)
+    return Drained(**counts, jobs=tuple(job for job, _end in starts))
+
+
+def _run_all(queue: str | None, limit: int, latest: datetime | None) -> list[tuple[JobHandle, str]]:
+    """Run what is due; the jobs, and how each start ended: empty where the function was not called."""
     broker = get_broker()
     worker = ProcessRecord(clock.new_id(), "worker", queue or "", socket.gethostname(), getpid(), 1)
     broker.register(worker, _LEASE)
-    started: list[JobHandle] = []
+    started: list[tuple[JobHandle, str]] = []
     try:
         # a start may be handed back (a paced queue on a slow machine, a task that is not known)
         for _claim_number in range(2 * limit + 1):
@@ -91,36 +143,41 @@ def run_jobs(
                 return started
             if len(started) >= limit:
                 break
-            if _run(worker, *found):
-                started.append(JobHandle(found[0].id))
+            if end := _run(worker, *found):
+                started.append((JobHandle(found[0].id), end))
         raise AssertionError(f"{len(started)} jobs were started and more are due; do they enqueue each other for ever?")
     finally:
         broker.release(worker, lost=False)
 
 
-def enqueued(task: Task | None = None) -> list[JobHandle]:
+def enqueued(task: AnyTask | None = None) -> list[JobHandle]:
     """Every job there is, of `task` or of all, in the order in which they were enqueued; whether they ran or not."""
-    rows = _rows() if task is None else _rows().filter(task=task.name)
+    rows = _rows() if task is None else _rows().filter(task=_meant(task)[0].name)
     return [JobHandle(job_id) for job_id in rows.values_list("pk", flat=True)]
 
 
-def assert_enqueued(task: Task, *args: Any, times: int | None = None, **kwargs: Any) -> list[JobHandle]:
+def assert_enqueued(task: AnyTask, *args: Any, times: int | None = None, **kwargs: Any) -> list[JobHandle]:
     """Fail unless `task` was enqueued with these arguments; with none given, with any. Returns the jobs.
 
-    `times` is how often exactly; without it, at least once.
+    `times` is how often exactly; without it, at least once. With `task.using(key="k", delay=60)`, only jobs count that
+    were enqueued with these options; `delay`, `at` and `expires` are looked at as they are before the job runs. Inside
+    an `atomic()` what it has enqueued so far counts. `task` may also be a function of Django's `@task`, whose
+    `priority` and `run_after` are not compared.
     """
-    of_task = list(_rows().filter(task=task.name))
-    found = of_task
+    named, options = _meant(task)
+    of_task = list(_rows().filter(task=named.name))
+    found = [job for job in of_task if not differences(job, options)]
     if args or kwargs:
-        wanted = json.loads(task.signature.encode(args, kwargs))
-        found = [job for job in of_task if json.loads(job.message) == wanted]
+        wanted = json.loads(named.signature.encode(args, kwargs))
+        found = [job for job in found if [job.args, job.kwargs] == [wanted["args"], wanted["kwargs"]]]
     if (found and times is None) or len(found) == times:
         return [JobHandle(job.pk) for job in found]
     expected = "at least once" if times is None else f"{times} times"
-    seen = "\n".join(f"  {job.task} {_call(job)}" for job in of_task or _rows()[:20]) or "  nothing"
+    seen = [f"  {job.task} {_call(job)}{_told(differences(job, options))}" for job in of_task or _rows()[:20]]
+    shown = "\n".join(seen) or "  nothing"
     call = f" with {_text(args, kwargs)}" if args or kwargs else ""
     raise AssertionError(
-        f"{task.name} was enqueued {len(found)} times{call}, expected {expected}; enqueued were:\n{seen}"
+        f"{named.name} was enqueued {len(found)} times{call}, expected {expected}; enqueued were:\n{shown}"
     )
 
 
@@ -178,6 +235,7 @@ class JobsRunner:
     """What the pytest fixture `jobs_runner` hands out: the functions of this module."""
 
     run = staticmethod(run_jobs)
+    drain = staticmethod(drain)
     enqueued = staticmethod(enqueued)
     assert_enqueued = staticmethod(assert_enqueued)
     assert_nothing_enqueued = staticmethod(assert_nothing_enqueued)
@@ -196,17 +254,29 @@ else:
         return JobsRunner()
 
 
-def _run(worker: ProcessRecord, claimed: ClaimedJob, queue: Queue) -> bool:
-    """Run one claimed job; False when its function was not called."""
+def _run(worker: ProcessRecord, claimed: ClaimedJob, queue: Queue) -> str:
+    """Run one claimed job; how that ended, by the names of `Drained`, or empty when its function was not called."""
     with _block_of_its_own():
         settlement = execute(claimed, queue, worker.id)
     if settlement is None:
-        return True
+        return "completed"
     number = next(_numbers)
     settled = get_broker().exchange(worker.id, queue.policy, [settlement], 0, number=number).settled[0]
     if settled.counted:
         announce(queue, settlement, settled.state)
-    return settlement.started_at is not None
+    if settlement.started_at is None:
+        return ""
+    return "cancelled" if settled.state is State.CANCELLED else _ENDS[type(settlement.outcome)]
+
+
+_ENDS: dict[type, str] = {
+    Completed: "completed",
+    Failed: "failed",
+    Retried: "retried",
+    Postponed: "postponed",
+    GivenUp: "cancelled",
+    HandedBack: "handed_back",
+}
 
 
 @contextmanager
@@ -299,6 +369,20 @@ def _alias() -> str:
 def _in_callers_transaction() -> bool:
     # Django marks the transactions that TestCase opens around a test
     return any(not getattr(block, "_from_testcase", False) for block in connections[_alias()].atomic_blocks)
+
+
+def _meant(task: AnyTask) -> tuple[Task, Options]:
+    """The engine's task, and the options that `using` gave it."""
+    if isinstance(task, Task):
+        return task, NO_OPTIONS
+    if isinstance(task, PreparedTask):
+        return task.task, task.options
+    # a task of Django's
+    return find_task(task.module_path), getattr(task, "options", NO_OPTIONS)
+
+
+def _told(differences: list[str]) -> str:
+    return f" with {', '.join(differences)}" if differences else ""
 
 
 def _call(job: Job) -> str:

@@ -196,6 +196,13 @@ class AboutFilter(_GivenFilter):
         return lookup.about(queryset, [label], [key]) if label else queryset
 
 
+#: The filters of the list of jobs.
+OF_JOBS = (
+    *(QueueFilter, TaskFilter, StateFilter, CreatedFilter, EventFilter, ParentFilter),
+    *(AboutFilter, CauseFilter),
+)
+
+
 def _by_no_index(rows: QuerySet[Any], column: str, value: str) -> QuerySet[Any]:
     """The rows with this value, in words that no index has: SQLite may take any index that fits, whatever it brings."""
     found: QuerySet[Any] = rows.alias(plain=Concat(column, Value(""))).filter(plain=value)

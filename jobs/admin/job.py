@@ -25,7 +25,7 @@ from django.views.decorators.http import require_POST
 from admin_lists.owners import streams_of
 
 from .. import clock
-from ..errors import BrokerAway, Refused, UnknownJob, UnknownQueue
+from ..errors import BrokerAway, InvalidOption, Refused, UnknownJob, UnknownQueue
 from ..history import live, lookup, verdict
 from ..models import STATE_WORDS, Job
 from ..operate.cancel import cancel
@@ -34,16 +34,8 @@ from ..operate.promote import promote
 from ..operate.retry import retry
 from ..states import State
 from . import page
-from .filters import (
-    AboutFilter,
-    CauseFilter,
-    CreatedFilter,
-    EventFilter,
-    ParentFilter,
-    QueueFilter,
-    StateFilter,
-    TaskFilter,
-)
+from .change import CHANGES, PERMISSION, WAITING, forms_of
+from .filters import OF_JOBS
 from .keyset import JobChangeList
 from .readonly import ReadOnlyAdmin
 from .search import places
@@ -112,16 +104,7 @@ class JobAdmin(ReadOnlyAdmin):
         "problem",
     )
     list_display_links = ("short_id", "task")
-    list_filter = (
-        QueueFilter,
-        TaskFilter,
-        StateFilter,
-        CreatedFilter,
-        EventFilter,
-        ParentFilter,
-        AboutFilter,
-        CauseFilter,
-    )
+    list_filter = OF_JOBS
     acts_on_all = True
     search_ids = ("id",)
     search_help_text = _(
@@ -151,6 +134,8 @@ class JobAdmin(ReadOnlyAdmin):
             path(f"<uuid:job_id>/{name}/", self.admin_site.admin_view(self.operate), {"name": name}, f"jobs_job_{name}")
             for name in OPERATIONS
         ]
+        change = self.admin_site.admin_view(self.change_waiting)
+        own += [path(f"<uuid:job_id>/{name}/", change, {"name": name}, f"jobs_job_{name}") for name in CHANGES]
         for name in ("pause", "resume"):
             view = self.admin_site.admin_view(self.operate_queue)
             own.append(path(f"queues/<str:queue>/{name}/", view, {"name": name}, f"jobs_queue_{name}"))
@@ -270,6 +255,7 @@ class JobAdmin(ReadOnlyAdmin):
                 for one in OPERATIONS.values()
                 if job.state in one.states and may(request, one.permission, job)
             ],
+            "changes": forms_of(job, request, self._address),
             **(extra_context or {}),
         }
         request.current_app = self.admin_site.name
@@ -289,6 +275,22 @@ class JobAdmin(ReadOnlyAdmin):
         """One button on one job's page."""
         return _posted(request, lambda: self._operate(request, job_id, OPERATIONS[name]))
 
+    def change_waiting(self, request: HttpRequest, job_id: UUID, name: str) -> HttpResponse:
+        """One of the small forms on the page of a job that waits."""
+        form_class, label = CHANGES[name]
+
+        def change() -> HttpResponse:
+            form = form_class(request.POST)
+            if form.is_valid():
+                change = Operation(name, label, "", form.act(), PERMISSION, WAITING)
+                return self._operate(request, job_id, change)
+            self.message_user(
+                request, " ".join(str(one) for errors in form.errors.values() for one in errors), messages.ERROR
+            )
+            return HttpResponseRedirect(self._address("job_change", job_id))
+
+        return _posted(request, change)
+
     def operate_queue(self, request: HttpRequest, queue: str, name: str) -> HttpResponse:
         """Pause or resume a queue."""
         return _posted(request, lambda: self._operate_queue(request, queue, name))
@@ -304,7 +306,7 @@ class JobAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         try:
             operation.act(job_id, by=_user(request))
-        except (Refused, UnknownJob, BrokerAway) as refusal:
+        except (InvalidOption, Refused, UnknownJob, BrokerAway) as refusal:
             self.message_user(request, capfirst(str(refusal)), messages.ERROR)
         else:
             self.message_user(request, gettext("Done: %(what)s.") % {"what": operation.label}, messages.SUCCESS)

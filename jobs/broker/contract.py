@@ -301,6 +301,21 @@ class Broker(Protocol):
     def live_ids(self, queue: str) -> Iterator[Sequence[UUID]]:
         """The ids of the queue's live jobs, some thousand at once; one that moves meanwhile may be missed."""
 
+    # What people ask for where something is wrong, or all is to go (`jobs doctor`, `jobs obliterate`)
+
+    def examine(self, queue: str, *, mend: bool = False) -> Mapping[str, int]:
+        """What of the queue is in no state, in numbers by its code (`jobs.operate.doctor`); with `mend` set right.
+
+        Reads all of the queue, in steps. Nothing where the rows are the queue.
+        """
+
+    def wipe(self, queue: str, *, force: bool = False, whole: bool = False) -> int | None:
+        """Forget all that a store beside the rows keeps of a queue; returns how many jobs were live there.
+
+        None, and nothing is done: some run, and it is not to be forced. `whole`: also what says which life of the store
+        this is, unless workers hold a lease. Nobody's claim may settle after that. 0 where the rows are the queue.
+        """
+
     # Hints
 
     def rewind(self) -> Rewound:

@@ -19,7 +19,7 @@ def edited(signature: Signature, text: str, changed: Mapping[str, Any]) -> str:
     args, kwargs = signature.decode(text)
     bound = signature.signature.bind(*args, **kwargs)
     _put(signature, bound.arguments, changed)
-    return signature.encode(bound.args, bound.kwargs)
+    return _with_rest(text, signature.encode(bound.args, bound.kwargs))
 
 
 def edited_json(signature: Signature, text: str, changed: Mapping[str, Any]) -> str:
@@ -33,7 +33,13 @@ def edited_json(signature: Signature, text: str, changed: Mapping[str, Any]) -> 
         args, kwargs = signature.decode(json.dumps(given))
     except MessageError as error:
         raise InvalidArguments(str(error)) from None
-    return signature.encode(args, kwargs)
+    return _with_rest(text, signature.encode(args, kwargs))
+
+
+def _with_rest(text: str, message: str) -> str:
+    """The new message with what the stored one holds beside the arguments: that of Django's tasks."""
+    rest = {name: value for name, value in json.loads(text).items() if name not in ("v", "args", "kwargs")}
+    return f"{message[:-1]},{json.dumps(rest, ensure_ascii=False, separators=(',', ':'))[1:]}" if rest else message
 
 
 def _put(signature: Signature, arguments: dict[str, Any], changed: Mapping[str, Any]) -> None:

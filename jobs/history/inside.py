@@ -23,6 +23,7 @@ from ..conf import jobs_settings
 from ..define.desk import LogLine, Progress
 from ..errors import BrokerAway, LeaseLost
 from ..models import Job, JobProgress, Kept, LogPart
+from . import live
 
 logger = logging.getLogger("jobs.keeper")
 
@@ -119,7 +120,8 @@ def forget(job_ids: Collection[UUID], alias: str, tables: Sequence[type[models.M
     """Take away what these jobs told and kept; in the transaction of the caller."""
     for table in tables:
         rows = table._default_manager.using(alias)
-        if rows.exists():  # where no task uses any of it, a look at an empty table is all that it costs
+        # where no task uses any of it, a look into an empty index is all that it costs
+        if rows.filter(job_id__gte=UUID(int=0)).exists():
             rows.filter(job_id__in=list(job_ids))._raw_delete(alias)
 
 
@@ -254,10 +256,11 @@ def _some_jobs(table: type[models.Model], alias: str) -> list[tuple[UUID, str]]:
 
 
 def _lives(queue: str, job_id: UUID) -> bool:
+    """Whether a job without a row lives, or has ended and the history has not heard of all that the queue tells."""
     broker = get_broker()
     if broker.rows_are_the_queue:
         return False
     try:
-        return broker.find(queue, job_id) is not None
+        return broker.find(queue, job_id) is not None or live.lag(queue).facts > 0
     except BrokerAway:
         return True

@@ -71,6 +71,9 @@ def _message(row: Job, changed: Mapping[str, Any], make: Callable[..., str]) -> 
     if task is None:
         text = _("job %(id)s: no code here defines its task %(task)s, so its arguments cannot be checked")
         raise Refused(text % {"id": row.pk, "task": row.task})
+    if keyed := sorted(set(task.unique) & set(changed)):
+        text = _("job %(id)s: %(names)s makes its key: cancel it and enqueue a new one")
+        raise Refused(text % {"id": row.pk, "names": ", ".join(keyed)})
     signature = task.signature
     try:
         message = make(signature, row.message, changed)

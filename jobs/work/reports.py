@@ -62,6 +62,7 @@ class JobDesk:
         self._lock = threading.Lock()
         self._noted = False
         self._latest: Latest | None = None
+        self._written: Latest | None = None
         self._lines: deque[inside.Line] = deque()
         self._size = 0
         self._number = 0
@@ -105,7 +106,8 @@ class JobDesk:
         """What is not written yet."""
         with self._lock:
             self._noted = False
-            return Told(self._latest, list(self._lines), list(self._parts))
+            latest = self._latest
+            return Told(None if latest is self._written else latest, list(self._lines), list(self._parts))
 
     def tell(self, told: Told) -> None:
         """Write it, in the caller's transaction."""
@@ -114,9 +116,9 @@ class JobDesk:
     def told(self, told: Told) -> None:
         """It is written, and committed."""
         self._parts, self.wrote_at = told.parts, clock.monotonic()
+        if told.latest is not None:
+            self._written = told.latest
         with self._lock:
-            if self._latest is told.latest:
-                self._latest = None
             while told.lines and self._lines and self._lines[0][0] <= told.lines[-1][0]:
                 self._size -= len(self._lines.popleft()[2])
 

@@ -27,6 +27,7 @@ from jobs.django_tasks.framework import (
 )
 from jobs.django_tasks.results import class_path
 from jobs.models import Job
+from jobs.testing import assert_enqueued, enqueued
 from tests.django_tasks import tasks
 
 Work = Callable[..., int]
@@ -339,3 +340,19 @@ def test_a_result_says_so_where_its_value_was_not_kept(work: Work) -> None:
     assert result.status == TaskResultStatus.SUCCESSFUL
     with pytest.raises(ValueError, match="not kept"):
         _ = result.return_value
+
+
+def test_an_edit_keeps_what_django_knows_of_the_call(work: Work) -> None:
+    after = timezone.now() + timedelta(days=1)
+    result = tasks.note.using(run_after=after, metadata={"a": "é"}).enqueue("old")
+    JobHandle(result.id).edit(what="new")
+    found = tasks.note.get_result(result.id)
+    assert (found.args, found.metadata, found.task.run_after) == (["new"], {"a": "é"}, after)
+
+
+def test_a_test_of_a_project_asks_for_django_s_tasks_too(work: Work) -> None:
+    tasks.note.using(key="k", metadata={"a": 1}).enqueue(1)
+    (job,) = assert_enqueued(tasks.note, 1, times=1)
+    assert assert_enqueued(tasks.note.using(key="k")) == enqueued(tasks.note) == [job]
+    with pytest.raises(AssertionError, match=r"tasks.note \(1\) with key='k'"):
+        assert_enqueued(tasks.note.using(key="other"))

@@ -31,6 +31,7 @@ REMEDIES = {
     "clock_skew": "let NTP set it",
     "clock_was_ahead": "Let NTP set the clock",
     "jobs_to_come": "See that `manage.py run_huey` runs",
+    "schedule_failing": "Mend it",
     "schedule_to_come": "See that `manage.py run_huey` runs",
     "oldest_transaction": "End its program, or SELECT pg_terminate_backend(%(pid)d)",
     "prepared_transaction": "COMMIT PREPARED or ROLLBACK PREPARED '%(name)s'",

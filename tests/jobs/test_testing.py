@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.test import TestCase, TransactionTestCase
+from django.utils import timezone
 
-from jobs import Fixed, Queue, RateLimit, RetryLater
+from jobs import Cancelled, Fixed, Queue, RateLimit, RetryLater
 from jobs.broker import get_broker
 from jobs.models import Attempt, Job
-from jobs.testing import JobsRunner, assert_enqueued, assert_nothing_enqueued, enqueued, inline, run_jobs
+from jobs.testing import (
+    Drained,
+    JobsRunner,
+    assert_enqueued,
+    assert_nothing_enqueued,
+    drain,
+    enqueued,
+    inline,
+    run_jobs,
+)
 
 lane = Queue("testing_lane", attempts=3, backoff=Fixed(60), rate_limit=RateLimit(1, per=3_600))
 
@@ -44,6 +55,16 @@ def endless() -> None:
 def put_off() -> None:
     if not Attempt.objects.exists():
         raise RetryLater(30, whole_queue=True)
+
+
+@lane.task(name="testing.later")
+def later() -> None:
+    raise RetryLater(30)
+
+
+@lane.task(name="testing.give_in")
+def give_in() -> None:
+    raise Cancelled
 
 
 @lane.task(name="testing.both", atomic=True)
@@ -137,6 +158,49 @@ class Both:
         both.enqueue("Ada")
         assert len(run_jobs()) == 2
         assert Group.objects.count() == 2
+
+    def test_drain_counts_how_the_starts_ended(self) -> None:
+        handles = [greet.enqueue("Ada"), fail.enqueue(), both.enqueue("Bob")]
+        first = drain()
+        assert first == Drained(completed=3, retried=1)  # `both` enqueues a greeting
+        assert list(first.jobs[:3]) == handles
+        put_off.enqueue()
+        fail.enqueue()
+        assert drain(include_scheduled=True) == Drained(failed=2, retried=3, completed=1)
+        assert drain() == Drained()
+
+    def test_drain_counts_what_was_put_off_and_what_gave_in(self) -> None:
+        later.enqueue()
+        give_in.enqueue()
+        assert drain() == Drained(postponed=1, cancelled=1)
+
+    def test_assert_enqueued_compares_the_options_of_using(self) -> None:
+        tomorrow = timezone.now() + timedelta(days=1)
+        group = Group.objects.create(name="subject")
+        given: list[dict[str, Any]] = [
+            {"priority": 2},
+            {"key": "k"},
+            {"delay": timedelta(minutes=2)},
+            {"at": tomorrow},
+            {"expires": 60},
+            {"about": group},
+        ]
+        handles = [greet.using(**options).enqueue("Ada") for options in given]
+        for options, handle in zip(given, handles, strict=True):
+            assert assert_enqueued(greet.using(**options), "Ada", times=1) == [handle]
+        assert len(assert_enqueued(greet, times=len(given))) == len(given)
+        with pytest.raises(AssertionError, match="enqueued 0 times") as failure:
+            assert_enqueued(greet.using(key="other", priority=1, delay=5, expires=7, about=("auth.group", "0")))
+        lines = str(failure.value).splitlines()
+        assert lines[1].startswith("  testing.greet ('Ada') with priority=2, key=None, about=None, delay=0")
+        assert "delay=120" in lines[3]
+
+    def test_what_a_transaction_has_enqueued_so_far_counts_and_is_gone_with_it(self) -> None:
+        with pytest.raises(KeyError), transaction.atomic():
+            greet.using(key="k").enqueue("Ada")
+            assert_enqueued(greet.using(key="k"), "Ada")
+            raise KeyError
+        assert_nothing_enqueued()
 
     def test_assert_enqueued_compares_arguments_as_the_task_would_get_them(self) -> None:
         handle = greet.enqueue("Ada", count=2)

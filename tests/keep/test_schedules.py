@@ -9,6 +9,7 @@ import pytest
 
 from jobs import Cron, Every, InvalidTask, Queue, UnknownSchedule, clock
 from jobs.broker import forget_broker, get_broker
+from jobs.history.status.schedules import findings_of_schedules
 from jobs.keep import tick
 from jobs.models import Job, Schedule
 from jobs.operate import schedules
@@ -187,4 +188,5 @@ def test_broken_row_tells_its_trouble_and_stops_no_other(
     assert run_at(clock_at, NOON, NOON + MINUTE, NOON + 2 * MINUTE) == [0, 1, 1]
     bad.refresh_from_db()
     assert bad.trouble
+    assert "a bad one cannot tick" in findings_of_schedules()[0].text
     assert bad.trouble_at in (NOON, NOON + MINUTE)

@@ -222,3 +222,11 @@ def test_a_job_stays_whose_it_is() -> None:
         with pytest.raises(Refused, match="would belong to 'org-2'"):
             handle.edit(name="org-2")
     assert handle.args == ["org-1", 5]
+
+
+def test_an_argument_that_makes_the_job_s_key_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(note, "unique", ("name",))
+    handle = note.enqueue("a")
+    with pytest.raises(Refused, match="name makes its key"):
+        handle.edit(name="b", number=1)
+    assert handle.edit(number=1) == "changed"

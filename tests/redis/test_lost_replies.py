@@ -192,6 +192,13 @@ SCENES: dict[str, Scene] = {
     "change": Scene(
         some_jobs, lambda world, ids: world.broker.change("lane", ids[4], Change(delay=30, priority=7, message="{}"))
     ),
+    "examine": Scene(
+        some_out_of_place,
+        lambda world, _: world.broker.examine("lane", mend=True),
+        # several steps, of which the first was made before its reply was lost
+        lambda first: {name: count for name, count in first.items() if name != "unplaced"},
+    ),
+    "wipe": Scene(some_jobs, lambda world, ids: world.broker.wipe("lane", force=True), lambda first: 0),
     "hold": Scene(some_jobs, lambda world, ids: world.broker.pause("lane")),
     "read_facts": Scene(a_claimed_job, lambda world, job: world.broker.read_facts("lane", "", "", 100).facts),
     "forget_facts": Scene(told, lambda world, page: world.broker.forget_facts("lane", page.generation, page.last)),

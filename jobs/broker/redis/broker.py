@@ -38,6 +38,7 @@ from ..records import (
 from .address import store_of
 from .atomic import AtomicTasks
 from .changing import Changing
+from .examining import Examining
 from .lives import FORMER, Recovering
 from .processes import Vanished, seen_process, write_process
 from .scripts import COMMON, Scripts, decode
@@ -72,7 +73,7 @@ _REFUSED = Settled(Answer.REFUSED)
 _COUNTED = {str(state): Settled(Answer.COUNTED, state) for state in State}
 
 
-class RedisBroker(Recovering, Telling, Changing, AtomicTasks):
+class RedisBroker(Recovering, Telling, Changing, Examining, AtomicTasks):
     """Keeps the live jobs of one namespace on a Redis server."""
 
     rows_are_the_queue = False

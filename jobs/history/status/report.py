@@ -34,6 +34,7 @@ from .processes import (
 )
 from .queues import QueueReport, findings_of_queue, queue_report
 from .registered import registered_findings
+from .schedules import findings_of_schedules
 
 #: As many of the oldest pending rows are looked at for the relay's lag: a retry keeps its old id.
 LOOKED_AT = 100
@@ -101,6 +102,7 @@ def _look(limits: Limits, now: datetime, away: Finding | None = None) -> Report:
         *_findings_of_relay(now, limits),
         *findings_of_clocks(offsets, limits),
         *findings_of_jumps(now),
+        *findings_of_schedules(),
         *findings_of_database(limits),
         *registered_findings(),
     ]

@@ -8,8 +8,10 @@ from jobs.management.actions.change import DISCARD, EDIT, PRIORITY, RESCHEDULE
 from jobs.management.actions.dead import DEAD
 from jobs.management.actions.logs import LOGS
 from jobs.management.actions.look import LIST, SHOW, STATUS
+from jobs.management.actions.mend import DOCTOR, OBLITERATE
 from jobs.management.actions.move import MOVE
 from jobs.management.actions.remove import CLEAN, DRAIN, ERASE
+from jobs.management.actions.schedules import SCHEDULES
 
 __all__ = ["ACTIONS", "Action"]
 
@@ -18,4 +20,6 @@ ACTIONS: tuple[Action, ...] = (
     *(ENQUEUE, RETRY, CANCEL, PROMOTE, PAUSE, RESUME),
     *(RESCHEDULE, PRIORITY, EDIT, DISCARD),
     *(DRAIN, CLEAN, ERASE, MOVE),
+    *(DOCTOR, OBLITERATE),
+    SCHEDULES,
 )
