@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from config.queues import lead
-from jobs import JobHandle, current_job
+from jobs import Cron, JobHandle, current_job
 
-from . import work
+from . import retention, work
 
 #: Seconds until an erasure is looked at again.
 ERASE_AGAIN_AFTER = 10.0
@@ -36,6 +36,12 @@ def sync_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str, A
 def process_submission(submission_id: UUID) -> dict[str, Any]:
     """Make a lead of what came in, if the request that brought it did not."""
     return work.process_submission(submission_id)
+
+
+@lead.task(schedule=Cron("0 3 * * *", overlap="skip"))
+def forget_submissions() -> dict[str, Any]:
+    """Delete the submissions that are older than the setting says."""
+    return retention.forget_submissions()
 
 
 @lead.task()

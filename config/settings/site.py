@@ -83,6 +83,7 @@ CRM_WEBHOOK_SECRET = env.text("CRM_WEBHOOK_SECRET")
 #: What webhooks may reach beside the public internet; the CRM of `make demo` listens on this machine.
 OUTGOING_PRIVATE_NETWORKS = env.networks("OUTGOING_PRIVATE_NETWORKS", ("127.0.0.0/8", "::1") if DEBUG else ())
 
+SUBMISSION_KEEP_DAYS = env.integer("SUBMISSION_KEEP_DAYS", 0, highest=36_500)
 FORM_LIMITS = {
     **FORM_LIMITS,
     "network": env.rate("FORM_LIMIT_NETWORK", "20/minute"),

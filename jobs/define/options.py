@@ -12,8 +12,8 @@ from ..broker.records import KeyMode, KeyRule
 from ..errors import InvalidOption
 from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR
 from .labels import checked_group, checked_tags
-from .reference import is_storable, object_reference
-from .unique import MAX_KEY, MODES, rule_of, seconds_of
+from .reference import object_reference
+from .unique import MODES, checked_key, rule_of, seconds_of
 
 #: Every time that is past means now; one that every store can hold stands for those before it.
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -77,12 +77,6 @@ def _checked_priority(priority: Any) -> int:
     return priority
 
 
-def _checked_key(key: Any) -> str:
-    if not isinstance(key, str) or not key or not is_storable(key, MAX_KEY):
-        raise InvalidOption(f"key={key!r}: expected a text of 1 to {MAX_KEY} characters")
-    return key
-
-
 def _checked_time(at: Any) -> datetime:
     if not isinstance(at, datetime) or at.utcoffset() is None:
         raise InvalidOption(f"at={at!r}: expected an aware datetime (with a time zone)")
@@ -95,7 +89,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "priority": _checked_priority,
     "delay": lambda value: seconds_of("delay", value, allow_zero=True),
     "at": _checked_time,
-    "key": _checked_key,
+    "key": checked_key,
     "expires": lambda value: seconds_of("expires", value, allow_zero=False),
     "about": object_reference,
     "group": checked_group,

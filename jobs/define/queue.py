@@ -22,6 +22,7 @@ from ..rules.asked import Asked
 from . import huey as huey_interface
 from .handle import JobHandle
 from .task import Task
+from .unique import checked_key
 
 
 class Queue(Huey):
@@ -112,9 +113,9 @@ class Queue(Huey):
     def holder(self, key: str) -> JobHandle | None:
         """The job that a call with this key would be answered with: the live one, or a throttle's first; or None.
 
-        Raises `BrokerAway`.
+        Raises `BrokerAway`, and `InvalidOption` for what is no key.
         """
-        found = get_broker().holder(self.name, key)
+        found = get_broker().holder(self.name, checked_key(key))
         return None if found is None else JobHandle(found, created=False)
 
     def find_task(self, name: str) -> Task | None:

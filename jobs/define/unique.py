@@ -24,6 +24,13 @@ MODES = ("throttle", "debounce", "replace", "rerun")
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
+def checked_key(key: Any) -> str:
+    """A key that every store can hold; raises `InvalidOption`."""
+    if not isinstance(key, str) or not key or not is_storable(key, MAX_KEY):
+        raise InvalidOption(f"key={key!r}: expected a text of 1 to {MAX_KEY} characters")
+    return key
+
+
 def seconds_of(name: str, value: Any, *, allow_zero: bool) -> float:
     """An option that is a duration, in seconds; raises `InvalidOption`."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value

@@ -17,11 +17,12 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from ..broker import get_broker
 from ..broker.records import CancelAnswer
 from ..define.masks import Mask, spellings_of
 from ..errors import UnknownJob
 from ..history import inside, live, lookup
-from ..models import Attempt, Job, JobProgress, Kept, LogPart
+from ..models import Attempt, Job, JobProgress, Kept, LogPart, Throttle
 from ..reasons import ERASED
 from ..states import ENDED, State
 from .cancel import cancel_now
@@ -57,7 +58,14 @@ def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[s
     attempts = Attempt.objects.using(jobs.db)
     if texts:
         mentions += _take_out(attempts.all(), _TEXTS_OF_ATTEMPT, texts) + _take_out_inside(jobs.db, texts)
+        _end_throttles(jobs.db, texts)
     return Erased(len(own), cancelled, mentions, tuple(running))
+
+
+def _end_throttles(alias: str, texts: Sequence[str]) -> None:
+    mask, throttles = Mask.of_texts(texts, ERASED), Throttle.objects.using(alias)
+    for found in _walk(throttles.all(), _mentions(("key",), texts)):
+        throttles.filter(pk__in=[one.pk for one in throttles.filter(pk__in=found) if mask(one.key) != one.key]).delete()
 
 
 def _jobs_of(jobs: QuerySet[Job], subjects: Sequence[Subject], texts: Sequence[str]) -> set[UUID]:
@@ -119,6 +127,9 @@ def _is_cancelled(queue: str, job_id: UUID) -> bool:
 
 
 def _empty(jobs: QuerySet[Job], ids: Sequence[UUID]) -> None:
+    for job in jobs.filter(pk__in=ids, state__in=ENDED, key__isnull=False).only("queue", "key"):
+        # a throttle may hold it longer than the job lived
+        get_broker().release_key(job.queue, job.key or "", job.pk)
     with transaction.atomic(using=jobs.db):
         # one that runs is emptied when it has ended: by its arguments it is found again
         ended = jobs.filter(pk__in=ids, state__in=ENDED)

@@ -74,7 +74,7 @@ def dead_letter() -> str:
 def test_enqueue_takes_arguments_priority_and_delay() -> None:
     made = document("enqueue", "command.add", "--args", "[1]", "--kwargs", '{"right": 2}', "--priority", "1")
     job = Job.objects.get()
-    assert made == {"id": str(job.pk), "task": "command.add", "queue": lane.name}
+    assert made == {"id": str(job.pk), "task": "command.add", "queue": lane.name, "created": True}
     assert (job.args, job.priority) == ([1, 2], 1)
     run_jobs()
     assert Job.objects.get().result == "3"

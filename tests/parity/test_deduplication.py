@@ -14,13 +14,13 @@ from jobs.broker import forget_broker
 from jobs.broker.records import Completed, ProcessRecord, Settlement
 from jobs.enqueue import held_keys, outbox
 from jobs.errors import Refused
-from jobs.keep import prune
+from jobs.keep import merge, prune
 from jobs.models import Job, Throttle
 from jobs.operate.retry import retry
 from jobs.work.execution import execute
 from tests.contract.conftest import BENCHES, Bench
 
-lane = Queue("lane", attempts=1)
+lane, other = Queue("lane", attempts=1), Queue("other", keep_completed=0)
 #: What ran, with its arguments; and what a running job does.
 ran: list[str] = []
 inside: list[Callable[[], Any]] = []
@@ -30,6 +30,12 @@ inside: list[Callable[[], Any]] = []
 def paint(color: str) -> str:
     while inside:
         inside.pop()()
+    ran.append(color)
+    return color
+
+
+@other.task(name="parity.forget")
+def forget(color: str) -> str:
     ran.append(color)
     return color
 
@@ -58,26 +64,27 @@ def bench(request: pytest.FixtureRequest, transactional_db: None, monkeypatch: p
 class Work:
     """A worker in this thread, with a keeper that relays."""
 
-    def __init__(self, bench: Bench) -> None:
-        self.broker, self.number = bench.broker, 0
-        self.worker = ProcessRecord(clock.new_id(), "worker", "lane", "host", 1, 1)
+    def __init__(self, bench: Bench, queue: Queue = lane) -> None:
+        self.broker, self.queue, self.number = bench.broker, queue, 0
+        self.worker = ProcessRecord(clock.new_id(), "worker", queue.name, "host", 1, 1)
         self.broker.register(self.worker, 1_000_000)
 
     def claim(self) -> Any:
         outbox.push_pending()
         self.number += 1
-        found = self.broker.exchange(self.worker.id, lane.policy, [], 1, number=self.number).jobs
+        found = self.broker.exchange(self.worker.id, self.queue.policy, [], 1, number=self.number).jobs
         return found[0] if found else None
 
     def settle(self, settlement: Settlement) -> None:
         self.number += 1
-        assert self.broker.exchange(self.worker.id, lane.policy, [settlement], 0, number=self.number).settled[0].counted
+        answer = self.broker.exchange(self.worker.id, self.queue.policy, [settlement], 0, number=self.number)
+        assert answer.settled[0].counted
 
     def __call__(self) -> list[str]:
         """Run what is due until nothing is; the arguments in the order of the starts."""
         ran.clear()
         while job := self.claim():
-            settlement = execute(job, lane, self.worker.id)
+            settlement = execute(job, self.queue, self.worker.id)
             assert settlement is not None
             self.settle(settlement)
         return list(ran)
@@ -219,6 +226,21 @@ def test_retry_of_a_dead_letter_is_refused_while_a_later_call_has_the_key(work: 
     assert work() == ["red"]
     retry(dead)
     assert work() == ["white"]
+
+
+def test_nothing_of_a_key_is_left_where_retention_keeps_nothing(bench: Bench) -> None:
+    work, call = Work(bench, other), forget.using(key="house", rerun=True)
+    in_transaction(call, "white")
+    first = work.claim()
+    in_transaction(call, "red")
+    in_transaction(call, "blue")
+    work.settle(Settlement(first, Completed(), bench.broker.now(), bench.broker.now()))
+    assert work() == ["blue"]
+    for _ in range(3):
+        merge.merge_queue(bench.broker, other.policy, merge.Forgetting())
+        prune.prune([other.policy])
+    assert (work(), other.holder("house"), list(Job.objects.values_list("state", flat=True))) == ([], None, [])
+    assert bench.counters("other") == {"completed": 2, "cancelled": 1}
 
 
 def test_storm_never_makes_two_live_jobs_of_one_key_and_loses_no_last_call(work: Work, bench: Bench) -> None:

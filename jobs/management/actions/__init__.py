@@ -6,6 +6,7 @@ from jobs.management.actions.act import CANCEL, ENQUEUE, PAUSE, PROMOTE, RESUME,
 from jobs.management.actions.action import Action
 from jobs.management.actions.change import DISCARD, EDIT, PRIORITY, RESCHEDULE
 from jobs.management.actions.dead import DEAD
+from jobs.management.actions.key import KEY
 from jobs.management.actions.logs import LOGS
 from jobs.management.actions.look import LIST, SHOW, STATUS
 from jobs.management.actions.mend import DOCTOR, OBLITERATE
@@ -16,7 +17,7 @@ from jobs.management.actions.schedules import SCHEDULES
 __all__ = ["ACTIONS", "Action"]
 
 ACTIONS: tuple[Action, ...] = (
-    *(STATUS, LIST, SHOW, LOGS, DEAD),
+    *(STATUS, LIST, SHOW, LOGS, KEY, DEAD),
     *(ENQUEUE, RETRY, CANCEL, PROMOTE, PAUSE, RESUME),
     *(RESCHEDULE, PRIORITY, EDIT, DISCARD),
     *(DRAIN, CLEAN, ERASE, MOVE),

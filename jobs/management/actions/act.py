@@ -24,6 +24,10 @@ from jobs.operate.retry import dead_letters, retry
 MOST_RETRIED = 1_000
 
 
+#: The options of `jobs enqueue` that are those of `Task.using`.
+_OPTIONS = ("priority", "delay", "at", "key", "throttle", "debounce", "replace", "rerun")
+
+
 def _enqueue_arguments(parser: CommandParser) -> None:
     parser.add_argument("task", metavar=_("TASK"), help=_("The task's name, for example leads.sync_to_crm."))
     parser.add_argument("--args", dest="positional", type=json_of(list), default=[], metavar="JSON", help=_("A list."))
@@ -31,11 +35,27 @@ def _enqueue_arguments(parser: CommandParser) -> None:
     parser.add_argument("--priority", type=whole(1, 10), metavar=_("NUMBER"), help=_("1 (highest) to 10."))
     parser.add_argument("--delay", type=seconds, metavar=_("SECONDS"), help=_("Start it so much later."))
     parser.add_argument("--at", type=moment, metavar=_("TIME"), help=_("Start it then: 2027-01-31T09:00-03:00."))
+    parser.add_argument("--key", metavar=_("KEY"), help=_("At most one live job of the queue has it."))
+    parser.add_argument(
+        "--throttle", type=seconds, metavar=_("SECONDS"), help=_("Of a key: only the first call of so many seconds.")
+    )
+    parser.add_argument(
+        "--debounce",
+        type=seconds,
+        metavar=_("SECONDS"),
+        help=_("Of a key: the last call, after so many seconds."),
+    )
+    parser.add_argument(
+        "--replace", action="store_true", default=None, help=_("A job of the key that waits takes over this call.")
+    )
+    parser.add_argument(
+        "--rerun", action="store_true", default=None, help=_("Of a key: run once more, with the last arguments.")
+    )
 
 
 def _enqueue(paper: Paper, options: Mapping[str, Any]) -> None:
     task = find_task(options["task"])
-    chosen = {name: options[name] for name in ("priority", "delay", "at") if options[name] is not None}
+    chosen = {name: options[name] for name in _OPTIONS if options[name] is not None}
     try:
         handle = task.using(**chosen).enqueue(*options["positional"], **options["named"])
     except InvalidArguments as error:
@@ -43,7 +63,11 @@ def _enqueue(paper: Paper, options: Mapping[str, Any]) -> None:
         text = _("%(task)s cannot be enqueued with these arguments: %(error)s")
         raise InvalidArguments(text % {"task": task.name, "error": error}) from error
     if paper.as_json:
-        paper.document({"id": str(handle.id), "task": task.name, "queue": task.queue.name})
+        made = {"id": str(handle.id), "task": task.name, "queue": task.queue.name, "created": handle.created}
+        paper.document(made)
+    elif handle.created is False:
+        text = _("%(task)s was not enqueued: job %(id)s of queue %(queue)s stands for it")
+        paper.say(text % {"task": task.name, "queue": task.queue.name, "id": handle.id})
     else:
         text = _("enqueued %(task)s on %(queue)s: %(id)s")
         paper.say(text % {"task": task.name, "queue": task.queue.name, "id": handle.id})

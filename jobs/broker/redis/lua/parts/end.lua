@@ -71,6 +71,8 @@ local function follow()
         if raw and call('HSETNX', keys, key, id) == 1 then
             local job = read(raw)
             job.behind = nil
+            -- its time was counted from one to come: the clock was set back
+            if job.timed and job.timed > now then job.ready, job.timed = now + math.max(job.ready - job.timed, 0), now end
             call('HSET', jobs, id, write(job))
             put_in(id, job)
             tell('changed', 'queued', id, job.run, job.ready, '', {}, write(job))
