@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from ..models import Attempt, Job, Schedule
+from ..models import Attempt, Cause, Job, Schedule
 from .attempt import AttemptAdmin
+from .cause import CauseAdmin
 from .job import JobAdmin
 from .schedule import ScheduleAdmin
 
-__all__ = ["AttemptAdmin", "JobAdmin", "ScheduleAdmin"]
+__all__ = ["AttemptAdmin", "CauseAdmin", "JobAdmin", "ScheduleAdmin"]
 
 admin.site.register(Job, JobAdmin)
 admin.site.register(Attempt, AttemptAdmin)
+admin.site.register(Cause, CauseAdmin)
 admin.site.register(Schedule, ScheduleAdmin)

@@ -172,6 +172,18 @@ class ParentFilter(_GivenFilter):
         return queryset.filter(parent_id=_uuid(self.value())) if self.value() else queryset
 
 
+class CauseFilter(_GivenFilter):
+    """The dead letters of one cause."""
+
+    title = _("cause")
+    parameter_name = "cause"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """By the cause, as the list of causes names it; of dead letters only, whose index leads."""
+        value = self.value()
+        return queryset.filter(cause=value, state=State.FAILED) if value else queryset
+
+
 class AboutFilter(_GivenFilter):
     """The jobs about one object: `?about=leads.lead:ID`."""
 
@@ -182,6 +194,13 @@ class AboutFilter(_GivenFilter):
         """By the object's model label and primary key."""
         label, _colon, key = (self.value() or "").partition(":")
         return lookup.about(queryset, [label], [key]) if label else queryset
+
+
+#: The filters of the list of jobs.
+OF_JOBS = (
+    *(QueueFilter, TaskFilter, StateFilter, CreatedFilter, EventFilter, ParentFilter),
+    *(AboutFilter, CauseFilter),
+)
 
 
 def _by_no_index(rows: QuerySet[Any], column: str, value: str) -> QuerySet[Any]:

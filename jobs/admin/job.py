@@ -35,7 +35,7 @@ from ..operate.retry import retry
 from ..states import State
 from . import page
 from .change import CHANGES, PERMISSION, WAITING, forms_of
-from .filters import AboutFilter, CreatedFilter, EventFilter, ParentFilter, QueueFilter, StateFilter, TaskFilter
+from .filters import OF_JOBS
 from .keyset import JobChangeList
 from .readonly import ReadOnlyAdmin
 from .search import places
@@ -104,7 +104,7 @@ class JobAdmin(ReadOnlyAdmin):
         "problem",
     )
     list_display_links = ("short_id", "task")
-    list_filter = (QueueFilter, TaskFilter, StateFilter, CreatedFilter, EventFilter, ParentFilter, AboutFilter)
+    list_filter = OF_JOBS
     acts_on_all = True
     search_ids = ("id",)
     search_help_text = _(

@@ -135,7 +135,8 @@ def test_the_superuser_finds_it_on_these_pages(pages: list[Page], rows: Rows) ->
     client = Client()
     client.force_login(User.objects.get(email="boss@example.org"))
     theirs = what_is_theirs(rows)
-    lists = [page for page in pages if page.name.endswith(" list")]
+    # a line of causes tells of failures, and names no row
+    lists = [page for page in pages if page.name.endswith(" list") and page.name != "jobs.cause list"]
     assert len(lists) > 10
     for page, answer in opened(client, lists):
         assert theirs.search(said(page, answer.content.decode())), page.name
