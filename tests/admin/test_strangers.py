@@ -135,8 +135,9 @@ def test_the_superuser_finds_it_on_these_pages(pages: list[Page], rows: Rows) ->
     client = Client()
     client.force_login(User.objects.get(email="boss@example.org"))
     theirs = what_is_theirs(rows)
-    # a line of causes tells of failures, and names no row
-    lists = [page for page in pages if page.name.endswith(" list") and page.name != "jobs.cause list"]
+    # of the whole site, or of failures: they name no row
+    others = {"jobs.cause list", "jobs.schedule list"}
+    lists = [page for page in pages if page.name.endswith(" list") and page.name not in others]
     assert len(lists) > 10
     for page, answer in opened(client, lists):
         assert theirs.search(said(page, answer.content.decode())), page.name
@@ -198,6 +199,8 @@ def every_action() -> list[Page]:
         if model._meta.label_lower == OF_THE_SITE:
             continue
         chosen = [str(pk) for pk in model._base_manager.order_by("-pk").values_list("pk", flat=True)[:2]]
+        if not chosen:
+            continue
         answered = {"post": "yes", "confirmed": "1", "upto": max(chosen), admin.helpers.ACTION_CHECKBOX_NAME: chosen}
         for action in model_admin.get_actions(request):
             for across in ("0", "1"):
