@@ -8,11 +8,12 @@ from uuid import UUID
 
 from django.db import connections
 
-from .. import clock
+from .. import clock, reasons
 from ..broker import get_broker
-from ..broker.database import edges
+from ..broker.database import edges, rows
 from ..broker.records import NewJob
 from ..conf import jobs_settings
+from ..states import State
 from .accept import in_transaction, push_after_commit
 from .outbox import is_away, push_pending
 
@@ -24,8 +25,32 @@ def unblock(ids: Collection[UUID] | None = None) -> int:
 
     In the caller's transaction, if there is one; then what can run goes to the broker after its commit.
     """
+    done = edges.decide_now(connections[jobs_settings().database], straight=get_broker().rows_are_the_queue, ids=ids)
+    _pass_on(done)
+    return done.ended
+
+
+def abandon(awaited: Collection[UUID]) -> int:
+    """Let those go on that wait for jobs which are gone and can tell nothing; returns how many waited.
+
+    For them it counts as cancelled.
+    """
+    from ..models import Edge
+
+    connection, done = connections[jobs_settings().database], edges.Decided()
+    with rows.block(connection), connection.cursor() as cursor:
+        open_edges = Edge.objects.using(connection.alias).filter(state="", awaited_id__in=awaited)
+        waiting = sorted(set(open_edges.values_list("waiting_id", flat=True)))
+        open_edges.update(state=State.CANCELLED, error=reasons.NOT_KEPT)
+        trip = edges.trip_on(connection, cursor)
+        edges.release(trip, waiting, done, straight=get_broker().rows_are_the_queue)
+        trip.write_counts()
+    _pass_on(done)
+    return len(waiting)
+
+
+def _pass_on(done: edges.Decided) -> None:
     connection = connections[jobs_settings().database]
-    done = edges.decide_now(connection, straight=get_broker().rows_are_the_queue, ids=ids)
     hint(done.queued)
     if done.pending and in_transaction(connection):
         push_after_commit(connection, done.pending)
@@ -34,7 +59,6 @@ def unblock(ids: Collection[UUID] | None = None) -> int:
             push_pending(done.pending)
         except Exception:
             logger.warning("push_of_unblocked_failed jobs=%d: the keeper relays them", len(done.pending), exc_info=True)
-    return done.ended
 
 
 def hint(queues: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -30,6 +31,12 @@ def begin_again(connection: BaseDatabaseWrapper, job_id: UUID, message: str | No
             begun[id] = run
             todo += again
     return begun
+
+
+def failed_before(connection: BaseDatabaseWrapper, ids: Collection[UUID]) -> list[UUID]:
+    """Those of these jobs that have waited for one that did not complete."""
+    failed = Edge.objects.using(connection.alias).filter(waiting_id__in=ids).exclude(state__in=("", State.COMPLETED))
+    return sorted(set(failed.values_list("waiting_id", flat=True)))
 
 
 def _wait_again(connection: BaseDatabaseWrapper, id: UUID) -> list[UUID]:

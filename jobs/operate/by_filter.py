@@ -32,14 +32,15 @@ from .promote import promote
 from .retry import retry
 
 _WAITING = frozenset({State.PENDING, State.QUEUED})
+_CHANGED = _WAITING | {State.BLOCKED}
 #: By the verb: what it does to one job, in which states jobs are looked for, and where the filter names none.
 VERBS: dict[str, tuple[Callable[..., Any], frozenset[State], frozenset[State]]] = {
     "cancel": (cancel, LIVE, LIVE),
     "discard": (discard, ENDED, frozenset({State.FAILED})),
     "promote": (promote, _WAITING, _WAITING),
-    "reschedule": (reschedule, _WAITING, _WAITING),
+    "reschedule": (reschedule, _CHANGED, _CHANGED),
     "retry": (retry, frozenset({State.FAILED}), frozenset({State.FAILED})),
-    "set_priority": (set_priority, _WAITING, _WAITING),
+    "set_priority": (set_priority, _CHANGED, _CHANGED),
 }
 #: The most jobs a second that can be asked for.
 FASTEST = 100_000

@@ -7,11 +7,14 @@ from functools import partial
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import connections
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from ..broker import get_broker
 from ..broker.changes import Change, ChangeAnswer
+from ..broker.database.change import change_blocked
+from ..conf import jobs_settings
 from ..define.options import NO_OPTIONS
 from ..define.reference import HasId, id_of
 from ..enqueue.outbox import push_pending
@@ -103,6 +106,10 @@ def _change(queue: str, job_id: UUID, change: Change) -> ChangeAnswer:
             return ChangeAnswer.ENDED
         if state == State.PENDING:
             push_pending([job_id])
+        elif state == State.BLOCKED:
+            blocked = change_blocked(connections[jobs_settings().database], queue, job_id, change)
+            if blocked is not None:
+                return blocked
     if (answer := broker.change(queue, job_id, change)) is not None:
         return answer
     text = _("job %(id)s is %(state)s, but its broker does not know it; try again")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -22,9 +22,10 @@ from ..broker.records import BEHIND, LivingRow
 from ..conf import jobs_settings
 from ..defined import queues
 from ..enqueue.outbox import push_pending
+from ..enqueue.unblock import abandon
 from ..history import live, lookup
 from ..history.targets import HasName, name_of
-from ..models import Job, Process
+from ..models import Edge, Job, Process
 from ..states import ENDED, State
 
 #: Rows of one step, and how old a row of the outbox, or one that a broker does not know, must be to be wrong.
@@ -39,6 +40,7 @@ WORDS: dict[str, Promise] = {
     "no_end": _("jobs have ended and no time says when, so no retention removes them; mend: the last known time"),
     "ended_twice": _("jobs live and a time says when they ended; mend: that time is taken out"),
     "unplaced": _("records in Redis stand in no order and would never start; mend: they stand in it again"),
+    "unfollowed": _("jobs wait for jobs that are gone; mend: for them those count as cancelled"),
     "vanished": _("places in Redis have lost their records; mend: they are removed, and a row's job is pushed again"),
     "stray_key": _("keys in Redis are held by jobs that do not live; mend: they are free"),
     "stray_ask": _("cancellations in Redis were asked of jobs that do not run; mend: they are dropped"),
@@ -85,6 +87,7 @@ def _of_queue(queue: str, mend: bool) -> Iterator[tuple[str, int]]:
     else:
         yield "unknown", _unknown(queue, mend)
     yield "pending", _pending(queue, mend)
+    yield "unfollowed", _unfollowed(queue, mend)
     ended = _rows(queue).filter(state__in=ENDED, ended_at=None)
     known = Greatest(F("created_at"), Coalesce("started_at", "created_at"))
     yield "no_end", ended.update(ended_at=known) if mend else ended.count()
@@ -100,6 +103,17 @@ def _pending(queue: str, mend: bool) -> int:
     for piece in _pieces(ids) if mend else ():
         push_pending(piece)
     return len(ids)
+
+
+def _unfollowed(queue: str, mend: bool) -> int:
+    """Blocked jobs that wait for jobs without a row: each had one when it was named."""
+    awaited = lookup.all_jobs().filter(pk=OuterRef("awaited_id"))
+    edges = Edge.objects.using(jobs_settings().database).filter(state="", waiting_id__in=_blocked(queue).values("pk"))
+    lost = edges.filter(~Exists(awaited))
+    count = len(set(lost.values_list("waiting_id", flat=True)))
+    for piece in _pieces(sorted(set(lost.values_list("awaited_id", flat=True)))) if mend else ():
+        abandon(piece)
+    return count
 
 
 def _unheld(queue: str, mend: bool) -> Iterator[tuple[str, int]]:
@@ -131,6 +145,10 @@ def _unknown(queue: str, mend: bool) -> int:
             _rows(queue).filter(pk__in=lost, state=State.QUEUED).update(state=State.PENDING)
             push_pending(lost)
     return count
+
+
+def _blocked(queue: str) -> QuerySet[Job]:
+    return _rows(queue).filter(state=State.BLOCKED)
 
 
 def _rows(queue: str) -> QuerySet[Job]:

@@ -12,10 +12,11 @@ from django.utils.translation import ngettext
 
 from ..broker import get_broker
 from ..conf import jobs_settings
+from ..enqueue.unblock import abandon
 from ..errors import Refused
 from ..history import inside, lookup
 from ..history.targets import HasName, name_of
-from ..models import Attempt, Grant, Marker, QueueStat, QueueState, Throttle
+from ..models import Attempt, Edge, Grant, Marker, QueueStat, QueueState, Throttle
 from ..states import State
 from .audit import note
 from .clean import CHUNK
@@ -83,6 +84,8 @@ def _remove_rows(queue: str, force: bool) -> int:
                 held = list(rows.select_for_update().filter(pk__in=ids).values_list("pk", flat=True))
                 Attempt.objects.using(rows.db).filter(job_id__in=held).delete()
                 inside.forget(held, rows.db)
+                Edge.objects.using(rows.db).filter(waiting_id__in=held).delete()
+                abandon(held)
                 lookup.all_jobs().filter(pk__in=held).delete()
             removed += len(held)
     return removed

@@ -31,6 +31,7 @@ from ..models import Cause, Job
 from ..policy import ONE_YEAR, RateLimit
 from ..states import State
 from .audit import note, note_each
+from .begin_again import begin_again, failed_before
 from .clean import check_limit
 from .commit import after_commit
 from .retry import push
@@ -78,10 +79,12 @@ def retry_cause(
     retried: list[UUID] = []
     refused = 0
     while limit is None or len(retried) < limit:
-        some, due = _retry_some(known, dead, CHUNK if limit is None else min(CHUNK, limit - len(retried)), pace, by)
+        some, others, due = _retry_some(
+            known, dead, CHUNK if limit is None else min(CHUNK, limit - len(retried)), pace, by
+        )
         if not some:
             break
-        refused += _push(some)
+        refused += _push([*some, *others])
         retried += some
         until = due
         if clock.monotonic() >= end:
@@ -94,8 +97,8 @@ def retry_cause(
 
 def _retry_some(
     known: causes.Known, dead: QuerySet[Job], most: int, pace: RateLimit | None, by: AbstractBaseUser | None
-) -> tuple[list[UUID], datetime | None]:
-    """Retry a chunk in a transaction of its own; returns which, and when the last one is due."""
+) -> tuple[list[UUID], list[UUID], datetime | None]:
+    """Retry a chunk in a transaction of its own; returns which, what begins again before them, when the last is due."""
     connection = connections[jobs_settings().database]
     with rows.block(connection):
         # the cause's row is the lock: who does the same at this moment goes on behind what is chosen here
@@ -107,13 +110,18 @@ def _retry_some(
         due = [first + apart * place for place in range(len(ids))]
         if due and (due[-1] - now).total_seconds() > ONE_YEAR:
             raise InvalidOption(_("at this pace the last one would be due in more than a year; give a faster one"))
-        delays = [(id, (moment - now).total_seconds()) for id, moment in zip(ids, due, strict=True)]
-        runs = pending.start_next_runs(connection, delays)
+        runs: dict[UUID, int] = {}
+        # those that never ran since others failed wait for these again, whatever the pace
+        for id in failed_before(connection, ids):
+            runs |= begin_again(connection, id)
+        delays = [(id, (moment - now).total_seconds()) for id, moment in zip(ids, due, strict=True) if id not in runs]
+        runs |= pending.start_next_runs(connection, delays)
         if ids and pace:
             causes.note_pace(known, first + apart * len(ids))
         some = [id for id in ids if id in runs]
         note_each(by, [Job(pk=id, task=known.task) for id in some], _("Retried with its cause: the next run begins."))
-    return some, due[-1] if due else None
+        others = sorted(runs.keys() - set(some))
+    return some, others, due[-1] if due else None
 
 
 def _push(ids: Sequence[UUID]) -> int:

@@ -22,7 +22,7 @@ from ..broker.records import CancelAnswer
 from ..define.masks import Mask, spellings_of
 from ..errors import UnknownJob
 from ..history import inside, live, lookup
-from ..models import Attempt, Job, JobProgress, Kept, LogPart, Throttle
+from ..models import Attempt, Edge, Job, JobProgress, Kept, LogPart, Throttle
 from ..reasons import ERASED
 from ..states import ENDED, State
 from .cancel import cancel_now
@@ -36,6 +36,7 @@ NO_MESSAGE = '{"erased": true}'
 _UNCHANGED, PARTS = re.compile("[A-Za-z0-9]{3,}"), 3
 _TEXTS_OF_JOB = ("error", "reason", "result")
 _TEXTS_OF_ATTEMPT = ("error", "traceback")
+_TEXTS_OF_EDGE = ("error", "result")
 #: Columns that hold JSON.
 _JSON = ("result", "lines", "value")
 
@@ -58,6 +59,7 @@ def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[s
     attempts = Attempt.objects.using(jobs.db)
     if texts:
         mentions += _take_out(attempts.all(), _TEXTS_OF_ATTEMPT, texts) + _take_out_inside(jobs.db, texts)
+        mentions += _take_out(Edge.objects.using(jobs.db).all(), _TEXTS_OF_EDGE, texts)
         _end_throttles(jobs.db, texts)
     return Erased(len(own), cancelled, mentions, tuple(running))
 
@@ -135,6 +137,8 @@ def _empty(jobs: QuerySet[Job], ids: Sequence[UUID]) -> None:
         ended = jobs.filter(pk__in=ids, state__in=ENDED)
         ended.update(message=NO_MESSAGE, key=None, result=None, error="", reason=ERASED)
         Attempt.objects.using(jobs.db).filter(job_id__in=ids).update(error="", traceback="")
+        # what those that waited for them read of their ends
+        Edge.objects.using(jobs.db).filter(awaited_id__in=ids).exclude(state="").update(result=None, error="")
         # what one that runs keeps stays until then: without it, its next start would do its steps again
         inside.forget(ids, jobs.db, (JobProgress, LogPart))
         inside.forget(list(ended.values_list("pk", flat=True)), jobs.db, (Kept,))

@@ -5,17 +5,30 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from ...states import State
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ...states import ENDED, State
 from ..changes import Change, ChangeAnswer
 from .connection import Trip
+from .edges import trip_on
+from .rows import block
 from .values import text_of
 
 #: A job that is due within so many seconds is told of; workers look once a second by themselves.
 HINT_WITHIN = timedelta(seconds=1.5)
 
 
+def change_blocked(connection: BaseDatabaseWrapper, queue: str, job_id: UUID, change: Change) -> ChangeAnswer | None:
+    """Change a job that no broker knows yet, on Django's connection; None: it is not blocked any more."""
+    with block(connection), connection.cursor() as cursor:
+        trip = trip_on(connection, cursor)
+        trip.lock_job(job_id)
+        found = trip.run("read_job", id=job_id.hex, now=trip.text_now)
+        return change_job(trip, queue, job_id, change) if found and found[0][1] == State.BLOCKED else None
+
+
 def change_job(trip: Trip, queue: str, job_id: UUID, change: Change) -> ChangeAnswer | None:
-    """Change a job, if it is queued or pending; None: there is none of this queue."""
+    """Change a job, if it is blocked, queued or pending; None: there is none of this queue."""
     trip.lock_job(job_id)
     now = trip.now
     ready_at, timed_at = change.ready_at(now), change.timed_at(now)
@@ -40,4 +53,4 @@ def change_job(trip: Trip, queue: str, job_id: UUID, change: Change) -> ChangeAn
     state = found[0][1]
     if state == State.ACTIVE:
         return ChangeAnswer.ACTIVE
-    return ChangeAnswer.OTHER if state in (State.QUEUED, State.PENDING) else ChangeAnswer.ENDED
+    return ChangeAnswer.ENDED if state in ENDED else ChangeAnswer.OTHER

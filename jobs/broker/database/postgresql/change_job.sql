@@ -5,7 +5,7 @@ WITH changed AS (
         timed_at = CASE WHEN %(ready_at)s::timestamptz IS NULL THEN timed_at ELSE %(timed_at)s::timestamptz END,
         priority = coalesce(%(priority)s::smallint, priority),
         message = coalesce(%(message)s::text, message)
-    WHERE id = %(id)s AND queue = %(queue)s AND state IN ('queued', 'pending')
+    WHERE id = %(id)s AND queue = %(queue)s AND state IN ('blocked', 'queued', 'pending')
       AND (%(was)s::text IS NULL OR message = %(was)s::text)
     RETURNING queue, ready_at
 ),
