@@ -8,6 +8,7 @@ from functools import cache
 
 import pytest
 import redis
+from django.db import connections
 
 from jobs import clock, defined
 from jobs.broker import forget_broker, get_broker
@@ -27,7 +28,13 @@ def redis_server() -> RedisServer:
     return server
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "redis"])
+#: Where the suite itself runs on PostgreSQL there is no SQLite.
+BROKERS = ("sqlite", "postgresql", "redis")
+if not connections.settings["default"]["ENGINE"].endswith("sqlite3"):
+    BROKERS = BROKERS[1:]
+
+
+@pytest.fixture(params=BROKERS)
 def each_broker(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[str]:
     """The test runs once on each broker, with real commits; the value is the broker's name."""
     with pytest.MonkeyPatch.context() as patch:

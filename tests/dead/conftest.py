@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from datetime import timedelta
-from functools import cache
 from itertools import count
 from typing import Any
 
 import pytest
-import redis
 
 from jobs import Queue, clock
-from jobs.broker import forget_broker, get_broker
-from jobs.broker.database.markers import DatabaseMarkers
+from jobs.broker import get_broker
 from jobs.broker.records import ProcessRecord
-from jobs.broker.redis.broker import RedisBroker
-from jobs.enqueue import held_keys, outbox
 from jobs.history import live
 from jobs.keep import causes as duty
 from jobs.models import Job
 from jobs.work.announce import announce
 from jobs.work.execution import execute
-from tests.databases import emptied, postgresql_as_default
-from tests.servers import RedisServer
+from tests.each_broker import each_broker as each_broker
 
 lane = Queue("dead_lane", attempts=1)
 
@@ -47,34 +40,6 @@ def fail(text: str = "no luck", broken: bool = True) -> str:
 def fail_for(address: str, order: int) -> None:
     """Fails and tells of a person."""
     raise Strange(f"{address} is no address of order {order}")
-
-
-@cache
-def redis_server() -> RedisServer:
-    """One server for the whole run of tests."""
-    server = RedisServer.create()
-    server.start()
-    return server
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "redis"])
-def each_broker(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[str]:
-    """The test runs once on each broker, with real commits; the value is the broker's name."""
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        forget_broker()
-        if request.param == "redis":
-            url = redis_server().url()
-            with redis.Redis.from_url(url) as client:
-                client.flushall()
-            broker = RedisBroker(url, "tests", markers=DatabaseMarkers("default"))
-            patch.setattr("jobs.broker._make_broker", lambda: broker)
-            patch.setattr(outbox, "_away_until", 0.0)
-            patch.setattr(held_keys, "_told", set())
-        elif request.param == "postgresql":
-            stack.enter_context(postgresql_as_default())
-            stack.enter_context(emptied())
-        yield request.param
-        forget_broker()
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ import threading
 from datetime import timedelta
 
 import pytest
-import redis
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.db import connections, transaction
@@ -30,7 +29,8 @@ from jobs.models import Job
 from jobs.operate import dead_letters
 from jobs.operate import retry_cause as retrying
 from jobs.policy import QueuePolicy, Retention
-from tests.dead.conftest import dead, fail, fail_for, lane, redis_server
+from tests.dead.conftest import dead, fail, fail_for, lane
+from tests.each_broker import redis_client
 
 CAUSE = "c" * 16
 
@@ -176,15 +176,14 @@ def test_a_discard_says_of_what(each_database, wrong):
         discard_dead_letters(**wrong)
 
 
+@pytest.mark.parametrize("each_broker", ["redis"], indirect=True)
 def test_after_a_discard_nothing_is_left_in_redis(each_broker, work):
-    if each_broker != "redis":
-        pytest.skip("the rows are the queue")
     cause = failed(work)
     assert discard_dead_letters(cause=cause) == 3
     broker = get_broker()
     from jobs.history import facts
 
-    with redis.Redis.from_url(redis_server().url()) as client:
+    with redis_client() as client:
         assert client.hlen("{tests:dead_lane}:ended") == 3
         broker.forget_facts(lane.name, *facts.position(lane.name))
         left = [key for key in client.keys("*dead_lane*") if client.type(key) in (b"hash", b"stream")]
