@@ -18,6 +18,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from admin_lists.keyset_admin import KeysetAdmin
+
 from ..broker import get_broker
 from ..conf import jobs_settings
 from ..defined import find_task, queues
@@ -106,14 +108,15 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.add_error("args", text % {"names": ", ".join(hidden)})
 
 
-class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ScheduleAdmin(KeysetAdmin):
     """What ticks when, with its next runs; a person's schedules are checked as those of the code are."""
 
     form = ScheduleForm
     list_display = ("name", "task", "words", "next_tick", "last_tick_shown", "enabled", "state")
     list_filter = ("enabled", "from_code")
     search_fields = ("name", "task")
-    ordering = ("name",)
+    page_key = ("name", "pk")
+    newest_first = False
     actions = ("enable_schedules", "disable_schedules", "run_schedules")
     told = ("words", "next_ticks", "state", "last_tick_shown", "fired", "skipped_at", "last_job_link")
 

@@ -20,6 +20,9 @@ class Migration(migrations.Migration):
                 ("text", models.CharField(db_default="", default="", max_length=200)),
                 ("at", models.DateTimeField()),
             ],
+            options={
+                "default_permissions": (),
+            },
         ),
         migrations.CreateModel(
             name="Kept",

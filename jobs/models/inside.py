@@ -19,6 +19,9 @@ class JobProgress(models.Model):
     text = models.CharField(max_length=200, default="", db_default="")
     at = models.DateTimeField()
 
+    class Meta:
+        default_permissions = ()
+
     def __str__(self) -> str:
         return f"{self.job_id} {self.done:g}"
 

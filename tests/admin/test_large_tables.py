@@ -134,11 +134,13 @@ def in_brackets(text: str) -> str:
 
 def test_every_registered_model_has_rows_here() -> None:
     labels = {model._meta.label_lower for model in admin.site._registry}
+    # its pages are of dead letters, a fixed number of lines: see test_causes.py
+    labels.remove("jobs.cause")
     assert labels == set(Rows.makers), "a model was registered or removed: let tests/admin/rows.py make rows of it"
 
 
 def test_every_list_has_been_opened_to_its_end(recorded: Recorded) -> None:
-    lists = {name.partition(" ")[0] for name in recorded.short if name.endswith(" list")}
+    lists = {name.partition(" ")[0] for name in recorded.short if name.endswith(" list")} - {"jobs.cause"}
     assert len(lists) >= 11
     assert {name.partition(" ")[0] for name in recorded.short if " older page" in name} == lists
 

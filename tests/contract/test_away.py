@@ -40,6 +40,7 @@ CALLS = {
     "cancel": lambda broker, hands, job: broker.cancel("lane", job.id, "why"),
     "cancel_waiting": lambda broker, hands, job: broker.cancel_waiting("lane", [job.id], "why"),
     "promote": lambda broker, hands, job: broker.promote("lane", job.id),
+    "await_ends": lambda broker, hands, job: broker.await_ends("lane", [job.id]),
     "change": lambda broker, hands, job: broker.change("lane", job.id, Change(delay=5)),
     "holder": lambda broker, hands, job: broker.holder("lane", "k"),
     "release_key": lambda broker, hands, job: broker.release_key("lane", "k", job.id),
@@ -65,6 +66,7 @@ CALLS = {
     "close": None,
 }
 FACTS = (
+    "await_ends",
     "list_active",
     "adopt",
     "life",

@@ -165,7 +165,7 @@ def test_counts_are_exact_also_for_jobs_that_are_not_there_any_more() -> None:
     out = StringIO()
     call_command("jobs", "status", "--json", stdout=out)
     (told,) = json.loads(out.getvalue())["queues"]
-    totals = ("completed", "failed", "cancelled", "expired", "retried", "lost")
+    totals = ("completed", "failed", "cancelled", "expired", "retried", "lost", "discarded")
     assert told["since_ever"] == {name: getattr(seen, name) for name in totals}
     assert seen.oldest_ready_at is not None
     assert abs((clock.now() - seen.oldest_ready_at).total_seconds()) < 60

@@ -132,13 +132,13 @@ def test_a_log_that_belongs_to_the_new_file_stays(place: Place) -> None:
         os.rename(f"{place.path}{side}", f"{place.path}-old{side}")
     new = sqlite3.connect(place.path, isolation_level=None)
     new.execute("PRAGMA journal_mode = WAL")
-    new.execute("INSERT INTO jobs_schedule (task, last_tick) VALUES ('t.one', '2026-01-01 00:00:00')")
+    new.execute("INSERT INTO jobs_clockjump (noticed_at, ahead, jobs) VALUES ('2026-01-01 00:00:00', 1.5, 7)")
     hands.new_worker()
     assert new.execute("SELECT count(*) FROM jobs_process").fetchone() == (1,)
     close_obsolete_connections()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT task FROM jobs_schedule")
-        assert cursor.fetchall() == [("t.one",)]
+        cursor.execute("SELECT jobs FROM jobs_clockjump")
+        assert cursor.fetchall() == [(7,)]
     new.close()
 
 

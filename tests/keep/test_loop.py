@@ -79,11 +79,13 @@ def test_duties_are_all_that_the_keeper_has() -> None:
         "recover",
         "relay",
         "merge",
+        "unblock",
         "rewind",
         "see",
         "tick",
         "sweep",
         "prune",
+        "causes",
         "upkeep",
         "limits",
     ]

@@ -16,7 +16,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> str:
     """The path of a write-ahead log that counts as large."""
     monkeypatch.setattr(upkeep, "LARGE", 1)
     with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO jobs_schedule (task, last_tick) VALUES ('t.one', '2026-01-01 00:00:00')")
+        cursor.execute("INSERT INTO jobs_clockjump (noticed_at, ahead, jobs) VALUES ('2026-01-01 00:00:00', 1.5, 7)")
     path = f"{connection.settings_dict['NAME']}-wal"
     assert os.path.getsize(path) > 0
     return path
@@ -30,9 +30,9 @@ def test_large_log_is_cut_off_when_nobody_reads(log: str) -> None:
 def test_log_that_a_reader_needs_is_left_and_nobody_waits(log: str) -> None:
     reader = sqlite3.connect(str(connection.settings_dict["NAME"]), isolation_level=None)
     reader.execute("BEGIN")
-    reader.execute("SELECT count(*) FROM jobs_schedule").fetchone()
+    reader.execute("SELECT count(*) FROM jobs_clockjump").fetchone()
     with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO jobs_schedule (task, last_tick) VALUES ('t.two', '2026-01-01 00:00:00')")
+        cursor.execute("INSERT INTO jobs_clockjump (noticed_at, ahead, jobs) VALUES ('2026-01-01 00:00:00', 1.5, 7)")
     assert upkeep.run() == 0
     assert os.path.getsize(log) > 0
     reader.close()

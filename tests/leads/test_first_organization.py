@@ -65,12 +65,14 @@ ROWS: dict[str, set[str]] = {
         "notifications.view_contactpreference",
         "notifications.view_pushdevice",
     },
-    "See the organization's jobs; retry, cancel or promote them": {
+    "See the organization's jobs; retry, cancel, promote, edit or discard them": {
         "jobs.view_job",
         "jobs.view_attempt",
         "jobs.retry_job",
         "jobs.cancel_job",
         "jobs.promote_job",
+        "jobs.edit_job",
+        "jobs.discard_job",
     },
     "Edit the organization; change roles, remove members": {
         "accounts.change_organization",

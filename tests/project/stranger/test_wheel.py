@@ -56,14 +56,16 @@ def test_what_is_not_python_is_in_the_wheel_too(names: set[str], name: str) -> N
     assert name in names
 
 
-def test_the_engine_needs_django_huey_and_msgspec_and_a_database_s_client_as_an_extra(metadata: Message) -> None:
+def test_the_engine_needs_django_huey_msgspec_and_cronsim_and_a_database_s_client_as_an_extra(
+    metadata: Message,
+) -> None:
     needed = metadata.get_all("Requires-Dist", [])
     assert sorted(one.split("<")[0].split(">")[0] for one in needed if "extra ==" not in one) == [
-        *("django", "huey", "msgspec")
+        *("cronsim", "django", "huey", "msgspec")
     ]
     optional = [one.partition("; extra ==") for one in needed if "extra ==" in one]
     extras = {extra.strip(" '"): re.split(r"[\[<>]", package)[0] for package, _semicolon, extra in optional}
-    assert extras == {"postgresql": "psycopg", "redis": "redis"}
+    assert extras == {"postgresql": "psycopg", "redis": "redis", "tasks": "django-tasks"}
 
 
 def test_the_wheel_says_what_it_is(metadata: Message) -> None:
