@@ -13,6 +13,7 @@ from ..broker import get_broker
 from ..broker.database import edges
 from ..broker.records import NewJob
 from ..conf import jobs_settings
+from ..faults import point
 from .accept import in_transaction, push_after_commit
 from .outbox import is_away, push_pending
 
@@ -30,6 +31,7 @@ def unblock(ids: Collection[UUID] | None = None) -> int:
     if done.pending and in_transaction(connection):
         push_after_commit(connection, done.pending)
     elif done.pending and not is_away():
+        point("unblock.after_commit")
         try:
             push_pending(done.pending)
         except Exception:
