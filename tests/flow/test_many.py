@@ -8,6 +8,7 @@ import socket
 import time
 import tracemalloc
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_job_waits_for_ten_thousand(flow: Flow) -> None:
     costs = _run(flow, number + 1)
     print(f"enqueued in {enqueued:.1f} s (traced), {peak / 1e6:.0f} MB at most; run in {sum(costs):.1f} s")
     assert peak < 100e6
-    # the net of a busy machine, and of the trace: see docs/flows.md
+    # 30 on a quiet machine and without the trace
     assert enqueued < 120
     assert seen == [sum(range(number))]
     assert not Job.objects.filter(state="blocked").exists()
@@ -94,34 +95,38 @@ IN_SQLITE = {
 }
 
 
-@pytest.mark.parametrize("statement", IN_SQLITE)
-def test_decision_reads_no_more_than_it_decides(flow: Flow, statement: str) -> None:
+def test_decisions_read_no_more_than_they_decide(flow: Flow) -> None:
     """In tables that nobody has analyzed, where a planner takes them for small."""
     broker = flow.bench.broker
     if not broker.rows_are_the_queue:
         pytest.skip("the statements are those of the database")
-    awaited = [child.bind(n) for n in range(300)]
-    waiting = parent.using(after=awaited).enqueue()
+    waiting = parent.using(after=[child.bind(n) for n in range(300)]).enqueue()
     some = [id.hex for id in Job.objects.filter(task="flow.child").values_list("pk", flat=True)[:10]]
-    ids = json.dumps([waiting.id.hex] if statement in ("read_failed_waits", "start_blocked") else some)
     with broker._database.write() as trip:  # type: ignore[attr-defined]
-        vendor = trip._vendor
-        text = load_statements(vendor)[statement]
-        if vendor == "sqlite":
-            params = {"ids": ids, "awaited": True, "straight": True, "now": trip.text_now}
-            trip._cursor.execute(f"EXPLAIN QUERY PLAN {text}", params)
-            plan = [row[3] for row in trip._cursor.fetchall() if re.match("SEARCH|SCAN", row[3])]
-            plan = [line for line in plan if "json_each" not in line]
-            assert not [line for line in plan if line.startswith("SCAN")], plan
-            entered = {line.partition("INDEX ")[2] for line in plan}
-        else:
-            for name, value in (("ids", "$1"), ("awaited", "true"), ("straight", "true")):
-                text = text.replace(f"%({name})s", value)
-            # prepared, as it is where a worker asks
-            trip._cursor.execute(f"PREPARE decides(text) AS {text}")
-            trip._cursor.execute(f"EXPLAIN (ANALYZE) EXECUTE decides('{ids}')")
-            plan = [line for (line,) in trip._cursor.fetchall()]
-            trip._cursor.execute("DEALLOCATE decides")
-            entered = set(re.findall(r"Index (?:Only )?Scan using (\w+)", "\n".join(plan)))
-            assert not [line for line in plan if "Rows Removed" in line], plan
-    assert entered == (IN_SQLITE if vendor == "sqlite" else IN_POSTGRESQL)[statement], plan
+        for statement in IN_SQLITE:
+            of_waiting = statement in ("read_failed_waits", "start_blocked")
+            ids = json.dumps([waiting.id.hex] if of_waiting else some)
+            plan = _plan_on_sqlite if trip._vendor == "sqlite" else _plan_on_postgresql
+            plan(trip, statement, ids)
+
+
+def _plan_on_sqlite(trip: Any, statement: str, ids: str) -> None:
+    params = {"ids": ids, "awaited": True, "straight": True, "now": trip.text_now}
+    trip._cursor.execute(f"EXPLAIN QUERY PLAN {load_statements('sqlite')[statement]}", params)
+    plan = [row[3] for row in trip._cursor.fetchall() if re.match("SEARCH|SCAN", row[3])]
+    entered = {line.partition("INDEX ")[2] or line for line in plan if "json_each" not in line}
+    assert entered == IN_SQLITE[statement], plan
+
+
+def _plan_on_postgresql(trip: Any, statement: str, ids: str) -> None:
+    text = load_statements("postgresql")[statement]
+    for name, value in (("ids", "$1"), ("awaited", "true"), ("straight", "true")):
+        text = text.replace(f"%({name})s", value)
+    # prepared, as it is where a worker asks
+    trip._cursor.execute(f"PREPARE decides(text) AS {text}")
+    trip._cursor.execute(f"EXPLAIN (ANALYZE) EXECUTE decides('{ids}')")
+    plan = [line for (line,) in trip._cursor.fetchall()]
+    trip._cursor.execute("DEALLOCATE decides")
+    entered = set(re.findall(r"Index (?:Only )?Scan using (\w+)", "\n".join(plan)))
+    assert entered == IN_POSTGRESQL[statement], plan
+    assert not [line for line in plan if "Rows Removed" in line], plan
