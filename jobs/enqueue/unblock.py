@@ -13,6 +13,7 @@ from ..broker import get_broker
 from ..broker.database import edges, rows
 from ..broker.records import NewJob
 from ..conf import jobs_settings
+from ..faults import point
 from ..states import State
 from .accept import in_transaction, push_after_commit
 from .outbox import is_away, push_pending
@@ -55,6 +56,7 @@ def _pass_on(done: edges.Decided) -> None:
     if done.pending and in_transaction(connection):
         push_after_commit(connection, done.pending)
     elif done.pending and not is_away():
+        point("unblock.after_commit")
         try:
             push_pending(done.pending)
         except Exception:

@@ -8,6 +8,7 @@ the ended jobs, then those that wait, in the order of their ids: so each is deci
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from uuid import UUID
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ... import reasons
+from ...faults import point
 from ...states import State
 from .connection import Trip
 from .rows import Cursor, add_counts, block
@@ -29,7 +31,10 @@ _TEXTS = {
     State.CANCELLED.value: reasons.WAITED_CANCELLED,
     State.EXPIRED.value: reasons.WAITED_EXPIRED,
 }
-_DUPLICATE = reasons.DUPLICATE.partition("%(holder)s")[0]
+_GAVE_WAY = [
+    re.compile(re.escape(text).replace(re.escape("%(holder)s"), "([0-9a-f-]{36})"))
+    for text in (reasons.DUPLICATE, reasons.MERGED)
+]
 
 
 @dataclass(slots=True)
@@ -90,6 +95,7 @@ def decide(trip: Trip, *, straight: bool, ids: Collection[UUID] | None = None) -
     trip.run("close_edges", ids=_json(over))
     trip.run("note_awaited", ids=_json(over), awaited=False)
     release(trip, [id_of(id) for (id,) in waiting], done, straight=straight)
+    point("unblock.before_commit")
     return done
 
 
@@ -111,13 +117,20 @@ def note_awaited(cursor: Cursor, vendor: str, ids: Iterable[UUID]) -> None:
 
 
 def _follow_duplicates(trip: Trip, ended: Iterable[Any]) -> None:
-    """Who waits for a job whose key was taken waits for the one that holds it, where that has a row."""
+    """Who waits for a job that gave way to the one with its key waits for that, where it has a row."""
     for id, state, reason in ended:
-        if state != State.CANCELLED or not reason.startswith(_DUPLICATE):
+        found = [match for text in _GAVE_WAY if (match := text.fullmatch(reason))]
+        if state != State.CANCELLED or not found:
             continue
-        holder = reason.removeprefix(_DUPLICATE)
-        if trip.run("note_awaited", ids=json.dumps([UUID(holder).hex]), awaited=True):
-            trip.run("move_edges", id=id_of(id).hex, holder=UUID(holder).hex)
+        holder = UUID(found[0][1]).hex
+        if trip.run("note_awaited", ids=json.dumps([holder]), awaited=True):
+            trip.run("move_edges", id=id_of(id).hex, holder=holder)
+
+
+def move(connection: BaseDatabaseWrapper, id: UUID, holder: UUID) -> None:
+    """Let those that wait for a job wait for another one, which is held; in a transaction."""
+    with connection.cursor() as cursor:
+        trip_on(connection, cursor).change("move_edges", id=id.hex, holder=holder.hex)
 
 
 def _end_failed(trip: Trip, blocked: str) -> None:
