@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from uuid import UUID
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import clock
 from ..broker import get_broker
@@ -24,8 +25,22 @@ def unblock(ids: Collection[UUID] | None = None) -> int:
 
     In the caller's transaction, if there is one; then what can run goes to the broker after its commit.
     """
-    connection = connections[jobs_settings().database]
-    done = edges.decide_now(connection, straight=get_broker().rows_are_the_queue, ids=ids)
+    connection, straight = connections[jobs_settings().database], get_broker().rows_are_the_queue
+    done = edges.decide_now(connection, straight=straight, ids=ids)
+    if ids is None:
+        edges.end_batches_now(connection, edges.read_unended_batches(connection), done, straight=straight)
+    _pass_on(connection, done)
+    return done.ended
+
+
+def end_batch(batch: UUID) -> None:
+    """End a batch, if it is over; the jobs that follow go to the broker."""
+    connection, done = connections[jobs_settings().database], edges.Decided()
+    edges.end_batches_now(connection, [batch], done, straight=get_broker().rows_are_the_queue)
+    _pass_on(connection, done)
+
+
+def _pass_on(connection: BaseDatabaseWrapper, done: edges.Decided) -> None:
     hint(done.queued)
     if done.pending and in_transaction(connection):
         push_after_commit(connection, done.pending)
@@ -34,7 +49,6 @@ def unblock(ids: Collection[UUID] | None = None) -> int:
             push_pending(done.pending)
         except Exception:
             logger.warning("push_of_unblocked_failed jobs=%d: the keeper relays them", len(done.pending), exc_info=True)
-    return done.ended
 
 
 def hint(queues: Iterable[str]) -> None:

@@ -17,6 +17,7 @@ from ..conf import jobs_settings
 from ..enqueue.unblock import unblock
 from ..history import facts, live, lookup
 from ..history.live import policy_of
+from ..models import Batch
 from ..states import LIVE, State
 from .each import each_queue
 
@@ -39,7 +40,7 @@ def run() -> int:
     if now < _look_at:
         return 0
     broker = get_broker()
-    waits = not broker.rows_are_the_queue and lookup.all_jobs().filter(state=State.BLOCKED).exists()
+    waits = not broker.rows_are_the_queue and _anybody_waits()
     _look_at = now if waits else now + LOOK
     heard = 0
     if waits:
@@ -52,6 +53,12 @@ def run() -> int:
     if told:
         _look_at = clock.monotonic()
     return told or expired or heard
+
+
+def _anybody_waits() -> bool:
+    if lookup.all_jobs().filter(state=State.BLOCKED).exists():
+        return True
+    return Batch.objects.using(jobs_settings().database).filter(ended_at=None).exists()
 
 
 def hear_and_unblock() -> int:

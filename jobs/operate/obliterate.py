@@ -15,7 +15,7 @@ from ..conf import jobs_settings
 from ..errors import Refused
 from ..history import inside, lookup
 from ..history.targets import HasName, name_of
-from ..models import Attempt, Grant, Marker, QueueStat, QueueState, Throttle
+from ..models import Attempt, Grant, Marker, Member, QueueStat, QueueState, Throttle
 from ..states import State
 from .audit import note
 from .clean import CHUNK
@@ -82,6 +82,7 @@ def _remove_rows(queue: str, force: bool) -> int:
                 # one that somebody holds locked is waited for: nobody does for long
                 held = list(rows.select_for_update().filter(pk__in=ids).values_list("pk", flat=True))
                 Attempt.objects.using(rows.db).filter(job_id__in=held).delete()
+                Member.objects.using(rows.db).filter(job_id__in=held, state="").update(state=State.CANCELLED)
                 inside.forget(held, rows.db)
                 lookup.all_jobs().filter(pk__in=held).delete()
             removed += len(held)
