@@ -125,7 +125,8 @@ class Batch:
     def add_many(self, calls: Iterable[Call | Chain]) -> list[JobHandle]:
         """Add many calls; returns their jobs in order, of a chain all of them.
 
-        The calls are taken from the iterable a thousand at a time. By a running job, each thousand commits by itself where no transaction is open. Raises what `add` raises.
+        The calls are taken from the iterable a thousand at a time; what a running job adds commits by such pieces
+        where no transaction is open. Raises what `add` raises.
         """
         if isinstance(calls, (str, bytes, Call, Chain)) or not isinstance(calls, Iterable):
             raise InvalidOption(f"add_many({calls!r}): expected several calls: write [task.bind(1), task.bind(2)]")

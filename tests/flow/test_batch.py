@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
-from django.db import transaction
+from django.db import connection, connections, transaction
 
 from jobs import (
     Batch,
@@ -24,6 +26,7 @@ from jobs import (
     retry,
 )
 from jobs.broker.database import edges
+from jobs.broker.database.connection import Trip
 from jobs.enqueue.unblock import unblock
 from jobs.models import Batch as Row
 from jobs.models import Edge, Job, Member
@@ -287,6 +290,43 @@ def test_last_jobs_that_end_at_once_end_the_batch_once(flow: Flow) -> None:
         assert told(flow, keeps=not flow.bench.broker.rows_are_the_queue) == ["complete", "success"]
         assert batch.counts == BatchCounts(total=12, completed=12)
         assert told(flow) == ["complete", "success"]
+
+
+@pytest.mark.parametrize("by", ["worker", "keeper"])
+def test_two_who_end_the_last_jobs_and_do_not_see_each_other_end_the_batch(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite lets one write at a time")
+    with new_batch() as batch:
+        handles = batch.add_many([work.bind(1), work.bind(2)])
+    with monkeypatch.context() as patch:
+        patch.setattr(edges, "decide", lambda *args, **options: edges.Decided())
+        patch.setattr("jobs.enqueue.unblock.edges.read_unended_batches", lambda connection: [])
+        flow.work(lane)
+    real, both, mine = edges.decide, threading.Barrier(2), threading.local()
+
+    def decide(trip: Trip, **options: Any) -> edges.Decided:
+        done = real(trip, **{**options, "ids": [mine.job]})
+        if done.ended:  # neither is committed before both have looked
+            both.wait(30)
+        return done
+
+    def end(job: UUID) -> None:
+        mine.job = job
+        try:
+            flow.bench.another().decide() if by == "worker" else unblock([job])  # type: ignore[attr-defined]
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(edges, "decide", decide)
+    threads = [threading.Thread(target=end, args=(one.id,)) for one in handles]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    monkeypatch.undo()
+    assert batch.succeeded
 
 
 def test_a_batch_of_three_hundred(flow: Flow) -> None:

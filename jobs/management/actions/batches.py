@@ -12,7 +12,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, pgettext_lazy
 
-from jobs.history import batches
+from jobs.history import batches, live
 from jobs.management.actions.action import Action, Paper
 from jobs.management.actions.words import whole
 from jobs.models import Batch
@@ -61,7 +61,8 @@ def _batches(paper: Paper, options: Mapping[str, Any]) -> None:
 
 
 def _list(paper: Paper, limit: int) -> None:
-    found = [_document(row) for row in batches.all_batches()[:limit]]
+    live.hear()
+    found = [_document(row, hears=False) for row in batches.all_batches()[:limit]]
     if paper.as_json:
         paper.document(found)
         return
@@ -90,8 +91,8 @@ def _heads() -> dict[str, str]:
     }
 
 
-def _document(row: Batch) -> dict[str, Any]:
-    counts = batches.counts_of(row.pk)
+def _document(row: Batch, *, hears: bool = True) -> dict[str, Any]:
+    counts = batches.counts_of(row.pk, hears=hears)
     return {
         "id": row.pk,
         "name": row.name,
