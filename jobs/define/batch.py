@@ -55,7 +55,7 @@ class Batch:
         self._name = _checked_name(name)
         given = {"complete": on_complete, "success": on_success, "failure": on_failure}
         self._follow = {role: _checked_follower(role, call) for role, call in given.items() if call is not None}
-        self._is_new = True
+        self._is_new = self._alone = True
         self._block: Atomic | None = None
         self._known: weakref.WeakKeyDictionary[Call, UUID] = weakref.WeakKeyDictionary()
 
@@ -85,28 +85,31 @@ class Batch:
     def __enter__(self) -> Batch:
         if not self._is_new:
             raise Refused(f"batch {self.id}: one `with` block begins a batch: make another Batch(...)")
-        block = accepting.open_block()
-        block.__enter__()
-        self._is_new, self._block = False, block
-        try:
-            accepting.write_batch(self.id, self._name)
-            for role, call in self._follow.items():
-                accepting.add_follower(self.id, role, replace(call.job, id=clock.new_id()))
-        except BaseException as error:
-            self._leave(type(error), error, error.__traceback__)
-            raise
+        self._alone = accepting.stands_alone()
+        with accepting.or_unavailable(self._alone):
+            block = accepting.open_block()
+            block.__enter__()
+            self._is_new, self._block = False, block
+            try:
+                accepting.write_batch(self.id, self._name)
+                for role, call in self._follow.items():
+                    accepting.add_follower(self.id, role, replace(call.job, id=clock.new_id()))
+            except BaseException as error:
+                self._leave(type(error), error, error.__traceback__)
+                raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is None:
-            try:
-                end_batch(self.id)
-            except BaseException as failure:
-                self._leave(type(failure), failure, failure.__traceback__)
-                raise
-        self._leave(kind, error, traceback)
+        with accepting.or_unavailable(self._alone and error is None):
+            if error is None:
+                try:
+                    end_batch(self.id)
+                except BaseException as failure:
+                    self._leave(type(failure), failure, failure.__traceback__)
+                    raise
+            self._leave(kind, error, traceback)
 
     def _leave(self, *raised: Any) -> None:
         block, self._block = self._block, None
@@ -139,14 +142,15 @@ class Batch:
     def _add_all(self, given: Iterable[Call | Chain]) -> list[JobHandle]:
         calls = [call for one in given for call in _calls(one)]
         if self._block is not None:
-            return self._write(calls)
+            with accepting.or_unavailable(self._alone):
+                return self._write(calls)
         from ..history import batches
 
         job = job_here()
         if job is None or not batches.is_job_of(job.id, self.id):
             text = "jobs are added in its `with` block, or by a running job of it: current_job().batch.add(...)"
             raise Refused(f"batch {self.id}: {text}")
-        with accepting.open_block():
+        with accepting.or_unavailable(accepting.stands_alone()), accepting.open_block():
             if not accepting.hold_open(self.id):
                 raise Refused(f"batch {self.id} has ended, or was cancelled: begin another one")
             return self._write(calls)

@@ -8,10 +8,11 @@ from io import StringIO
 import pytest
 from django.contrib.auth.models import AbstractUser
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 
-from jobs import Batch, Fixed, Queue, clock
+from jobs import Batch, BrokerUnavailable, Fixed, Queue, UnknownBatch, clock
 
 pytestmark = pytest.mark.django_db
 lane = Queue("shown_batch", attempts=1, backoff=Fixed(0))
@@ -35,6 +36,12 @@ def said(*words: str) -> str:
     return out.getvalue()
 
 
+def said_of_job(id: str) -> str:
+    out = StringIO()
+    call_command("jobs", "show", id, stdout=out)
+    return out.getvalue()
+
+
 def test_command_lists_batches_and_shows_one(batch: Batch) -> None:
     (line,) = json.loads(said("--json"))
     assert line["counts"] == {
@@ -46,6 +53,7 @@ def test_command_lists_batches_and_shows_one(batch: Batch) -> None:
     assert list(shown["follow"]) == ["complete"]
     assert str(batch.id) in said()
     assert "follows its end" in said(str(batch.id))
+    assert f"Follows the end of batch {batch.id}." in said_of_job(shown["follow"]["complete"])
     batch.cancel()
     assert json.loads(said(str(batch.id), "--json"))["state"] == "cancelled"
 
@@ -74,3 +82,15 @@ def test_admin_shows_batches_to_those_who_see_all_jobs_and_changes_nothing(
     admin_user.is_superuser = False
     admin_user.save()
     assert [client.get(page).status_code for page in pages] == [403, 403]
+
+
+def test_a_database_that_is_away_is_told_as_every_enqueue_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*args: object) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr("jobs.enqueue.batch.stands_alone", lambda: True)
+    monkeypatch.setattr("jobs.enqueue.batch.accept_flow", away)
+    with pytest.raises(BrokerUnavailable, match="nothing was enqueued"), Batch() as batch:
+        batch.add(row.bind(1))
+    with pytest.raises(UnknownBatch):
+        Batch.get(batch.id)

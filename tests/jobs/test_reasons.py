@@ -8,7 +8,9 @@ from django.utils import translation
 
 from jobs import RetryLater, reasons
 
-VALUES = {"holder": "01a20c33", "error": "ValueError: no", "task": "app.task", "seconds": "901", "count": "5", "job": "01a20c34"}
+VALUES = {"holder": "01a20c33", "error": "ValueError: no", "task": "app.task", "seconds": "901", "count": "5"} | {
+    "job": "01a20c34"
+}
 
 
 @pytest.mark.parametrize("template", reasons.ALL)
