@@ -64,6 +64,25 @@ def follows(which: str) -> None:
         refusals.append(str(refusal))
 
 
+@follow.task(name="batch.give_up")
+def give_up() -> None:
+    batch = current_job().batch
+    assert batch is not None
+    batch.cancel()
+    try:
+        batch.add(work.bind(0))
+    except Refused as refusal:
+        refusals.append(str(refusal))
+
+
+@follow.task(name="batch.add_and_fail", atomic=True)
+def add_and_fail() -> None:
+    batch = current_job().batch
+    assert batch is not None
+    batch.add(work.bind(0))
+    raise PermanentError("no")
+
+
 @pytest.fixture(autouse=True)
 def nothing_seen() -> None:
     for kept in (broken, seen, refusals):
@@ -220,6 +239,21 @@ def test_cancel_ends_what_waits_and_then_the_batch(flow: Flow) -> None:
     assert told(flow) == ["complete", "failure"]
     # what was cancelled cannot be retried: nothing waits for that
     assert not Job.objects.filter(state=State.BLOCKED).exists()
+
+
+def test_nothing_is_added_to_a_cancelled_batch_and_a_failing_start_adds_nothing(flow: Flow) -> None:
+    with new_batch() as batch:
+        batch.add(give_up.bind())
+        batch.add(work.using(delay=60).bind(1))
+    flow.work(follow)
+    assert refusals[0] == f"batch {batch.id} has ended, or was cancelled: begin another one"
+    flow.keep()
+    assert batch.counts == BatchCounts(total=2, completed=1, cancelled=1)
+    refusals.clear()
+    with new_batch() as other:
+        other.add(add_and_fail.bind())
+    assert told(flow) == ["complete", "complete", "failure", "failure"]
+    assert other.counts == BatchCounts(total=1, failed=1)
 
 
 def test_a_duplicate_counts_as_the_job_that_holds_its_key(flow: Flow) -> None:
