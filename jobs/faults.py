@@ -38,6 +38,8 @@ POINTS = (
     "reap.after_commit",
     "relay.before",  # the outbox is read, the broker not yet asked
     "relay.after",
+    "unblock.before_commit",  # who waited for an ended job is told; by whoever ended it, or by the keeper
+    "unblock.after_commit",  # told, and the broker that is not the rows has not got them
     "recover.before_commit",  # the rows are pending, it is not noted yet that all are
     "merge.before_commit",  # facts are read, the history does not hold them yet
     "merge.after_commit",

@@ -14,6 +14,7 @@ from ..broker import get_broker
 from ..broker.database import edges
 from ..broker.records import NewJob
 from ..conf import jobs_settings
+from ..faults import point
 from .accept import in_transaction, push_after_commit
 from .outbox import is_away, push_pending
 
@@ -45,6 +46,7 @@ def _pass_on(connection: BaseDatabaseWrapper, done: edges.Decided) -> None:
     if done.pending and in_transaction(connection):
         push_after_commit(connection, done.pending)
     elif done.pending and not is_away():
+        point("unblock.after_commit")
         try:
             push_pending(done.pending)
         except Exception:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 
@@ -25,10 +24,11 @@ class Edge(models.Model):
     class Meta:
         verbose_name = _("edge between jobs")
         verbose_name_plural = _("edges between jobs")
-        constraints = [models.UniqueConstraint(fields=["waiting_id", "position"], name="jobs_edge_position")]
+        # in this order: who looks for the states of what a job waits for must not walk over all of it
+        constraints = [models.UniqueConstraint(fields=["position", "waiting_id"], name="jobs_edge_position")]
         indexes = [
             models.Index(fields=["awaited_id"], name="jobs_edge_awaited"),
-            models.Index(fields=["waiting_id"], condition=Q(state=""), name="jobs_edge_open"),
+            models.Index(fields=["waiting_id", "state"], name="jobs_edge_states"),
         ]
 
     def __str__(self) -> str:

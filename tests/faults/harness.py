@@ -33,7 +33,7 @@ Answer = TypeVar("Answer")
 QUEUES = ("work", "paced", "other")
 #: Nobody enqueues the ticks; and on their queue the retention is short.
 NOT_TICKS = "queue <> 'other'"
-LIVES = f"{NOT_TICKS} AND state IN ('pending', 'queued', 'active')"
+LIVES = f"{NOT_TICKS} AND state IN ('blocked', 'pending', 'queued', 'active')"
 #: Seconds after which nothing comes any more, on however busy a machine.
 NET = 120.0
 #: For what takes minutes: CI leaves it out, `make faults` runs it.

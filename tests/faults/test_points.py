@@ -32,6 +32,8 @@ KEEPER_POINTS = [
 ]
 #: Passed only where the broker is not the rows.
 OF_REDIS = [name for name in faults.POINTS if name.split(".")[0] in ("merge", "recover")]
+#: Where the rows are the queue the worker that ends a job tells who waits for it, otherwise the keeper.
+OF_FLOWS = [name for name in faults.POINTS if name.split(".")[0] == "unblock"]
 #: Not passed there: in a script nobody can be killed.
 NOT_OF_REDIS = ["claim.before_commit", "settle.before_commit", "reap.before_commit"]
 BATCH = "nap.enqueue_many([0.05] * 3) + [count.enqueue()] + step.enqueue_many([()] * 2)"
@@ -55,6 +57,7 @@ def test_every_point_is_reached(site: Site) -> None:
     expected |= {f"keeper {point}" for point in KEEPER_POINTS} | {"keeper push.before_commit"}
     expected |= {"supervisor release.before_commit", "supervisor release.after_commit"}
     expected |= {f"keeper {point}" for point in OF_REDIS}
+    expected |= {f"{'keeper' if site.on_redis else 'worker'} {point}" for point in OF_FLOWS}
     expected = {name for name in expected if _is_passed(site, name.split()[1])}
 
     with contextlib.suppress(AssertionError):
@@ -70,7 +73,7 @@ def _is_passed(site: Site, point: str) -> bool:
     """Whether there is such a point on the site's broker and database."""
     if point.startswith("move."):  # only by a command: see test_moving.py
         return False
-    elsewhere = NOT_OF_REDIS if site.on_redis else OF_REDIS
+    elsewhere = NOT_OF_REDIS if site.on_redis else [*OF_REDIS, "unblock.after_commit"]
     return point not in elsewhere and not (site.on_postgresql and point.startswith("upkeep."))
 
 
@@ -81,7 +84,7 @@ def _site_where_everything_happens(site: Site) -> tuple[Huey, tuple[str, str], s
     site.run_huey(*QUEUES, "--queue", "other", FAULTS_RESTART_PAUSE="0.05")
     huey = site.started[0]
     console.ask(BATCH)
-    console.ask("[sell(), sell(key='one')]")
+    console.ask("[sell(), sell(key='one'), *chain(nap.bind(), nap.bind()).enqueue()]")
     blinks = set(console.ask("blink.enqueue_many([()] * 9)"))
     wait_until_ended(site)
     left = _leave_work_for_the_keeper(site, console)

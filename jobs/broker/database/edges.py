@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ... import reasons
+from ...faults import point
 from ...states import State
 from .connection import Trip
 from .rows import Cursor, add_counts, block
@@ -115,6 +116,7 @@ def decide(trip: Trip, *, straight: bool, ids: Collection[UUID] | None = None) -
     trip.run("close_edges", ids=_json(over))
     trip.run("note_awaited", ids=_json(over), awaited=False)
     release(trip, [id_of(id) for (id,) in waiting], done, straight=straight)
+    point("unblock.before_commit")
     return done
 
 

@@ -4,11 +4,12 @@ from typing import Any
 
 from django.db import Error, connection, transaction
 
+from jobs import chain
 from jobs.broker import get_broker
 from jobs.errors import JobsError
 
 from .models import Sale
-from .tasks import count, nap
+from .tasks import blink, count, nap, step
 
 
 def sell(**options: Any) -> str:
@@ -37,3 +38,17 @@ def attempt(function: Any, *args: Any, **kwargs: Any) -> Any:
 def clock_of_the_broker() -> float:
     """Its time, in seconds since 1970."""
     return get_broker().now().timestamp()
+
+
+def enqueue_flows(chains: int, fans: int, width: int = 5) -> list[list[Any]]:
+    """Chains of four over three queues, and jobs that come together in one; returns for each job those it waits for."""
+    edges: list[list[Any]] = []
+    for _number in range(chains):
+        links = chain(nap.bind(0.01), blink.bind(), step.bind(), nap.bind()).enqueue()
+        edges += [[link, links[at - 1 : at] if at else []] for at, link in enumerate(links)]
+    for _number in range(fans):
+        with transaction.atomic():
+            root = nap.enqueue(0.01)
+            middle = [(step, blink, nap)[at % 3].using(after=[root]).enqueue() for at in range(width)]
+            edges += [[root, []], *([one, [root]] for one in middle), [nap.using(after=middle).enqueue(), middle]]
+    return edges

@@ -2,7 +2,6 @@
 SELECT id, state, reason
 FROM jobs_job
 WHERE awaited AND state IN ('completed', 'failed', 'cancelled', 'expired')
-  AND (%(ids)s::text IS NULL OR id IN (SELECT value::uuid FROM json_array_elements_text(%(ids)s::json)))
-ORDER BY id
+  AND (%(ids)s::text IS NULL OR id = ANY(ARRAY(SELECT value::uuid FROM json_array_elements_text(%(ids)s::json))))
 LIMIT 500
 FOR UPDATE SKIP LOCKED

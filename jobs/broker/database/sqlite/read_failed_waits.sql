@@ -1,7 +1,8 @@
 -- Blocked jobs that do not run where one that they wait for has failed, with those that did, in their order.
 SELECT job.id, job.queue, job.on_failure, edge.awaited_id, edge.state
 FROM jobs_job AS job
-JOIN jobs_edge AS edge ON edge.waiting_id = job.id
+JOIN jobs_edge AS edge INDEXED BY jobs_edge_states ON edge.waiting_id = job.id
 WHERE job.id IN (SELECT value FROM json_each(:ids))
-  AND job.state = 'blocked' AND job.on_failure <> 'run' AND edge.state NOT IN ('', 'completed') AND NOT edge.excused
+  AND job.state = 'blocked' AND job.on_failure <> 'run' AND edge.state IN ('failed', 'cancelled', 'expired')
+  AND NOT edge.excused
 ORDER BY job.id, edge.position
