@@ -2,8 +2,7 @@
 UPDATE jobs_member
 SET state = job.state
 FROM jobs_job AS job
-WHERE jobs_member.job_id = job.id AND jobs_member.state IN ('', 'failed') AND jobs_member.state <> job.state
+WHERE jobs_member.job_id = job.id AND job.id IN (SELECT value FROM json_each(:ids))
   AND job.state IN ('completed', 'failed', 'cancelled', 'expired')
-  AND job.id IN (SELECT value FROM json_each(:ids))
-  AND (jobs_member.state = '' OR job.state = 'completed')
+  AND (jobs_member.state = '' OR (jobs_member.state = 'failed' AND job.state = 'completed'))
 RETURNING batch_id

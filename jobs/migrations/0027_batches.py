@@ -7,7 +7,7 @@ import jobs.clock
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0025_edges"),
+        ("jobs", "0026_edge_states"),
     ]
 
     operations = [
