@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import clock, reasons
 from ..broker import get_broker
-from ..broker.database import pending, rows
+from ..broker.database import edges, pending, rows
 from ..broker.records import KeyMode, NewJob, Pushed, PushStatus
 from ..conf import jobs_settings
 from ..errors import BrokerAway, PushedTooLate, QueueBroken, UnknownJob
@@ -65,6 +65,8 @@ def push_pending(ids: Sequence[UUID] | None = None, longest: float = math.inf) -
                     if clock.monotonic() < until:
                         moved += _refuse_pending(connection, job, answer)
                 else:
+                    if answer.status is PushStatus.MERGED:
+                        _wait_for_holder(connection, job, answer)
                     answered.add(job.id)
                     moved += 1
         except QueueBroken as error:
@@ -169,8 +171,14 @@ def _refuse_pending(connection: BaseDatabaseWrapper, job: NewJob, answer: Pushed
         text = reasons.RETRY_REFUSED % {"holder": answer.holder}
         return int(pending.end_pending(connection, job.id, job.run, State.FAILED, text))
     text = reasons.DUPLICATE % {"holder": answer.holder}
+    _wait_for_holder(connection, job, answer)
+    return int(pending.end_pending(connection, job.id, job.run, State.CANCELLED, text))
+
+
+def _wait_for_holder(connection: BaseDatabaseWrapper, job: NewJob, answer: Pushed) -> None:
+    """Who waits for a job that gives way to the holder of its key waits for that one: see `edges.decide`."""
     if job.awaited and answer.holder is not None:
-        # who waits for it waits for the holder
         with suppress(UnknownJob), rows.block(connection):
             hold(connection, [answer.holder])
-    return int(pending.end_pending(connection, job.id, job.run, State.CANCELLED, text))
+            # at once: where nothing of such an end is kept, no reason says later who holds the key
+            edges.move(connection, job.id, answer.holder)

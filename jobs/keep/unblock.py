@@ -25,22 +25,21 @@ logger = logging.getLogger("jobs.keeper")
 
 #: Seconds between two runs, and after one that found something.
 INTERVAL, SOON = 0.1, 0.02
-#: Seconds between two looks where nothing waits, or where the rows are the queue.
-LOOK = 1.0
+#: Seconds between two looks where nothing waits, or where the rows are the queue; and until who waits is noticed.
+LOOK, NOTICE = 1.0, 0.15
 #: Transactions of one queue a run, and for how long a job lives without a row: see the duty `merge`.
 MOST, AGE = 5, 2.0
 
-_look_at = float("-inf")
+_look_at = _notice_at = float("-inf")
 
 
 def run() -> int:
     """Decide once; returns how many ended jobs were told of."""
     global _look_at
-    now = clock.monotonic()
-    if now < _look_at:
+    now, broker = clock.monotonic(), get_broker()
+    waits = not broker.rows_are_the_queue and _notice(now)
+    if now < _look_at and not waits:
         return 0
-    broker = get_broker()
-    waits = not broker.rows_are_the_queue and _anybody_waits()
     _look_at = now if waits else now + LOOK
     heard = 0
     if waits:
@@ -55,7 +54,12 @@ def run() -> int:
     return told or expired or heard
 
 
-def _anybody_waits() -> bool:
+def _notice(now: float) -> bool:
+    """Whether jobs wait: asked more often than all else, since the first of a chain may end within a moment."""
+    global _notice_at
+    if now < min(_notice_at, _look_at):
+        return False
+    _notice_at = now + NOTICE
     if lookup.all_jobs().filter(state=State.BLOCKED).exists():
         return True
     return Batch.objects.using(jobs_settings().database).filter(ended_at=None).exists()

@@ -8,6 +8,7 @@ the ended jobs, then those that wait, in the order of their ids: so each is deci
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +31,10 @@ _TEXTS = {
     State.CANCELLED.value: reasons.WAITED_CANCELLED,
     State.EXPIRED.value: reasons.WAITED_EXPIRED,
 }
-_DUPLICATE = reasons.DUPLICATE.partition("%(holder)s")[0]
+_GAVE_WAY = [
+    re.compile(re.escape(text).replace(re.escape("%(holder)s"), "([0-9a-f-]{36})"))
+    for text in (reasons.DUPLICATE, reasons.MERGED)
+]
 
 
 @dataclass(slots=True)
@@ -138,21 +142,32 @@ def note_awaited(cursor: Cursor, vendor: str, ids: Iterable[UUID]) -> None:
 
 
 def _follow_duplicates(trip: Trip, ended: Iterable[Any]) -> set[UUID]:
-    """Who waits for a job whose key was taken waits for the one that holds it, where that has a row.
+    """Who waits for a job that gave way to the one with its key waits for that, where it has a row.
 
     Returns the batches that have fewer jobs now.
     """
     fewer: set[UUID] = set()
     for id, state, reason in ended:
-        if state != State.CANCELLED or not reason.startswith(_DUPLICATE):
+        found = [match for text in _GAVE_WAY if (match := text.fullmatch(reason))]
+        if state != State.CANCELLED or not found:
             continue
-        holder = reason.removeprefix(_DUPLICATE)
-        if trip.run("note_awaited", ids=json.dumps([UUID(holder).hex]), awaited=True):
-            moved = {"id": id_of(id).hex, "holder": UUID(holder).hex}
-            trip.run("move_edges", **moved)
-            trip.change("move_members", **moved)
-            fewer |= {id_of(batch) for (batch,) in trip.run("drop_members", id=id_of(id).hex)}
+        holder = UUID(found[0][1])
+        if trip.run("note_awaited", ids=_json([holder]), awaited=True):
+            fewer |= _move(trip, id_of(id), holder)
     return fewer
+
+
+def move(connection: BaseDatabaseWrapper, id: UUID, holder: UUID) -> None:
+    """Let those that wait for a job wait for another one, which is held; in a transaction."""
+    with connection.cursor() as cursor:
+        _move(trip_on(connection, cursor), id, holder)
+
+
+def _move(trip: Trip, id: UUID, holder: UUID) -> set[UUID]:
+    """The same; returns the batches that have fewer jobs now, as the other one is in them already."""
+    trip.change("move_edges", id=id.hex, holder=holder.hex)
+    trip.change("move_members", id=id.hex, holder=holder.hex)
+    return {id_of(batch) for (batch,) in trip.run("drop_members", id=id.hex)}
 
 
 def end_batches(trip: Trip, batches: Collection[UUID], done: Decided, *, straight: bool) -> None:
