@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps as registry  # the name `apps` is that of the module beside this one
 
 from .define.awaited import AwaitedJob
+from .define.batch import Batch
 from .define.context import RunningJob, current_job
 from .define.events import Event, EventSignal, receives
 from .define.flow import Call, Chain, chain
@@ -42,6 +43,7 @@ from .errors import (
     RetryLater,
     TaskSignal,
     UndeclaredStart,
+    UnknownBatch,
     UnknownCause,
     UnknownJob,
     UnknownObject,
@@ -50,6 +52,7 @@ from .errors import (
     UnknownTask,
     WrongDatabase,
 )
+from .history.batch_counts import BatchCounts
 from .history.counts import Counts
 from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
@@ -83,6 +86,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Ailment",
     "AwaitedJob",
+    "Batch",
+    "BatchCounts",
     "BrokerAway",
     "BrokerUnavailable",
     "Call",
@@ -127,6 +132,7 @@ __all__ = [
     "TaskSignal",
     "Tick",
     "UndeclaredStart",
+    "UnknownBatch",
     "UnknownCause",
     "UnknownJob",
     "UnknownObject",

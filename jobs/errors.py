@@ -44,6 +44,10 @@ class UnknownQueue(JobsError, LookupError):
     """No queue of this name is defined."""
 
 
+class UnknownBatch(JobsError, LookupError):
+    """No batch of this id is known; it goes some days after its end."""
+
+
 class UnknownSchedule(JobsError, LookupError):
     """No schedule of this name is known."""
 

@@ -34,6 +34,11 @@ NOT_STORED = gettext_noop("the outcome could not be stored: %(error)s")
 WAITED_FAILED = gettext_noop("waited for job %(job)s, which failed")
 WAITED_CANCELLED = gettext_noop("waited for job %(job)s, which was cancelled")
 WAITED_EXPIRED = gettext_noop("waited for job %(job)s, which expired")
+#: Of a job that follows a batch that ended otherwise.
+BATCH_FAILED = gettext_noop("not every job of the batch completed")
+BATCH_SUCCEEDED = gettext_noop("every job of the batch completed")
+BATCH_GONE = gettext_noop("the batch was forgotten before all its jobs had completed")
+BY_BATCH = gettext_noop("its batch was cancelled")
 GOES_ON = gettext_noop("the worker stops; the job goes on at its next item")
 SLICE_OVER = gettext_noop("its time slice is over; the job goes on at its next item, behind the others")
 NOT_KEPT_YET = gettext_noop("what the task is to remember could not be kept: %(error)s")
@@ -72,6 +77,10 @@ ALL = (
     WAITED_FAILED,
     WAITED_CANCELLED,
     WAITED_EXPIRED,
+    BATCH_FAILED,
+    BATCH_SUCCEEDED,
+    BATCH_GONE,
+    BY_BATCH,
     GOES_ON,
     SLICE_OVER,
     NOT_KEPT_YET,

@@ -1,13 +1,20 @@
-"""A job that another one has waited for, as that one reads it."""
+"""A job that another one has waited for, as that one reads it; and the batch that a job is of."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ..conf import jobs_settings
+
+if TYPE_CHECKING:
+    from .batch import Batch
+
+#: Set by `jobs.define.batch`, which stands above.
+_find_batch: list[Callable[[UUID], Batch | None]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +40,13 @@ def awaited_by(job_id: UUID) -> tuple[AwaitedJob, ...]:
         AwaitedJob(id, state, None if result is None else json.loads(result), error)
         for id, state, result, error in found.values_list("awaited_id", "state", "result", "error")
     )
+
+
+def find_batches_by(find: Callable[[UUID], Batch | None]) -> None:
+    """Let `find` say which batch a job is of."""
+    _find_batch[:] = [find]
+
+
+def batch_of(job_id: UUID) -> Batch | None:
+    """The batch that the job is of, or whose end it follows; None: it is of none."""
+    return _find_batch[0](job_id) if _find_batch else None

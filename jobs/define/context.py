@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +14,8 @@ from uuid import UUID
 from .. import reasons
 from ..broker.records import ClaimedJob
 from ..errors import Cancelled, InvalidOption, NotInTask, Stopped
-from .desk import LONGEST_NAME, LONGEST_TEXT, Desk, LooseDesk
+from .awaited import AwaitedJob, awaited_by, batch_of
+from .desk import LONGEST_TEXT, Desk, LooseDesk, check_name, check_number
 from .items import Items, in_transaction, name_of, stream_of
 from .steps import Step
 from .ticks import Tick, tick_of
@@ -25,7 +25,7 @@ T = TypeVar("T")
 MOST_KEPT = 1_000
 
 if TYPE_CHECKING:
-    from .awaited import AwaitedJob
+    from .batch import Batch
 
 
 class RunningJob:
@@ -102,10 +102,13 @@ class RunningJob:
     def after(self) -> tuple[AwaitedJob, ...]:
         """The jobs that this one has waited for, in the order of `after=`, each with its state, result and error."""
         if self._after is None:
-            from .awaited import awaited_by
-
             self._after = awaited_by(self.id)
         return self._after
+
+    @property
+    def batch(self) -> Batch | None:
+        """The batch that the job is of, or whose end it follows; None: it is of none."""
+        return batch_of(self.id)
 
     @property
     def queue(self) -> str:
@@ -159,9 +162,9 @@ class RunningJob:
         Costs next to nothing: of what is said in half a second, the last is written, and the very last always. A
         database that is away only makes it later. Raises `InvalidOption` for a wrong value.
         """
-        _check_number("done", done, lowest=0)
+        check_number("done", done, lowest=0)
         if total is not None:
-            _check_number("total", total, lowest=0, more=True)
+            check_number("total", total, lowest=0, more=True)
         if not isinstance(text, str):
             raise InvalidOption(f"progress(text={text!r}): expected a text")
         self.desk.progress(done, total, text[: 4 * LONGEST_TEXT])
@@ -188,7 +191,7 @@ class RunningJob:
         loop, put the item into it. A start that ends between the work and the keeping does the work again: give
         `step.idempotency_key` to whom it is for. Raises `RetryLater` while nothing can be kept.
         """
-        _check_name("step", name)
+        check_name("step", name)
         step = Step(name, f"{self.idempotency_key}:{name}", self._known(f"step:{name}"), self._keeper(f"step:{name}"))
         return step if function is None else step.run(function, *args, **kwargs)
 
@@ -211,10 +214,10 @@ class RunningJob:
         exactly once. `name` tells several iterations of one task apart. Raises `InvalidOption`, `RetryLater`.
         """
         name = name or name_of(source)
-        _check_name("iterate", name)
-        _check_number("every", every, lowest=0)
+        check_name("iterate", name)
+        check_number("every", every, lowest=0)
         if slice is not None:
-            _check_number("slice", slice, lowest=0, more=True)
+            check_number("slice", slice, lowest=0, more=True)
         if any(one.name == name for one in self._items):
             raise InvalidOption(f"iterate({name!r}) was called in this start already: give each its own name=")
         stream = stream_of(source, cursor, self._known(f"items:{name}"), name)
@@ -387,14 +390,3 @@ def receiving(mark: ReceiverMark) -> Iterator[None]:
         yield
     finally:
         _receiver.reset(token)
-
-
-def _check_name(where: str, name: object) -> None:
-    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-        raise InvalidOption(f"{where}(name={name!r}): expected a text of 1 to {LONGEST_NAME} characters, in one line")
-
-
-def _check_number(name: str, value: object, *, lowest: float, more: bool = False) -> None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
-    if not is_number or value < lowest or (more and value == lowest) or value > 1e15:  # type: ignore[operator]
-        raise InvalidOption(f"{name}={value!r}: expected a number {'above' if more else 'of at least'} {lowest:g}")

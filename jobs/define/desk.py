@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from ..errors import InvalidOption
 
 #: Characters of a progress's text, of a log line, and of the name of a step or an iteration; more is cut or refused.
 LONGEST_TEXT, LONGEST_LINE, LONGEST_NAME = 200, 2_000, 100
@@ -84,3 +87,16 @@ class LooseDesk:
 
     def keep(self, name: str, value: str, *, stopped: bool = False) -> None:
         """There will be no start after this one."""
+
+
+def check_name(where: str, name: object) -> None:
+    """Raise `InvalidOption` unless it is a name of a step or an iteration."""
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+        raise InvalidOption(f"{where}(name={name!r}): expected a text of 1 to {LONGEST_NAME} characters, in one line")
+
+
+def check_number(name: str, value: object, *, lowest: float, more: bool = False) -> None:
+    """Raise `InvalidOption` unless it is a number of at least `lowest`; with `more`, above it."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
+    if not is_number or value < lowest or (more and value == lowest) or value > 1e15:  # type: ignore[operator]
+        raise InvalidOption(f"{name}={value!r}: expected a number {'above' if more else 'of at least'} {lowest:g}")

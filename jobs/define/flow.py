@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -21,6 +21,9 @@ from .reference import id_of
 
 if TYPE_CHECKING:
     from .task import PreparedTask
+
+
+NOTHING: Mapping[Any, UUID] = {}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -97,24 +100,30 @@ def checked_after(after: Any) -> tuple[UUID | Call, ...]:
 
 def enqueue_calls(calls: Sequence[Call]) -> list[JobHandle]:
     """Enqueue calls with those that they wait for, all or none; the handles of `calls` in order."""
-    jobs, nodes = _nodes(calls)
+    jobs, nodes = nodes_of(calls)
     if not any(node.after for node in nodes):
         accepted = accept([node.job for node in nodes])
         return [JobHandle(*one) for one in accepted]
     own = {node.job.id for node in nodes}
-    _hear_of({awaited for node in nodes for awaited in node.after} - own)
+    hear_of({awaited for node in nodes for awaited in node.after} - own)
     answers = {node.job.id: answer for node, answer in zip(nodes, accept_flow(nodes), strict=True)}
     return [JobHandle(*answers[jobs[id(call)]]) for call in calls]
 
 
-def _nodes(calls: Sequence[Call]) -> tuple[dict[int, UUID], list[Node]]:
-    """The job's id of each call, by the call itself, and all jobs of the flow: who is waited for comes first."""
+def nodes_of(calls: Sequence[Call], known: Mapping[Call, UUID] = NOTHING) -> tuple[dict[int, UUID], list[Node]]:
+    """The job's id of each call, by the call itself, and all jobs of the flow: who is waited for comes first.
+
+    `known`: calls that have become jobs already.
+    """
     jobs: dict[int, UUID] = {}
     nodes: list[Node] = []
     todo = [(call, False) for call in reversed(calls)]
     while todo:
         call, is_ready = todo.pop()
         if id(call) in jobs:
+            continue
+        if call in known:
+            jobs[id(call)] = known[call]
             continue
         options = call.prepared.options
         if not is_ready and any(isinstance(one, Call) for one in options.after):
@@ -127,7 +136,7 @@ def _nodes(calls: Sequence[Call]) -> tuple[dict[int, UUID], list[Node]]:
     return jobs, nodes
 
 
-def _hear_of(named: Iterable[UUID]) -> None:
+def hear_of(named: Iterable[UUID]) -> None:
     """On a broker that is not the rows: let jobs have their rows that live without one."""
     from ..history import live
 

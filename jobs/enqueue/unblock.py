@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from uuid import UUID
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import clock, reasons
 from ..broker import get_broker
@@ -26,9 +27,19 @@ def unblock(ids: Collection[UUID] | None = None) -> int:
 
     In the caller's transaction, if there is one; then what can run goes to the broker after its commit.
     """
-    done = edges.decide_now(connections[jobs_settings().database], straight=get_broker().rows_are_the_queue, ids=ids)
-    _pass_on(done)
+    connection, straight = connections[jobs_settings().database], get_broker().rows_are_the_queue
+    done = edges.decide_now(connection, straight=straight, ids=ids)
+    if ids is None:
+        edges.end_batches_now(connection, edges.read_unended_batches(connection), done, straight=straight)
+    _pass_on(connection, done)
     return done.ended
+
+
+def end_batch(batch: UUID) -> None:
+    """End a batch, if it is over; the jobs that follow go to the broker."""
+    connection, done = connections[jobs_settings().database], edges.Decided()
+    edges.end_batches_now(connection, [batch], done, straight=get_broker().rows_are_the_queue)
+    _pass_on(connection, done)
 
 
 def abandon(awaited: Collection[UUID]) -> int:
@@ -46,12 +57,11 @@ def abandon(awaited: Collection[UUID]) -> int:
         trip = edges.trip_on(connection, cursor)
         edges.release(trip, waiting, done, straight=get_broker().rows_are_the_queue)
         trip.write_counts()
-    _pass_on(done)
+    _pass_on(connection, done)
     return len(waiting)
 
 
-def _pass_on(done: edges.Decided) -> None:
-    connection = connections[jobs_settings().database]
+def _pass_on(connection: BaseDatabaseWrapper, done: edges.Decided) -> None:
     hint(done.queued)
     if done.pending and in_transaction(connection):
         push_after_commit(connection, done.pending)

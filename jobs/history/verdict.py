@@ -16,7 +16,7 @@ from ..define.masks import NO_MASK, Mask
 from ..errors import BrokerAway
 from ..models import Job, Process
 from ..states import Shown
-from . import lookup
+from . import batches, lookup
 from .waits import open_waits
 
 
@@ -73,6 +73,8 @@ def attempts_allowed(job: Job) -> int | None:
 
 def _blocked_verdict(job: Job) -> str:
     count, first = open_waits(job)
+    if not count and (batch := batches.batch_id_of(job.pk)) is not None:
+        return _("Follows the end of batch %(id)s.") % {"id": batch}
     text = ngettext("Waits for %(count)d other job.", "Waits for %(count)d other jobs.", count) % {"count": count}
     return text if first is None else f"{text} {_('The first is %(id)s.') % {'id': first}}"
 

@@ -17,6 +17,7 @@ from ..conf import jobs_settings
 from ..enqueue.unblock import unblock
 from ..history import facts, live, lookup
 from ..history.live import policy_of
+from ..models import Batch
 from ..states import LIVE, State
 from .each import each_queue
 
@@ -59,7 +60,9 @@ def _notice(now: float) -> bool:
     if now < min(_notice_at, _look_at):
         return False
     _notice_at = now + NOTICE
-    return lookup.all_jobs().filter(state=State.BLOCKED).exists()
+    if lookup.all_jobs().filter(state=State.BLOCKED).exists():
+        return True
+    return Batch.objects.using(jobs_settings().database).filter(ended_at=None).exists()
 
 
 def hear_and_unblock() -> int:

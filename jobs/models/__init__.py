@@ -6,6 +6,7 @@ Written by raw SQL in `jobs.broker.database`; the models are for reading and for
 from __future__ import annotations
 
 from .attempt import Attempt, AttemptOutcome
+from .batch import Batch, Member
 from .cause import Cause, Release
 from .edge import Edge
 from .inside import JobProgress, Kept, LogPart
@@ -18,6 +19,7 @@ __all__ = [
     "STATE_WORDS",
     "Attempt",
     "AttemptOutcome",
+    "Batch",
     "Cause",
     "ClockJump",
     "Edge",
@@ -28,6 +30,7 @@ __all__ = [
     "Kept",
     "LogPart",
     "Marker",
+    "Member",
     "Process",
     "QueueStat",
     "QueueState",

@@ -16,7 +16,7 @@ from ..enqueue.unblock import abandon
 from ..errors import Refused
 from ..history import inside, lookup
 from ..history.targets import HasName, name_of
-from ..models import Attempt, Edge, Grant, Marker, QueueStat, QueueState, Throttle
+from ..models import Attempt, Edge, Grant, Marker, Member, QueueStat, QueueState, Throttle
 from ..states import State
 from .audit import note
 from .clean import CHUNK
@@ -83,6 +83,7 @@ def _remove_rows(queue: str, force: bool) -> int:
                 # one that somebody holds locked is waited for: nobody does for long
                 held = list(rows.select_for_update().filter(pk__in=ids).values_list("pk", flat=True))
                 Attempt.objects.using(rows.db).filter(job_id__in=held).delete()
+                Member.objects.using(rows.db).filter(job_id__in=held, state="").update(state=State.CANCELLED)
                 inside.forget(held, rows.db)
                 Edge.objects.using(rows.db).filter(waiting_id__in=held).delete()
                 abandon(held)

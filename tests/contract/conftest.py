@@ -226,7 +226,7 @@ def counters_of(queue: str) -> dict[str, int]:
 
 TABLES = (
     *("attempt", "edge", "job", "grant", "queuestate", "queuestat", "process", "marker", "schedule"),
-    *("jobprogress", "logpart", "kept", "throttle"),
+    *("jobprogress", "logpart", "kept", "throttle", "batch", "member"),
 )
 
 

@@ -39,11 +39,15 @@ _GAVE_WAY = [
 
 @dataclass(slots=True)
 class Decided:
-    """How many ended jobs were told of; which jobs are `pending` now, and the queues of those that are `queued`."""
+    """How many ended jobs were told of; which jobs are `pending` now, and the queues of those that are `queued`.
+
+    `batches`: in which a job has ended; whether that was the last one is seen once this is committed.
+    """
 
     ended: int = 0
     pending: list[UUID] = field(default_factory=list)
     queued: list[str] = field(default_factory=list)
+    batches: set[UUID] = field(default_factory=set)
 
 
 def trip_on(connection: BaseDatabaseWrapper, cursor: Cursor) -> Trip:
@@ -65,6 +69,7 @@ def decide_now(
             trip = trip_on(connection, cursor)
             done = decide(trip, straight=straight, ids=ids)
             trip.write_counts()
+        end_batches_now(connection, done.batches, done, straight=straight)
         sums.ended += done.ended
         sums.pending += done.pending
         sums.queued += done.queued
@@ -73,10 +78,29 @@ def decide_now(
     return sums
 
 
+def end_batches_now(
+    connection: BaseDatabaseWrapper, batches: Collection[UUID], done: Decided, *, straight: bool
+) -> None:
+    """End those of the batches that are over, on Django's connection, in a transaction; see `end_batches`."""
+    if batches:
+        with block(connection), connection.cursor() as cursor:
+            trip = trip_on(connection, cursor)
+            end_batches(trip, batches, done, straight=straight)
+            trip.write_counts()
+
+
+def read_unended_batches(connection: BaseDatabaseWrapper) -> list[UUID]:
+    """Batches all of whose jobs have ended, and that have not: what a kill has left; 100 at most."""
+    with connection.cursor() as cursor:
+        return [id_of(id) for (id,) in trip_on(connection, cursor).run("read_unended_batches")]
+
+
 def decide_all(trip: Trip) -> None:
     """Decide within a transaction that has ended jobs, where the rows are the queue and nobody else can write."""
     for _round in range(ROUNDS):
-        if not decide(trip, straight=True).ended:
+        done = decide(trip, straight=True)
+        end_batches(trip, done.batches, done, straight=True)
+        if not done.ended:
             break
 
 
@@ -91,7 +115,8 @@ def decide(trip: Trip, *, straight: bool, ids: Collection[UUID] | None = None) -
     done = Decided(len(ended))
     over = [id_of(id) for id, _state, _reason in ended]
     waiting = trip.run("read_waiting_jobs", ids=_json(over))
-    _follow_duplicates(trip, ended)
+    done.batches |= _follow_duplicates(trip, ended)
+    done.batches |= {id_of(id) for (id,) in trip.run("close_members", ids=_json(over))}
     trip.run("close_edges", ids=_json(over))
     trip.run("note_awaited", ids=_json(over), awaited=False)
     release(trip, [id_of(id) for (id,) in waiting], done, straight=straight)
@@ -116,21 +141,71 @@ def note_awaited(cursor: Cursor, vendor: str, ids: Iterable[UUID]) -> None:
     cursor.execute(load_statements(vendor)["note_awaited"], {"ids": _json(ids), "awaited": True})
 
 
-def _follow_duplicates(trip: Trip, ended: Iterable[Any]) -> None:
-    """Who waits for a job that gave way to the one with its key waits for that, where it has a row."""
+def _follow_duplicates(trip: Trip, ended: Iterable[Any]) -> set[UUID]:
+    """Who waits for a job that gave way to the one with its key waits for that, where it has a row.
+
+    Returns the batches that have fewer jobs now.
+    """
+    fewer: set[UUID] = set()
     for id, state, reason in ended:
         found = [match for text in _GAVE_WAY if (match := text.fullmatch(reason))]
         if state != State.CANCELLED or not found:
             continue
-        holder = UUID(found[0][1]).hex
-        if trip.run("note_awaited", ids=json.dumps([holder]), awaited=True):
-            trip.run("move_edges", id=id_of(id).hex, holder=holder)
+        holder = UUID(found[0][1])
+        if trip.run("note_awaited", ids=_json([holder]), awaited=True):
+            fewer |= _move(trip, id_of(id), holder)
+    return fewer
 
 
 def move(connection: BaseDatabaseWrapper, id: UUID, holder: UUID) -> None:
     """Let those that wait for a job wait for another one, which is held; in a transaction."""
     with connection.cursor() as cursor:
-        trip_on(connection, cursor).change("move_edges", id=id.hex, holder=holder.hex)
+        _move(trip_on(connection, cursor), id, holder)
+
+
+def _move(trip: Trip, id: UUID, holder: UUID) -> set[UUID]:
+    """The same; returns the batches that have fewer jobs now, as the other one is in them already."""
+    trip.change("move_edges", id=id.hex, holder=holder.hex)
+    trip.change("move_members", id=id.hex, holder=holder.hex)
+    return {id_of(batch) for (batch,) in trip.run("drop_members", id=id.hex)}
+
+
+def end_batches(trip: Trip, batches: Collection[UUID], done: Decided, *, straight: bool) -> None:
+    """End those of these batches all of whose jobs have, once each, and let the jobs go that follow it.
+
+    Of two who end the last two jobs at once none may see what the other does: so it is asked once the ends are
+    committed. Then whoever is later sees all; the lock lets one of them do it.
+    """
+    if not batches:
+        return
+    over = [id_of(id) for id, _has_ended in trip.run("read_over_batches", ids=_json(batches))]
+    if not over:
+        return
+    trip.run("lock_batches", ids=_json(over))
+    for id, has_ended in trip.run("read_over_batches", ids=_json(over)):
+        _end_batch(trip, id_of(id), done, has_ended=bool(has_ended), straight=straight)
+
+
+def _end_batch(trip: Trip, id: UUID, done: Decided, *, has_ended: bool, straight: bool) -> None:
+    states = {state for (state,) in trip.run("read_states_of_batch", id=id.hex)}
+    succeeded = states <= {State.COMPLETED}
+    if has_ended and not succeeded:
+        return
+    trip.run("end_batch", id=id.hex, succeeded=succeeded, now=trip.text_now)
+    runs, never = ["success"] if succeeded else ["failure"], ["failure"] if succeeded else []
+    if not states <= {State.COMPLETED, State.FAILED}:
+        # a dead letter may complete after all, these do not
+        never.append("success")
+    follow = [(role, id_of(job)) for role, job in trip.run("read_followers", id=id.hex)]
+    release(trip, [job for role, job in follow if role in ("complete", *runs)], done, straight=straight)
+    for role, job in follow:
+        if role in never:
+            _cancel_follower(trip, job, reasons.BATCH_FAILED if role == "success" else reasons.BATCH_SUCCEEDED)
+
+
+def _cancel_follower(trip: Trip, job: UUID, reason: str) -> None:
+    for (queue,) in trip.run("cancel_blocked", id=job.hex, reason=reason, now=trip.text_now):
+        trip.count(queue, cancelled=1)
 
 
 def _end_failed(trip: Trip, blocked: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jobs.management.actions.act import CANCEL, ENQUEUE, PAUSE, PROMOTE, RESUME, RETRY
 from jobs.management.actions.action import Action
+from jobs.management.actions.batches import BATCHES
 from jobs.management.actions.change import DISCARD, EDIT, PRIORITY, RESCHEDULE
 from jobs.management.actions.dead import DEAD
 from jobs.management.actions.key import KEY
@@ -17,7 +18,7 @@ from jobs.management.actions.schedules import SCHEDULES
 __all__ = ["ACTIONS", "Action"]
 
 ACTIONS: tuple[Action, ...] = (
-    *(STATUS, LIST, SHOW, LOGS, KEY, DEAD),
+    *(STATUS, LIST, SHOW, LOGS, KEY, DEAD, BATCHES),
     *(ENQUEUE, RETRY, CANCEL, PROMOTE, PAUSE, RESUME),
     *(RESCHEDULE, PRIORITY, EDIT, DISCARD),
     *(DRAIN, CLEAN, ERASE, MOVE),

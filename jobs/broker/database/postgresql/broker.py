@@ -237,6 +237,9 @@ class PostgresqlBroker(SharedBroker):
         for _round in range(edges.ROUNDS):
             with self._database.write() as trip:
                 done = edges.decide(trip, straight=True)
+            if done.batches:
+                with self._database.write() as trip:
+                    edges.end_batches(trip, done.batches, done, straight=True)
             if not done.ended:
                 break
 

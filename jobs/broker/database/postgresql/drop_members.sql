@@ -1,0 +1,4 @@
+-- A duplicate of a job that is in its batch already counts no more.
+DELETE FROM jobs_member
+WHERE job_id = %(id)s AND state = ''
+RETURNING batch_id

@@ -1,0 +1,4 @@
+-- The jobs that follow the end of a batch, with which end.
+SELECT role, job_id
+FROM jobs_member
+WHERE batch_id = :id AND state = 'follows'
