@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.models import ApiKey, Invitation, Membership, Organization, User
 from emails.models import Campaign, EmailMessage, Suppression
 from jobs import clock
-from jobs.models import Attempt, Job, Schedule
+from jobs.models import Attempt, Batch, Job, Schedule
 from leads.models import Activity, ConsentRecord, CrmDelivery, CrmWebhook, Lead, Note, Submission
 from notifications.models import ContactPreference, Notification, PushDevice, PushMessage, SmsMessage
 
@@ -204,6 +204,7 @@ Rows.makers = {
     "jobs.attempt": lambda rows: create(
         Attempt, job=rows.first["jobs.job"], outcome="failed", ended_at=timezone.now(), error="503", traceback="File"
     ),
+    "jobs.batch": lambda rows: create(Batch, name=rows.text(), created_at=timezone.now()),
     "jobs.schedule": lambda rows: create(
         Schedule, name=rows.text(), task="jobs.none", seconds=60, enabled=False, last_tick=timezone.now()
     ),
