@@ -19,8 +19,14 @@ from jobs.history import facts, live
 from jobs.keep import unblock
 from jobs.models import Job
 from jobs.work.execution import execute
-from tests.contract.conftest import Bench
-from tests.contract.conftest import bench as bench
+from tests.contract.conftest import BENCHES, Bench
+
+
+@pytest.fixture(params=[name for name in ("sqlite", "postgresql", "redis") if name in BENCHES])
+def bench(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[Bench]:
+    """Each broker; that it keeps to the contract in every disguise is shown there."""
+    with BENCHES[request.param]() as standing:
+        yield standing
 
 
 class Flow:
