@@ -44,7 +44,7 @@ def enqueue_flows(chains: int, fans: int, width: int = 5) -> list[list[Any]]:
     """Chains of four over three queues, and jobs that come together in one; returns for each job those it waits for."""
     edges: list[list[Any]] = []
     for _number in range(chains):
-        links = chain(nap.bind(0.01), blink.bind(), step.bind(), nap.bind()).enqueue()
+        links = chain(nap.bind(0.2), blink.bind(), step.bind(0.1), nap.bind(0.1)).enqueue()
         edges += [[link, links[at - 1 : at] if at else []] for at, link in enumerate(links)]
     for _number in range(fans):
         with transaction.atomic():
