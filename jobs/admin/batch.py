@@ -1,4 +1,4 @@
-"""Batches in the admin: a line a batch with its counts, and a page with the jobs that follow its end."""
+"""Batches in the admin: a line a batch, and a page with its counts and the jobs that follow its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .sight import may, sees_all
 class BatchAdmin(ReadOnlyAdmin):
     """The newest batches."""
 
-    list_display = ("named", "state", "created", "ended", "total", "waiting", "active", "completed", "not_completed")
+    list_display = ("named", "state", "created", "ended")
     search_ids = ("id",)
     search_beginnings = ()
     fields = (
@@ -101,11 +101,6 @@ class BatchAdmin(ReadOnlyAdmin):
         """How many completed."""
         return _counts(batch).completed
 
-    @admin.display(description=_("not completed"))
-    def not_completed(self, batch: Batch) -> int:
-        """How many ended otherwise."""
-        return _counts(batch).ended - _counts(batch).completed
-
     @admin.display(description=_("failed"))
     def failed(self, batch: Batch) -> int:
         """How many failed."""
@@ -121,8 +116,8 @@ class BatchAdmin(ReadOnlyAdmin):
         """How many expired."""
         return _counts(batch).expired
 
-    @admin.display(description=_("jobs that follow"), empty_value="–")
-    def following(self, batch: Batch) -> str | None:
+    @admin.display(description=_("jobs that follow"))
+    def following(self, batch: Batch) -> str:
         """The jobs that follow its end, each with a link."""
         words = {
             "complete": gettext("follows its end"),
@@ -133,7 +128,7 @@ class BatchAdmin(ReadOnlyAdmin):
             (words[role], reverse(f"{self.admin_site.name}:jobs_job_change", args=[job]), job)
             for role, job in sorted(batches.followers(batch.pk).items())
         ]
-        return format_html_join(", ", '{}: <a href="{}"><code>{}</code></a>', lines) or None
+        return format_html_join(", ", '{}: <a href="{}"><code>{}</code></a>', lines) or "–"
 
 
 def _counts(batch: Batch) -> BatchCounts:

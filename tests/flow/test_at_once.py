@@ -23,12 +23,11 @@ def ends() -> None:
     """Ends."""
 
 
+@pytest.mark.parametrize("bench", ["postgresql"], indirect=True)  # elsewhere one decides at a time
 def test_two_that_decide_at_once_do_not_both_take_the_other_end_for_open(
     flow: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the lock of the waiting row both would, and nobody would ever come back to it."""
-    if connection.vendor != "postgresql" or not flow.bench.broker.rows_are_the_queue:
-        pytest.skip("elsewhere one decides at a time")
     awaited = [ends.enqueue(), ends.enqueue()]
     waiting = ends.using(after=awaited).enqueue()
     with monkeypatch.context() as patch:
@@ -44,8 +43,8 @@ def test_two_that_decide_at_once_do_not_both_take_the_other_end_for_open(
     monkeypatch.setattr(edges, "point", begin_the_second)
     first = threading.Thread(target=_decide, args=(awaited[0].id,))
     first.start()
-    first.join(60)
-    second.join(60)
+    first.join(240)
+    second.join(240)
     assert flow.state(waiting) == State.QUEUED
 
 
