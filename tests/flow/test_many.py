@@ -95,11 +95,10 @@ IN_SQLITE = {
 }
 
 
+@pytest.mark.rows
 def test_decisions_read_no_more_than_they_decide(flow: Flow) -> None:
     """In tables that nobody has analyzed, where a planner takes them for small."""
     broker = flow.bench.broker
-    if not broker.rows_are_the_queue:
-        pytest.skip("the statements are those of the database")
     waiting = parent.using(after=[child.bind(n) for n in range(300)]).enqueue()
     some = [id.hex for id in Job.objects.filter(task="flow.child").values_list("pk", flat=True)[:10]]
     with broker._database.write() as trip:  # type: ignore[attr-defined]
