@@ -70,7 +70,7 @@ def moves_of(sql: str) -> set[tuple[State, State]]:
     new = set(re.findall(r"(?:THEN|ELSE|=|^) ?'(\w+)'", "= " + assigned[1]))
     # the first demand on `state` outside a subquery is the guard of the updated row itself
     outside = re.sub(r"\((?!'|\s*')(?:[^()]|\([^()]*\))*\)", "()", guard)
-    demanded = re.search(r"(?<![\w.])state (?:= '(\w+)'|IN \(([^)]*)\))", outside)
+    demanded = re.search(r"(?<![\w.])state (?:\|\| '' )?(?:= '(\w+)'|IN \(([^)]*)\))", outside)
     assert demanded, f"an UPDATE that sets the state without a guard on it: {sql}"
     old = {demanded[1]} if demanded[1] else set(re.findall(r"'(\w+)'", demanded[2]))
     return {(State(a), State(b)) for a in old for b in new}

@@ -189,6 +189,7 @@ SCENES: dict[str, Scene] = {
         some_jobs, lambda world, ids: world.broker.cancel("lane", ids[0], "why"), lambda first: CancelAnswer.ENDED
     ),
     "promote": Scene(some_jobs, at_once, lambda first: False),
+    "await_ends": Scene(some_jobs, lambda world, ids: world.broker.await_ends("lane", ids)),
     "change": Scene(
         some_jobs, lambda world, ids: world.broker.change("lane", ids[4], Change(delay=30, priority=7, message="{}"))
     ),
