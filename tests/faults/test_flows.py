@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from .harness import Huey, Line, RedisSite, Site, is_of_site, some_time, wait_for
+from .harness import LONG, Huey, Line, RedisSite, Site, is_of_site, some_time, wait_for
 from .ledger import check_ledger, number_in, wait_until_ended
 
 pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redis"], indirect=True)
@@ -20,7 +20,7 @@ Edges = dict[str, list[str]]
 
 @pytest.mark.parametrize(
     ("chains", "fans", "kills"),
-    [pytest.param(30, 5, 7, id="7-kills"), pytest.param(100, 20, 25, id="25-kills", marks=pytest.mark.slow)],
+    [pytest.param(30, 5, 7, id="7-kills"), pytest.param(100, 20, 25, id="25-kills", marks=LONG)],
 )
 def test_who_waits_is_let_go_once_and_in_order_whoever_is_killed(
     site: Site, chance: random.Random, chains: int, fans: int, kills: int

@@ -374,6 +374,7 @@ def test_a_batch_of_three_hundred(flow: Flow) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_ten_thousand_jobs_are_added_in_half_a_minute(flow: Flow) -> None:
     began = clock.monotonic()
     with new_batch() as batch:

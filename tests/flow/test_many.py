@@ -36,6 +36,7 @@ def parent() -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_job_waits_for_ten_thousand(flow: Flow) -> None:
     number = 10_000
     seen.clear()
