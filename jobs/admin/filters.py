@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import clock
 from ..defined import queues
+from ..fingerprint import CAUSE
 from ..history import lookup
 from ..models import STATE_WORDS, AttemptOutcome
 from ..states import State
@@ -181,7 +182,10 @@ class CauseFilter(_GivenFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """By the cause, as the list of causes names it; of dead letters only, whose index leads."""
         value = self.value()
-        return queryset.filter(cause=value, state=State.FAILED) if value else queryset
+        if not value:
+            return queryset
+        # what is no cause finds nothing, and is never given to the database
+        return queryset.filter(cause=value if CAUSE.match(value) else "-", state=State.FAILED)
 
 
 class AboutFilter(_GivenFilter):
