@@ -58,6 +58,8 @@ def _decide(id: object) -> None:
 
 def _somebody_waits_for_a_lock() -> bool:
     with connections["default"].cursor() as cursor:
+        # a transaction sees what it saw when it first looked
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
