@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,9 @@ _OF_A_CALL = (
     *("queue", "task", "priority", "message", "key", "timed_at", "event", "event_id"),
     *("about_type", "about_id", "parent_id", "scope", "group", "tags"),
 )
+
+#: A NUL in JSON, which PostgreSQL cannot hold; behind an escaped backslash the same letters are none.
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -117,7 +121,7 @@ def _write(cursor: Cursor, vendor: str, statement: str, rows: Sequence[Row | Att
     text = load_statements(vendor)[statement]
     if vendor == "postgresql":
         # its text holds no NUL
-        given = msgspec.json.encode(rows).replace(rb"\u0000", rb"\\0")
+        given = _NUL.sub(rb"\1\\\\0", msgspec.json.encode(rows))
         cursor.execute(text, {"rows": given.decode()})
     else:
         cursor.executemany(text, list(map(_values, rows)))
