@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cache
 
 import pytest
@@ -12,6 +12,7 @@ from django.db import connections
 
 from jobs import clock, defined
 from jobs.broker import forget_broker, get_broker
+from jobs.broker.contract import Broker
 from jobs.broker.database.markers import DatabaseMarkers
 from jobs.broker.records import ClaimedJob, ProcessRecord
 from jobs.broker.redis.broker import RedisBroker
@@ -28,6 +29,20 @@ def redis_server() -> RedisServer:
     return server
 
 
+@contextmanager
+def as_the_broker(broker: Broker) -> Iterator[None]:
+    """Whoever asks for the broker gets this one, and none has been away before."""
+    forget_broker()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jobs.broker._make_broker", lambda: broker)
+        patch.setattr(outbox, "_away_until", 0.0)
+        patch.setattr(held_keys, "_told", set())
+        try:
+            yield
+        finally:
+            forget_broker()
+
+
 #: Where the suite itself runs on PostgreSQL there is no SQLite.
 BROKERS = ("sqlite", "postgresql", "redis")
 if not connections.settings["default"]["ENGINE"].endswith("sqlite3"):
@@ -37,22 +52,18 @@ if not connections.settings["default"]["ENGINE"].endswith("sqlite3"):
 @pytest.fixture(params=BROKERS)
 def each_broker(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[str]:
     """The test runs once on each broker, with real commits; the value is the broker's name."""
-    with pytest.MonkeyPatch.context() as patch:
-        forget_broker()
+    forget_broker()
+    with ExitStack() as stack:
         if request.param == "redis":
-            url = redis_server().url()
-            with redis.Redis.from_url(url) as client:
+            with redis_client() as client:
                 client.flushall()
-            broker = RedisBroker(url, "tests", markers=DatabaseMarkers("default"))
-            patch.setattr("jobs.broker._make_broker", lambda: broker)
-            patch.setattr(outbox, "_away_until", 0.0)
-            patch.setattr(held_keys, "_told", set())
-        with ExitStack() as stack:
-            if request.param == "postgresql":
-                stack.enter_context(postgresql_as_default())
-                stack.enter_context(emptied())
-            yield request.param
-            forget_broker()
+            broker = RedisBroker(redis_server().url(), "tests", markers=DatabaseMarkers("default"))
+            stack.enter_context(as_the_broker(broker))
+        elif request.param == "postgresql":
+            stack.enter_context(postgresql_as_default())
+            stack.enter_context(emptied())
+        yield request.param
+        forget_broker()
 
 
 def redis_client() -> redis.Redis:

@@ -15,6 +15,7 @@ from django.db.transaction import Atomic
 
 from .. import clock
 from ..enqueue import batch as accepting
+from ..enqueue.flow import or_unavailable
 from ..enqueue.unblock import end_batch
 from ..errors import InvalidOption, Refused
 from .awaited import find_batches_by
@@ -86,7 +87,7 @@ class Batch:
         if not self._is_new:
             raise Refused(f"batch {self.id}: one `with` block begins a batch: make another Batch(...)")
         self._alone = accepting.stands_alone()
-        with accepting.or_unavailable(self._alone):
+        with or_unavailable(self._alone):
             block = accepting.open_block()
             block.__enter__()
             self._is_new, self._block = False, block
@@ -102,7 +103,7 @@ class Batch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with accepting.or_unavailable(self._alone and error is None):
+        with or_unavailable(self._alone and error is None):
             if error is None:
                 try:
                     end_batch(self.id)
@@ -142,7 +143,7 @@ class Batch:
     def _add_all(self, given: Iterable[Call | Chain]) -> list[JobHandle]:
         calls = [call for one in given for call in _calls(one)]
         if self._block is not None:
-            with accepting.or_unavailable(self._alone):
+            with or_unavailable(self._alone):
                 return self._write(calls)
         from ..history import batches
 
@@ -150,7 +151,7 @@ class Batch:
         if job is None or not batches.is_job_of(job.id, self.id):
             text = "jobs are added in its `with` block, or by a running job of it: current_job().batch.add(...)"
             raise Refused(f"batch {self.id}: {text}")
-        with accepting.or_unavailable(accepting.stands_alone()), accepting.open_block():
+        with or_unavailable(accepting.stands_alone()), accepting.open_block():
             if not accepting.hold_open(self.id):
                 raise Refused(f"batch {self.id} has ended, or was cancelled: begin another one")
             return self._write(calls)

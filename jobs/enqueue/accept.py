@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -45,8 +46,15 @@ def accept(jobs: Sequence[NewJob]) -> list[Accepted]:
         return []
     connection = connections[jobs_settings().database]
     marked = checked(jobs)
-    try:
+    with or_invalid():
         return write(connection, marked) if in_transaction(connection) else _push(marked)
+
+
+@contextmanager
+def or_invalid() -> Iterator[None]:
+    """Raise `InvalidArguments` for letters that the jobs' database has not."""
+    try:
+        yield
     except DataError as error:
         raise InvalidArguments(
             f"the job database cannot hold this ({' '.join(str(error).split())}): its encoding must be UTF-8"

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connections, transaction
+from django.db import connections, transaction
 
 from .. import clock
 from ..broker.database import batches, rows
 from ..broker.records import NewJob
 from ..conf import jobs_settings
-from ..errors import BrokerUnavailable
 from ..states import State
 from .accept import Accepted, checked, in_transaction
 from .flow import Node, accept_flow
-
-#: Of whose end a job can follow.
-ROLES = ("complete", "success", "failure")
 
 
 def open_block() -> transaction.Atomic:
     """The transaction of all that a block adds, or a part of the caller's; raises what `accept` raises of the place."""
     checked([])
     return rows.block(connections[jobs_settings().database])
-
-
-@contextmanager
-def or_unavailable(alone: bool) -> Iterator[None]:
-    """Raise `BrokerUnavailable` if the database fails here; where the transaction is the caller's, what it raised."""
-    try:
-        yield
-    except (OperationalError, InterfaceError) as error:
-        if not alone:
-            raise
-        text = " ".join(str(error).split())
-        raise BrokerUnavailable(f"the job database did not answer ({text}); nothing was enqueued") from error
 
 
 def stands_alone() -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from uuid import UUID
 
-from django.db import DataError, InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import reasons
@@ -15,10 +16,10 @@ from ..broker import get_broker
 from ..broker.database import edges, rows
 from ..broker.records import NewJob
 from ..conf import jobs_settings
-from ..errors import BrokerUnavailable, InvalidArguments
+from ..errors import BrokerUnavailable
 from ..faults import point
 from ..states import State
-from .accept import Accepted, checked, in_transaction, push_after_commit, write
+from .accept import Accepted, checked, in_transaction, or_invalid, push_after_commit, write
 from .hold import CHUNK, chunks, hold
 from .unblock import hint, unblock
 
@@ -40,13 +41,15 @@ def accept_flow(nodes: Sequence[Node]) -> list[Accepted]:
     """
     connection = connections[jobs_settings().database]
     marked = checked([node.job for node in nodes])
-    alone = not in_transaction(connection)
+    with or_unavailable(not in_transaction(connection)), or_invalid(), rows.block(connection):
+        return _write_flow(connection, [Node(j, n.after, n.on_failure) for j, n in zip(marked, nodes, strict=True)])
+
+
+@contextmanager
+def or_unavailable(alone: bool) -> Iterator[None]:
+    """Raise `BrokerUnavailable` if the database fails here; where the transaction is the caller's, what it raised."""
     try:
-        with rows.block(connection):
-            return _write_flow(connection, [Node(j, n.after, n.on_failure) for j, n in zip(marked, nodes, strict=True)])
-    except DataError as error:
-        text = " ".join(str(error).split())
-        raise InvalidArguments(f"the job database cannot hold this ({text}): its encoding must be UTF-8") from error
+        yield
     except (OperationalError, InterfaceError) as error:
         if not alone:
             raise

@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import clock, reasons
 from ..broker import get_broker
-from ..broker.database import edges, rows
+from ..broker.database import edges
 from ..broker.records import NewJob
 from ..conf import jobs_settings
 from ..faults import point
@@ -50,13 +50,11 @@ def abandon(awaited: Collection[UUID]) -> int:
     from ..models import Edge
 
     connection, done = connections[jobs_settings().database], edges.Decided()
-    with rows.block(connection), connection.cursor() as cursor:
+    with edges.own_trip(connection) as trip:
         open_edges = Edge.objects.using(connection.alias).filter(state="", awaited_id__in=awaited)
         waiting = sorted(set(open_edges.values_list("waiting_id", flat=True)))
         open_edges.update(state=State.CANCELLED, error=reasons.NOT_KEPT)
-        trip = edges.trip_on(connection, cursor)
         edges.release(trip, waiting, done, straight=get_broker().rows_are_the_queue)
-        trip.write_counts()
     _pass_on(connection, done)
     return len(waiting)
 

@@ -1,11 +1,11 @@
-"""Other arguments for a dead letter that is retried: checked against its task; `jobs.operate.retry` uses them."""
+"""Other arguments for a job that is there: what is checked of them, and those of a dead letter that is retried."""
 
 from __future__ import annotations
 
 import inspect
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils.translation import gettext as _
@@ -17,6 +17,9 @@ from ..errors import InvalidArguments, Refused
 from ..history import lookup
 from ..models import Job
 
+if TYPE_CHECKING:
+    from ..define.task import Task
+
 #: What it takes to change an argument that a task calls personal; nobody sees its value for that.
 EDIT_PERSONAL = "jobs.edit_personal_arguments"
 
@@ -27,11 +30,7 @@ def edited_message(job: Job, changes: Mapping[str, Any], by: AbstractBaseUser | 
     Raises `InvalidArguments` where they do not fit the task as it is now, and `Refused` where no code here knows the
     task, or `by` may not change what it calls personal.
     """
-    task = lookup.task_of(job)
-    if task is None:
-        text = _("task '%(task)s' is not known here: its arguments cannot be checked, and so not be changed")
-        raise Refused(text % {"task": job.task})
-    signature = task.signature
+    signature = known_task(job).signature
     known = signature.signature.parameters
     hidden = [name for name in changes if name in signature.personal or (signature.personal and name not in known)]
     if by is not None and hidden and not _may_edit_personal(by):
@@ -41,12 +40,25 @@ def edited_message(job: Job, changes: Mapping[str, Any], by: AbstractBaseUser | 
         message = edited_json(signature, job.message, changes)
     except MessageError:
         message = _mended(signature, job, changes)
-    args, kwargs = signature.decode(message)
-    scope = scope_of(signature.signature, args, kwargs)
-    if scope != _present_scope(signature, job):
-        text = _("job %(id)s would belong to '%(scope)s' with these arguments: enqueue a new one")
-        raise Refused(text % {"id": job.pk, "scope": scope})
+    check_scope(job, signature, message, _present_scope(signature, job))
     return message
+
+
+def known_task(job: Job) -> Task:
+    """The job's task; raises `Refused` where no code here defines it."""
+    task = lookup.task_of(job)
+    if task is None:
+        text = _("job %(id)s: no code here defines its task %(task)s, so its arguments cannot be checked")
+        raise Refused(text % {"id": job.pk, "task": job.task})
+    return task
+
+
+def check_scope(job: Job, signature: Signature, message: str, present: str) -> None:
+    """Raise `Refused` if the job would be somebody else's with this message."""
+    scope = scope_of(signature.signature, *signature.decode(message))
+    if scope != present:
+        text = _("job %(id)s would belong to '%(scope)s' then: enqueue a new one")
+        raise Refused(text % {"id": job.pk, "scope": scope})
 
 
 def _present_scope(signature: Signature, job: Job) -> str:

@@ -20,7 +20,7 @@ from ..errors import Refused, UnknownJob
 from ..history import batches, live, lookup
 from ..models import Batch, Job
 from ..states import LIVE, State
-from .cancel import cancel_now
+from .cancel import cancel_now, cancel_waiting
 from .commit import with_broker
 
 #: Jobs of one transaction.
@@ -64,15 +64,11 @@ def _pieces(jobs: QuerySet[Job]) -> Iterator[list[tuple[UUID, str]]]:
 
 
 def _cancel_piece(found: list[tuple[UUID, str]]) -> None:
-    by_queue: dict[str, list[UUID]] = {}
+    gone = cancel_waiting(found, reasons.BY_BATCH)
     for job_id, queue in found:
-        by_queue.setdefault(queue, []).append(job_id)
-    for queue, ids in by_queue.items():
-        gone = get_broker().cancel_waiting(queue, ids, reasons.BY_BATCH)
-        for job_id in ids:
-            if job_id not in gone:
-                with suppress(UnknownJob, Refused):
-                    cancel_now(queue, job_id, reasons.BY_BATCH)
+        if job_id not in gone:
+            with suppress(UnknownJob, Refused):
+                cancel_now(queue, job_id, reasons.BY_BATCH)
 
 
 def forget_batches(go_on: Callable[[], bool]) -> int:

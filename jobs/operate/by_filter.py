@@ -24,7 +24,7 @@ from ..history import live, lookup
 from ..history.choice import JobFilter, in_shown_state
 from ..models import Job
 from ..states import ENDED, LIVE, State
-from .cancel import cancel
+from .cancel import cancel, cancel_waiting
 from .change import reschedule, set_priority
 from .clean import CHUNK, check_limit
 from .discard import discard
@@ -146,10 +146,6 @@ def _act(
 
 def _cancel_waiting(ids: Sequence[UUID]) -> list[UUID]:
     """Cancel those that wait, many at once; returns the others, which run or are not with the broker."""
-    by_queue: dict[str, list[UUID]] = {}
-    for job_id, queue in lookup.all_jobs().filter(pk__in=ids).values_list("pk", "queue"):
-        by_queue.setdefault(queue, []).append(job_id)
-    gone: set[UUID] = set()
-    for queue, of_queue in by_queue.items():
-        gone |= get_broker().cancel_waiting(queue, of_queue, reasons.BY_OPERATOR)
+    found = lookup.all_jobs().filter(pk__in=ids).values_list("pk", "queue")
+    gone = cancel_waiting(found, reasons.BY_OPERATOR)
     return [job_id for job_id in ids if job_id not in gone]

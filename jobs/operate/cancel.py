@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from uuid import UUID
 
@@ -63,6 +64,17 @@ def cancel_now(queue: str, job_id: UUID, reason: str) -> CancelAnswer:
             return CancelAnswer.CANCELLED
     text = _("job %(id)s is %(state)s, but its broker does not know it; try again")
     raise UnknownJob(text % {"id": job_id, "state": lookup.find_job(job_id).state})
+
+
+def cancel_waiting(jobs: Iterable[tuple[UUID, str]], reason: str) -> set[UUID]:
+    """Cancel those of these jobs, given with their queues, that wait with the broker, many at once; returns which."""
+    by_queue: dict[str, list[UUID]] = {}
+    for job_id, queue in jobs:
+        by_queue.setdefault(queue, []).append(job_id)
+    gone: set[UUID] = set()
+    for queue, ids in by_queue.items():
+        gone |= get_broker().cancel_waiting(queue, ids, reason)
+    return gone
 
 
 def _discard(job: Job, reason: str) -> bool:

@@ -18,6 +18,7 @@ from ..errors import InvalidArguments, Refused
 from ..history import lookup
 from ..models import Job
 from ..states import State
+from .arguments import check_scope, known_task
 from .audit import note
 from .change import change_now, refuse_unless_changed
 
@@ -67,20 +68,15 @@ def _edit_and_note(
 
 
 def _message(row: Job, changed: Mapping[str, Any], make: Callable[..., str]) -> str:
-    task = lookup.task_of(row)
-    if task is None:
-        text = _("job %(id)s: no code here defines its task %(task)s, so its arguments cannot be checked")
-        raise Refused(text % {"id": row.pk, "task": row.task})
+    task = known_task(row)
     if keyed := sorted(set(task.unique) & set(changed)):
         text = _("job %(id)s: %(names)s makes its key: cancel it and enqueue a new one")
         raise Refused(text % {"id": row.pk, "names": ", ".join(keyed)})
     signature = task.signature
     try:
         message = make(signature, row.message, changed)
-        scopes = [scope_of(signature.signature, *signature.decode(text)) for text in (row.message, message)]
+        present = scope_of(signature.signature, *signature.decode(row.message))
     except MessageError as error:
         raise Refused(_("job %(id)s: %(error)s") % {"id": row.pk, "error": error}) from None
-    if scopes[0] != scopes[1]:
-        text = _("job %(id)s would belong to '%(scope)s' then: enqueue a new one")
-        raise Refused(text % {"id": row.pk, "scope": scopes[1]})
+    check_scope(row, signature, message, present)
     return message

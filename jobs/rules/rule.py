@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -20,7 +21,7 @@ MOST_COUNT = 2**31 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class Rule(ABC):
     """Times at which a task is enqueued; aware, in UTC, in whole seconds.
 
     `missed` says what becomes of ticks at which no keeper ran: one job for the last of them (`once`), none (`skip`),
@@ -54,9 +55,9 @@ class Rule:
             raise InvalidPolicy(f"{self._name}(count={self.count!r}): expected a whole number of at least 1")
 
     @property
+    @abstractmethod
     def spelling(self) -> str:
         """The rule in the fewest letters; tells it from the others of one task."""
-        raise NotImplementedError
 
     def after(self, moment: datetime, until: datetime | None = None) -> datetime | None:
         """The first tick later than `moment`; None if there is none any more.
@@ -108,8 +109,9 @@ class Rule:
         """When to look for a tick again, that none later than `moment` is missed; None: never."""
         return self.after(moment)
 
+    @abstractmethod
     def _after(self, moment: datetime, until: datetime | None) -> datetime | None:
-        raise NotImplementedError
+        """The first tick later than `moment`, whatever `start` and `end` say."""
 
     def _newest(self, since: datetime, until: datetime, most: int) -> list[datetime]:
         found: list[datetime] = []

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import pytest
 
 from jobs import Every, Queue, Tick
-from jobs.broker import forget_broker
 from jobs.broker.contract import Broker
 from jobs.broker.records import Completed
 from jobs.define.context import RunningJob
 from jobs.keep import tick
 from jobs.models import Schedule
 from jobs.operate import schedules
+from tests.each_broker import as_the_broker
 
 from .conftest import OF_TRANSACTIONS, Bench
 from .hands import Hands
@@ -41,13 +41,11 @@ class Keeper:
 @pytest.fixture
 def keeper(bench: Bench, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keeper]:
     found = Keeper()
-    forget_broker()
-    monkeypatch.setattr("jobs.broker._make_broker", lambda: broker)
     monkeypatch.setattr(tick, "get_broker", lambda: SimpleNamespace(now=lambda: found.now))
     tick.forget()
-    yield found
+    with as_the_broker(broker):
+        yield found
     tick.forget()
-    forget_broker()
 
 
 @pytest.fixture

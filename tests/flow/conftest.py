@@ -11,15 +11,15 @@ import pytest
 from django.db import connections
 
 from jobs import JobHandle, Queue, clock
-from jobs.broker import forget_broker
 from jobs.broker.records import ProcessRecord
-from jobs.enqueue import held_keys, outbox
+from jobs.enqueue import outbox
 from jobs.enqueue.outbox import push_pending
 from jobs.history import facts, live
 from jobs.keep import unblock
 from jobs.models import Job
 from jobs.work.execution import execute
 from tests.contract.conftest import BENCHES, Bench
+from tests.each_broker import as_the_broker
 
 
 @pytest.fixture(params=[name for name in ("sqlite", "postgresql", "redis") if name in BENCHES])
@@ -100,10 +100,6 @@ class Flow:
 @pytest.fixture
 def flow(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flow]:
     """A worker and a keeper on each broker, which is that of `get_broker` meanwhile."""
-    forget_broker()
-    monkeypatch.setattr("jobs.broker._make_broker", lambda: bench.broker)
-    monkeypatch.setattr(outbox, "_away_until", 0.0)
     monkeypatch.setattr(outbox, "RELAY_AFTER", 0.0)
-    monkeypatch.setattr(held_keys, "_told", set())
-    yield Flow(bench)
-    forget_broker()
+    with as_the_broker(bench.broker):
+        yield Flow(bench)

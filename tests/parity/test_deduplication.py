@@ -10,15 +10,15 @@ import pytest
 from django.db import connections, transaction
 
 from jobs import JobHandle, Queue, clock
-from jobs.broker import forget_broker
 from jobs.broker.records import Completed, ProcessRecord, Settlement
-from jobs.enqueue import held_keys, outbox
+from jobs.enqueue import outbox
 from jobs.errors import Refused
 from jobs.keep import merge, prune
 from jobs.models import Job, Throttle
 from jobs.operate.retry import retry
 from jobs.work.execution import execute
 from tests.contract.conftest import BENCHES, Bench
+from tests.each_broker import as_the_broker
 
 lane, other = Queue("lane", attempts=1), Queue("other", keep_completed=0)
 #: What ran, with its arguments; and what a running job does.
@@ -47,16 +47,11 @@ def sync(lead_id: int, note: str = "") -> None:
 
 @pytest.fixture(params=[name for name in ("sqlite", "postgresql", "redis") if name in BENCHES])
 def bench(request: pytest.FixtureRequest, transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    with BENCHES[request.param]() as standing:
-        forget_broker()
-        monkeypatch.setattr("jobs.broker._make_broker", lambda: standing.broker)
-        monkeypatch.setattr(outbox, "_away_until", 0.0)
-        monkeypatch.setattr(outbox, "RELAY_AFTER", 0.0)
-        monkeypatch.setattr(held_keys, "_told", set())
+    monkeypatch.setattr(outbox, "RELAY_AFTER", 0.0)
+    with BENCHES[request.param]() as standing, as_the_broker(standing.broker):
         ran.clear()
         inside.clear()
         yield standing
-        forget_broker()
 
 
 class Work:

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from jobs.broker import forget_broker
 from jobs.broker.database.markers import DatabaseMarkers
 from jobs.broker.redis.broker import RedisBroker
-from jobs.enqueue import held_keys, outbox
 from tests.contract.hands import Hands
+from tests.each_broker import as_the_broker
 from tests.servers import RedisServer
 
 
@@ -58,12 +57,7 @@ def make_server() -> Iterator[object]:
 
 
 @pytest.fixture
-def redis_is_the_broker(broker: RedisBroker, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisBroker]:
+def redis_is_the_broker(broker: RedisBroker) -> Iterator[RedisBroker]:
     """Whoever asks for the broker gets the one on Redis."""
-    forget_broker()
-    monkeypatch.setattr("jobs.broker._make_broker", lambda: broker)
-    # whoever lets it go away does not mean the next test
-    monkeypatch.setattr(outbox, "_away_until", 0.0)
-    monkeypatch.setattr(held_keys, "_told", set())
-    yield broker
-    forget_broker()
+    with as_the_broker(broker):
+        yield broker

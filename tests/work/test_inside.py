@@ -11,7 +11,6 @@ from django.contrib.auth.models import Group
 from django.db import OperationalError, transaction
 
 from jobs import Fixed, JobHandle, Queue, RetryLater, clock, current_job
-from jobs.broker import forget_broker
 from jobs.broker.contract import Broker
 from jobs.broker.records import Completed, Failed, GivenUp, HandedBack, Postponed, Retried, Settlement
 from jobs.define import context, items
@@ -24,17 +23,15 @@ from jobs.work import execution, reports
 from tests.contract.conftest import BENCHES, Bench
 from tests.contract.hands import Hands
 from tests.databases import emptied
+from tests.each_broker import as_the_broker
 
 Stop = Callable[[], None]
 
 
 @pytest.fixture(params=[name for name in ("sqlite", "postgresql", "redis") if name in BENCHES])
-def bench(request: pytest.FixtureRequest, transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    with BENCHES[request.param]() as standing, emptied():
-        forget_broker()
-        monkeypatch.setattr("jobs.broker._make_broker", lambda: standing.broker)
+def bench(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[Bench]:
+    with BENCHES[request.param]() as standing, emptied(), as_the_broker(standing.broker):
         yield standing
-        forget_broker()
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ...states import ENDED, State
 from ..changes import Change, ChangeAnswer
 from .connection import Trip
-from .edges import trip_on
-from .rows import block
+from .edges import own_trip
 from .values import text_of
 
 #: A job that is due within so many seconds is told of; workers look once a second by themselves.
@@ -20,8 +19,7 @@ HINT_WITHIN = timedelta(seconds=1.5)
 
 def change_blocked(connection: BaseDatabaseWrapper, queue: str, job_id: UUID, change: Change) -> ChangeAnswer | None:
     """Change a job that no broker knows yet, on Django's connection; None: it is not blocked any more."""
-    with block(connection), connection.cursor() as cursor:
-        trip = trip_on(connection, cursor)
+    with own_trip(connection) as trip:
         trip.lock_job(job_id)
         found = trip.run("read_job", id=job_id.hex, now=trip.text_now)
         return change_job(trip, queue, job_id, change) if found and found[0][1] == State.BLOCKED else None

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,7 @@ from ... import reasons
 from ...faults import point
 from ...states import State
 from .connection import Trip
-from .rows import Cursor, add_counts, block
+from .rows import Cursor, block
 from .statements import load_statements
 from .values import MAX_REASON, id_of, text_of
 
@@ -59,16 +60,23 @@ def trip_on(connection: BaseDatabaseWrapper, cursor: Cursor) -> Trip:
     return Trip(cursor, connection.vendor)
 
 
+@contextmanager
+def own_trip(connection: BaseDatabaseWrapper) -> Iterator[Trip]:
+    """A trip on Django's connection, in a transaction, or in a part of the caller's; what it counts is written."""
+    with block(connection), connection.cursor() as cursor:
+        trip = trip_on(connection, cursor)
+        yield trip
+        trip.write_counts()
+
+
 def decide_now(
     connection: BaseDatabaseWrapper, *, straight: bool, ids: Collection[UUID] | None = None, rounds: int = ROUNDS
 ) -> Decided:
     """Decide on Django's connection, a transaction each round; `ids`: see `decide`."""
     sums = Decided()
     for _round in range(rounds):
-        with block(connection), connection.cursor() as cursor:
-            trip = trip_on(connection, cursor)
+        with own_trip(connection) as trip:
             done = decide(trip, straight=straight, ids=ids)
-            trip.write_counts()
         end_batches_now(connection, done.batches, done, straight=straight)
         sums.ended += done.ended
         sums.pending += done.pending
@@ -83,10 +91,8 @@ def end_batches_now(
 ) -> None:
     """End those of the batches that are over, on Django's connection, in a transaction; see `end_batches`."""
     if batches:
-        with block(connection), connection.cursor() as cursor:
-            trip = trip_on(connection, cursor)
+        with own_trip(connection) as trip:
             end_batches(trip, batches, done, straight=straight)
-            trip.write_counts()
 
 
 def read_unended_batches(connection: BaseDatabaseWrapper) -> list[UUID]:
@@ -200,12 +206,14 @@ def _end_batch(trip: Trip, id: UUID, done: Decided, *, has_ended: bool, straight
     release(trip, [job for role, job in follow if role in ("complete", *runs)], done, straight=straight)
     for role, job in follow:
         if role in never:
-            _cancel_follower(trip, job, reasons.BATCH_FAILED if role == "success" else reasons.BATCH_SUCCEEDED)
+            _cancel_blocked(trip, job, reasons.BATCH_FAILED if role == "success" else reasons.BATCH_SUCCEEDED)
 
 
-def _cancel_follower(trip: Trip, job: UUID, reason: str) -> None:
-    for (queue,) in trip.run("cancel_blocked", id=job.hex, reason=reason, now=trip.text_now):
+def _cancel_blocked(trip: Trip, job: UUID, reason: str) -> bool:
+    ended = trip.run("cancel_blocked", id=job.hex, reason=reason[:MAX_REASON], now=trip.text_now)
+    for (queue,) in ended:
         trip.count(queue, cancelled=1)
+    return bool(ended)
 
 
 def _end_failed(trip: Trip, blocked: str) -> None:
@@ -222,23 +230,17 @@ def _end_failed(trip: Trip, blocked: str) -> None:
 
 def expire_blocked(connection: BaseDatabaseWrapper) -> int:
     """Let blocked jobs end whose time has passed; returns how many."""
-    with block(connection), connection.cursor() as cursor:
-        trip = trip_on(connection, cursor)
+    with own_trip(connection) as trip:
         expired = trip.run("expire_blocked", now=trip.text_now)
         for (queue,) in expired:
             trip.count(queue, expired=1)
-        trip.write_counts()
     return len(expired)
 
 
 def cancel_blocked(connection: BaseDatabaseWrapper, job_id: UUID, reason: str) -> bool:
     """Cancel a blocked job; False: it is not blocked any more."""
-    with block(connection), connection.cursor() as cursor:
-        trip = trip_on(connection, cursor)
-        ended = trip.run("cancel_blocked", id=job_id.hex, reason=reason[:MAX_REASON], now=trip.text_now)
-        if ended:
-            add_counts(cursor, connection.vendor, ended[0][0], trip.now, {"cancelled": 1})
-    return bool(ended)
+    with own_trip(connection) as trip:
+        return _cancel_blocked(trip, job_id, reason)
 
 
 def block_next_run(connection: BaseDatabaseWrapper, job_id: UUID, message: str | None = None) -> int | None:
@@ -246,8 +248,7 @@ def block_next_run(connection: BaseDatabaseWrapper, job_id: UUID, message: str |
 
     `message` holds its arguments from now on, if it is given.
     """
-    with block(connection), connection.cursor() as cursor:
-        trip = trip_on(connection, cursor)
+    with own_trip(connection) as trip:
         moved = trip.run("block_next_run", id=job_id.hex, message=message, now=trip.text_now)
     return moved[0][0] if moved else None
 
