@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.conf import settings
 from django.test import TransactionTestCase
 from django.utils import translation
 
+import jobs.broker
 from jobs.broker import forget_broker
 from jobs.keep import prune, recover, relay
 from tests.databases import emptied, empty, postgresql_as_default
@@ -30,6 +31,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("busy")
 
+_MAKE_BROKER = jobs.broker._make_broker
 _SUITE_ON_SQLITE = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
 
 
@@ -83,6 +85,15 @@ def _leave_out(config: pytest.Config, items: list[pytest.Item], left_out: list[p
     config.hook.pytest_deselected(items=left_out)
     gone = set(left_out)
     items[:] = [item for item in items if item not in gone]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+    """A broker that a test puts in place of the settings' must not outlive the test."""
+    result = yield
+    left, jobs.broker._make_broker = jobs.broker._make_broker, _MAKE_BROKER
+    assert left is _MAKE_BROKER, "this test leaves its broker to the next ones"
+    return result
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -30,17 +30,19 @@ def redis_server() -> RedisServer:
 
 
 @contextmanager
-def as_the_broker(broker: Broker) -> Iterator[None]:
-    """Whoever asks for the broker gets this one, and none has been away before."""
+def as_the_broker(broker: Broker, patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whoever asks for the broker gets this one, and none has been away before.
+
+    `patch` is the test's own: one that ends before it would be put back by what the test patches over it.
+    """
     forget_broker()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("jobs.broker._make_broker", lambda: broker)
-        patch.setattr(outbox, "_away_until", 0.0)
-        patch.setattr(held_keys, "_told", set())
-        try:
-            yield
-        finally:
-            forget_broker()
+    patch.setattr("jobs.broker._make_broker", lambda: broker)
+    patch.setattr(outbox, "_away_until", 0.0)
+    patch.setattr(held_keys, "_told", set())
+    try:
+        yield
+    finally:
+        forget_broker()
 
 
 #: Where the suite itself runs on PostgreSQL there is no SQLite.
@@ -50,7 +52,9 @@ if not connections.settings["default"]["ENGINE"].endswith("sqlite3"):
 
 
 @pytest.fixture(params=BROKERS)
-def each_broker(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[str]:
+def each_broker(
+    request: pytest.FixtureRequest, transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """The test runs once on each broker, with real commits; the value is the broker's name."""
     forget_broker()
     with ExitStack() as stack:
@@ -58,7 +62,7 @@ def each_broker(request: pytest.FixtureRequest, transactional_db: None) -> Itera
             with redis_client() as client:
                 client.flushall()
             broker = RedisBroker(redis_server().url(), "tests", markers=DatabaseMarkers("default"))
-            stack.enter_context(as_the_broker(broker))
+            stack.enter_context(as_the_broker(broker, monkeypatch))
         elif request.param == "postgresql":
             stack.enter_context(postgresql_as_default())
             stack.enter_context(emptied())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -55,7 +55,7 @@ class Cron(Rule):
             )
         if self.timezone is not None:
             zone_of(self.timezone)
-        _check(self.fields)
+        _check(self.expression)
         super().__post_init__()
 
     @property
@@ -63,7 +63,7 @@ class Cron(Rule):
         """The rule in the fewest letters."""
         return self.expression if self.timezone is None else f"{self.expression} {self.timezone}"
 
-    @property
+    @cached_property
     def fields(self) -> str:
         """The expression's six fields, in capitals, with one space between."""
         return fields_of(self.expression)
@@ -118,15 +118,16 @@ def in_zone(local: datetime, zone: tzinfo) -> datetime:
 
 
 @lru_cache(maxsize=1_000)
-def _check(fields: str) -> None:
+def _check(expression: str) -> None:
+    fields = fields_of(expression)
     try:
         next(CronSim(fields, _SOME_DAY))
     except StopIteration:
-        raise InvalidPolicy(f"Cron({_short(fields)}): no such time comes within 50 years") from None
+        raise InvalidPolicy(f"Cron({_short(expression)}): no such time comes within 50 years") from None
     except CronSimError as error:
-        raise InvalidPolicy(f"Cron({_short(fields)}): {str(error).lower()}") from None
+        raise InvalidPolicy(f"Cron({_short(expression)}): {str(error).lower()}; write it like '0 9 * * 1-5'") from None
     except Exception:  # cronsim's own slips over letters that nobody expects
-        raise InvalidPolicy(f"Cron({_short(fields)}): it is no cron expression") from None
+        raise InvalidPolicy(f"Cron({_short(expression)}): it is no cron expression") from None
 
 
 def _next(fields: str, zone: tzinfo, moment: datetime) -> datetime | None:

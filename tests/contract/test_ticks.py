@@ -43,7 +43,7 @@ def keeper(bench: Bench, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Ite
     found = Keeper()
     monkeypatch.setattr(tick, "get_broker", lambda: SimpleNamespace(now=lambda: found.now))
     tick.forget()
-    with as_the_broker(broker):
+    with as_the_broker(broker, monkeypatch):
         yield found
     tick.forget()
 

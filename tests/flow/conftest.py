@@ -101,5 +101,5 @@ class Flow:
 def flow(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flow]:
     """A worker and a keeper on each broker, which is that of `get_broker` meanwhile."""
     monkeypatch.setattr(outbox, "RELAY_AFTER", 0.0)
-    with as_the_broker(bench.broker):
+    with as_the_broker(bench.broker, monkeypatch):
         yield Flow(bench)

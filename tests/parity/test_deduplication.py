@@ -48,7 +48,7 @@ def sync(lead_id: int, note: str = "") -> None:
 @pytest.fixture(params=[name for name in ("sqlite", "postgresql", "redis") if name in BENCHES])
 def bench(request: pytest.FixtureRequest, transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setattr(outbox, "RELAY_AFTER", 0.0)
-    with BENCHES[request.param]() as standing, as_the_broker(standing.broker):
+    with BENCHES[request.param]() as standing, as_the_broker(standing.broker, monkeypatch):
         ran.clear()
         inside.clear()
         yield standing

@@ -57,7 +57,7 @@ def make_server() -> Iterator[object]:
 
 
 @pytest.fixture
-def redis_is_the_broker(broker: RedisBroker) -> Iterator[RedisBroker]:
+def redis_is_the_broker(broker: RedisBroker, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisBroker]:
     """Whoever asks for the broker gets the one on Redis."""
-    with as_the_broker(broker):
+    with as_the_broker(broker, monkeypatch):
         yield broker

@@ -29,8 +29,8 @@ Stop = Callable[[], None]
 
 
 @pytest.fixture(params=[name for name in ("sqlite", "postgresql", "redis") if name in BENCHES])
-def bench(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[Bench]:
-    with BENCHES[request.param]() as standing, emptied(), as_the_broker(standing.broker):
+def bench(request: pytest.FixtureRequest, transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    with BENCHES[request.param]() as standing, emptied(), as_the_broker(standing.broker, monkeypatch):
         yield standing
 
 
