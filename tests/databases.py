@@ -15,6 +15,7 @@ from django.db import connections, transaction
 
 from config.settings.env import Environment
 from jobs.broker import forget_broker
+from jobs.history.endings import stop_looking
 from tests.servers import PoolerServer, PostgresqlServer, need_postgresql
 
 
@@ -82,6 +83,7 @@ def default_is(settings: dict[str, Any]) -> Iterator[None]:
     """Let the alias `default` be another database, in every thread that connects meanwhile."""
     before, connection = connections.settings["default"], connections["default"]
     forget_broker()
+    stop_looking()  # by the connection of the database before
     connections.settings["default"] = settings
     connections.configure_settings(connections.settings)
     del connections["default"]
@@ -89,6 +91,7 @@ def default_is(settings: dict[str, Any]) -> Iterator[None]:
         yield
     finally:
         forget_broker()
+        stop_looking()
         connections["default"].close()
         connections.settings["default"] = before
         connections["default"] = connection
