@@ -73,9 +73,7 @@ def test_a_job_that_waits_gets_all_three_and_the_log_has_one_line(editor: Client
     form, later = form_of(editor, waiting), timezone.localtime() + timedelta(days=30)
     due = f"{later:%Y-%m-%dT%H:%M:%S}"
     arguments = json.loads(form["arguments"]) | {"text": "Hello"}
-    answer = send(
-        editor, waiting, form, arguments=json.dumps(arguments), priority="2", due=f"{later:%Y-%m-%dT%H:%M:%S}"
-    )
+    answer = send(editor, waiting, form, arguments=json.dumps(arguments), priority="2", due=due)
     assert answer.headers["Location"] == address(waiting.pk)
     assert (read(waiting)["text"], read(waiting)["to"], read(waiting)["number"]) == ("Hello", ADA, 7)
     assert (waiting.priority, waiting.ready_at) == (2, later.replace(microsecond=0))
