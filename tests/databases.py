@@ -15,6 +15,7 @@ from django.db import connections, transaction
 
 from config.settings.env import Environment
 from jobs.broker import forget_broker
+from jobs.history.endings import stop_looking
 from tests.servers import PoolerServer, PostgresqlServer, need_postgresql
 
 
@@ -82,6 +83,7 @@ def default_is(settings: dict[str, Any]) -> Iterator[None]:
     """Let the alias `default` be another database, in every thread that connects meanwhile."""
     before, connection = connections.settings["default"], connections["default"]
     forget_broker()
+    stop_looking()  # by the connection of the database before
     connections.settings["default"] = settings
     connections.configure_settings(connections.settings)
     del connections["default"]
@@ -89,6 +91,7 @@ def default_is(settings: dict[str, Any]) -> Iterator[None]:
         yield
     finally:
         forget_broker()
+        stop_looking()
         connections["default"].close()
         connections.settings["default"] = before
         connections["default"] = connection
@@ -110,35 +113,38 @@ def emptied() -> Iterator[None]:
 
 #: What PostgreSQL's planner may know of the jobs: autovacuum decides it, and no test may lean on it.
 KNOWN = ("nothing", "an empty table", "other queues", "all")
+_OF_JOBS = ("jobs_job", "jobs_edge")
 
 
 @contextmanager
 def statistics_of_jobs(known: str, fill: Callable[[], object]) -> Iterator[None]:
-    """Fill the table of jobs, and let the planner know one of KNOWN of it; SQLite keeps no statistics.
+    """Fill the tables of jobs, and let the planner know one of KNOWN of them; SQLite keeps no statistics.
 
-    They outlive a TRUNCATE, and autovacuum makes them anew at any moment: meanwhile it lets this table be.
+    They outlive a TRUNCATE, and autovacuum makes them anew at any moment: meanwhile it lets these tables be.
     """
     if connections["default"].vendor != "postgresql":
         fill()
         yield
         return
     with connections["default"].cursor() as cursor:
-        cursor.execute("ALTER TABLE jobs_job SET (autovacuum_enabled = off)")
-        cursor.execute("DELETE FROM pg_statistic WHERE starelid = 'jobs_job'::regclass")
+        for table in _OF_JOBS:
+            cursor.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+            cursor.execute(f"DELETE FROM pg_statistic WHERE starelid = '{table}'::regclass")
         if known == "an empty table":
-            cursor.execute("ANALYZE jobs_job")
+            cursor.execute(f"ANALYZE {', '.join(_OF_JOBS)}")
         elif known == "other queues":
             fill()
             cursor.execute("UPDATE jobs_job SET queue = 'another', task = 'another', state = 'cancelled'")
-            cursor.execute("ANALYZE jobs_job")
+            cursor.execute(f"ANALYZE {', '.join(_OF_JOBS)}")
             cursor.execute("TRUNCATE jobs_job CASCADE")
         fill()
         if known == "all":
-            cursor.execute("ANALYZE jobs_job")
+            cursor.execute(f"ANALYZE {', '.join(_OF_JOBS)}")
         try:
             yield
         finally:
-            cursor.execute("ALTER TABLE jobs_job RESET (autovacuum_enabled)")
+            for table in _OF_JOBS:
+                cursor.execute(f"ALTER TABLE {table} RESET (autovacuum_enabled)")
 
 
 @contextmanager

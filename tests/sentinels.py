@@ -40,8 +40,7 @@ class SentinelSet:
     def create(cls, replicas: int = 1, password: str = "", sentinel_password: str = "", **settings: str) -> SentinelSet:
         """A running set; it is complete when every Sentinel knows all."""
         signed = {"requirepass": password, "masterauth": password} if password else {}
-        at_once = {"repl-diskless-sync-delay": "0"}
-        servers = [RedisServer.create(**at_once, **settings, **signed) for _ in range(1 + replicas)]
+        servers = [RedisServer.create(**settings, **signed) for _ in range(1 + replicas)]
         found = cls(servers, [], password, sentinel_password)
         servers[0].start()
         for replica in servers[1:]:

@@ -224,7 +224,14 @@ class RedisServer:
 
     def start(self, *, wait: bool = True) -> None:
         """Start it and wait until it takes commands."""
-        settings = {"save": "", "dir": str(self.folder), "bind": "127.0.0.1", "port": str(self.port), **self.settings}
+        settings = {
+            "save": "",
+            "dir": str(self.folder),
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "repl-diskless-sync-delay": "0",  # seconds; by default a replica waits for others that might come
+            **self.settings,
+        }
         options = [word for name, value in settings.items() for word in (f"--{name}", value)]
         log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen(

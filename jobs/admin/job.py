@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
@@ -13,12 +12,12 @@ from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.text import Truncator, capfirst
-from django.utils.translation import gettext, ngettext, pgettext_lazy
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
@@ -28,64 +27,19 @@ from .. import clock
 from ..errors import BrokerAway, InvalidOption, Refused, UnknownJob, UnknownQueue
 from ..history import live, lookup, verdict
 from ..models import STATE_WORDS, Job
-from ..operate.cancel import cancel
 from ..operate.pause import pause, resume
-from ..operate.promote import promote
-from ..operate.retry import retry
 from ..states import State
 from . import page
-from .change import CHANGES, PERMISSION, WAITING, forms_of
+from .buttons import BUTTONS, Button
+from .change import EDITED, change_page, changeable
 from .filters import OF_JOBS
 from .keyset import JobChangeList
 from .readonly import ReadOnlyAdmin
 from .search import places
-from .sight import may, of_scopes, scopes_of, sees_all
+from .sight import check_reach, may, of_scopes, scopes_of, sees_all
 
 #: One request works on at most so many jobs.
 AT_ONCE = 500
-
-
-@dataclass(frozen=True)
-class Operation:
-    """A button: what it does, whom it is for, and the states in which it makes sense."""
-
-    name: str
-    label: Any
-    question: Any
-    act: Callable[..., Any]
-    permission: str
-    states: frozenset[State]
-
-
-OPERATIONS = {
-    operation.name: operation
-    for operation in (
-        Operation(
-            "retry",
-            pgettext_lazy("button", "Retry"),
-            _("Retry these dead letters?"),
-            retry,
-            "jobs.retry_job",
-            frozenset({State.FAILED}),
-        ),
-        Operation(
-            "promote",
-            pgettext_lazy("button", "Run now"),
-            _("Make these jobs due now?"),
-            promote,
-            "jobs.promote_job",
-            frozenset({State.QUEUED}),
-        ),
-        Operation(
-            "cancel",
-            pgettext_lazy("button", "Cancel"),
-            _("Cancel these jobs?"),
-            cancel,
-            "jobs.cancel_job",
-            frozenset({State.BLOCKED, State.PENDING, State.QUEUED, State.ACTIVE, State.FAILED}),
-        ),
-    )
-}
 
 
 class JobAdmin(ReadOnlyAdmin):
@@ -110,7 +64,7 @@ class JobAdmin(ReadOnlyAdmin):
     search_help_text = _(
         "An id, its first or last digits, an event's id, an object (lead:ID or its id), a key, or a text in the errors."
     )
-    actions = ("retry_selected", "promote_selected", "cancel_selected")
+    actions = ("retry_selected", "promote_selected", "cancel_selected", "discard_selected")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         """The jobs that the person may see, without their long texts; a job's page reads them when it shows them."""
@@ -132,10 +86,10 @@ class JobAdmin(ReadOnlyAdmin):
         """The buttons' addresses, all for POST."""
         own = [
             path(f"<uuid:job_id>/{name}/", self.admin_site.admin_view(self.operate), {"name": name}, f"jobs_job_{name}")
-            for name in OPERATIONS
+            for name in BUTTONS
         ]
-        change = self.admin_site.admin_view(self.change_waiting)
-        own += [path(f"<uuid:job_id>/{name}/", change, {"name": name}, f"jobs_job_{name}") for name in CHANGES]
+        edit = self.admin_site.admin_view(change_page)
+        own.append(path("<uuid:job_id>/edit/", edit, {"model_admin": self}, "jobs_job_edit"))
         for name in ("pause", "resume"):
             view = self.admin_site.admin_view(self.operate_queue)
             own.append(path(f"queues/<str:queue>/{name}/", view, {"name": name}, f"jobs_queue_{name}"))
@@ -145,15 +99,19 @@ class JobAdmin(ReadOnlyAdmin):
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """May retry dead letters."""
-        return may(request, OPERATIONS["retry"].permission)
+        return may(request, BUTTONS["retry"].permission)
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         """May cancel jobs."""
-        return may(request, OPERATIONS["cancel"].permission)
+        return may(request, BUTTONS["cancel"].permission)
+
+    def has_discard_permission(self, request: HttpRequest) -> bool:
+        """May discard dead letters."""
+        return may(request, BUTTONS["discard"].permission)
 
     def has_promote_permission(self, request: HttpRequest) -> bool:
         """May let scheduled jobs run now."""
-        return may(request, OPERATIONS["promote"].permission)
+        return may(request, BUTTONS["promote"].permission)
 
     # the list's columns
 
@@ -203,17 +161,22 @@ class JobAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Retry the selected dead letters"), permissions=["retry"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
         """Retry what was ticked."""
-        return self._operate_many(request, queryset, OPERATIONS["retry"])
+        return self._operate_many(request, queryset, BUTTONS["retry"])
 
     @admin.action(description=_("Run the selected jobs now"), permissions=["promote"])
     def promote_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
         """Make due what was ticked."""
-        return self._operate_many(request, queryset, OPERATIONS["promote"])
+        return self._operate_many(request, queryset, BUTTONS["promote"])
 
     @admin.action(description=_("Cancel the selected jobs"), permissions=["cancel"])
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
         """Cancel what was ticked."""
-        return self._operate_many(request, queryset, OPERATIONS["cancel"])
+        return self._operate_many(request, queryset, BUTTONS["cancel"])
+
+    @admin.action(description=_("Discard the selected dead letters"), permissions=["discard"])
+    def discard_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+        """Discard what was ticked."""
+        return self._operate_many(request, queryset, BUTTONS["discard"])
 
     # views
 
@@ -252,14 +215,20 @@ class JobAdmin(ReadOnlyAdmin):
             "page": page.job_page(job, self.admin_site, request, scopes_of(request)),
             "buttons": [
                 {"name": one.name, "label": one.label, "address": self._address(f"job_{one.name}", job.pk)}
-                for one in OPERATIONS.values()
+                for one in BUTTONS.values()
                 if job.state in one.states and may(request, one.permission, job)
             ],
-            "changes": forms_of(job, request, self._address),
+            "edit": self._edit_link(request, job),
             **(extra_context or {}),
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/jobs/job/page.html", context)
+
+    def _edit_link(self, request: HttpRequest, job: Job) -> dict[str, str] | None:
+        if job.state not in EDITED or not changeable(request, job):
+            return None
+        label = gettext("Edit and retry") if job.state == State.FAILED else gettext("Edit")
+        return {"address": self._address("job_edit", job.pk), "label": label}
 
     def _without_row(self, request: HttpRequest, job_id: UUID | None) -> Job | None:
         """A live job that has no row yet, if the person may see it."""
@@ -273,43 +242,20 @@ class JobAdmin(ReadOnlyAdmin):
 
     def operate(self, request: HttpRequest, job_id: UUID, name: str) -> HttpResponse:
         """One button on one job's page."""
-        return _posted(request, lambda: self._operate(request, job_id, OPERATIONS[name]))
-
-    def change_waiting(self, request: HttpRequest, job_id: UUID, name: str) -> HttpResponse:
-        """One of the small forms on the page of a job that waits."""
-        form_class, label = CHANGES[name]
-
-        def change() -> HttpResponse:
-            form = form_class(request.POST)
-            if form.is_valid():
-                change = Operation(name, label, "", form.act(), PERMISSION, WAITING)
-                return self._operate(request, job_id, change)
-            self.message_user(
-                request, " ".join(str(one) for errors in form.errors.values() for one in errors), messages.ERROR
-            )
-            return HttpResponseRedirect(self._address("job_change", job_id))
-
-        return _posted(request, change)
+        return _posted(request, lambda: self._operate(request, job_id, BUTTONS[name]))
 
     def operate_queue(self, request: HttpRequest, queue: str, name: str) -> HttpResponse:
         """Pause or resume a queue."""
         return _posted(request, lambda: self._operate_queue(request, queue, name))
 
-    def _operate(self, request: HttpRequest, job_id: UUID, operation: Operation) -> HttpResponse:
-        if not may(request, operation.permission):
-            raise PermissionDenied
-        seen = self.get_queryset(request).filter(pk=job_id)
-        if not sees_all(request) and not seen.exists():
-            raise Http404  # as if it were not there
-        allowed = scopes_of(request, operation.permission)
-        if allowed is not None and not of_scopes(seen, allowed).exists():
-            raise PermissionDenied
+    def _operate(self, request: HttpRequest, job_id: UUID, button: Button) -> HttpResponse:
+        check_reach(request, job_id, button.permission)
         try:
-            operation.act(job_id, by=_user(request))
+            button.act(job_id, by=_user(request))
         except (InvalidOption, Refused, UnknownJob, BrokerAway) as refusal:
             self.message_user(request, capfirst(str(refusal)), messages.ERROR)
         else:
-            self.message_user(request, gettext("Done: %(what)s.") % {"what": operation.label}, messages.SUCCESS)
+            self.message_user(request, gettext("Done: %(what)s.") % {"what": button.label}, messages.SUCCESS)
         return HttpResponseRedirect(self._address("job_change", job_id))
 
     def _operate_queue(self, request: HttpRequest, queue: str, name: str) -> HttpResponse:
@@ -324,48 +270,48 @@ class JobAdmin(ReadOnlyAdmin):
             self.message_user(request, text % {"queue": queue}, messages.SUCCESS)
         return HttpResponseRedirect(reverse(f"{self.admin_site.name}:app_list", args=["jobs"]))
 
-    def _operate_many(self, request: HttpRequest, rows: QuerySet[Job], operation: Operation) -> HttpResponse | None:
-        rows = of_scopes(rows.filter(state__in=operation.states), scopes_of(request, operation.permission))
+    def _operate_many(self, request: HttpRequest, rows: QuerySet[Job], button: Button) -> HttpResponse | None:
+        rows = of_scopes(rows.filter(state__in=button.states), scopes_of(request, button.permission))
         across = request.POST.get("select_across") == "1"
         if across:
             upto = _uuid(request.POST.get("upto"))
             if upto is None:
-                return self._ask(request, rows, operation)
+                return self._ask(request, rows, button)
             # what arrived after the question was shown is not part of the answer
             rows = rows.filter(pk__lte=upto)
         ids = list(rows.order_by("-pk").values_list("pk", flat=True)[: AT_ONCE + 1])
         done, refusals = 0, []
         for job_id in ids[:AT_ONCE]:
             try:
-                operation.act(job_id, by=_user(request))
+                button.act(job_id, by=_user(request))
                 done += 1
             except (Refused, UnknownJob, BrokerAway) as refusal:
                 refusals.append(str(refusal))
-        self._tell(request, operation, done, refusals, more=len(ids) > AT_ONCE)
+        self._tell(request, button, done, refusals, more=len(ids) > AT_ONCE)
         return None
 
-    def _ask(self, request: HttpRequest, rows: QuerySet[Job], operation: Operation) -> HttpResponse | None:
+    def _ask(self, request: HttpRequest, rows: QuerySet[Job], button: Button) -> HttpResponse | None:
         newest = rows.order_by("-pk").values_list("pk", flat=True).first()
         if newest is None:
-            self._tell(request, operation, 0, [], more=False)
+            self._tell(request, button, 0, [], more=False)
             return None
         context = {
             **self.admin_site.each_context(request),
-            "title": operation.question,
+            "title": button.question,
             "opts": self.opts,
             "count": lookup.capped_count(rows),
             "at_once": AT_ONCE,
             "upto": newest,
             "action": request.POST.getlist("action")[0],
-            "label": operation.label,
+            "label": button.label,
             "back": request.get_full_path(),
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/jobs/job/confirm.html", context)
 
-    def _tell(self, request: HttpRequest, operation: Operation, done: int, refusals: list[str], *, more: bool) -> None:
+    def _tell(self, request: HttpRequest, button: Button, done: int, refusals: list[str], *, more: bool) -> None:
         text = ngettext("%(what)s: %(count)d job.", "%(what)s: %(count)d jobs.", done)
-        values = {"what": operation.label, "count": done}
+        values = {"what": button.label, "count": done}
         self.message_user(request, text % values, messages.SUCCESS if done else messages.WARNING)
         if refusals:
             text = ngettext("%(count)d refused: %(first)s", "%(count)d refused; the first: %(first)s", len(refusals))

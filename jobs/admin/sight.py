@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 
 from admin_lists.owners import rows_of
 
@@ -55,3 +57,16 @@ def may(request: HttpRequest, permission: str, job: Job | None = None) -> bool:
 def of_scopes(rows: QuerySet[Job], scopes: tuple[str, ...] | None) -> QuerySet[Job]:
     """The jobs among `rows` that belong to these scopes; None: all."""
     return rows if scopes is None else rows_of(rows, "scope", scopes)
+
+
+def check_reach(request: HttpRequest, job_id: UUID, permission: str = VIEW) -> None:
+    """Raise `PermissionDenied` where the person lacks the permission for this job, `Http404` if they do not see it."""
+    if not may(request, permission):
+        raise PermissionDenied
+    row = Job.objects.using(jobs_settings().database).filter(pk=job_id)
+    # as if it were not there
+    if not sees_all(request) and not of_scopes(row, scopes_of(request)).exists():
+        raise Http404
+    allowed = scopes_of(request, permission)
+    if allowed is not None and not of_scopes(row, allowed).exists():
+        raise PermissionDenied

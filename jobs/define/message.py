@@ -139,7 +139,7 @@ class Signature:
         except (ValueError, RecursionError) as error:
             raise MessageError(f"unreadable message: {error}") from None
         if message.v == INCOMPLETE:
-            raise IncompleteMessage("some of its arguments come of the job that it waits for, and are known when it starts")
+            raise IncompleteMessage("some of its arguments come from the job that it waits for, when it starts")
         if message.v != VERSION:
             raise MessageError(f"message version {message.v}; this code reads version {VERSION}")
         try:

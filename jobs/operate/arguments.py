@@ -1,10 +1,10 @@
-"""Other arguments for a job that is there: what is checked of them, and those of a dead letter that is retried."""
+"""Other arguments for a job that is there: one place that checks them, for an edit and for a retry."""
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -24,23 +24,32 @@ if TYPE_CHECKING:
 EDIT_PERSONAL = "jobs.edit_personal_arguments"
 
 
-def edited_message(job: Job, changes: Mapping[str, Any], by: AbstractBaseUser | None) -> str:
-    """The job's message with these arguments, JSON values by their parameters' names, in place of those that it has.
+def edited_message(
+    job: Job, changes: Mapping[str, Any], by: AbstractBaseUser | None, make: Callable[..., str] = edited_json
+) -> str:
+    """The job's message with these arguments, by their parameters' names, in place of those that it has.
 
-    Raises `InvalidArguments` where they do not fit the task as it is now, and `Refused` where no code here knows the
-    task, or `by` may not change what it calls personal.
+    `make` says how they are read: as JSON values, or as they are in Python. Raises `InvalidArguments` where they do
+    not fit the task as it is now, and `Refused` where no code here knows the task, the stored arguments cannot be read,
+    the job's key is made of them, or `by` may not change what the task calls personal.
     """
-    signature = known_task(job).signature
+    task = known_task(job)
+    signature = task.signature
     known = signature.signature.parameters
     hidden = [name for name in changes if name in signature.personal or (signature.personal and name not in known)]
-    if by is not None and hidden and not _may_edit_personal(by):
+    if by is not None and hidden and not may_edit_personal(by):
         text = _("you may not change the personal argument '%(name)s'")
         raise Refused(text % {"name": hidden[0]})
+    if keyed := sorted(set(task.unique) & set(changes)):
+        text = _("job %(id)s: %(names)s makes its key: cancel or discard it and enqueue a new one")
+        raise Refused(text % {"id": job.pk, "names": ", ".join(keyed)})
     try:
-        message = edited_json(signature, job.message, changes)
-    except MessageError:
+        message = make(signature, job.message, changes)
+    except MessageError as error:
+        if make is not edited_json:
+            raise Refused(_("job %(id)s: %(error)s") % {"id": job.pk, "error": error}) from None
         message = _mended(signature, job, changes)
-    check_scope(job, signature, message, _present_scope(signature, job))
+    _check_scope(job, signature, message, _present_scope(signature, job))
     return message
 
 
@@ -53,7 +62,12 @@ def known_task(job: Job) -> Task:
     return task
 
 
-def check_scope(job: Job, signature: Signature, message: str, present: str) -> None:
+def may_edit_personal(by: AbstractBaseUser) -> bool:
+    """Whether this person may replace arguments that a task calls personal."""
+    return bool(getattr(by, "has_perm", lambda name: False)(EDIT_PERSONAL))
+
+
+def _check_scope(job: Job, signature: Signature, message: str, present: str) -> None:
     """Raise `Refused` if the job would be somebody else's with this message."""
     scope = scope_of(signature.signature, *signature.decode(message))
     if scope != present:
@@ -67,10 +81,6 @@ def _present_scope(signature: Signature, job: Job) -> str:
         return scope_of(signature.signature, *signature.decode(job.message))
     except MessageError:
         return job.scope
-
-
-def _may_edit_personal(by: AbstractBaseUser) -> bool:
-    return bool(getattr(by, "has_perm", lambda name: False)(EDIT_PERSONAL))
 
 
 def _mended(signature: Signature, job: Job, changes: Mapping[str, Any]) -> str:

@@ -56,6 +56,16 @@ def set_priority(job: HasId | UUID | str, priority: int, by: AbstractBaseUser | 
 
 def reschedule_now(row: Job, *, delay: float | timedelta | None, at: datetime | None) -> ChangeAnswer:
     """The same; answers what became of it."""
+    return change_now(row, timed_change(row, delay=delay, at=at))
+
+
+def set_priority_now(row: Job, priority: int) -> ChangeAnswer:
+    """The same; answers what became of it."""
+    return change_now(row, Change(priority=checked_priority(priority)))
+
+
+def timed_change(row: Job, *, delay: float | timedelta | None, at: datetime | None) -> Change:
+    """The change of when the job is due; raises `InvalidOption`."""
     if (delay is None) == (at is None):
         raise InvalidOption("reschedule() takes either delay= (seconds or timedelta) or at= (an aware datetime)")
     options = NO_OPTIONS.changed(delay=delay, at=at)
@@ -64,15 +74,15 @@ def reschedule_now(row: Job, *, delay: float | timedelta | None, at: datetime | 
     if row.expires_at is not None and due is not None and due >= row.expires_at:
         text = _("job %(id)s expires at %(expires)s: due after that, it would never run")
         raise InvalidOption(text % {"id": row.pk, "expires": date_format(row.expires_at, "DATETIME_FORMAT")})
-    return change_now(row, change)
+    return change
 
 
-def set_priority_now(row: Job, priority: int) -> ChangeAnswer:
-    """The same; answers what became of it."""
+def checked_priority(priority: int) -> int:
+    """The priority as it is stored; raises `InvalidOption`."""
     checked = NO_OPTIONS.changed(priority=priority).priority
     if checked is None:
         raise InvalidOption("priority=None: expected a whole number from 1 (highest) to 10 (lowest)")
-    return change_now(row, Change(priority=stored_priority(checked)))
+    return stored_priority(checked)
 
 
 def change_now(row: Job, change: Change) -> ChangeAnswer:

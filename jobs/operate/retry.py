@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from ..broker.database import rows
 from ..conf import jobs_settings
+from ..define.options import NO_OPTIONS
 from ..define.reference import HasId, id_of
 from ..enqueue.accept import in_transaction
 from ..enqueue.outbox import push_pending
@@ -24,6 +26,7 @@ from ..states import State
 from .arguments import edited_message
 from .audit import note
 from .begin_again import begin_again
+from .change import checked_priority
 from .clean import check_limit
 from .commit import after_commit
 
@@ -31,20 +34,32 @@ logger = logging.getLogger("jobs.operate")
 
 
 def retry(
-    job: HasId | UUID | str, by: AbstractBaseUser | None = None, *, arguments: Mapping[str, Any] | None = None
+    job: HasId | UUID | str,
+    by: AbstractBaseUser | None = None,
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    priority: int | None = None,
+    at: datetime | None = None,
 ) -> None:
-    """Let a dead letter begin its next run, due now, with fresh counters.
+    """Let a dead letter begin its next run with fresh counters, due now or `at` an aware time.
 
     One that never ran because of those that it waited for waits again: those that are dead letters begin their next run
     first, and so on; those that cannot are passed over.
 
-    `arguments`, JSON values by the names of their parameters, take the place of those that it has. Raises `UnknownJob`,
-    `InvalidArguments`, and `Refused` if the job is no dead letter or another live job holds its key; it then is a dead
-    letter again. Inside a transaction the key is looked at after the commit.
+    `arguments`, JSON values by the names of their parameters, and `priority` take the place of those that it has.
+    Raises `UnknownJob`, `InvalidArguments`, `InvalidOption`, and `Refused` if the job is no dead letter, its key is
+    made of an argument that changes, or another live job holds its key; it then is a dead letter again. Inside a
+    transaction the key is looked at after the commit.
     """
     job_id, connection = id_of(job), connections[jobs_settings().database]
+    changed: dict[str, Any] = {} if priority is None else {"stored_priority": checked_priority(priority)}
+    due = None if at is None else NO_OPTIONS.changed(at=at).at
     with rows.block(connection):
-        message = edited_message(lookup.find_job(job_id), arguments, by) if arguments else None
+        message = None
+        if arguments:
+            # so that nobody changes them in between
+            lookup.all_jobs().select_for_update().filter(pk=job_id).first()
+            message = edited_message(lookup.find_job(job_id), arguments, by)
         begun = begin_again(connection, job_id, message)
         run = begun.get(job_id)
         row = lookup.find_job(job_id)
@@ -54,6 +69,10 @@ def retry(
                 "enqueue it again to have it run once more"
             )
             raise Refused(text % {"id": job_id, "state": row.shown_state()})
+        if due is not None and due > row.ready_at:
+            changed |= {"ready_at": due, "timed_at": None}
+        if changed:
+            lookup.all_jobs().filter(pk=job_id, run=run).update(**changed)
         text = _("Retried: run %(run)d begins.")
         if arguments:
             text = _("Retried with other arguments (%(names)s): run %(run)d begins.")

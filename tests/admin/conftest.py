@@ -81,7 +81,10 @@ def viewer(client_with: MakeClient) -> Client:
 @pytest.fixture
 def operator(client_with: MakeClient) -> Client:
     """Somebody who may do everything."""
-    return client_with("view_job", "view_attempt", "retry_job", "cancel_job", "promote_job", "pause_queue")
+    return client_with(
+        *("view_job", "view_attempt", "retry_job", "cancel_job", "promote_job", "discard_job", "edit_job"),
+        "pause_queue",
+    )
 
 
 def address(job_id: UUID, name: str = "change") -> str:

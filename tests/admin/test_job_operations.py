@@ -19,7 +19,7 @@ from .conftest import LIST, MakeClient, MakeJob, address
 
 lane = Queue("buttons_lane", attempts=1, backoff=Fixed(0))
 
-BUTTONS = {"retry": "failed", "cancel": "queued", "promote": "queued"}
+BUTTONS = {"retry": "failed", "cancel": "queued", "promote": "queued", "discard": "failed"}
 
 
 @lane.task(name="buttons.fail")
@@ -40,6 +40,7 @@ def state_after(name: str, job: Job) -> bool:
     return {
         "retry": job.state != "failed",
         "cancel": job.state == "cancelled",
+        "discard": job.state == "cancelled",
         "promote": job.ready_at <= clock.now(),
     }[name]
 
@@ -112,6 +113,13 @@ def test_a_refusal_is_shown_in_words(operator: Client, make_job: MakeJob) -> Non
     assert not LogEntry.objects.exists()
 
 
+def test_what_is_no_dead_letter_any_more_stays_in_the_history(operator: Client, make_job: MakeJob) -> None:
+    done = make_job(state="completed")
+    page = operator.post(address(done.pk, "discard"), follow=True).content.decode()
+    assert "it is no dead letter any more" in page
+    assert Job.objects.filter(pk=done.pk).exists()
+
+
 def test_a_job_that_is_gone_is_shown_in_words(operator: Client) -> None:
     missing = clock.new_id()
     page = operator.post(address(missing, "cancel"), follow=True).content.decode()
@@ -146,11 +154,11 @@ def test_everything_that_matches_a_filter_is_asked_about_first_and_newcomers_are
     dead = [make_job(queue="lead", state="failed") for _ in range(3)]
     make_job(queue="email", state="failed")
     query = "?queue=lead&state=failed"
-    question = act(operator, "cancel", dead[0], query=query, select_across="1").content.decode()
+    question = act(operator, "discard", dead[0], query=query, select_across="1").content.decode()
     assert "3 jobs match the filter" in " ".join(question.split())
     assert Job.objects.filter(state="cancelled").count() == 0
     newcomer = make_job(queue="lead", state="failed")
-    act(operator, "cancel", dead[0], query=query, select_across="1", upto=str(dead[-1].pk))
+    act(operator, "discard", dead[0], query=query, select_across="1", upto=str(dead[-1].pk))
     assert set(Job.objects.filter(state="cancelled").values_list("pk", flat=True)) == {job.pk for job in dead}
     newcomer.refresh_from_db()
     assert newcomer.state == "failed"
@@ -161,7 +169,7 @@ def test_one_request_works_on_a_bounded_number_and_says_so(
 ) -> None:
     monkeypatch.setattr(job_admin, "AT_ONCE", 2)
     dead = [make_job(state="failed") for _ in range(5)]
-    page = act(operator, "cancel", *dead).content.decode()
+    page = act(operator, "discard", *dead).content.decode()
     assert Job.objects.filter(state="cancelled").count() == 2
     assert "run the action again for the others" in page
 

@@ -18,7 +18,7 @@ from tests.leads.people import make_organization
 from .conftest import LIST, MakeClient, MakeJob, address
 
 pytestmark = pytest.mark.django_db
-ALL = ("view_job", "view_attempt", "retry_job", "cancel_job", "promote_job", "pause_queue")
+ALL = ("view_job", "view_attempt", "retry_job", "cancel_job", "promote_job", "discard_job", "edit_job", "pause_queue")
 
 
 @pytest.fixture
@@ -59,22 +59,22 @@ def test_nothing_finds_a_job_of_others(member: Client, make_job: MakeJob, acme: 
         assert member.get(f"{LIST}?parent_id={job.pk}").status_code == 200
 
 
-@pytest.mark.parametrize("name", ["retry", "cancel", "promote"])
+@pytest.mark.parametrize("name", ["retry", "cancel", "promote", "discard", "edit"])
 def test_no_button_reaches_a_job_of_others(name: str, member: Client, make_job: MakeJob, acme: Organization) -> None:
     own, others = make_three(make_job, acme)
     for job in others:
         assert member.post(address(job.pk, name)).status_code == 404
         job.refresh_from_db()
         assert job.state == "failed"
-    assert member.post(address(own.pk, name)).status_code == 302
+    assert member.post(address(own.pk, name)).status_code == (200 if name == "edit" else 302)
 
 
 def test_an_action_on_all_reaches_the_own_jobs_only(member: Client, make_job: MakeJob, acme: Organization) -> None:
     own, others = make_three(make_job, acme)
     ticked = [own.pk, *(job.pk for job in others)]
-    member.post(LIST, {"action": "cancel_selected", "_selected_action": ticked})
+    member.post(LIST, {"action": "discard_selected", "_selected_action": ticked})
     member.post(
-        LIST, {"action": "cancel_selected", "_selected_action": ticked, "select_across": "1", "upto": max(ticked)}
+        LIST, {"action": "discard_selected", "_selected_action": ticked, "select_across": "1", "upto": max(ticked)}
     )
     states = dict(Job.objects.values_list("pk", "state"))
     assert states == {own.pk: "cancelled", **{job.pk: "failed" for job in others}}

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from jobs import Queue, clock, current_job
+from jobs import JobHandle, Queue, clock, current_job
 from jobs.broker.database.statements import load_statements
 from jobs.broker.records import ProcessRecord, Settlement
 from jobs.models import Edge, Job
 from jobs.work.execution import execute
+from tests.databases import statistics_of_jobs
 
 from .conftest import Flow
 
@@ -99,15 +100,19 @@ IN_SQLITE = {
 @pytest.mark.rows
 def test_decisions_read_no_more_than_they_decide(flow: Flow) -> None:
     """In tables that nobody has analyzed, where a planner takes them for small."""
-    broker = flow.bench.broker
-    waiting = parent.using(after=[child.bind(n) for n in range(300)]).enqueue()
-    some = [id.hex for id in Job.objects.filter(task="flow.child").values_list("pk", flat=True)[:10]]
-    with broker._database.write() as trip:  # type: ignore[attr-defined]
-        for statement in IN_SQLITE:
-            of_waiting = statement in ("read_failed_waits", "start_blocked")
-            ids = json.dumps([waiting.id.hex] if of_waiting else some)
-            plan = _plan_on_sqlite if trip._vendor == "sqlite" else _plan_on_postgresql
-            plan(trip, statement, ids)
+    waiting: list[JobHandle] = []
+    with statistics_of_jobs("nothing", lambda: waiting.append(_parent_of(300))):
+        some = [id.hex for id in Job.objects.filter(task="flow.child").values_list("pk", flat=True)[:10]]
+        with flow.bench.broker._database.write() as trip:  # type: ignore[attr-defined]
+            for statement in IN_SQLITE:
+                of_waiting = statement in ("read_failed_waits", "start_blocked")
+                ids = json.dumps([waiting[0].id.hex] if of_waiting else some)
+                plan = _plan_on_sqlite if trip._vendor == "sqlite" else _plan_on_postgresql
+                plan(trip, statement, ids)
+
+
+def _parent_of(number: int) -> JobHandle:
+    return parent.using(after=[child.bind(n) for n in range(number)]).enqueue()
 
 
 def _plan_on_sqlite(trip: Any, statement: str, ids: str) -> None:

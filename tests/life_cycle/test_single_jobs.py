@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.test import override_settings
 
@@ -151,7 +152,10 @@ def test_history_says_what_was_changed_and_the_log_by_whom(user: User) -> None:
     row_of(handle)
     jobs.reschedule(handle, delay=3_600, by=user)
     jobs.set_priority(handle, 2, by=user)
-    jobs.edit(handle, {"name": "b", "secret": "other"}, by=user)
+    with pytest.raises(Refused, match="you may not change the personal argument 'secret'"):
+        jobs.edit(handle, {"name": "b", "secret": "other"}, by=user)
+    user.user_permissions.add(Permission.objects.get(codename="edit_personal_arguments"))
+    jobs.edit(handle, {"name": "b", "secret": "other"}, by=User.objects.get())
     row = row_of(handle)
     assert (row.shown_state(), row.priority, row.args) == ("scheduled", 2, ["b"])
     lines = [entry.change_message for entry in LogEntry.objects.order_by("pk")]
@@ -230,3 +234,15 @@ def test_an_argument_that_makes_the_job_s_key_is_not_changed(monkeypatch: pytest
     with pytest.raises(Refused, match="name makes its key"):
         handle.edit(name="b", number=1)
     assert handle.edit(number=1) == "changed"
+
+
+def test_nor_is_it_by_a_retry_which_may_take_another_priority_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = dead_letter()
+    later = clock.now() + timedelta(hours=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(fail, "unique", ("name",))
+        with pytest.raises(Refused, match="name makes its key"):
+            jobs.retry(handle, arguments={"name": "good"}, priority=1, at=later)
+    assert (handle.state, handle.job.priority) == ("failed", 5)
+    jobs.retry(handle, arguments={"name": "good"}, priority=1, at=later)
+    assert (handle.shown_state, handle.job.priority, handle.job.ready_at) == ("scheduled", 1, later)

@@ -87,7 +87,7 @@ def _queues(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run_jobs() -> None:
-    while any([testing.run_jobs(one.name) for one in (pipes, other)]):
+    while any(testing.run_jobs(one.name) for one in (pipes, other)):
         pass
 
 

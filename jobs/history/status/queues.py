@@ -151,8 +151,8 @@ def _dead_letters(row: QueueReport) -> list[Finding]:
         return []
     text = npgettext(
         "finding",
-        "%(queue)s: %(count)s dead letter waits for a person: retry or cancel it.",
-        "%(queue)s: %(count)s dead letters wait for a person: retry or cancel them.",
+        "%(queue)s: %(count)s dead letter waits for a person: retry or discard it.",
+        "%(queue)s: %(count)s dead letters wait for a person: retry or discard them.",
         dead.number,
     )
     return [Finding("dead_letters", row.name, text % {"queue": row.name, "count": dead}, needs_person=False)]
