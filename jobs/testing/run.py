@@ -96,15 +96,14 @@ def _run_all(
     """Run what is due; the jobs, and how each start ended: empty where the function was not called."""
     broker, moved = get_broker(), moved_clock()
     latest = _latest(until, include_scheduled)
-    worker = ProcessRecord(clock.new_id(), "worker", queue or "", socket.gethostname(), getpid(), 1)
-    broker.register(worker, _LEASE)
+    workers = _Workers()
     started: list[tuple[JobHandle, str]] = []
     claims = 0
     try:
         # a start may be handed back (a paced queue on a slow machine, a task that is not known)
         while claims <= 2 * limit:
             _relay()
-            found = _claim(worker, _queues(queue))
+            found = _claim(workers, _queues(queue))
             if not found:
                 if _make_due(queue, latest) if moved is None else _go_on(moved, queue, latest, until is not None):
                     continue
@@ -112,11 +111,21 @@ def _run_all(
             claims += 1
             if len(started) >= limit:
                 break
-            if end := _run(worker, *found):
+            if end := _run(workers[found[1].name], *found):
                 started.append((JobHandle(found[0].id), end))
         raise AssertionError(f"{len(started)} jobs were started and more are due; do they enqueue each other for ever?")
     finally:
-        broker.release(worker, lost=False)
+        for worker in workers.values():
+            broker.release(worker, lost=False)
+
+
+class _Workers(dict[str, ProcessRecord]):
+    """A worker for each queue, as a broker may know it by its queue alone."""
+
+    def __missing__(self, queue: str) -> ProcessRecord:
+        worker = self[queue] = ProcessRecord(clock.new_id(), "worker", queue, socket.gethostname(), getpid(), 1)
+        get_broker().register(worker, _LEASE)
+        return worker
 
 
 @contextmanager
@@ -202,9 +211,9 @@ def _block_of_its_own() -> Iterator[None]:
         yield
 
 
-def _claim(worker: ProcessRecord, queues: list[Queue]) -> tuple[ClaimedJob, Queue] | None:
+def _claim(workers: _Workers, queues: list[Queue]) -> tuple[ClaimedJob, Queue] | None:
     for queue in queues:
-        policy = replace(queue.policy, rate_limit=None, global_concurrency=None)
+        worker, policy = workers[queue.name], replace(queue.policy, rate_limit=None, global_concurrency=None)
         for alone in (False, True):
             jobs = get_broker().exchange(worker.id, policy, [], 1, number=next(_numbers), alone=alone).jobs
             if jobs:
@@ -291,8 +300,11 @@ def _latest(until: datetime | timedelta | None, include_scheduled: bool) -> date
 
 
 def _queues(name: str | None) -> list[Queue]:
-    names = [name] if name is not None else sorted(set(job_rows().order_by().values_list("queue", flat=True)))
-    return [find_queue(each) for each in names]
+    if name is not None:
+        return [find_queue(name)]
+    # a job may have no row yet
+    names = get_broker().queues() | {*job_rows().order_by().values_list("queue", flat=True)}
+    return [find_queue(each) for each in sorted(names)]
 
 
 def _alias() -> str:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.template import Context, Template
 from django.utils import timezone
 from huey import CancelExecution, RetryTask, crontab, signals
 
@@ -43,6 +44,7 @@ def test_result_is_there_when_the_job_has_run_and_stays(queue: Queue) -> None:
         result.get(blocking=True, timeout=0)
     run()
     assert (result(), result.get(blocking=True)) == (3, 3)
+    assert Template("{{ result.state }}").render(Context({"result": result})) == "completed"
 
 
 def test_schedule_takes_a_delay_a_time_or_either_in_the_place_of_the_arguments(queue: Queue) -> None:
