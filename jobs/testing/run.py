@@ -1,20 +1,7 @@
-"""Jobs in a project's own tests: run them, look at them, without a worker.
-
-In a plain `django.test.TestCase`, whose transaction never commits, and in transactional tests alike:
-
-    class SignUp(TestCase):
-        def test_sign_up_welcomes(self):
-            sign_up("ada@example.org")
-            assert_enqueued(send_welcome)
-            run_jobs()
-            self.assertEqual(len(mail.outbox), 1)
-
-With pytest: `pytest_plugins = ["jobs.testing"]` in the top `conftest.py`, then the fixture `jobs_runner`.
-"""
+"""Run jobs in a test, as a worker would, with the clock as it is or as `fake_time` moves it."""
 
 from __future__ import annotations
 
-import json
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,46 +16,28 @@ from unittest import mock
 
 from django.db import connections, transaction
 
-from . import clock
-from .apps import close_own_connections
-from .broker import get_broker
-from .broker.records import ClaimedJob, Completed, Failed, GivenUp, HandedBack, Postponed, ProcessRecord, Retried
-from .conf import jobs_settings
-from .define.handle import JobHandle
-from .define.options import NO_OPTIONS, Options
-from .define.queue import Queue
-from .define.task import PreparedTask, Task
-from .defined import find_queue, find_task
-from .enqueue.accept import Accepted, accept
-from .enqueue.flow import accept_flow
-from .enqueue.outbox import push_pending
-from .errors import InvalidOption, Refused
-from .history.asked import differences
-from .states import State
-from .work.announce import announce
-from .work.execution import execute
+from .. import clock
+from ..broker import get_broker
+from ..broker.records import ClaimedJob, Completed, Failed, GivenUp, HandedBack, Postponed, ProcessRecord, Retried
+from ..conf import jobs_settings
+from ..define.handle import JobHandle
+from ..define.queue import Queue
+from ..defined import find_queue
+from ..enqueue.accept import Accepted, accept
+from ..enqueue.flow import accept_flow
+from ..enqueue.outbox import push_pending
+from ..errors import Refused
+from ..states import State
+from ..work.announce import announce
+from ..work.execution import execute
+from .enqueued import job_rows
+from .moved_clock import Clock, checked_moment, fire_ticks, moved_clock, next_tick
 
 if TYPE_CHECKING:
-    from django.db.models import QuerySet
+    from ..models import Job
 
-    from .models import Job
-
-#: A task, one that `using` has prepared, or a function of Django's `@task`.
-AnyTask = Task | PreparedTask | Any
-
-__all__ = [
-    "Drained",
-    "JobsRunner",
-    "assert_enqueued",
-    "assert_nothing_enqueued",
-    "close_connections",
-    "drain",
-    "enqueued",
-    "inline",
-    "run_jobs",
-]
-
-_LEASE = 3_600.0
+#: Ten years: longer than anybody moves a clock.
+_LEASE = 3_650 * 86_400.0
 #: Of the exchanges; each worker of this module lives for one call, and a number is never used twice.
 _numbers = count(1)
 
@@ -84,10 +53,11 @@ def run_jobs(
 
     Only `queue`, or every queue. Failures are recorded and retried as in a worker; a retry that waits for its backoff,
     and a delayed job, start only with `include_scheduled=True`, or with `until=` (a moment, or a timedelta from now) by
-    which they are due: the waiting is left out, the clock is not moved. Rate limits are not kept; a paused queue stays
+    which they are due: the waiting is left out, the clock is not moved. Inside `fake_time` it is: from one job or tick
+    of a schedule that comes due to the next, and to `until` at the end. Rate limits are not kept; a paused queue stays
     paused. Raises AssertionError when more than `limit` jobs start: they probably enqueue each other for ever.
     """
-    return [job for job, end in _run_all(queue, limit, _latest(until, include_scheduled)) if end]
+    return [job for job, end in _run_all(queue, limit, until, include_scheduled) if end]
 
 
 @dataclass(frozen=True)
@@ -115,24 +85,31 @@ def drain(
     include_scheduled: bool = False,
 ) -> Drained:
     """As `run_jobs`, but counts how the starts ended: compare it with `Drained(completed=2, failed=1)`, say."""
-    starts = [start for start in _run_all(queue, limit, _latest(until, include_scheduled)) if start[1]]
+    starts = [start for start in _run_all(queue, limit, until, include_scheduled) if start[1]]
     counts = Counter(end for _job, end in starts)
     return Drained(**counts, jobs=tuple(job for job, _end in starts))
 
 
-def _run_all(queue: str | None, limit: int, latest: datetime | None) -> list[tuple[JobHandle, str]]:
+def _run_all(
+    queue: str | None, limit: int, until: datetime | timedelta | None, include_scheduled: bool
+) -> list[tuple[JobHandle, str]]:
     """Run what is due; the jobs, and how each start ended: empty where the function was not called."""
-    broker = get_broker()
+    broker, moved = get_broker(), moved_clock()
+    latest = _latest(until, include_scheduled)
     worker = ProcessRecord(clock.new_id(), "worker", queue or "", socket.gethostname(), getpid(), 1)
     broker.register(worker, _LEASE)
     started: list[tuple[JobHandle, str]] = []
+    claims = 0
     try:
         # a start may be handed back (a paced queue on a slow machine, a task that is not known)
-        for _claim_number in range(2 * limit + 1):
+        while claims <= 2 * limit:
             _relay()
-            found = _claim(worker, _queues(queue)) or (_make_due(queue, latest) and _claim(worker, _queues(queue)))
+            found = _claim(worker, _queues(queue))
             if not found:
+                if _make_due(queue, latest) if moved is None else _go_on(moved, queue, latest, until is not None):
+                    continue
                 return started
+            claims += 1
             if len(started) >= limit:
                 break
             if end := _run(worker, *found):
@@ -140,44 +117,6 @@ def _run_all(queue: str | None, limit: int, latest: datetime | None) -> list[tup
         raise AssertionError(f"{len(started)} jobs were started and more are due; do they enqueue each other for ever?")
     finally:
         broker.release(worker, lost=False)
-
-
-def enqueued(task: AnyTask | None = None) -> list[JobHandle]:
-    """Every job there is, of `task` or of all, in the order in which they were enqueued; whether they ran or not."""
-    rows = _rows() if task is None else _rows().filter(task=_meant(task)[0].name)
-    return [JobHandle(job_id) for job_id in rows.values_list("pk", flat=True)]
-
-
-def assert_enqueued(task: AnyTask, *args: Any, times: int | None = None, **kwargs: Any) -> list[JobHandle]:
-    """Fail unless `task` was enqueued with these arguments; with none given, with any. Returns the jobs.
-
-    `times` is how often exactly; without it, at least once. With `task.using(key="k", delay=60)`, only jobs count that
-    were enqueued with these options; `delay`, `at` and `expires` are looked at as they are before the job runs. Inside
-    an `atomic()` what it has enqueued so far counts. `task` may also be a function of Django's `@task`, whose
-    `priority` and `run_after` are not compared.
-    """
-    named, options = _meant(task)
-    of_task = list(_rows().filter(task=named.name))
-    found = [job for job in of_task if not differences(job, options)]
-    if args or kwargs:
-        wanted = json.loads(named.signature.encode(args, kwargs))
-        found = [job for job in found if [job.args, job.kwargs] == [wanted["args"], wanted["kwargs"]]]
-    if (found and times is None) or len(found) == times:
-        return [JobHandle(job.pk) for job in found]
-    expected = "at least once" if times is None else f"{times} times"
-    seen = [f"  {job.task} {_call(job)}{_told(differences(job, options))}" for job in of_task or _rows()[:20]]
-    shown = "\n".join(seen) or "  nothing"
-    call = f" with {_text(args, kwargs)}" if args or kwargs else ""
-    raise AssertionError(
-        f"{named.name} was enqueued {len(found)} times{call}, expected {expected}; enqueued were:\n{shown}"
-    )
-
-
-def assert_nothing_enqueued() -> None:
-    """Fail if any job was enqueued."""
-    seen = "\n".join(f"  {job.task} {_call(job)}" for job in _rows()[:20])
-    if seen:
-        raise AssertionError(f"expected no job, enqueued were:\n{seen}")
 
 
 @contextmanager
@@ -219,38 +158,6 @@ def inline() -> Iterator[None]:
             patches.enter_context(mock.patch(f"jobs.define.{name}", partial(accept_and_run, take)))
         yield
     run()
-
-
-def close_connections() -> None:
-    """Close the connections to databases that the engine holds open itself in this process; it opens them again.
-
-    Django's test runner and pytest-django need no help: the engine makes way when they create, copy or drop a test
-    database. This is for tests that drop or copy one in a way of their own.
-    """
-    close_own_connections()
-
-
-class JobsRunner:
-    """What the pytest fixture `jobs_runner` hands out: the functions of this module."""
-
-    run = staticmethod(run_jobs)
-    drain = staticmethod(drain)
-    enqueued = staticmethod(enqueued)
-    assert_enqueued = staticmethod(assert_enqueued)
-    assert_nothing_enqueued = staticmethod(assert_nothing_enqueued)
-    inline = staticmethod(inline)
-
-
-try:
-    import pytest
-except ImportError:  # plain Django tests need no pytest
-    pass
-else:
-
-    @pytest.fixture
-    def jobs_runner(db: None) -> JobsRunner:
-        """Run jobs and look at them; uses the test's database as `db` or `transactional_db` made it."""
-        return JobsRunner()
 
 
 def _run(worker: ProcessRecord, claimed: ClaimedJob, queue: Queue) -> str:
@@ -306,11 +213,11 @@ def _claim(worker: ProcessRecord, queues: list[Queue]) -> tuple[ClaimedJob, Queu
 
 
 def _relay() -> None:
-    if _rows().filter(state=State.BLOCKED).exists():
-        from .keep.unblock import hear_and_unblock  # it imports the models
+    if job_rows().filter(state=State.BLOCKED).exists():
+        from ..keep.unblock import hear_and_unblock  # it imports the models
 
         hear_and_unblock()
-    pending = list(_rows().filter(state=State.PENDING).values_list("pk", flat=True))
+    pending = list(job_rows().filter(state=State.PENDING).values_list("pk", flat=True))
     if pending:
         push_pending(pending)
 
@@ -330,14 +237,43 @@ def _make_due(queue: str | None, latest: datetime | None) -> bool:
     return False
 
 
+def _go_on(moved: Clock, queue: str | None, latest: datetime | None, to_the_end: bool) -> bool:
+    """Fire the ticks that are due, or move the clock to what is due next by `latest`; False: nothing is."""
+    if fire_ticks():
+        return True
+    if latest is None:
+        return False
+    due = min((moment for moment in _due_times(queue, latest) if moment <= latest), default=None)
+    horizon = latest if to_the_end else due
+    if horizon is None:
+        return False
+    ticks = next_tick()
+    moment = min(horizon if due is None else due, horizon if ticks is None else ticks)
+    if moment <= get_broker().now():
+        return False
+    moved.move_to(moment)
+    return True
+
+
+def _due_times(queue: str | None, latest: datetime) -> Iterator[datetime]:
+    """When the jobs that are due later can start."""
+    now, told = get_broker().now(), {}
+    for job in _later(queue, latest):
+        if job.queue not in told:
+            told[job.queue] = get_broker().counts(job.queue)
+        counts = told[job.queue]
+        if not counts.paused:
+            yield max(job.ready_at, counts.blocked_until or now)
+
+
 def _later(queue: str | None, latest: datetime) -> list[Job]:
     """The jobs that are due later, but by `latest`, in that order."""
-    from .history import live
+    from ..history import live
 
     with suppress(Refused):  # in a test's transaction: what Redis tells is not heard there
         live.hear_all()
-    now = clock.now()
-    rows = _rows().filter(state__in=[State.QUEUED, State.ACTIVE])
+    now = get_broker().now()
+    rows = job_rows().filter(state__in=[State.QUEUED, State.ACTIVE])
     if queue is not None:
         rows = rows.filter(queue=queue)
     if get_broker().rows_are_the_queue:
@@ -349,20 +285,14 @@ def _later(queue: str | None, latest: datetime) -> list[Job]:
 def _latest(until: datetime | timedelta | None, include_scheduled: bool) -> datetime | None:
     if isinstance(until, timedelta):
         return clock.now() + until
-    if until is not None and until.tzinfo is None:
-        raise InvalidOption(f"until={until!r}: expected an aware datetime (with a time zone) or a timedelta")
-    return clock.now() + timedelta(days=3_650) if include_scheduled and until is None else until
+    if until is not None:
+        return checked_moment(until, "until")
+    return clock.now() + timedelta(days=3_650) if include_scheduled else None
 
 
 def _queues(name: str | None) -> list[Queue]:
-    names = [name] if name is not None else sorted(set(_rows().order_by().values_list("queue", flat=True)))
+    names = [name] if name is not None else sorted(set(job_rows().order_by().values_list("queue", flat=True)))
     return [find_queue(each) for each in names]
-
-
-def _rows() -> QuerySet[Job]:
-    from .models import Job
-
-    return Job.objects.using(_alias()).order_by("pk")
 
 
 def _alias() -> str:
@@ -372,25 +302,3 @@ def _alias() -> str:
 def _in_callers_transaction() -> bool:
     # Django marks the transactions that TestCase opens around a test
     return any(not getattr(block, "_from_testcase", False) for block in connections[_alias()].atomic_blocks)
-
-
-def _meant(task: AnyTask) -> tuple[Task, Options]:
-    """The engine's task, and the options that `using` gave it."""
-    if isinstance(task, Task):
-        return task, NO_OPTIONS
-    if isinstance(task, PreparedTask):
-        return task.task, task.options
-    # a task of Django's
-    return find_task(task.module_path), getattr(task, "options", NO_OPTIONS)
-
-
-def _told(differences: list[str]) -> str:
-    return f" with {', '.join(differences)}" if differences else ""
-
-
-def _call(job: Job) -> str:
-    return _text(job.args, job.kwargs)
-
-
-def _text(args: Any, kwargs: dict[str, Any]) -> str:
-    return f"({', '.join([*map(repr, args), *(f'{name}={value!r}' for name, value in kwargs.items())])})"
