@@ -34,6 +34,8 @@ NOT_STORED = gettext_noop("the outcome could not be stored: %(error)s")
 WAITED_FAILED = gettext_noop("waited for job %(job)s, which failed")
 WAITED_CANCELLED = gettext_noop("waited for job %(job)s, which was cancelled")
 WAITED_EXPIRED = gettext_noop("waited for job %(job)s, which expired")
+#: Of a job that follows the failure of another one.
+NO_FAILURE = gettext_noop("it only follows a failure of job %(job)s")
 #: Of a job that follows a batch that ended otherwise.
 BATCH_FAILED = gettext_noop("not every job of the batch completed")
 BATCH_SUCCEEDED = gettext_noop("every job of the batch completed")
@@ -77,6 +79,7 @@ ALL = (
     WAITED_FAILED,
     WAITED_CANCELLED,
     WAITED_EXPIRED,
+    NO_FAILURE,
     BATCH_FAILED,
     BATCH_SUCCEEDED,
     BATCH_GONE,

@@ -32,6 +32,7 @@ _TEXTS = ("name", "email", "phone", "company", "job_title", "message", "currency
 _OTHERS: dict[str, Any] = {
     **{"name_key": "", "email_key": None, "value": None, "score_reasons": [], "enrichment": {}},
     **{"request_consent_at": None, "marketing_consent_at": None},
+    **{"score_falls_at": None, "stale_at": None},
 }
 
 

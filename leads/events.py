@@ -86,6 +86,25 @@ class LeadScored(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeadScoreDecayed(Event):
+    """The lead's score is lower than it was, only because time went by."""
+
+    organization_id: UUID
+    lead_id: UUID
+    old: int
+    new: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadGrewStale(Event):
+    """Nobody has touched the lead for `STALE_LEAD_DAYS`; told once, until somebody touches it."""
+
+    organization_id: UUID
+    lead_id: UUID
+    assignee_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SubmissionReceived(Event):
     """A valid submission now belongs to a lead, new or known."""
 
@@ -110,5 +129,7 @@ lead_changed = EventSignal(LeadChanged)
 lead_unsubscribed = EventSignal(LeadUnsubscribed)
 lead_enriched = EventSignal(LeadEnriched)
 lead_scored = EventSignal(LeadScored)
+lead_score_decayed = EventSignal(LeadScoreDecayed)
+lead_grew_stale = EventSignal(LeadGrewStale)
 submission_received = EventSignal(SubmissionReceived)
 consent_asked = EventSignal(ConsentAsked)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from accounts.models import Organization
 from jobs import receives
 
 from . import services
+from .crm import is_connected
 from .events import (
     LeadAssigned,
     LeadChanged,
@@ -15,6 +17,7 @@ from .events import (
     LeadEnriched,
     LeadReturned,
     LeadScored,
+    LeadScoreDecayed,
     LeadStatusChanged,
     LeadUnsubscribed,
     lead_assigned,
@@ -22,6 +25,7 @@ from .events import (
     lead_created,
     lead_enriched,
     lead_returned,
+    lead_score_decayed,
     lead_scored,
     lead_status_changed,
     lead_unsubscribed,
@@ -29,6 +33,8 @@ from .events import (
 from .tasks import calculate_lead_score, enrich_lead_data, sync_to_crm
 
 ENRICH_AFTER = timedelta(seconds=10)
+#: The priority of what nobody waits for.
+BY_THE_WAY = 9
 
 
 @receives(lead_created, starts=[calculate_lead_score])
@@ -77,6 +83,13 @@ def score_moved_lead(sender: Any, event: LeadStatusChanged, **kwargs: Any) -> No
 def sync_scored_lead(sender: Any, event: LeadScored, **kwargs: Any) -> None:
     """The CRM learns the score, and with it all that changed before."""
     services.sync_lead_to_crm(event.lead_id, event.organization_id)
+
+
+@receives(lead_score_decayed, starts=[sync_to_crm])
+def sync_decayed_score(sender: Any, event: LeadScoreDecayed, **kwargs: Any) -> None:
+    """A connected CRM learns the lower score, behind all that somebody waits for; without one there is no news."""
+    if is_connected(Organization.objects.get(pk=event.organization_id)):
+        services.sync_lead_to_crm(event.lead_id, event.organization_id, priority=BY_THE_WAY)
 
 
 @receives(lead_status_changed, starts=[sync_to_crm])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import exp2, log2
 from typing import Any
 
 #: After this many days a contact counts half.
@@ -52,13 +53,17 @@ class Score:
 
     points: int
     reasons: tuple[Reason, ...]
+    #: from when on it is lower if nothing happens meanwhile; None: it does not fall
+    falls_at: datetime | None = None
 
 
 def score(facts: Facts, now: datetime) -> Score:
     """The score of what is known at `now`."""
-    reasons = tuple(reason for reason in (*_fit(facts), *_engagement(facts, now), *_negatives(facts)) if reason.points)
+    fresh = _fresh(facts.contacts, now)
+    rules = (*_fit(facts), *_engagement(facts, fresh), *_negatives(facts))
+    reasons = tuple(reason for reason in rules if reason.points)
     total = sum(reason.points for reason in reasons)
-    return Score(max(0, min(100, total)), reasons)
+    return Score(max(0, min(100, total)), reasons, _falls_at(fresh, now))
 
 
 def _fit(facts: Facts) -> Iterable[Reason]:
@@ -81,11 +86,10 @@ def _fit(facts: Facts) -> Iterable[Reason]:
     yield Reason("status", STATUS_POINTS.get(facts.status, 0))
 
 
-def _engagement(facts: Facts, now: datetime) -> Iterable[Reason]:
+def _engagement(facts: Facts, fresh: float) -> Iterable[Reason]:
     if len(facts.message) >= 40:
         yield Reason("wrote_message", 10)
-    fresh = sum(0.5 ** (max(0.0, (now - at).total_seconds()) / 86_400 / HALF_LIFE_DAYS) for at in facts.contacts)
-    yield Reason("contacts", min(CONTACT_LIMIT, round(CONTACT_POINTS * fresh)))
+    yield Reason("contacts", _points_of(fresh))
 
 
 def _negatives(facts: Facts) -> Iterable[Reason]:
@@ -96,3 +100,22 @@ def _negatives(facts: Facts) -> Iterable[Reason]:
         yield Reason("phone_invalid", -10)
     if facts.unsubscribed:
         yield Reason("unsubscribed", -20)
+
+
+def _fresh(contacts: Iterable[datetime], now: datetime) -> float:
+    """The contacts, each by what is left of it."""
+    return sum(exp2(-max(0.0, (now - at) / timedelta(days=HALF_LIFE_DAYS))) for at in contacts)
+
+
+def _points_of(fresh: float) -> int:
+    return min(CONTACT_LIMIT, round(CONTACT_POINTS * fresh))
+
+
+def _falls_at(fresh: float, now: datetime) -> datetime | None:
+    """When the contacts are worth a point less: all of them halve alike, so their sum does."""
+    points = _points_of(fresh)
+    if points <= 0:
+        return None
+    days = HALF_LIFE_DAYS * log2(CONTACT_POINTS * fresh / (points - 0.5))
+    # a little later, when it surely is less
+    return now + timedelta(days=max(0.0, days), minutes=1)

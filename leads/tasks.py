@@ -8,7 +8,7 @@ from uuid import UUID
 from config.queues import lead
 from jobs import Cron, JobHandle, current_job
 
-from . import retention, work
+from . import decay, retention, stale, work
 
 #: Seconds until an erasure is looked at again.
 ERASE_AGAIN_AFTER = 10.0
@@ -41,7 +41,19 @@ def process_submission(submission_id: UUID) -> dict[str, Any]:
 @lead.task(schedule=Cron("0 3 * * *", overlap="skip"))
 def forget_submissions() -> dict[str, Any]:
     """Delete the submissions that are older than the setting says."""
-    return retention.forget_submissions()
+    return retention.forget_submissions(current_job().iterate(range(retention.MOST_PIECES)))
+
+
+@lead.task(schedule=Cron("0 2 * * *", overlap="skip"))
+def decay_scores() -> dict[str, Any]:
+    """Lower the scores of leads whose contacts grow old."""
+    return decay.decay(current_job().iterate(range(decay.MOST_PIECES)))
+
+
+@lead.task(schedule=Cron("0 6 * * *", overlap="skip"))
+def remind_of_stale_leads() -> dict[str, Any]:
+    """Tell assignees of leads that nobody has touched for long."""
+    return stale.remind(current_job().iterate(range(stale.MOST_PIECES)))
 
 
 @lead.task()

@@ -58,7 +58,7 @@ def _text(row: Activity, people: dict[str, str]) -> str:
     if row.kind == Activity.Kind.STATUS:
         labels = dict(LeadStatus.choices)
         return f"{labels.get(detail.get('old'), '?')} → {labels.get(detail.get('new'), '?')}"
-    if row.kind == Activity.Kind.SCORED:
+    if row.kind in {Activity.Kind.SCORED, Activity.Kind.DECAYED}:
         return f"{'–' if detail.get('old') is None else detail['old']} → {detail.get('new')}"
     if row.kind in {Activity.Kind.CHANGED, Activity.Kind.ENRICHED}:
         return ", ".join(str(name) for name in detail.get("fields", []))

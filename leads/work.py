@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -28,6 +29,8 @@ Outcome = dict[str, Any]
 GONE: Outcome = {"outcome": "the lead is gone"}
 #: Fields of the lead that enrichment fills when the lead left them empty.
 _FILLED = ("company",)
+#: What `calculate_score` sets.
+SCORE_FIELDS = ("score", "score_reasons", "score_falls_at")
 #: Seconds until it is looked again whether the jobs of an erased lead have ended.
 STILL_RUNNING_WAIT = 15.0
 
@@ -68,17 +71,22 @@ def score_lead(lead_id: UUID, organization_id: UUID) -> Outcome:
             return GONE
         if lead.score_version == lead.version:
             return {"outcome": "scored already", "score": lead.score}
-        old = lead.score
-        score = scoring.score(_facts(lead), timezone.now())
-        lead.score = score.points
-        lead.score_reasons = [{"rule": reason.rule, "points": reason.points} for reason in score.reasons]
+        old, new = lead.score, calculate_score(lead, timezone.now())
         lead.version += 1
         lead.score_version = lead.version
-        lead.save(update_fields=["score", "score_reasons", "version", "score_version", "updated_at"])
-        if old != lead.score:
-            record(lead, Activity.Kind.SCORED, {"old": old, "new": lead.score})
-        lead_scored.announce(LeadScored(organization_id=organization_id, lead_id=lead_id, old=old, new=score.points))
-    return {"outcome": "scored", "score": score.points}
+        lead.save(update_fields=[*SCORE_FIELDS, "version", "score_version", "updated_at"])
+        if old != new:
+            record(lead, Activity.Kind.SCORED, {"old": old, "new": new})
+        lead_scored.announce(LeadScored(organization_id=organization_id, lead_id=lead_id, old=old, new=new))
+    return {"outcome": "scored", "score": new}
+
+
+def calculate_score(lead: Lead, now: datetime) -> int:
+    """Set the lead's `SCORE_FIELDS` to what follows from what is known at `now`; returns the score. Not saved yet."""
+    score = scoring.score(_facts(lead), now)
+    lead.score, lead.score_falls_at = score.points, score.falls_at
+    lead.score_reasons = [{"rule": reason.rule, "points": reason.points} for reason in score.reasons]
+    return score.points
 
 
 def deliver_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str, Any] | None, job_id: UUID) -> Outcome:

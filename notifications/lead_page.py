@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from leads.models import Lead
 from leads.panels import LeadAction, TimelineEntry, register_action, register_timeline
+from leads.services import touch
 
 from . import services
 from .models import SmsMessage
@@ -39,6 +40,7 @@ def _send_sms(lead: Lead, person: AbstractBaseUser, data: dict[str, Any]) -> str
         raise ValidationError(_("The lead has no valid phone number.")) from None
     except PermissionError:
         raise ValidationError(_("The lead has unsubscribed.")) from None
+    touch(lead.pk)
     if sms_provider().records_only:
         return _("No SMS service is set up: the text message is recorded here and reaches nobody.")
     return _("The text message is being sent.")

@@ -11,7 +11,16 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from jobs import receives
-from leads.events import LeadAssigned, LeadCreated, LeadReturned, lead_assigned, lead_created, lead_returned
+from leads.events import (
+    LeadAssigned,
+    LeadCreated,
+    LeadGrewStale,
+    LeadReturned,
+    lead_assigned,
+    lead_created,
+    lead_grew_stale,
+    lead_returned,
+)
 from leads.models import Lead
 from leads.recipients import people_to_tell
 
@@ -41,6 +50,14 @@ def notify_of_assigned_lead(sender: Any, event: LeadAssigned, **kwargs: Any) -> 
     _notify(event, event.assignee_id, _("A lead was assigned to you"), _("This lead is now unassigned"), unassigned)
 
 
+@receives(lead_grew_stale, starts=[create_notification])
+def notify_of_stale_lead(sender: Any, event: LeadGrewStale, **kwargs: Any) -> None:
+    """The assignee learns that a lead waits; where they have left, whoever does hear."""
+    text = _("One of your leads has not been touched for a long time")
+    to_others = _("A lead whose assignee has left has not been touched for a long time")
+    _notify(event, event.assignee_id, text, to_others, Notification.Kind.WARNING)
+
+
 @receives(notification_created, starts=[send_push_notification])
 def push_to_devices(sender: Any, event: NotificationCreated, **kwargs: Any) -> None:
     """Who has a device gets the news there too."""
@@ -59,7 +76,7 @@ def text_urgent_news(sender: Any, event: NotificationCreated, **kwargs: Any) -> 
 
 
 def _notify(
-    event: LeadCreated | LeadReturned | LeadAssigned,
+    event: LeadCreated | LeadReturned | LeadAssigned | LeadGrewStale,
     assignee_id: UUID | None,
     to_assignee: Promise,
     to_others: Promise,

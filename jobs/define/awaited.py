@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ..conf import jobs_settings
+from .message import decode_result
 
 if TYPE_CHECKING:
     from .batch import Batch
@@ -37,7 +37,7 @@ def awaited_by(job_id: UUID) -> tuple[AwaitedJob, ...]:
 
     found = Edge.objects.using(jobs_settings().database).filter(waiting_id=job_id).order_by("position")
     return tuple(
-        AwaitedJob(id, state, None if result is None else json.loads(result), error)
+        AwaitedJob(id, state, decode_result(result), error)
         for id, state, result, error in found.values_list("awaited_id", "state", "result", "error")
     )
 

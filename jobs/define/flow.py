@@ -13,7 +13,7 @@ from .. import clock
 from ..broker import get_broker
 from ..broker.records import NewJob
 from ..conf import jobs_settings
-from ..enqueue.accept import accept, in_transaction
+from ..enqueue.accept import Accepted, accept, in_transaction
 from ..enqueue.flow import Node, accept_flow
 from ..errors import InvalidOption
 from .handle import JobHandle
@@ -101,13 +101,19 @@ def checked_after(after: Any) -> tuple[UUID | Call, ...]:
 def enqueue_calls(calls: Sequence[Call]) -> list[JobHandle]:
     """Enqueue calls with those that they wait for, all or none; the handles of `calls` in order."""
     jobs, nodes = nodes_of(calls)
+    accepted = enqueue_nodes(nodes)
+    return [JobHandle(*accepted[jobs[id(call)]]) for call in calls]
+
+
+def enqueue_nodes(nodes: Sequence[Node]) -> dict[UUID, Accepted]:
+    """Enqueue the jobs of a flow, all or none; the answers by their ids."""
     if not any(node.after for node in nodes):
-        accepted = accept([node.job for node in nodes])
-        return [JobHandle(*one) for one in accepted]
-    own = {node.job.id for node in nodes}
-    hear_of({awaited for node in nodes for awaited in node.after} - own)
-    answers = {node.job.id: answer for node, answer in zip(nodes, accept_flow(nodes), strict=True)}
-    return [JobHandle(*answers[jobs[id(call)]]) for call in calls]
+        answers = accept([node.job for node in nodes])
+    else:
+        own = {node.job.id for node in nodes}
+        hear_of({awaited for node in nodes for awaited in node.after} - own)
+        answers = accept_flow(nodes)
+    return {node.job.id: answer for node, answer in zip(nodes, answers, strict=True)}
 
 
 def nodes_of(calls: Sequence[Call], known: Mapping[Call, UUID] = NOTHING) -> tuple[dict[int, UUID], list[Node]]:

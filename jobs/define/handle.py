@@ -15,6 +15,7 @@ from ..broker import get_broker
 from ..conf import jobs_settings
 from ..errors import InvalidOption, JobFailed, Refused, ResultTimeout, UnknownJob
 from ..states import State
+from . import huey as huey_interface
 from . import message
 from .desk import LogLine, Progress
 from .reference import HasId, id_of
@@ -125,6 +126,17 @@ class JobHandle:
             seen, trouble = endings.wait_for_end(self.id, timeout)
         return self._outcome(seen, trouble, timeout, alone)
 
+    def get(self, blocking: bool = False, timeout: float = 10) -> Any:
+        """Huey's spelling of `result`; without `blocking`, None where the job has not ended."""
+        try:
+            return self.result(timeout if blocking else 0)
+        except ResultTimeout:
+            if blocking:
+                raise
+            return None
+
+    __call__ = get
+
     async def aresult(self, timeout: float = 10) -> Any:
         """`result` for code that runs on an event loop, which goes on meanwhile; no thread of its own waits.
 
@@ -213,6 +225,9 @@ class JobHandle:
         from ..operate.discard import discard_now
 
         return discard_now(self.job).value
+
+
+huey_interface.refuse(JobHandle, huey_interface.RESULT_REFUSED)
 
 
 def _in_open_transaction() -> bool:

@@ -33,6 +33,7 @@ QUEUE_REPLACED = frozenset(
     {
         "create_consumer",
         "create_storage",
+        "enqueue",
         "immediate",
         "pending_count",
         "periodic_task",
@@ -53,7 +54,6 @@ QUEUE_REFUSED: Mapping[str, str] = {
     "delete": _STORE,
     "dequeue": _WORKER,
     "deserialize_task": "messages are read by the task's signature",
-    "enqueue": "use task.enqueue(...), task.using(...).enqueue(...) or task.enqueue_many([...])",
     "execute": _WORKER + "; in tests use task.call(...) or jobs.testing",
     "flush": "use `manage.py jobs cancel`",
     "flush_locks": _LOCK,
@@ -86,16 +86,32 @@ QUEUE_REFUSED: Mapping[str, str] = {
 
 #: `huey.api.TaskWrapper`
 TASK_KEPT = frozenset({"call_local", "create_task", "task_base", "unregister"})
-TASK_REPLACED = frozenset({"map", "schedule"})
-_CHAIN = "enqueue the next job inside the task: with atomic=True it commits with the task's own data"
+TASK_REPLACED = frozenset({"map", "s", "schedule"})
 TASK_REFUSED: Mapping[str, str] = {
     "is_revoked": _REVOKE,
     "restore": _REVOKE,
     "retries": "attempts= and backoff= are the queue's policy, or the task's",
     "retry_delay": "attempts= and backoff= are the queue's policy, or the task's",
     "revoke": _REVOKE,
-    "s": _CHAIN,
 }
+
+#: `huey.api.Result`: of a `JobHandle`
+RESULT_REPLACED = frozenset({"get", "id", "reschedule"})
+RESULT_REFUSED: Mapping[str, str] = {
+    "get_raw_result": "use result(timeout=...), which raises JobFailed, or error",
+    "is_ready": "use state",
+    "is_revoked": "use state, which is cancelled then",
+    "reset": "nothing is cached: each look reads anew",
+    "restore": "a cancelled job stays so: enqueue a new one; to hold jobs back for a while, pause the queue",
+    "revoke": "use cancel(), which also asks a job that runs",
+}
+#: `huey.api.ResultGroup` and `huey.api.ChordResult`
+RESULT_GROUP_REPLACED = frozenset({"get"})
+RESULT_GROUP_REFUSED: Mapping[str, str] = {
+    "as_completed": "use asyncio.as_completed() over handle.aresult() of the handles in it",
+}
+CHORD_RESULT_REPLACED = frozenset({"callback", "get", "pipeline_results", "results"})
+CHORD_RESULT_REFUSED: Mapping[str, str] = {"reset": RESULT_REFUSED["reset"]}
 
 #: Keywords of Huey's `@huey.task(...)` that Esteira does another way
 TASK_OPTIONS_REFUSED: Mapping[str, str] = {
@@ -103,8 +119,17 @@ TASK_OPTIONS_REFUSED: Mapping[str, str] = {
     "retry_delay": "use backoff=Fixed(seconds) or Exponential(base)",
     "retry_backoff": "use backoff=Exponential(base, factor=...)",
     "expires": "use task.using(expires=...).enqueue(...)",
-    "on_complete": _CHAIN,
-    "on_error": "listen to jobs.signals.job_failed",
+    "on_complete": "use task.s(...).then(other)",
+    "on_error": "use task.s(...).error(other), or listen to jobs.signals.job_failed",
+}
+
+#: Keywords of Huey's `task.s(...)` that Esteira does another way
+CALL_OPTIONS_REFUSED: Mapping[str, str] = {
+    "id": "the job's id is made when it is enqueued",
+    "retries": TASK_OPTIONS_REFUSED["retries"] + " of the task or the queue",
+    "retry_delay": TASK_OPTIONS_REFUSED["retry_delay"] + " of the task or the queue",
+    "retry_backoff": TASK_OPTIONS_REFUSED["retry_backoff"] + " of the task or the queue",
+    "timeout": "use timeout= of the task or the queue",
 }
 
 #: Keywords of Huey's constructor
@@ -122,7 +147,7 @@ QUEUE_OPTIONS_REFUSED: Mapping[str, str] = {
 }
 
 #: Names of the package `huey`: classes and functions
-PACKAGE_KEPT = frozenset({"CancelExecution", "Error", "Huey", "RetryTask", "crontab"})
+PACKAGE_KEPT = frozenset({"CancelExecution", "Error", "Huey", "RetryTask", "chord", "crontab", "group"})
 PACKAGE_REFUSED: Mapping[str, str] = {
     "BlackHoleHuey": "define queues with jobs.Queue",
     "CySqliteHuey": "define queues with jobs.Queue",
@@ -134,8 +159,6 @@ PACKAGE_REFUSED: Mapping[str, str] = {
     "RedisExpireHuey": "define queues with jobs.Queue",
     "RedisHuey": "define queues with jobs.Queue",
     "SqliteHuey": "define queues with jobs.Queue; DATABASE_URL chooses the database",
-    "chord": _CHAIN,
-    "group": "use task.enqueue_many([...])",
 }
 
 

@@ -23,6 +23,10 @@ from .values import MAX_DEPTH as MAX_DEPTH
 MAX_ARGUMENTS = 64 * 1024
 MAX_RESULT = 64 * 1024
 VERSION = 1
+#: Of a message whose arguments are not all known yet (`jobs.define.passed`): code that cannot complete it leaves it.
+INCOMPLETE = 2
+#: A space before a result's JSON says that the list was a tuple; every other reader of JSON passes over it.
+_TUPLE = " "
 #: Parameter names that Huey's own call syntax takes away from the task (Huey 3.5, `TaskWrapper.s`).
 RESERVED_PARAMETERS = frozenset(
     {"id", "eta", "delay", "retries", "retry_delay", "retry_backoff", "priority", "expires", "timeout"}
@@ -37,6 +41,10 @@ _encoder = msgspec.json.Encoder(decimal_format="string")
 
 class MessageError(Exception):
     """A stored message cannot be read as arguments of the task as it is now."""
+
+
+class IncompleteMessage(MessageError):
+    """The message lacks what the job is given of those that it waits for."""
 
 
 class _Envelope(msgspec.Struct):
@@ -107,11 +115,17 @@ class Signature:
             arguments = self._bind(args, kwargs)
         except TypeError as error:
             raise InvalidArguments(f"{self.name}{self.signature}: {error}") from None
+        return self.write(*self._split(self.written(arguments)))
+
+    def written(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments by their parameters' names, as JSON; raises `InvalidArguments`."""
         parameters = self._parameters or self._find_parameters()
-        written = {name: self._write(parameters[name], value) for name, value in arguments.items()}
-        positional, named = self._split(written)
+        return {name: self._write(parameters[name], value) for name, value in arguments.items()}
+
+    def write(self, positional: Sequence[Any], named: Mapping[str, Any], **head: Any) -> str:
+        """The message of arguments in JSON, with what else its head says; raises `InvalidArguments`."""
         try:
-            text = _encoder.encode({"v": VERSION, "args": positional, "kwargs": named})
+            text = _encoder.encode({"v": VERSION, "args": positional, "kwargs": named, **head})
         except ValueError:
             self._refuse_unwritable(positional, named)
         if len(text) > MAX_ARGUMENTS:
@@ -124,6 +138,8 @@ class Signature:
             message = _envelope.decode(text)
         except (ValueError, RecursionError) as error:
             raise MessageError(f"unreadable message: {error}") from None
+        if message.v == INCOMPLETE:
+            raise IncompleteMessage("some of its arguments come from the job that it waits for, when it starts")
         if message.v != VERSION:
             raise MessageError(f"message version {message.v}; this code reads version {VERSION}")
         try:
@@ -276,12 +292,14 @@ def encode_result(name: str, value: Any, masked: Callable[[str], str] = str) -> 
     """
     if value is None:
         return None
+    is_tuple = type(value) is tuple
+    parts = list(value) if is_tuple else value
     try:
-        if is_plain(value, MAX_RESULT):
-            text, found = _encoder.encode(value), None
+        if is_plain(parts, MAX_RESULT):
+            text, found = _encoder.encode(parts), None
         else:
-            text = _encoder.encode(plain(value, MAX_RESULT))
-            found = difference(value, msgspec.json.decode(text))
+            text = _encoder.encode(plain(parts, MAX_RESULT))
+            found = difference(parts, msgspec.json.decode(text))
     except TooWide:
         raise InvalidArguments(_too_long(name, f"over {MAX_RESULT:,}")) from None
     except Exception as error:  # of the value itself too
@@ -292,16 +310,17 @@ def encode_result(name: str, value: Any, masked: Callable[[str], str] = str) -> 
         where = masked(f" at {found[0]}") if found[0] else ""
         raise InvalidArguments(
             f"{name} returned {_short(value, masked)}, of which{where} {found[1]}; "
-            "return None, bool, int, float, str, lists and objects with str keys"
+            "return None, bool, int, float, str, lists and objects with str keys, or one tuple of them"
         )
     if len(text) > MAX_RESULT:
         raise InvalidArguments(_too_long(name, f"{len(text):,}"))
-    return text.decode()
+    return f"{_TUPLE if is_tuple else ''}{text.decode()}"
 
 
 def decode_result(text: str | None) -> Any:
-    """What a task returned, as JSON values."""
-    return None if text is None else msgspec.json.decode(text)
+    """What a task returned, as JSON values; a tuple comes out as one."""
+    value = None if text is None else msgspec.json.decode(text)
+    return tuple(value) if isinstance(value, list) and text is not None and text.startswith(_TUPLE) else value
 
 
 def _too_long(name: str, size: str) -> str:

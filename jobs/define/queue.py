@@ -21,6 +21,7 @@ from ..policy import DEFAULT_PRIORITY, Exponential, GivenBackoff, QueuePolicy, R
 from ..rules.asked import Asked
 from . import huey as huey_interface
 from .handle import JobHandle
+from .pipelines import ChordResult, ResultGroup, enqueue_pipeline
 from .task import Task
 from .unique import checked_key
 
@@ -117,6 +118,14 @@ class Queue(Huey):
         """
         found = get_broker().holder(self.name, checked_key(key))
         return None if found is None else JobHandle(found, created=False)
+
+    def enqueue(self, task: object) -> JobHandle | ResultGroup | ChordResult:
+        """Huey's: enqueue what `task.s(...)` with `.then` and `.error`, `group` or `chord` has made; all or none.
+
+        Each job is enqueued on the queue of its own task. Returns the handle of a single job, a `ResultGroup` of a
+        pipeline or group, and of a chord its `ChordResult`. Raises what `enqueue` of a task raises.
+        """
+        return enqueue_pipeline(task)
 
     def find_task(self, name: str) -> Task | None:
         """The task of this name, or of this earlier name; None if there is none."""

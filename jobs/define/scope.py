@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..conf import function_of, jobs_settings
@@ -14,17 +14,20 @@ from .context import event_here, job_here
 MAX_SCOPE = 100
 
 
-def scope_of(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+def scope_of(
+    signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any], *, complete: bool = True
+) -> str:
     """The scope of a new job, or an empty text; raises `InvalidOption` for one that cannot be stored.
 
     The callable is given the call's arguments by their parameters' names and answers whatever `str` makes a name of,
     or None: then it is the scope of the event under whose announcement the job is enqueued, or of the job that enqueues
     it. What it answers may be a function without arguments: that is called only if neither tells (a look into the
-    database, say).
+    database, say). `complete`: no argument is missing that is to come from another job.
     """
     if not jobs_settings().scope:
         return _inherited()
-    answer = _asked()(signature.bind(*args, **kwargs).arguments)
+    bind = signature.bind if complete else signature.bind_partial
+    answer = _asked()(bind(*args, **kwargs).arguments)
     if callable(answer):
         inherited = _inherited()
         return inherited or _name(answer())

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.apps import apps
 from django.db import models, transaction
+from huey.api import Task as HueyTask
 from huey.api import TaskWrapper
 
 from .. import clock
@@ -27,6 +28,7 @@ from .flow import Call, Chain, checked_after, enqueue_calls
 from .handle import JobHandle
 from .message import RESERVED_PARAMETERS, Signature, decode_result, encode_result
 from .options import NO_OPTIONS, Options
+from .passed import Takes, incomplete_message
 from .scope import scope_of
 from .unique import check_rule, checked_names, key_of_message
 
@@ -89,6 +91,7 @@ class Task(TaskWrapper):
             context=context,
             name=func.__name__,
             stable_name=stable_name,
+            wrapper=self,
             default_timeout=self.policy.timeout,
             **settings,
         )
@@ -192,6 +195,27 @@ class Task(TaskWrapper):
         """Huey's spelling of `enqueue_many`."""
         return self.enqueue_many(it)
 
+    def s(self, *args: Any, **kwargs: Any) -> HueyTask:
+        """Huey's call that is not enqueued yet, for `.then`, `.error`, `group`, `chord` and `queue.enqueue`.
+
+        What its arguments lack, the job before it in the pipeline gives. `eta=` (an aware datetime), `delay=`,
+        `priority=` (Esteira's) and `expires=` as for `schedule`. Raises `InvalidArguments`, `InvalidOption`, and
+        `NotSupported` for other options of Huey's.
+        """
+        given = {name: kwargs.pop(name) for name in RESERVED_PARAMETERS & kwargs.keys()}
+        options = {name: given.pop(name, None) for name in ("priority", "delay", "expires")}
+        prepared = self.using(**options, at=given.pop("eta", None))
+        huey_interface.refuse_options(f"{self.name}.s", given, huey_interface.CALL_OPTIONS_REFUSED)
+        incomplete_message(self.signature, args, kwargs, Takes.RESULT)
+        made: HueyTask = self.task_class(args, kwargs)
+        made.prepared = prepared
+        return made
+
+    def huey_job(self, made: HueyTask, more: tuple[Any, ...], takes: Takes | None) -> NewJob:
+        """The job of a call that `s` has made, with `more` arguments behind its own, and what it takes of others."""
+        prepared: PreparedTask = getattr(made, "prepared", None) or PreparedTask(self, NO_OPTIONS)
+        return prepared.new_job((*made.args, *more), made.kwargs, takes)
+
 
 huey_interface.refuse(Task, huey_interface.TASK_REFUSED)
 
@@ -234,11 +258,11 @@ class PreparedTask:
         """Enqueue a call with these options; see `Task.enqueue`."""
         if self.options.after:
             return self.bind(*args, **kwargs).enqueue()
-        return JobHandle(*accept([self._new_job(args, kwargs)])[0])
+        return JobHandle(*accept([self.new_job(args, kwargs)])[0])
 
     def bind(self, *args: Any, **kwargs: Any) -> Call:
         """A call with these options that is not enqueued yet; see `Task.bind`."""
-        return Call(self, args, kwargs, self._new_job(args, kwargs))
+        return Call(self, args, kwargs, self.new_job(args, kwargs))
 
     def enqueue_many(self, calls: Iterable[Any]) -> list[JobHandle]:
         """Enqueue many calls with these options; see `Task.enqueue_many`."""
@@ -246,12 +270,19 @@ class PreparedTask:
             raise InvalidArguments(f"enqueue_many({calls!r}): expected several calls: a list, say")
         if self.options.after:
             return enqueue_calls([self.bind(*args, **kwargs) for args, kwargs in map(_call, calls)])
-        return [JobHandle(*one) for one in accept([self._new_job(*_call(one)) for one in calls])]
+        return [JobHandle(*one) for one in accept([self.new_job(*_call(one)) for one in calls])]
 
-    def _new_job(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
-        task, options = self.task, self.options
-        message, key, rule = task.signature.encode(args, kwargs), options.key, options.rule
+    def new_job(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], takes: Takes | None = None) -> NewJob:
+        """The job of a call with these options, and what it takes of those that it waits for, behind its arguments."""
+        task, options, key, rule = self.task, self.options, self.options.key, self.options.rule
+        if takes is None:
+            message = task.signature.encode(args, kwargs)
+        else:
+            message = incomplete_message(task.signature, args, kwargs, takes)
         if task.unique and key is None:
+            if takes is not None:
+                text = "its arguments, of which unique= makes its key, come of another job: enqueue it inside that job"
+                raise InvalidOption(f"{task.name} in a pipeline: {text}")
             key = key_of_message(task.signature, task.unique, message)
         return NewJob(
             id=clock.new_id(),
@@ -266,7 +297,7 @@ class PreparedTask:
             at=options.at,
             group=options.group,
             tags=options.tags,
-            scope=scope_of(task.signature.signature, args, kwargs),
+            scope=scope_of(task.signature.signature, args, kwargs, complete=takes is None),
             rule=rule,
         )
 

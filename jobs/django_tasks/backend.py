@@ -17,6 +17,7 @@ from .. import clock, defined
 from ..broker.records import NewJob
 from ..define.message import MAX_ARGUMENTS
 from ..define.options import NO_OPTIONS, Options
+from ..define.passed import Takes
 from ..define.task import PreparedTask
 from ..define.unique import check_rule
 from ..errors import InvalidArguments
@@ -142,8 +143,8 @@ class _Prepared(PreparedTask):
     stored_priority: int = 0
     extra: str = ""
 
-    def _new_job(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> NewJob:
-        job = super()._new_job(args, kwargs)
+    def new_job(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], takes: Takes | None = None) -> NewJob:
+        job = super().new_job(args, kwargs, takes)
         if not self.extra:
             return replace(job, priority=self.stored_priority)
         message = f'{job.message[:-1]},"{results.EXTRA}":{self.extra}}}'

@@ -26,7 +26,10 @@ from .unblock import hint, unblock
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A job of a flow, the jobs that it waits for, and what follows if one of them does not complete."""
+    """A job of a flow, the jobs that it waits for, and what follows if one of them does not complete.
+
+    `on_failure`: as for `using`, or `ONLY_IF_FAILED` of one that waits for one job.
+    """
 
     job: NewJob
     after: tuple[UUID, ...] = ()

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.db import InterfaceError, OperationalError, connections, transaction
 from huey import signals as huey_signals
 from huey.exceptions import CancelExecution, RetryTask
@@ -32,9 +33,11 @@ from ..broker.records import (
     Settlement,
 )
 from ..conf import jobs_settings
+from ..define.awaited import awaited_by
 from ..define.context import RunningJob, begin_work, end_work
 from ..define.masks import NO_MASK, Mask
-from ..define.message import MessageError, encode_result
+from ..define.message import IncompleteMessage, MessageError, encode_result
+from ..define.passed import complete_message
 from ..define.queue import Queue
 from ..define.task import Task
 from ..errors import BrokerAway, Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater, Stopped
@@ -121,16 +124,18 @@ class _Execution:
         if task is None:
             return self._settlement(self._not_understood(reasons.UNKNOWN_TASK % {"task": claimed.task}))
         try:
-            args, kwargs = task.signature.decode(claimed.message)
+            args, kwargs = self._arguments(task)
         except (MessageError, InvalidArguments) as error:
             return self._settlement(self._not_understood(str(error)))
+        except (OperationalError, InterfaceError) as error:
+            return self._settlement(self._no_connection(error))
         if self._has_started_too_often(claimed.starts):
             text = reasons.STARTED_TOO_OFTEN % {"count": MAX_STARTS}
             return self._settlement(Failed(text, attempted=False))
         if (away := connect_first()) is not None:
             return self._settlement(self._no_connection(away))
         if task.personal:
-            self.mask = Mask(task.signature, claimed.message)
+            self.mask = Mask(task.signature, self.claimed.message)
         if not _is_seen(self.queue, task):
             return self._start(task, partial(task.func, *args, **kwargs))
         huey_task = task.task_class(args, kwargs, id=str(claimed.id), timeout=task.policy.timeout)
@@ -144,6 +149,14 @@ class _Execution:
             return self._start(task, huey_task.execute, huey_task)
         finally:
             self.queue._tasks_in_flight.discard(huey_task)
+
+    def _arguments(self, task: Task) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        try:
+            return task.signature.decode(self.claimed.message)
+        except IncompleteMessage:
+            message = complete_message(self.claimed.message, awaited_by(self.claimed.id))
+            self.claimed = msgspec.structs.replace(self.claimed, message=message)
+            return task.signature.decode(message)
 
     def _start(self, task: Task, function: Callable[[], Any], huey_task: Any = None) -> Settlement | None:
         deadline = None

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -71,6 +71,21 @@ class LeadAdminForm(forms.ModelForm):  # type: ignore[type-arg]
         return chosen or getattr(self.instance, "organization", None)
 
 
+class Stale(admin.SimpleListFilter):
+    """Leads that nobody has touched for long."""
+
+    title = gettext_lazy("untouched for a long time")
+    parameter_name = "stale"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        """Those that were marked."""
+        return [("yes", _("Yes"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Lead]) -> QuerySet[Lead]:
+        """See `leads.stale`."""
+        return queryset.filter(stale_at__isnull=False) if self.value() == "yes" else queryset
+
+
 class LeadAdmin(ScopedAdmin):
     """Leads. Status and assignee change by their own actions, which announce it."""
 
@@ -78,14 +93,14 @@ class LeadAdmin(ScopedAdmin):
     form = LeadAdminForm
     change_form_template = "admin/leads/lead/change_form.html"
     list_display = ("name", "organization", "email", "company", "status", "score", "assignee", "source", "created_at")
-    list_filter = ("status", "source")
+    list_filter = ("status", "source", Stale)
     list_select_related = ("organization", "assignee")
     search_ids = ("id",)
     search_beginnings = ("email_key", "name_key")
     search_help_text = gettext_lazy("An id, or how the e-mail address or the name begins.")
     readonly_shown = (
         *("status", "assignee", "score", "request_consent_at", "marketing_consent_at", "unsubscribed_at"),
-        *("last_activity_at", "created_at", "updated_at", "erased_at"),
+        *("touched_at", "stale_at", "last_activity_at", "created_at", "updated_at", "erased_at"),
     )
     fieldsets = (
         (None, {"fields": ("organization", "name", "email", "phone", "company", "job_title", "message")}),
@@ -100,6 +115,7 @@ class LeadAdmin(ScopedAdmin):
                     ("utm_term", "utm_content"),
                     ("time_zone", "locale"),
                     ("created_at", "updated_at", "last_activity_at"),
+                    ("touched_at", "stale_at"),
                     "erased_at",
                 ),
             },

@@ -3,10 +3,11 @@
 from .consent import ConsentAct, ConsentPurpose, ConsentRecord, ConsentSource
 from .crm import CrmWebhook
 from .effect import Effect, EffectState
-from .lead import Activity, Lead, LeadSource, LeadStatus, Note
+from .lead import CLOSED, Activity, Lead, LeadSource, LeadStatus, Note
 from .submission import OPEN, Channel, CrmDelivery, Submission, SubmissionState, hash_of_fields
 
 __all__ = [
+    "CLOSED",
     "OPEN",
     "Activity",
     "Channel",

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -26,6 +27,10 @@ class LeadStatus(models.TextChoices):
     PROPOSAL = "proposal", pgettext_lazy("lead status", "proposal")
     WON = "won", pgettext_lazy("lead status", "won")
     LOST = "lost", pgettext_lazy("lead status", "lost")
+
+
+#: Nobody has anything left to do with it.
+CLOSED = (LeadStatus.WON, LeadStatus.LOST)
 
 
 class LeadSource(models.TextChoices):
@@ -81,6 +86,8 @@ class Lead(models.Model):
     score = models.PositiveSmallIntegerField(_("score"), null=True, blank=True, editable=False)
     score_reasons = models.JSONField(_("score's reasons"), default=list, blank=True, editable=False)
     score_version = models.PositiveIntegerField(default=0, editable=False)
+    #: from when on the score is lower if nothing happens meanwhile
+    score_falls_at = models.DateTimeField(null=True, blank=True, editable=False)
     enrichment = models.JSONField(_("enrichment"), default=dict, blank=True, editable=False)
     #: the present state of `ConsentRecord`'s log, which alone changes these three
     request_consent_at = models.DateTimeField(_("may be written to about the request"), null=True, blank=True)
@@ -97,6 +104,10 @@ class Lead(models.Model):
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
     last_activity_at = models.DateTimeField(_("last activity"), null=True, blank=True, editable=False)
+    #: when a person last did something with it, or it was given to somebody
+    touched_at = models.DateTimeField(_("last touched"), default=timezone.now, editable=False)
+    #: since when it counts as untouched for too long, and its assignee was told
+    stale_at = models.DateTimeField(_("stale since"), null=True, blank=True, editable=False)
     #: from then on nothing writes personal data into this row or one that belongs to it
     erased_at = models.DateTimeField(_("personal data erased"), null=True, blank=True, editable=False)
 
@@ -133,6 +144,22 @@ class Lead(models.Model):
                 name="leads_get_news",
                 condition=models.Q(marketing_consent_at__isnull=False, unsubscribed_at__isnull=True),
             ),
+            # `leads.stale`: which are to be marked; each NOT of its own, so that SQLite knows the query's values again
+            models.Index(
+                fields=["touched_at", "id"],
+                name="leads_to_remind",
+                condition=models.Q(assignee__isnull=False, stale_at__isnull=True)
+                & ~models.Q(status=LeadStatus.WON)
+                & ~models.Q(status=LeadStatus.LOST),
+            ),
+            # and the list of those that are
+            models.Index(
+                fields=["organization", "created_at", "id"],
+                name="leads_stale_of_org",
+                condition=models.Q(stale_at__isnull=False),
+            ),
+            # `leads.decay`
+            models.Index(fields=["score_falls_at", "id"], name="leads_score_falls"),
         ]
 
     def __str__(self) -> str:
@@ -162,6 +189,7 @@ class Activity(models.Model):
         STATUS = "status", pgettext_lazy("activity", "status changed")
         ENRICHED = "enriched", pgettext_lazy("activity", "enriched")
         SCORED = "scored", pgettext_lazy("activity", "scored")
+        DECAYED = "decayed", pgettext_lazy("activity", "the score fell with time")
         UNSUBSCRIBED = "unsubscribed", pgettext_lazy("activity", "unsubscribed")
         ERASED = "erased", pgettext_lazy("activity", "personal data erased")
 

@@ -1,5 +1,6 @@
 """What other code may do with leads. Each function is one transaction: the change, then its event."""
 
+from ..changes import touch
 from .consent import confirm_consent, record_consent, unsubscribe_lead, withdraw_marketing_consent
 from .crm import replace_webhook_secret
 from .effects import calculate_lead_score, enrich_lead_data, sync_lead_to_crm
@@ -43,6 +44,7 @@ __all__ = [
     "replace_webhook_secret",
     "store_submission",
     "sync_lead_to_crm",
+    "touch",
     "unsubscribe_lead",
     "update_lead",
     "withdraw_marketing_consent",

@@ -34,7 +34,11 @@ def calculate_lead_score(
 
 
 def sync_lead_to_crm(
-    lead_id: UUID, organization_id: UUID, *, custom_fields: dict[str, Any] | None = None
+    lead_id: UUID,
+    organization_id: UUID,
+    *,
+    custom_fields: dict[str, Any] | None = None,
+    priority: int | None = None,
 ) -> JobHandle | None:
     """Have the present version of the lead brought to the CRM. None: the lead is gone, or was delivered already.
 
@@ -55,7 +59,8 @@ def sync_lead_to_crm(
         if not created and not delivery.reopen(recorded=is_connected(lead.organization)) and delivery.state in ended:
             return None
         key = f"crm:{lead_id}:{lead.version}" + (f":{digest[:16]}" if custom_fields else "")
-        return sync_to_crm.using(key=key, about=about(lead_id)).enqueue(lead_id, organization_id, custom_fields)
+        prepared = sync_to_crm.using(key=key, priority=priority, about=about(lead_id))
+        return prepared.enqueue(lead_id, organization_id, custom_fields)
 
 
 def about(lead_id: UUID) -> tuple[str, str]:

@@ -9,14 +9,13 @@ from uuid import UUID
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.members import is_active_member
 from accounts.models import Organization
 
 from .. import consent, normalise
-from ..changes import record
+from ..changes import record, touch
 from ..consent import Agreement
 from ..events import (
     LeadAssigned,
@@ -165,7 +164,7 @@ def change_lead_status(
 def add_note(lead: Lead, text: str, *, actor: AbstractBaseUser | None) -> Note:
     """Write down what a person knows about the lead; raises `Lead.DoesNotExist`."""
     with transaction.atomic():
-        if not Lead.present.filter(pk=lead.pk).update(last_activity_at=timezone.now()):
+        if not touch(lead.pk):
             raise Lead.DoesNotExist
         return Note.objects.create(lead=lead, author_id=actor.pk if actor else None, text=text)
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from huey.api import Huey as Huey
+from huey.api import chord as chord
+from huey.api import group as group
 from huey.exceptions import CancelExecution as CancelExecution
 from huey.exceptions import RetryTask as RetryTask
 

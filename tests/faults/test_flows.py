@@ -6,6 +6,7 @@ import os
 import random
 import signal
 from collections import Counter, defaultdict
+from collections.abc import Callable
 
 import pytest
 
@@ -27,14 +28,48 @@ def test_who_waits_is_let_go_once_and_in_order_whoever_is_killed(
 ) -> None:
     console = site.console()
     edges = _edges(console.ask(f"enqueue_flows({chains}, {fans})"))
+    _work_and_die(
+        site, chance, kills, lambda: edges.update(_edges(console.ask(f"enqueue_flows({1 + chains // kills}, 1)")))
+    )
+    _check_flows(site, edges)
+
+
+@pytest.mark.parametrize(
+    "kills", [pytest.param(7, id="7-kills", marks=pytest.mark.slow), pytest.param(25, id="25-kills", marks=LONG)]
+)
+def test_batch_ends_once_with_exact_counts_whoever_is_killed(site: Site, chance: random.Random, kills: int) -> None:
+    console = site.console()
+    rows, ids = 24, console.ask("enqueue_batches(3, 24)")
+    _work_and_die(site, chance, kills, lambda: ids.extend(console.ask("enqueue_batches(1, 24)")))
+    wait_until_ended(site)
+    wait_for(lambda: _is_over(site), what=f"the end of the queue that keeps little in {site.folder}")
+    batches = console.ask(f"batches_as_they_are({ids})")
+    # each `grow` added its two once, however often it was begun
+    total = rows + 2 * rows // 6
+    counts = {"total": total, "waiting": 0, "active": 0, "completed": total, "failed": 0, "cancelled": 0, "expired": 0}
+    assert [(one["ended"], one["counts"]) for one in batches] == [(True, counts)] * len(ids)
+    assert {tuple(sorted(one["follow"])) for one in batches} == {("complete", "failure", "success")}
+    began = _by_job(site.ledger("start"))
+    follow = [one["follow"] for one in batches]
+    assert [one["failure"] for one in follow if one["failure"] in began] == []
+    for one, batch in zip(follow, batches, strict=True):
+        last = max(max(line.at for line in began[job]) for job in batch["jobs"])
+        assert all(began[one[role]][0].at > last for role in ("complete", "success"))
+    queues = {line.job: line.queue for line in site.ledger()}
+    jobs = {job for batch in batches for job in (*batch["jobs"], *batch["follow"].values())}
+    check_ledger(site, {job for job in jobs if queues.get(job) != "other"})
+    print(f"batches: {len(ids)} of {total} jobs, {sum(map(len, began.values()))} runs")
+
+
+def _work_and_die(site: Site, chance: random.Random, kills: int, enqueue: Callable[[], object]) -> None:
+    """Let a site work, kill whoever is at work, and enqueue more before each kill."""
     huey = site.run_huey(*WORDS, **VARIABLES)
     victims = ["supervisor", "keeper", "keeper", *chance.choices(["work/1", "paced/1", "other/1"], k=kills - 3)]
     chance.shuffle(victims)
     for victim in victims:
-        edges |= _edges(console.ask(f"enqueue_flows({1 + chains // kills}, 1)"))
+        enqueue()
         some_time(chance)
         huey = _kill(victim, huey, site)
-    _check_flows(site, edges)
 
 
 #: Who is killed where: before and after what lets a waiting job go.

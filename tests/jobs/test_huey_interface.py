@@ -9,10 +9,12 @@ from datetime import datetime
 import huey
 import pytest
 from huey import Huey, crontab
-from huey.api import TaskWrapper
+from huey.api import ChordResult, Result, ResultGroup, TaskWrapper
 
-from jobs import Queue
+from jobs import JobHandle, Queue
 from jobs.define import huey as huey_interface
+from jobs.define import pipelines
+from jobs.define.message import RESERVED_PARAMETERS
 from jobs.define.task import Task
 from jobs.errors import NotSupported
 
@@ -51,6 +53,38 @@ def test_every_keyword_of_hueys_constructor_is_ours_or_refused() -> None:
         name for name, p in inspect.signature(Huey.__init__).parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD
     }
     assert hueys - {"self", "name"} <= set(huey_interface.QUEUE_OPTIONS_REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("hueys", "ours", "replaced", "refused"),
+    [
+        (Result, JobHandle, huey_interface.RESULT_REPLACED, huey_interface.RESULT_REFUSED),
+        (
+            ResultGroup,
+            pipelines.ResultGroup,
+            huey_interface.RESULT_GROUP_REPLACED,
+            huey_interface.RESULT_GROUP_REFUSED,
+        ),
+        (
+            ChordResult,
+            pipelines.ChordResult,
+            huey_interface.CHORD_RESULT_REPLACED,
+            huey_interface.CHORD_RESULT_REFUSED,
+        ),
+    ],
+)
+def test_no_public_name_of_hueys_results_is_missing_from_ours(
+    hueys: type, ours: type, replaced: frozenset[str], refused: dict[str, str]
+) -> None:
+    assert public_names(hueys) | set(getattr(hueys, "__annotations__", ())) <= replaced | set(refused)
+    for name, remedy in refused.items():
+        with pytest.raises(NotSupported, match=re.escape(remedy)):
+            getattr(ours, name)(None)
+
+
+def test_every_keyword_of_hueys_call_is_ours_or_refused() -> None:
+    refused = set(huey_interface.CALL_OPTIONS_REFUSED)
+    assert refused | {"eta", "delay", "priority", "expires"} == RESERVED_PARAMETERS
 
 
 @pytest.mark.parametrize("name", sorted(huey_interface.QUEUE_REFUSED))

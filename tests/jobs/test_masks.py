@@ -234,7 +234,7 @@ def test_a_refused_result_masks_what_it_quotes_before_it_cuts_it(work: Work) -> 
 
     @queue.task(personal=("text",))
     def back(text: str) -> Any:
-        return ("x" * 45, text)
+        return ["x" * 45, (text,)]
 
     handle = back.enqueue("a secret that is longer than what is quoted")
     work(queue)

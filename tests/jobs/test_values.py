@@ -582,9 +582,9 @@ def test_an_annotation_that_nothing_can_travel_as_is_told_with_the_parameter() -
 def test_a_call_in_this_process_refuses_what_a_job_would(queue: Queue) -> None:
     @queue.task()
     def pair(first: int, second: Any) -> Any:
-        return (first, second)
+        return {"pair": (first, second)}
 
     with pytest.raises(InvalidArguments, match="a set comes out as a list"):
         pair.call(1, {2})
-    with pytest.raises(InvalidArguments, match=r"returned \(1, 2\), of which a tuple comes out as a list"):
+    with pytest.raises(InvalidArguments, match=r"of which at \['pair'\] a tuple comes out as a list"):
         pair.call(1, 2)

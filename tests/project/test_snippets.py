@@ -37,7 +37,10 @@ def lead():
 
 @pytest.mark.parametrize(
     "document",
-    ["README.md", "docs/add-a-queue-task-event.md", "docs/flows.md", "docs/inside-a-task.md", "docs/schedules.md"],
+    [
+        *("README.md", "docs/add-a-queue-task-event.md", "docs/flows.md", "docs/inside-a-task.md", "docs/schedules.md"),
+        *("docs/testing.md", "docs/events.md"),
+    ],
 )
 def test_the_example_of_a_queue_a_task_and_an_event_runs(document, tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
@@ -45,8 +48,10 @@ def test_the_example_of_a_queue_a_task_and_an_event_runs(document, tmp_path):
     module.write_text(HEAD + "\n\n".join(blocks), encoding="utf-8")
     env = {**os.environ, "TEST_DATABASE_NAME": str(tmp_path / "example.sqlite3")}
     command = [sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
+    # the plugin that an installed wheel brings along
+    command += ["-p", "pytest_esteira"]
     ended = subprocess.run([*command, str(module)], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
-    tests = len(re.findall(r"^def test_", "\n".join(blocks), re.MULTILINE))
+    tests = len(re.findall(r"^ *def test_", "\n".join(blocks), re.MULTILINE))
     assert re.search(rf"^{tests} passed", ended.stdout, re.MULTILINE), ended.stdout + ended.stderr
 
 

@@ -27,15 +27,21 @@ from .values import MAX_REASON, id_of, text_of
 
 #: Decisions of one step: what is left, whoever comes next does.
 ROUNDS = 10
+#: The rule of a job that runs only where the one it waits for fails itself, not for want of another.
+ONLY_IF_FAILED = "failed"
 _TEXTS = {
     State.FAILED.value: reasons.WAITED_FAILED,
     State.CANCELLED.value: reasons.WAITED_CANCELLED,
     State.EXPIRED.value: reasons.WAITED_EXPIRED,
 }
-_GAVE_WAY = [
-    re.compile(re.escape(text).replace(re.escape("%(holder)s"), "([0-9a-f-]{36})"))
-    for text in (reasons.DUPLICATE, reasons.MERGED)
-]
+
+
+def _pattern(text: str, name: str) -> re.Pattern[str]:
+    return re.compile(re.escape(text).replace(re.escape(f"%({name})s"), "([0-9a-f-]{36})"))
+
+
+_GAVE_WAY = [_pattern(text, "holder") for text in (reasons.DUPLICATE, reasons.MERGED)]
+_WAITED = [_pattern(text, "job") for text in _TEXTS.values()]
 
 
 @dataclass(slots=True)
@@ -218,12 +224,15 @@ def _cancel_blocked(trip: Trip, job: UUID, reason: str) -> bool:
 
 def _end_failed(trip: Trip, blocked: str) -> None:
     seen = set()
-    for id, queue, on_failure, awaited, state in trip.run("read_failed_waits", ids=blocked):
+    for id, queue, on_failure, awaited, state, error in trip.run("read_failed_waits", ids=blocked):
         if id in seen:
             continue
         seen.add(id)
-        text = (_TEXTS[state] % {"job": id_of(awaited)})[:MAX_REASON]
-        cancels = on_failure == "cancel"
+        follows = on_failure == ONLY_IF_FAILED
+        if follows and state == State.FAILED and not any(text.fullmatch(error) for text in _WAITED):
+            continue
+        text = ((reasons.NO_FAILURE if follows else _TEXTS[state]) % {"job": id_of(awaited)})[:MAX_REASON]
+        cancels = follows or on_failure == "cancel"
         trip.run("end_blocked", id=id_of(id).hex, cancels=cancels, text=text, now=trip.text_now)
         trip.count(queue, **{"cancelled" if cancels else "failed": 1})
 

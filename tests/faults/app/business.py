@@ -1,15 +1,17 @@
 """What a caller of the engine does: a business row and its job in one transaction, or a job alone."""
 
+from dataclasses import asdict, replace
 from typing import Any
 
 from django.db import Error, connection, transaction
 
-from jobs import chain
+from jobs import Batch, chain
 from jobs.broker import get_broker
 from jobs.errors import JobsError
+from jobs.history import batches
 
 from .models import Sale
-from .tasks import blink, count, nap, step
+from .tasks import blink, count, grow, nap, step
 
 
 def sell(**options: Any) -> str:
@@ -52,3 +54,29 @@ def enqueue_flows(chains: int, fans: int, width: int = 5) -> list[list[Any]]:
             middle = [(step, blink, nap)[at % 3].using(after=[root]).enqueue() for at in range(width)]
             edges += [[root, []], *([one, [root]] for one in middle), [nap.using(after=middle).enqueue(), middle]]
     return edges
+
+
+def enqueue_batches(number: int, rows: int) -> list[str]:
+    """Batches over three queues, of which each sixth job adds two more, and what follows them; returns their ids."""
+    made = []
+    for _number in range(number):
+        with Batch(on_complete=step.bind(), on_success=nap.bind(), on_failure=nap.bind()) as batch:
+            kinds = (grow.bind(2), nap.bind(0.1), blink.bind(), step.bind(), nap.bind(), step.bind(0.1))
+            batch.add_many(replace(kinds[at % 6]) for at in range(rows))
+        made.append(str(batch.id))
+    return made
+
+
+def batches_as_they_are(ids: list[str]) -> list[dict[str, Any]]:
+    """Of each batch its counts, its jobs and those that follow it."""
+    found = []
+    for batch in map(Batch.get, ids):
+        found.append(
+            {
+                "ended": batch.ended_at is not None,
+                "counts": asdict(batch.counts),
+                "jobs": [one.id.hex for one in batch.handles()],
+                "follow": {role: job.hex for role, job in batches.followers(batch.id).items()},
+            }
+        )
+    return found

@@ -94,6 +94,16 @@ def count() -> None:
     write("end")
 
 
+@work.task(atomic=True)
+def grow(number: int) -> None:
+    """Add jobs to the batch that this one is of."""
+    write("start")
+    batch = current_job().batch
+    assert batch is not None
+    batch.add_many(nap.bind() for _ in range(number))
+    write("end")
+
+
 @other.task()
 def blink() -> None:
     write("start")
