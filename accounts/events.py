@@ -31,6 +31,20 @@ class PasswordResetRequested(Event):
     user_id: UUID
 
 
+@dataclass(frozen=True, kw_only=True)
+class DigestDue(Event):
+    """A person has news in the inbox that they have not read, and that no daily mail has told of yet.
+
+    `lines` are the news' titles, the newest first, each with how often it stands there. `organization_id` is None where
+    they belong to no single organization.
+    """
+
+    organization_id: UUID | None
+    user_id: UUID
+    lines: tuple[tuple[str, int], ...]
+
+
 member_joined = EventSignal(MemberJoined)
 member_invited = EventSignal(MemberInvited)
 password_reset_requested = EventSignal(PasswordResetRequested)
+digest_due = EventSignal(DigestDue)

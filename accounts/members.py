@@ -20,6 +20,13 @@ def is_active_member(user_id: UUID, organization_id: UUID) -> bool:
     return active_members(organization_id).filter(user_id=user_id).exists()
 
 
+def language_of(user_id: UUID) -> str:
+    """The language of the first organization that the person belongs to, or what they chose there; empty if of none."""
+    rows = Membership.objects.filter(user_id=user_id).select_related("organization").order_by("created_at", "pk")
+    first = rows.first()
+    return (first.language or first.organization.language) if first else ""
+
+
 def lock_members(organization_ids: Iterable[UUID]) -> None:
     """Until the transaction ends nobody else takes an owner out of these organizations, or lets somebody in."""
     rows = Organization.objects.select_for_update(no_key=True).filter(pk__in=list(organization_ids))

@@ -52,6 +52,7 @@ class EmailMessageAdmin(EffectAdmin):
         "job",
         "created_at",
         "sent_at",
+        "emptied_at",
         "provider",
         "receipt",
         "delivery",

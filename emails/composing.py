@@ -21,6 +21,7 @@ from leads.recipients import reply_address
 
 from .account_links import OF_ACCOUNTS, link_of
 from .confirmation import asked_in, purposes_of, token_of
+from .digests import stop_path
 from .models import EmailMessage
 
 #: Mails that a lead did not ask for: they can be stopped with one click (RFC 8058).
@@ -68,11 +69,10 @@ def compose(message: EmailMessage) -> Composed:
         if message.kind in TO_LEADS:
             sender, reply_to = sender_of(message.lead.organization), reply_address(message.lead)
             context["replies_are_read"] = bool(reply_to)
-        if message.kind in UNASKED:
-            address = site_url(reverse("emails:unsubscribe", args=[unsubscribe_token(message.lead.id)]))
-            context["unsubscribe_url"] = address
-            headers["List-Unsubscribe"] = f"<{address}>"
-            headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    if stop := _stop_path(message):
+        context["unsubscribe_url"] = site_url(stop)
+        headers["List-Unsubscribe"] = f"<{site_url(stop)}>"
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     with translation.override(message.language):
         context["language"] = message.language
         if message.kind == EmailMessage.Kind.LEAD_NOTIFICATION and message.lead is not None:
@@ -96,6 +96,15 @@ def sender_of(organization: Organization) -> str:
     name = " ".join(organization.name.replace("\\", " ").replace('"', " ").split())
     address = organization.mail_from or parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
     return f'"{name}" <{address}>' if name else address
+
+
+def _stop_path(message: EmailMessage) -> str:
+    """The path of the page that stops such mails with one click; empty if there is none."""
+    if message.kind == EmailMessage.Kind.DIGEST and message.recipient_id is not None:
+        return stop_path(message.recipient_id)
+    if message.kind in UNASKED and message.lead is not None:
+        return reverse("emails:unsubscribe", args=[unsubscribe_token(message.lead.id)])
+    return ""
 
 
 def _about(lead: Lead, submission_id: str | None) -> dict[str, Any]:

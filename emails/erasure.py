@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
-from django.db.models import CharField, F, Q, QuerySet, Value
+from django.db.models import CharField, F, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Concat
 
 from jobs import Subject
@@ -29,9 +30,21 @@ def empty_mails(found: Found) -> int:
 
 
 def empty_other_mails(found: Found) -> int:
-    """The mails that went to its addresses, and are about nothing or another lead."""
+    """The mails that went to its addresses, and are about nothing or another lead; and daily mails that name it."""
     rows = mails_of(found.lead, found.texts).exclude(lead=found.lead)
-    return change_in_pieces(rows, rows.values_list("pk", flat=True), _empty)
+    return change_in_pieces(rows, rows.values_list("pk", flat=True), _empty) + _empty_digests(found)
+
+
+def _empty_digests(found: Found) -> int:
+    """The daily mails to members with a title that names the person."""
+    condition = Q(pk=None)
+    for text in found.long_texts:
+        # what is still to be sent stands there as JSON, escaped on one of the databases
+        for way in {text, json.dumps(text)[1:-1]}:
+            condition |= Q(text__icontains=way) | Q(written__icontains=way)
+    digests = EmailMessage.objects.filter(kind=EmailMessage.Kind.DIGEST)
+    rows = digests.annotate(written=Cast("params", TextField())).filter(condition)
+    return change_in_pieces(digests, rows.values_list("pk", flat=True), _empty)
 
 
 def _empty(mails: QuerySet[EmailMessage]) -> int:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -80,6 +80,7 @@ class EmailMessage(Effect):
         CONSENT_REQUEST = "consent_request", pgettext_lazy("mail", "confirmation of consent")
         INVITATION = "invitation", pgettext_lazy("mail", "invitation")
         PASSWORD_RESET = "password_reset", pgettext_lazy("mail", "new password")
+        DIGEST = "digest", pgettext_lazy("mail", "daily email")
 
     kind = models.CharField(_("kind"), max_length=24, choices=Kind)
     key = models.CharField(_("key"), max_length=200)
@@ -106,6 +107,8 @@ class EmailMessage(Effect):
     subject = models.CharField(_("subject"), max_length=300, blank=True, default="")
     text = models.TextField(_("text"), blank=True, default="")
     html = models.TextField("HTML", blank=True, default="")
+    #: when its content was removed, since it was old
+    emptied_at = models.DateTimeField(_("content removed"), null=True, blank=True, editable=False)
     #: the newest job that is to send it
     job_id = models.UUIDField(_("job"), null=True, blank=True)
     receipt = models.CharField(
@@ -130,6 +133,10 @@ class EmailMessage(Effect):
             models.Index(fields=["organization", "created_at", "id", "kind", "state"], name="emails_list_of_org"),
             models.Index(fields=["kind", "created_at", "id", "state"], name="emails_list_of_kind"),
             models.Index(fields=["to", "organization"], name="emails_to"),
+            # `emails.retention`
+            models.Index(
+                fields=["created_at", "id"], name="emails_to_empty", condition=models.Q(emptied_at__isnull=True)
+            ),
             models.Index(fields=["campaign", "state"], name="emails_of_campaign"),
             models.Index(fields=["receipt"], name="emails_of_receipt", condition=~models.Q(receipt="")),
         ]
@@ -151,13 +158,21 @@ class EmailMessage(Effect):
             offered_at=Coalesce("offered_at", models.Value(now)),
         )
 
+    @property
+    def can_be_repeated(self) -> bool:
+        """As `Effect` has it; nothing is left to send of a mail whose content was removed."""
+        return self.emptied_at is None and super().can_be_repeated
+
     def reopen(self, *, recorded: bool = False) -> bool:
         """Make it pending again, as `Effect` does, and forget what was reported of the earlier mail."""
-        reopened = super().reopen(recorded=recorded)
-        if reopened:
-            anew = {"offered_at": None, "delivery": "", "delivery_at": None, "delivery_detail": ""}
-            type(self).objects.filter(pk=self.pk).update(**anew)
-        return reopened
+        rows = type(self).objects.filter(pk=self.pk)
+        with transaction.atomic():
+            # locked: its content may be about to go
+            whole = rows.select_for_update().filter(emptied_at__isnull=True).first()
+            if whole is None or not super().reopen(recorded=recorded):
+                return False
+            rows.update(offered_at=None, delivery="", delivery_at=None, delivery_detail="")
+        return True
 
 
 class Suppression(models.Model):

@@ -8,14 +8,16 @@ from uuid import UUID
 from django.utils.translation import get_language
 
 from accounts.events import (
+    DigestDue,
     MemberInvited,
     MemberJoined,
     PasswordResetRequested,
+    digest_due,
     member_invited,
     member_joined,
     password_reset_requested,
 )
-from accounts.models import Invitation, Membership
+from accounts.models import Invitation, Membership, User
 from jobs import receives
 from leads.events import (
     ConsentAsked,
@@ -36,6 +38,7 @@ from . import services
 from .tasks import (
     send_account_email,
     send_consent_request,
+    send_digest,
     send_follow_up,
     send_lead_notification,
     send_password_reset,
@@ -71,6 +74,13 @@ def mail_invitation(sender: Any, event: MemberInvited, **kwargs: Any) -> None:
 def mail_password_reset(sender: Any, event: PasswordResetRequested, **kwargs: Any) -> None:
     """Who forgot a password gets a link to choose another."""
     send_password_reset.enqueue(event.user_id, event.event_id, get_language() or "")
+
+
+@receives(digest_due, starts=[send_digest])
+def mail_digest(sender: Any, event: DigestDue, **kwargs: Any) -> None:
+    """Who has not read what is new in the inbox gets a mail of it."""
+    person = User.objects.get(pk=event.user_id)
+    services.send_digest_email(person, event.lines, organization_id=event.organization_id, key=str(event.event_id))
 
 
 @receives(lead_created, starts=[send_lead_notification])

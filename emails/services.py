@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,8 @@ from django.utils import timezone
 from django.utils.translation import get_language
 
 from accounts import limits
-from accounts.models import Invitation, Organization
+from accounts.members import language_of
+from accounts.models import Invitation, Organization, User
 from jobs import JobHandle
 from leads import consent
 from leads.models import Lead, Submission
@@ -21,6 +23,8 @@ from . import confirmation, intents, tasks
 from .models import Campaign, EmailMessage
 
 FOLLOW_UP_AFTER = timedelta(days=3)
+#: Different titles that a daily mail shows.
+LINES_SHOWN = 20
 
 
 def send_welcome_email(
@@ -114,6 +118,27 @@ def send_invitation_email(invitation: Invitation) -> JobHandle | None:
         organization=organization,
         language=invitation.language or organization.language,
         params={"invitation": str(invitation.pk), "by": by.shown_name if by else ""},
+    )
+
+
+def send_digest_email(
+    person: User, lines: Sequence[tuple[str, int]], *, organization_id: UUID | None, key: str
+) -> JobHandle | None:
+    """Tell a person what they have not read: titles, each with how often it stands there. Once for each `key`."""
+    shown = lines[:LINES_SHOWN]
+    return _state_and_enqueue(
+        EmailMessage.Kind.DIGEST,
+        key,
+        person.email,
+        organization_id=organization_id,
+        recipient_id=person.pk,
+        language=language_of(person.pk),
+        params={
+            "name": person.shown_name,
+            "number": sum(times for _title, times in lines),
+            "lines": [list(line) for line in shown],
+            "more": sum(times for _title, times in lines[LINES_SHOWN:]),
+        },
     )
 
 

@@ -7,13 +7,15 @@ from typing import Any
 from uuid import UUID
 
 from config.queues import email, lead, notification
-from jobs import JobHandle, current_job
+from jobs import Cron, JobHandle, current_job
 
-from . import campaigns, work
+from . import campaigns, retention, work
 from .models import Campaign, EmailMessage
 
 #: Behind all mail that somebody waits for.
 CAMPAIGN_PRIORITY = 9
+#: Before those, behind the rest.
+DIGEST_PRIORITY = 8
 #: Before all other mail: somebody sits there and waits.
 ACCOUNT_PRIORITY = 1
 
@@ -54,6 +56,12 @@ def send_consent_request(message_id: UUID) -> dict[str, Any]:
     return _deliver(message_id)
 
 
+@email.task(priority=DIGEST_PRIORITY)
+def send_digest(message_id: UUID) -> dict[str, Any]:
+    """Tell a person what they have not read."""
+    return _deliver(message_id)
+
+
 @email.task(priority=ACCOUNT_PRIORITY)
 def send_account_email(message_id: UUID) -> dict[str, Any]:
     """Send an invitation, or the link for a new password."""
@@ -78,6 +86,12 @@ def send_follow_up(lead_id: UUID, organization_id: UUID, step: int = 1) -> dict[
     return work.follow_up(lead_id, organization_id, step, start=start)
 
 
+@lead.task(schedule=Cron("0 4 * * *", overlap="skip"))
+def empty_mails() -> dict[str, Any]:
+    """Remove the content of mails that are older than the setting says."""
+    return retention.empty_mails(current_job().iterate(range(retention.MOST_PIECES)))
+
+
 _OF_KIND = {
     EmailMessage.Kind.WELCOME: send_welcome,
     EmailMessage.Kind.LEAD_NOTIFICATION: send_lead_notification,
@@ -87,6 +101,7 @@ _OF_KIND = {
     EmailMessage.Kind.CONSENT_REQUEST: send_consent_request,
     EmailMessage.Kind.INVITATION: send_account_email,
     EmailMessage.Kind.PASSWORD_RESET: send_account_email,
+    EmailMessage.Kind.DIGEST: send_digest,
 }
 
 

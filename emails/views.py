@@ -10,11 +10,13 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.services import choose_digest
 from leads.models import Lead
 from leads.services import confirm_consent, unsubscribe_lead
 
 from .composing import lead_of_token
 from .confirmation import purposes_of, read_token
+from .digests import user_of_token
 from .mail_providers import MailProvider
 from .reports.applying import apply
 from .reports.reading import read
@@ -35,6 +37,20 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     if done:
         unsubscribe_lead(lead_id)
     return render(request, "emails/unsubscribe.html", {"done": done})
+
+
+# the token proves the right
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+def stop_digest(request: HttpRequest, token: str) -> HttpResponse:
+    """Ask on GET, stop a person's daily mail on POST (RFC 8058)."""
+    user_id = user_of_token(token)
+    if user_id is None:
+        raise Http404
+    done = request.method == "POST"
+    if done:
+        choose_digest(user_id, False)
+    return render(request, "emails/stop_digest.html", {"done": done})
 
 
 # the signature or the secret proves who it is

@@ -14,9 +14,9 @@ from accounts.members import is_active_member
 from accounts.models import User
 from jobs import PermanentError, RetryLater
 from leads.models import EffectState, Lead, LeadStatus
-from leads.models.effect import LEAD_ERASED, LINK_OVER, NO_MAIL, NO_MEMBER, SUPPRESSED, UNCLEAR
+from leads.models.effect import LEAD_ERASED, LINK_OVER, NO_DIGEST, NO_MAIL, NO_MEMBER, SUPPRESSED, UNCLEAR
 
-from . import campaigns, intents, transport
+from . import campaigns, digests, intents, transport
 from .account_links import OF_ACCOUNTS, is_useful
 from .composing import TO_LEADS, Composed, compose
 from .deferral import SHORTEST_PAUSE, pause_before
@@ -109,6 +109,8 @@ def _not_wanted(message: EmailMessage) -> str:
     """Why the mail must not go, as things stand now; empty if it may."""
     if message.kind in OF_ACCOUNTS:
         return "" if is_useful(message) else LINK_OVER
+    if message.kind == EmailMessage.Kind.DIGEST and not digests.is_wanted(message):
+        return NO_DIGEST
     if is_suppressed(message.to, message.organization_id):
         return SUPPRESSED
     person, organization = message.recipient_id, message.organization_id

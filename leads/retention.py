@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -11,19 +12,22 @@ from django.utils import timezone
 from .models import Submission
 from .models.submission import OPEN, SubmissionState
 
-#: Rows of one statement, and statements of one run: what is left over has its turn the next night.
-CHUNK, MOST_CHUNKS = 1_000, 100
+#: Rows of one piece, and pieces of one run: what is left over has its turn the next night.
+PIECE, MOST_PIECES = 1_000, 1_000
 
 
-def forget_submissions() -> dict[str, Any]:
-    """Delete the submissions older than `SUBMISSION_KEEP_DAYS` (0: none); what waits to become a lead stays."""
+def forget_submissions(pieces: Iterable[object]) -> dict[str, Any]:
+    """Delete the submissions older than `SUBMISSION_KEEP_DAYS` (0: none); what waits to become a lead stays.
+
+    At most `PIECE` for each of the pieces, in one statement.
+    """
     days, forgotten = settings.SUBMISSION_KEEP_DAYS, 0
     if not days:
         return {"forgotten": 0}
     ended = [state for state in SubmissionState if state not in OPEN]
     old = Submission.objects.filter(state__in=ended, received_at__lt=timezone.now() - timedelta(days=days))
-    for _chunk in range(MOST_CHUNKS):
-        ids = list(old.values_list("pk", flat=True)[:CHUNK])
+    for _piece in pieces:
+        ids = list(old.values_list("pk", flat=True)[:PIECE])
         if not ids:
             break
         # again by state: a person may have had one processed again meanwhile

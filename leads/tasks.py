@@ -41,7 +41,7 @@ def process_submission(submission_id: UUID) -> dict[str, Any]:
 @lead.task(schedule=Cron("0 3 * * *", overlap="skip"))
 def forget_submissions() -> dict[str, Any]:
     """Delete the submissions that are older than the setting says."""
-    return retention.forget_submissions()
+    return retention.forget_submissions(current_job().iterate(range(retention.MOST_PIECES)))
 
 
 @lead.task(schedule=Cron("0 2 * * *", overlap="skip"))

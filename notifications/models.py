@@ -37,6 +37,8 @@ class Notification(models.Model):
     event_id = models.UUIDField(_("event id"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     read_at = models.DateTimeField(_("read"), null=True, blank=True)
+    #: when a daily mail told of it; each is told of once
+    mailed_at = models.DateTimeField(_("in the daily email"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("notification")
@@ -45,6 +47,11 @@ class Notification(models.Model):
         constraints = [models.UniqueConstraint(fields=["event_id", "user"], name="notifications_one_of_event")]
         indexes = [
             models.Index(fields=["user", "-created_at"], name="notifications_inbox"),
+            models.Index(
+                fields=["user", "-created_at"],
+                name="notifications_to_mail",
+                condition=models.Q(read_at__isnull=True, mailed_at__isnull=True),
+            ),
             models.Index(fields=["created_at", "id", "kind"], name="notifications_list"),
             models.Index(fields=["organization", "created_at", "id", "kind"], name="notifications_list_of_org"),
         ]

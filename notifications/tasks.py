@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from config.queues import notification
-from jobs import current_job
+from jobs import Cron, current_job
 
-from . import work
+from . import digests, work
 
 
 @notification.task()
@@ -34,3 +34,9 @@ def send_push_notification(notification_id: UUID) -> dict[str, Any]:
 def send_sms(sms_id: UUID) -> dict[str, Any]:
     """Send a text message."""
     return work.text(sms_id, current_job().id)
+
+
+@notification.task(schedule=Cron("0 7 * * *", overlap="skip"))
+def plan_digests() -> dict[str, Any]:
+    """Have people mailed what they have not read."""
+    return digests.plan(current_job().iterate(digests.people_with_news()))

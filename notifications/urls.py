@@ -8,5 +8,6 @@ app_name = "notifications"
 urlpatterns = [
     path("", views.inbox, name="inbox"),
     path("read/", views.read_all, name="read_all"),
+    path("digest/", views.digest, name="digest"),
     path("<uuid:notification_id>/read/", views.read, name="read"),
 ]

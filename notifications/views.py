@@ -6,15 +6,15 @@ from typing import cast
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts import sight
+from accounts.models import User
+from accounts.services import choose_digest
 
-from .models import Notification
+from .inbox import inbox_of
 from .services import mark_read
 
 SHOWN = 50
@@ -25,7 +25,7 @@ SHOWN = 50
 @login_required
 def inbox(request: HttpRequest) -> HttpResponse:
     """The newest notifications."""
-    own = _own(request)
+    own = inbox_of(_user(request))
     unread = own.filter(read_at__isnull=True).count()
     return render(request, "notifications/inbox.html", {"notifications": own[:SHOWN], "unread": unread})
 
@@ -34,7 +34,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
 @login_required
 def read(request: HttpRequest, notification_id: UUID) -> HttpResponse:
     """Mark one of the user's notifications read."""
-    mark_read(_user_id(request), notification_id)
+    mark_read(_user(request).pk, notification_id)
     return redirect("notifications:inbox")
 
 
@@ -42,17 +42,21 @@ def read(request: HttpRequest, notification_id: UUID) -> HttpResponse:
 @login_required
 def read_all(request: HttpRequest) -> HttpResponse:
     """Mark all of the user's notifications read."""
-    mark_read(_user_id(request))
+    mark_read(_user(request).pk)
     return redirect("notifications:inbox")
 
 
-def _own(request: HttpRequest) -> QuerySet[Notification]:
-    """What the user was told, without what belongs to an organization that they have left."""
-    own = Notification.objects.filter(user_id=_user_id(request))
-    ids = sight.organization_ids(request.user)
-    return own if ids is None else own.filter(Q(organization=None) | Q(organization__in=ids))
+@require_POST
+@login_required
+def digest(request: HttpRequest) -> HttpResponse:
+    """Get the daily mail from now on, or get it no more."""
+    wanted = {"yes": True, "no": False}.get(request.POST.get("wanted", ""))
+    if wanted is None:
+        return HttpResponseBadRequest("wanted: expected yes or no\n", content_type="text/plain")
+    choose_digest(_user(request).pk, wanted)
+    return redirect("notifications:inbox")
 
 
-def _user_id(request: HttpRequest) -> UUID:
-    """`login_required` lets nobody in who has none."""
-    return cast(UUID, request.user.pk)
+def _user(request: HttpRequest) -> User:
+    """`login_required` lets nobody else in."""
+    return cast(User, request.user)

@@ -65,7 +65,7 @@ class PersonAdmin(KeepsOwners, TranslatesPermissions, PeopleScopedAdmin, UserAdm
     search_fields = ("email", "first_name", "last_name")
     fieldsets = (
         (None, {"fields": ("email", "password")}),
-        (gettext_lazy("Personal info"), {"fields": ("first_name", "last_name")}),
+        (gettext_lazy("Personal info"), {"fields": ("first_name", "last_name", "wants_digest")}),
         (
             gettext_lazy("Permissions"),
             {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")},

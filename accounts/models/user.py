@@ -59,6 +59,10 @@ class User(AbstractUser):
         error_messages={"unique": _("There is already a user with this email address.")},
     )
 
+    wants_digest = models.BooleanField(
+        _("daily email"), default=True, help_text=_("Once a day, what is new in the inbox and was not read.")
+    )
+
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
     objects: ClassVar[People] = People()

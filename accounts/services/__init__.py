@@ -1,6 +1,7 @@
 """What other code may do here. Each function is one transaction: the change, then its event."""
 
 from .api_keys import create_api_key
+from .digests import choose_digest, have_digest_mailed
 from .invitations import accept_invitation, check_invitation, invite_member, is_open, withdraw_invitation
 from .members import add_member, change_role, keep_an_owner, remove_member
 from .passwords import request_password_reset
@@ -10,7 +11,9 @@ __all__ = [
     "add_member",
     "change_role",
     "check_invitation",
+    "choose_digest",
     "create_api_key",
+    "have_digest_mailed",
     "invite_member",
     "is_open",
     "keep_an_owner",

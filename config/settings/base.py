@@ -79,6 +79,8 @@ CONTENT_SECURITY_POLICY = (
 X_FRAME_OPTIONS = "DENY"
 #: Days that submissions are kept beside the leads made of them; 0: for ever.
 SUBMISSION_KEEP_DAYS = 0
+#: Days that the content of mails is kept; 0: for ever.
+MAIL_KEEP_DAYS = 0
 #: Days after which an open lead that nobody touches counts as stale; 0: none does.
 STALE_LEAD_DAYS = 14
 #: What strangers may set off: how many, in so many seconds. An IPv6 network is a /64.

@@ -20,6 +20,7 @@ from .. import clock
 from ..broker import get_broker
 from ..broker.records import ClaimedJob, Completed, Failed, GivenUp, HandedBack, Postponed, ProcessRecord, Retried
 from ..conf import jobs_settings
+from ..connections import opened_by_caller
 from ..define.handle import JobHandle
 from ..define.queue import Queue
 from ..defined import find_queue
@@ -94,9 +95,7 @@ def _run_all(
     queue: str | None, limit: int, until: datetime | timedelta | None, include_scheduled: bool
 ) -> list[tuple[JobHandle, str]]:
     """Run what is due; the jobs, and how each start ended: empty where the function was not called."""
-    broker, moved = get_broker(), moved_clock()
-    latest = _latest(until, include_scheduled)
-    workers = _Workers()
+    moved, latest, workers = moved_clock(), _latest(until, include_scheduled), _Workers()
     started: list[tuple[JobHandle, str]] = []
     claims = 0
     try:
@@ -111,21 +110,31 @@ def _run_all(
             claims += 1
             if len(started) >= limit:
                 break
-            if end := _run(workers[found[1].name], *found):
+            if end := _run(workers.of(found[1]), *found):
                 started.append((JobHandle(found[0].id), end))
         raise AssertionError(f"{len(started)} jobs were started and more are due; do they enqueue each other for ever?")
     finally:
-        for worker in workers.values():
-            broker.release(worker, lost=False)
+        workers.release()
 
 
-class _Workers(dict[str, ProcessRecord]):
-    """A worker for each queue, as a broker may know it by its queue alone."""
+class _Workers:
+    """A worker of each queue that is met: a store may keep each queue with its workers elsewhere."""
 
-    def __missing__(self, queue: str) -> ProcessRecord:
-        worker = self[queue] = ProcessRecord(clock.new_id(), "worker", queue, socket.gethostname(), getpid(), 1)
-        get_broker().register(worker, _LEASE)
-        return worker
+    def __init__(self) -> None:
+        self._records: dict[str, ProcessRecord] = {}
+
+    def of(self, queue: Queue) -> ProcessRecord:
+        """The queue's worker."""
+        if queue.name not in self._records:
+            record = ProcessRecord(clock.new_id(), "worker", queue.name, socket.gethostname(), getpid(), 1)
+            get_broker().register(record, _LEASE)
+            self._records[queue.name] = record
+        return self._records[queue.name]
+
+    def release(self) -> None:
+        """Let nothing of them stay behind."""
+        for record in self._records.values():
+            get_broker().release(record, lost=False)
 
 
 @contextmanager
@@ -141,7 +150,7 @@ def inline() -> Iterator[None]:
     def run() -> None:
         nonlocal busy
         # a job that enqueues another: the loop that runs it finds the other one too
-        if busy or _in_callers_transaction():
+        if busy or opened_by_caller(connections[_alias()]):
             return
         busy = True
         try:
@@ -151,7 +160,7 @@ def inline() -> Iterator[None]:
 
     def accept_and_run(take: Callable[[Any], list[Accepted]], jobs: Any) -> list[Accepted]:
         accepted = take(jobs)
-        if _in_callers_transaction() and connections[_alias()].in_atomic_block:
+        if opened_by_caller(connections[_alias()]) and connections[_alias()].in_atomic_block:
             transaction.on_commit(run, using=_alias())
         else:
             run()
@@ -213,7 +222,8 @@ def _block_of_its_own() -> Iterator[None]:
 
 def _claim(workers: _Workers, queues: list[Queue]) -> tuple[ClaimedJob, Queue] | None:
     for queue in queues:
-        worker, policy = workers[queue.name], replace(queue.policy, rate_limit=None, global_concurrency=None)
+        worker = workers.of(queue)
+        policy = replace(queue.policy, rate_limit=None, global_concurrency=None)
         for alone in (False, True):
             jobs = get_broker().exchange(worker.id, policy, [], 1, number=next(_numbers), alone=alone).jobs
             if jobs:
@@ -302,15 +312,9 @@ def _latest(until: datetime | timedelta | None, include_scheduled: bool) -> date
 def _queues(name: str | None) -> list[Queue]:
     if name is not None:
         return [find_queue(name)]
-    # a job may have no row yet
-    names = get_broker().queues() | {*job_rows().order_by().values_list("queue", flat=True)}
+    names = get_broker().queues() | set(job_rows().order_by().values_list("queue", flat=True))
     return [find_queue(each) for each in sorted(names)]
 
 
 def _alias() -> str:
     return jobs_settings().database
-
-
-def _in_callers_transaction() -> bool:
-    # Django marks the transactions that TestCase opens around a test
-    return any(not getattr(block, "_from_testcase", False) for block in connections[_alias()].atomic_blocks)

@@ -48,6 +48,7 @@ UNSUBSCRIBED = gettext_noop("the lead has unsubscribed")
 ERASED_PERHAPS_SENT = gettext_noop("erased; perhaps sent")
 ERASED_NOT_SENT = gettext_noop("erased; not sent")
 NO_MEMBER = gettext_noop("the person is no longer a member of the organization")
+NO_DIGEST = gettext_noop("the person wants no daily email")
 SUPPRESSED = gettext_noop("an earlier mail to this address bounced or was reported as spam")
 LINK_OVER = gettext_noop("the link in it has expired, or was replaced")
 LATER_VERSION = gettext_noop("version %(version)s stands for it")
@@ -58,6 +59,7 @@ _NOTES = frozenset(
         JOB_ENDED,
         NO_MAIL,
         NO_MEMBER,
+        NO_DIGEST,
         SUPPRESSED,
         LINK_OVER,
         LEAD_ERASED,

@@ -27,7 +27,7 @@ from jobs.testing import JobsRunner
 from leads.consent import Agreement
 from leads.models import Channel, ConsentPurpose, ConsentRecord, ConsentSource, EffectState, Lead
 from leads.services import add_lead, add_note, change_lead_status, receive, unsubscribe_lead
-from tests.leads.people import make_lead, make_organization, make_user
+from tests.leads.people import make_lead, make_member, make_organization, make_user
 from tests.ports import free_port
 
 from .mail_server import KEEP_AND_DROP, Behaviour, MailServer, use_mail_server
@@ -225,12 +225,12 @@ def test_mail_of_every_kind_is_sent_again(jobs_runner: JobsRunner, settings: Any
     asked = ConsentRecord.objects.create(
         organization=lead.organization, lead=lead, purpose="marketing", act="asked", source="form"
     )
-    person = make_user("ada")
+    person = make_member(lead.organization, "ada")
     invitation = Invitation.objects.create(organization=lead.organization, email=person.email)
     row = EmailMessage.objects.create(
         kind=kind,
         key=f"{invitation.pk}:{invitation.sent_at.isoformat()}",
-        recipient=person if kind == EmailMessage.Kind.PASSWORD_RESET else None,
+        recipient=person if kind in {EmailMessage.Kind.PASSWORD_RESET, EmailMessage.Kind.DIGEST} else None,
         to=person.email,
         lead=lead,
         organization=lead.organization,
@@ -241,6 +241,7 @@ def test_mail_of_every_kind_is_sent_again(jobs_runner: JobsRunner, settings: Any
             "step": 1,
             "asked": [str(asked.pk)],
             "invitation": str(invitation.pk),
+            "number": 1,
         },
         state=EffectState.FAILED,
     )

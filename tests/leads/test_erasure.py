@@ -40,7 +40,7 @@ from leads.services import add_note, erase_lead, record_consent, sync_lead_to_cr
 from leads.tasks import calculate_lead_score, finish_erasure
 from notifications.models import Notification, SmsMessage
 from notifications.services import send_sms_to_lead
-from notifications.tasks import create_notification
+from notifications.tasks import create_notification, plan_digests
 from tests.emails.mail_server import Behaviour, MailServer, smtp_settings
 
 from .people import make_key, make_lead, make_member, make_organization, make_user
@@ -174,6 +174,8 @@ def leave_traces(world: World, crm: EchoingCrm, monkeypatch: pytest.MonkeyPatch)
     told: dict[str, Any] = {"source": ConsentSource.STAFF, "wording": f"{PERSON['name']} said so on the phone"}
     record_consent(lead.id, organization.id, [ConsentPurpose.MARKETING], **told, actor=world.manager)
     world.runner.run()
+    # goes out with the next ones
+    plan_digests.call()
     # a dead letter whose error holds what the CRM echoed
     address = f"http://127.0.0.1:{crm.server_address[1]}/"
     CrmWebhook.objects.update_or_create(organization=organization, defaults={"url": address})

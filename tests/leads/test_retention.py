@@ -35,7 +35,7 @@ def test_old_submissions_go_and_those_that_wait_to_become_a_lead_stay(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.SUBMISSION_KEEP_DAYS = 30
-    monkeypatch.setattr(retention, "CHUNK", 2)
+    monkeypatch.setattr(retention, "PIECE", 2)
     assert forget_submissions.call() == {"forgotten": 3}
     left = Submission.objects.filter(received_at__lt=timezone.now() - timedelta(days=30))
     assert set(left.values_list("state", flat=True)) == {"received", "failed"}

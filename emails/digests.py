@@ -1,0 +1,36 @@
+"""The daily mail of unread news: who still wants it, and the link in it that stops it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.core import signing
+from django.urls import reverse
+
+from .models import EmailMessage
+
+_SALT = "emails.digest"
+
+
+def is_wanted(message: EmailMessage) -> bool:
+    """Whether the mail's reader can still sign in, and wants it."""
+    person = message.recipient
+    return person is not None and person.is_active and person.wants_digest
+
+
+def stop_path(user_id: UUID) -> str:
+    """The path of the page that stops the person's daily mail."""
+    return reverse("emails:stop_digest", args=[_signer().sign(str(user_id))])
+
+
+def user_of_token(token: str) -> UUID | None:
+    """The person that a link was made for; None if it was made by somebody else."""
+    try:
+        return UUID(_signer().unsign(token))
+    except (signing.BadSignature, ValueError):
+        return None
+
+
+def _signer() -> signing.Signer:
+    # no time in it: each try to send a mail must have the same text
+    return signing.Signer(salt=_SALT)
