@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from .history.causes import dead_letters_by_cause
     from .history.choice import JobFilter
     from .history.counters import counts
+    from .history.job_events import JobEvent, job_events
     from .history.status.registered import register_findings
     from .operate.by_filter import Progress, act_on
     from .operate.cancel import cancel
@@ -108,6 +109,7 @@ __all__ = [
     "InvalidOption",
     "InvalidPolicy",
     "InvalidTask",
+    "JobEvent",
     "JobFailed",
     "JobFilter",
     "JobHandle",
@@ -154,6 +156,7 @@ __all__ = [
     "edit",
     "erase_jobs",
     "examine",
+    "job_events",
     "jobs_about",
     "mentions",
     "obliterate",
@@ -172,6 +175,7 @@ __all__ = [
 #: Where the functions live that read the jobs' tables.
 _HOMES = {
     "Ailment": "operate.doctor",
+    "JobEvent": "history.job_events",
     "JobFilter": "history.choice",
     "Progress": "operate.by_filter",
     "act_on": "operate.by_filter",
@@ -186,6 +190,7 @@ _HOMES = {
     "edit": "operate.edit",
     "erase_jobs": "operate.erase",
     "examine": "operate.doctor",
+    "job_events": "history.job_events",
     "jobs_about": "history.about",
     "obliterate": "operate.obliterate",
     "pause": "operate.pause",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import close_old_connections, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .sqlite_files import notice_replaced
 
@@ -32,3 +33,13 @@ def close_replaced_connections(**kwargs: Any) -> None:
     """Close this thread's connections whose SQLite file was replaced: a receiver of `request_started`."""
     if notice_replaced():
         close_old_connections()
+
+
+def opened_by_caller(connection: BaseDatabaseWrapper) -> bool:
+    """Whether this thread's connection has a transaction open; those that a TestCase opens around a test are none."""
+    if connection.connection is None:
+        return False
+    if not connection.in_atomic_block:
+        return not connection.autocommit
+    # Django marks them so
+    return any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)

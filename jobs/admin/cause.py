@@ -24,7 +24,7 @@ from ..operate.dead_letters import discard_dead_letters
 from ..operate.retry_cause import retry_cause
 from ..policy import RateLimit
 from ..reasons import translated
-from .sight import may, scopes_of
+from .sight import may, scopes_of, scopes_with
 
 #: Causes on the page, and completed jobs that are looked at for each.
 SHOWN, LOOKED_AT = 25, 200
@@ -90,7 +90,7 @@ class CauseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             raise PermissionDenied
         if request.method not in ("GET", "HEAD", "POST"):
             return HttpResponseNotAllowed(["GET", "POST"])
-        scopes = _both(scopes_of(request), scopes_of(request, PERMISSIONS[name]))
+        scopes = scopes_with(request, PERMISSIONS[name])
         one = causes.look(cause, scopes) if CAUSE.match(cause) else None
         if one is None:
             if scopes is not None or not CAUSE.match(cause):
@@ -177,10 +177,3 @@ class CauseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def _jobs(self, cause: str) -> str:
         return f"{reverse(f'{self.admin_site.name}:jobs_job_changelist')}?state=failed&cause={cause}"
-
-
-def _both(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """The scopes that are in both; None stands for all."""
-    if one is None or other is None:
-        return other if one is None else one
-    return tuple(sorted({*one} & {*other}))

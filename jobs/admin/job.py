@@ -17,7 +17,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.text import Truncator, capfirst
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
@@ -25,11 +25,11 @@ from admin_lists.owners import streams_of
 
 from .. import clock
 from ..errors import BrokerAway, InvalidOption, Refused, UnknownJob, UnknownQueue
-from ..history import live, lookup, verdict
+from ..history import live, verdict
 from ..models import STATE_WORDS, Job
 from ..operate.pause import pause, resume
 from ..states import State
-from . import page
+from . import many, page
 from .buttons import BUTTONS, Button
 from .change import EDITED, change_page, changeable
 from .filters import OF_JOBS
@@ -37,9 +37,6 @@ from .keyset import JobChangeList
 from .readonly import ReadOnlyAdmin
 from .search import places
 from .sight import check_reach, may, of_scopes, scopes_of, sees_all
-
-#: One request works on at most so many jobs.
-AT_ONCE = 500
 
 
 class JobAdmin(ReadOnlyAdmin):
@@ -161,22 +158,22 @@ class JobAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Retry the selected dead letters"), permissions=["retry"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
         """Retry what was ticked."""
-        return self._operate_many(request, queryset, BUTTONS["retry"])
+        return many.act(self, request, queryset, BUTTONS["retry"])
 
     @admin.action(description=_("Run the selected jobs now"), permissions=["promote"])
     def promote_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
         """Make due what was ticked."""
-        return self._operate_many(request, queryset, BUTTONS["promote"])
+        return many.act(self, request, queryset, BUTTONS["promote"])
 
     @admin.action(description=_("Cancel the selected jobs"), permissions=["cancel"])
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
         """Cancel what was ticked."""
-        return self._operate_many(request, queryset, BUTTONS["cancel"])
+        return many.act(self, request, queryset, BUTTONS["cancel"])
 
     @admin.action(description=_("Discard the selected dead letters"), permissions=["discard"])
     def discard_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
         """Discard what was ticked."""
-        return self._operate_many(request, queryset, BUTTONS["discard"])
+        return many.act(self, request, queryset, BUTTONS["discard"])
 
     # views
 
@@ -269,56 +266,6 @@ class JobAdmin(ReadOnlyAdmin):
             text = gettext("%(queue)s is paused.") if name == "pause" else gettext("%(queue)s goes on.")
             self.message_user(request, text % {"queue": queue}, messages.SUCCESS)
         return HttpResponseRedirect(reverse(f"{self.admin_site.name}:app_list", args=["jobs"]))
-
-    def _operate_many(self, request: HttpRequest, rows: QuerySet[Job], button: Button) -> HttpResponse | None:
-        rows = of_scopes(rows.filter(state__in=button.states), scopes_of(request, button.permission))
-        across = request.POST.get("select_across") == "1"
-        if across:
-            upto = _uuid(request.POST.get("upto"))
-            if upto is None:
-                return self._ask(request, rows, button)
-            # what arrived after the question was shown is not part of the answer
-            rows = rows.filter(pk__lte=upto)
-        ids = list(rows.order_by("-pk").values_list("pk", flat=True)[: AT_ONCE + 1])
-        done, refusals = 0, []
-        for job_id in ids[:AT_ONCE]:
-            try:
-                button.act(job_id, by=_user(request))
-                done += 1
-            except (Refused, UnknownJob, BrokerAway) as refusal:
-                refusals.append(str(refusal))
-        self._tell(request, button, done, refusals, more=len(ids) > AT_ONCE)
-        return None
-
-    def _ask(self, request: HttpRequest, rows: QuerySet[Job], button: Button) -> HttpResponse | None:
-        newest = rows.order_by("-pk").values_list("pk", flat=True).first()
-        if newest is None:
-            self._tell(request, button, 0, [], more=False)
-            return None
-        context = {
-            **self.admin_site.each_context(request),
-            "title": button.question,
-            "opts": self.opts,
-            "count": lookup.capped_count(rows),
-            "at_once": AT_ONCE,
-            "upto": newest,
-            "action": request.POST.getlist("action")[0],
-            "label": button.label,
-            "back": request.get_full_path(),
-        }
-        request.current_app = self.admin_site.name
-        return TemplateResponse(request, "admin/jobs/job/confirm.html", context)
-
-    def _tell(self, request: HttpRequest, button: Button, done: int, refusals: list[str], *, more: bool) -> None:
-        text = ngettext("%(what)s: %(count)d job.", "%(what)s: %(count)d jobs.", done)
-        values = {"what": button.label, "count": done}
-        self.message_user(request, text % values, messages.SUCCESS if done else messages.WARNING)
-        if refusals:
-            text = ngettext("%(count)d refused: %(first)s", "%(count)d refused; the first: %(first)s", len(refusals))
-            self.message_user(request, text % {"count": len(refusals), "first": refusals[0]}, messages.ERROR)
-        if more:
-            text = gettext("These were the newest %(count)d; run the action again for the others.")
-            self.message_user(request, text % {"count": AT_ONCE}, messages.WARNING)
 
     def _address(self, name: str, *args: object) -> str:
         return reverse(f"{self.admin_site.name}:jobs_{name}", args=args)

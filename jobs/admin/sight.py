@@ -46,6 +46,14 @@ def scopes_of(request: HttpRequest, permission: str = VIEW) -> tuple[str, ...] |
     return asked[permission]
 
 
+def scopes_with(request: HttpRequest, permission: str) -> tuple[str, ...] | None:
+    """The scopes whose jobs the person sees and to which the permission extends; None: all."""
+    one, other = scopes_of(request), scopes_of(request, permission)
+    if one is None or other is None:
+        return other if one is None else one
+    return tuple(sorted({*one} & {*other}))
+
+
 def may(request: HttpRequest, permission: str, job: Job | None = None) -> bool:
     """Whether the person has the permission for this job; without one, for some job."""
     if not request.user.has_perm(permission):

@@ -10,6 +10,7 @@ from django.db import connections
 from django.db.models import Model, QuerySet
 
 from .. import clock, reasons
+from ..connections import opened_by_caller
 from ..errors import InvalidOption, Stopped
 
 T = TypeVar("T")
@@ -149,15 +150,7 @@ def stream_of(
 
 def in_transaction() -> bool:
     """Whether this thread has a transaction open, on whichever database; that around a test is none."""
-    for connection in connections.all(initialized_only=True):
-        if connection.connection is None:
-            continue
-        if not connection.in_atomic_block:
-            if not connection.autocommit:
-                return True
-        elif not all(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
-            return True
-    return False
+    return any(opened_by_caller(connection) for connection in connections.all(initialized_only=True))
 
 
 def _check_queryset(rows: QuerySet[Any], cursor: object, where: str) -> None:

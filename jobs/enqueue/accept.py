@@ -17,6 +17,7 @@ from ..broker import get_broker
 from ..broker.database import rows
 from ..broker.records import NewJob, Pushed, PushStatus
 from ..conf import jobs_settings
+from ..connections import opened_by_caller
 from ..define.context import event_here, job_here, receiver_here
 from ..errors import BrokerAway, BrokerUnavailable, InvalidArguments, UndeclaredStart, WrongDatabase
 from ..faults import point
@@ -203,20 +204,11 @@ def _check_receiver(jobs: Sequence[NewJob]) -> None:
 
 
 def _refuse_other_transactions(alias: str) -> None:
-    if _opened_by_the_caller(connections[alias]):
+    if opened_by_caller(connections[alias]):
         return
     for other in connections.all(initialized_only=True):
-        if other.alias != alias and _opened_by_the_caller(other):
+        if other.alias != alias and opened_by_caller(other):
             raise WrongDatabase(
                 f"enqueue was called in a transaction on database {other.alias!r}, but jobs are kept in {alias!r}: "
                 f"a rollback there could not take the job back; enqueue after it, or in atomic(using={alias!r})"
             )
-
-
-def _opened_by_the_caller(connection: BaseDatabaseWrapper) -> bool:
-    if connection.connection is None:
-        return False
-    if not connection.in_atomic_block:
-        return not connection.autocommit
-    # Django marks the transactions that TestCase opens around a test; they are not the caller's
-    return any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)

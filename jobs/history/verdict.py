@@ -135,7 +135,7 @@ def _active_verdict(job: Job, now: datetime) -> str:
 
 def _failed_verdict(job: Job) -> str:
     tried = ngettext("after %(count)d attempt", "after %(count)d attempts", job.attempts) % {"count": job.attempts}
-    text = _("Dead letter %(tried)s. It waits for a person: retry it, or cancel it.") % {"tried": tried}
+    text = _("Dead letter %(tried)s. It waits for a person: retry it, or discard it.") % {"tried": tried}
     reason = job.shown_reason()
     return f"{text} {reason[:1].upper()}{reason[1:]}." if reason else text
 

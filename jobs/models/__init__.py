@@ -11,6 +11,7 @@ from .cause import Cause, Release
 from .edge import Edge
 from .inside import JobProgress, Kept, LogPart
 from .job import STATE_WORDS, Job, JobState
+from .operation import Operation, Verb
 from .process import ClockJump, Marker, Process
 from .queue import Grant, QueueStat, QueueState, Throttle
 from .schedule import Schedule
@@ -31,10 +32,12 @@ __all__ = [
     "LogPart",
     "Marker",
     "Member",
+    "Operation",
     "Process",
     "QueueStat",
     "QueueState",
     "Release",
     "Schedule",
     "Throttle",
+    "Verb",
 ]

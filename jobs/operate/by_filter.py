@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -44,6 +44,17 @@ VERBS: dict[str, tuple[Callable[..., Any], frozenset[State], frozenset[State]]] 
 }
 #: The most jobs a second that can be asked for.
 FASTEST = 100_000
+
+
+class Choice(Protocol):
+    """What says which jobs are meant."""
+
+    @property
+    def state(self) -> str:
+        """The state in which they read, if one is asked for."""
+
+    def rows(self, now: datetime) -> QuerySet[Job]:
+        """Their rows, in whatever state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +94,12 @@ def act_on(
     if pace is not None and (isinstance(pace, bool) or not isinstance(pace, (int, float)) or not 0 < pace <= FASTEST):
         raise InvalidOption(f"pace={pace!r}: expected jobs a second, above 0 and at most {FASTEST:,}")
     live.hear()
-    rows = _rows(verb, chosen, get_broker().now())
+    rows = rows_of(verb, chosen, get_broker().now())
     newest = rows.order_by("-pk").values_list("pk", flat=True).first()
     seen = Progress(total=rows[:limit].count())
     if newest is None or dry_run:
         return seen
-    act = _act(verb, by, given)
+    act = act_for(verb, by, given)
     began, size = clock.monotonic(), CHUNK if pace is None else max(1, min(CHUNK, int(pace)))
     for ids in _pieces(verb, chosen, newest, size, limit):
         seen = act(ids, seen)
@@ -99,7 +110,8 @@ def act_on(
     return seen
 
 
-def _rows(verb: str, chosen: JobFilter, now: datetime) -> QuerySet[Job]:
+def rows_of(verb: str, chosen: Choice, now: datetime) -> QuerySet[Job]:
+    """The rows of the jobs that are meant, of those to which this can be done."""
     _one, possible, usual = VERBS[verb]
     rows = chosen.rows(now).filter(state__in=possible if chosen.state else usual)
     if verb == "promote":
@@ -107,21 +119,27 @@ def _rows(verb: str, chosen: JobFilter, now: datetime) -> QuerySet[Job]:
     return in_shown_state(rows, chosen.state, now) if chosen.state else rows
 
 
-def _pieces(verb: str, chosen: JobFilter, newest: UUID, size: int, limit: int | None) -> Iterator[Sequence[UUID]]:
+def next_piece(verb: str, chosen: Choice, last: UUID, newest: UUID, size: int) -> list[UUID]:
+    """The oldest after `last` and up to `newest` that are still meant, at most `size`."""
+    rows = rows_of(verb, chosen, get_broker().now()).filter(Q(pk__gt=last) & Q(pk__lte=newest))
+    return list(rows.order_by("pk").values_list("pk", flat=True)[:size])
+
+
+def _pieces(verb: str, chosen: Choice, newest: UUID, size: int, limit: int | None) -> Iterator[Sequence[UUID]]:
     """The ids, piece by piece, of those that are still meant when their turn comes."""
     last, left = UUID(int=0), limit
     while left is None or left > 0:
-        rows = _rows(verb, chosen, get_broker().now()).filter(Q(pk__gt=last) & Q(pk__lte=newest))
-        ids = list(rows.order_by("pk").values_list("pk", flat=True)[: size if left is None else min(size, left)])
+        ids = next_piece(verb, chosen, last, newest, size if left is None else min(size, left))
         if not ids:
             return
         yield ids
         last, left = ids[-1], None if left is None else left - len(ids)
 
 
-def _act(
+def act_for(
     verb: str, by: AbstractBaseUser | None, given: dict[str, Any]
 ) -> Callable[[Sequence[UUID], Progress], Progress]:
+    """What does it to some jobs, and answers how far it is then."""
     one = partial(VERBS[verb][0], **given, by=by)
 
     def act(ids: Sequence[UUID], seen: Progress) -> Progress:

@@ -22,7 +22,7 @@ from ..broker.records import CancelAnswer
 from ..define.masks import Mask, spellings_of
 from ..errors import UnknownJob
 from ..history import inside, live, lookup
-from ..models import Attempt, Edge, Job, JobProgress, Kept, LogPart, Throttle
+from ..models import Attempt, Edge, Job, JobProgress, Kept, LogPart, Operation, Throttle
 from ..reasons import ERASED
 from ..states import ENDED, State
 from .cancel import cancel_now
@@ -37,6 +37,7 @@ _UNCHANGED, PARTS = re.compile("[A-Za-z0-9]{3,}"), 3
 _TEXTS_OF_JOB = ("error", "reason", "result")
 _TEXTS_OF_ATTEMPT = ("error", "traceback")
 _TEXTS_OF_EDGE = ("error", "result")
+_TEXTS_OF_OPERATION = ("first_refusal", "problem")
 #: Columns that hold JSON.
 _JSON = ("result", "lines", "value")
 
@@ -60,6 +61,7 @@ def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[s
     if texts:
         mentions += _take_out(attempts.all(), _TEXTS_OF_ATTEMPT, texts) + _take_out_inside(jobs.db, texts)
         mentions += _take_out(Edge.objects.using(jobs.db).all(), _TEXTS_OF_EDGE, texts)
+        mentions += _take_out(Operation.objects.using(jobs.db).all(), _TEXTS_OF_OPERATION, texts)
         _end_throttles(jobs.db, texts)
     return Erased(len(own), cancelled, mentions, tuple(running))
 

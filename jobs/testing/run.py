@@ -18,8 +18,19 @@ from django.db import connections, transaction
 
 from .. import clock
 from ..broker import get_broker
-from ..broker.records import ClaimedJob, Completed, Failed, GivenUp, HandedBack, Postponed, ProcessRecord, Retried
+from ..broker.records import (
+    ClaimedJob,
+    Completed,
+    Failed,
+    GivenUp,
+    HandedBack,
+    Postponed,
+    ProcessRecord,
+    QueueCounts,
+    Retried,
+)
 from ..conf import jobs_settings
+from ..connections import opened_by_caller
 from ..define.handle import JobHandle
 from ..define.queue import Queue
 from ..defined import find_queue
@@ -94,29 +105,48 @@ def _run_all(
     queue: str | None, limit: int, until: datetime | timedelta | None, include_scheduled: bool
 ) -> list[tuple[JobHandle, str]]:
     """Run what is due; the jobs, and how each start ended: empty where the function was not called."""
-    broker, moved = get_broker(), moved_clock()
-    latest = _latest(until, include_scheduled)
-    worker = ProcessRecord(clock.new_id(), "worker", queue or "", socket.gethostname(), getpid(), 1)
-    broker.register(worker, _LEASE)
+    moved, latest, workers = moved_clock(), _latest(until, include_scheduled), _Workers()
     started: list[tuple[JobHandle, str]] = []
     claims = 0
     try:
         # a start may be handed back (a paced queue on a slow machine, a task that is not known)
         while claims <= 2 * limit:
             _relay()
-            found = _claim(worker, _queues(queue))
+            as_of = get_broker().now()
+            found = _claim(workers, _queues(queue))
             if not found:
-                if _make_due(queue, latest) if moved is None else _go_on(moved, queue, latest, until is not None):
+                ends = until is not None
+                if _go_on(moved, queue, as_of, latest, ends) if moved is not None else _make_due(queue, latest):
                     continue
                 return started
             claims += 1
             if len(started) >= limit:
                 break
-            if end := _run(worker, *found):
+            if end := _run(workers.of(found[1]), *found):
                 started.append((JobHandle(found[0].id), end))
         raise AssertionError(f"{len(started)} jobs were started and more are due; do they enqueue each other for ever?")
     finally:
-        broker.release(worker, lost=False)
+        workers.release()
+
+
+class _Workers:
+    """A worker of each queue that is met: a store may keep each queue with its workers elsewhere."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, ProcessRecord] = {}
+
+    def of(self, queue: Queue) -> ProcessRecord:
+        """The queue's worker."""
+        if queue.name not in self._records:
+            record = ProcessRecord(clock.new_id(), "worker", queue.name, socket.gethostname(), getpid(), 1)
+            get_broker().register(record, _LEASE)
+            self._records[queue.name] = record
+        return self._records[queue.name]
+
+    def release(self) -> None:
+        """Let nothing of them stay behind."""
+        for record in self._records.values():
+            get_broker().release(record, lost=False)
 
 
 @contextmanager
@@ -132,7 +162,7 @@ def inline() -> Iterator[None]:
     def run() -> None:
         nonlocal busy
         # a job that enqueues another: the loop that runs it finds the other one too
-        if busy or _in_callers_transaction():
+        if busy or opened_by_caller(connections[_alias()]):
             return
         busy = True
         try:
@@ -142,7 +172,7 @@ def inline() -> Iterator[None]:
 
     def accept_and_run(take: Callable[[Any], list[Accepted]], jobs: Any) -> list[Accepted]:
         accepted = take(jobs)
-        if _in_callers_transaction() and connections[_alias()].in_atomic_block:
+        if opened_by_caller(connections[_alias()]) and connections[_alias()].in_atomic_block:
             transaction.on_commit(run, using=_alias())
         else:
             run()
@@ -202,8 +232,9 @@ def _block_of_its_own() -> Iterator[None]:
         yield
 
 
-def _claim(worker: ProcessRecord, queues: list[Queue]) -> tuple[ClaimedJob, Queue] | None:
+def _claim(workers: _Workers, queues: list[Queue]) -> tuple[ClaimedJob, Queue] | None:
     for queue in queues:
+        worker = workers.of(queue)
         policy = replace(queue.policy, rate_limit=None, global_concurrency=None)
         for alone in (False, True):
             jobs = get_broker().exchange(worker.id, policy, [], 1, number=next(_numbers), alone=alone).jobs
@@ -226,7 +257,7 @@ def _make_due(queue: str | None, latest: datetime | None) -> bool:
     """Make the job that is due next, by `latest`, due now."""
     if latest is None:
         return False
-    for job in _later(queue, latest):
+    for job in _later(queue, get_broker().now(), latest):
         counts = get_broker().counts(job.queue)
         if counts.paused:
             continue
@@ -237,48 +268,48 @@ def _make_due(queue: str | None, latest: datetime | None) -> bool:
     return False
 
 
-def _go_on(moved: Clock, queue: str | None, latest: datetime | None, to_the_end: bool) -> bool:
-    """Fire the ticks that are due, or move the clock to what is due next by `latest`; False: nothing is."""
+def _go_on(moved: Clock, queue: str | None, as_of: datetime, latest: datetime | None, to_the_end: bool) -> bool:
+    """Fire the ticks that are due, or move the clock to what is due next by `latest`; False: nothing is.
+
+    `as_of`: what was due then has been started. The clock goes on meanwhile, and nothing may fall in between.
+    """
     if fire_ticks():
         return True
     if latest is None:
         return False
-    due = min((moment for moment in _due_times(queue, latest) if moment <= latest), default=None)
-    horizon = latest if to_the_end else due
-    if horizon is None:
+    due = min((moment for moment in _due_times(queue, as_of, latest) if moment <= latest), default=None)
+    end = latest if to_the_end else due
+    if end is None:
         return False
-    ticks = next_tick()
-    moment = min(horizon if due is None else due, horizon if ticks is None else ticks)
-    if moment <= get_broker().now():
-        return False
-    moved.move_to(moment)
-    return True
+    moment = min(due or end, next_tick(queue, as_of) or end, end)
+    step = moment - get_broker().now()
+    moved.move(max(step, timedelta(0)))
+    return step > timedelta(0) or due is not None or moment != latest
 
 
-def _due_times(queue: str | None, latest: datetime) -> Iterator[datetime]:
+def _due_times(queue: str | None, as_of: datetime, latest: datetime) -> Iterator[datetime]:
     """When the jobs that are due later can start."""
-    now, told = get_broker().now(), {}
-    for job in _later(queue, latest):
+    told: dict[str, QueueCounts] = {}
+    for job in _later(queue, as_of, latest):
         if job.queue not in told:
             told[job.queue] = get_broker().counts(job.queue)
         counts = told[job.queue]
         if not counts.paused:
-            yield max(job.ready_at, counts.blocked_until or now)
+            yield max(job.ready_at, counts.blocked_until or as_of)
 
 
-def _later(queue: str | None, latest: datetime) -> list[Job]:
+def _later(queue: str | None, as_of: datetime, latest: datetime) -> list[Job]:
     """The jobs that are due later, but by `latest`, in that order."""
     from ..history import live
 
     with suppress(Refused):  # in a test's transaction: what Redis tells is not heard there
         live.hear_all()
-    now = get_broker().now()
     rows = job_rows().filter(state__in=[State.QUEUED, State.ACTIVE])
     if queue is not None:
         rows = rows.filter(queue=queue)
     if get_broker().rows_are_the_queue:
-        rows = rows.filter(state=State.QUEUED, ready_at__gt=now, ready_at__lte=latest)
-    later = [job for job in live.as_they_live(rows) if job.state == State.QUEUED and now < job.ready_at <= latest]
+        rows = rows.filter(state=State.QUEUED, ready_at__gt=as_of, ready_at__lte=latest)
+    later = [job for job in live.as_they_live(rows) if job.state == State.QUEUED and as_of < job.ready_at <= latest]
     return sorted(later, key=lambda job: (job.ready_at, job.pk))
 
 
@@ -291,14 +322,11 @@ def _latest(until: datetime | timedelta | None, include_scheduled: bool) -> date
 
 
 def _queues(name: str | None) -> list[Queue]:
-    names = [name] if name is not None else sorted(set(job_rows().order_by().values_list("queue", flat=True)))
-    return [find_queue(each) for each in names]
+    if name is not None:
+        return [find_queue(name)]
+    names = get_broker().queues() | set(job_rows().order_by().values_list("queue", flat=True))
+    return [find_queue(each) for each in sorted(names)]
 
 
 def _alias() -> str:
     return jobs_settings().database
-
-
-def _in_callers_transaction() -> bool:
-    # Django marks the transactions that TestCase opens around a test
-    return any(not getattr(block, "_from_testcase", False) for block in connections[_alias()].atomic_blocks)

@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.models import ApiKey, Invitation, Membership, Organization, User
 from emails.models import Campaign, EmailMessage, Suppression
 from jobs import clock
-from jobs.models import Attempt, Batch, Job, Schedule
+from jobs.models import Attempt, Batch, Job, Operation, Schedule
 from leads.models import Activity, ConsentRecord, CrmDelivery, CrmWebhook, Lead, Note, Submission
 from notifications.models import ContactPreference, Notification, PushDevice, PushMessage, SmsMessage
 
@@ -205,6 +205,18 @@ Rows.makers = {
         Attempt, job=rows.first["jobs.job"], outcome="failed", ended_at=timezone.now(), error="503", traceback="File"
     ),
     "jobs.batch": lambda rows: create(Batch, name=rows.text(), created_at=timezone.now()),
+    "jobs.operation": lambda rows: create(
+        Operation,
+        verb="retry",
+        chosen=f'{{"queue": "{rows.text()}"}}',
+        by_id=str(rows.first["accounts.user"].pk),
+        newest=clock.new_id(),
+        last=clock.new_id(),
+        total=3,
+        created_at=timezone.now(),
+        next_at=timezone.now(),
+        ended_at=timezone.now(),
+    ),
     "jobs.schedule": lambda rows: create(
         Schedule, name=rows.text(), task="jobs.none", seconds=60, enabled=False, last_tick=timezone.now()
     ),

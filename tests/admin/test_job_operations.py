@@ -11,7 +11,7 @@ from django.test import Client
 
 from accounts.models import User
 from jobs import Fixed, PermanentError, Queue, clock
-from jobs.admin import job as job_admin
+from jobs.admin import many
 from jobs.models import Job, QueueState
 from jobs.testing import run_jobs
 
@@ -148,26 +148,10 @@ def test_what_an_action_could_not_do_is_said(operator: Client, make_job: MakeJob
     assert dead.state == "failed"
 
 
-def test_everything_that_matches_a_filter_is_asked_about_first_and_newcomers_are_left_out(
-    operator: Client, make_job: MakeJob
-) -> None:
-    dead = [make_job(queue="lead", state="failed") for _ in range(3)]
-    make_job(queue="email", state="failed")
-    query = "?queue=lead&state=failed"
-    question = act(operator, "discard", dead[0], query=query, select_across="1").content.decode()
-    assert "3 jobs match the filter" in " ".join(question.split())
-    assert Job.objects.filter(state="cancelled").count() == 0
-    newcomer = make_job(queue="lead", state="failed")
-    act(operator, "discard", dead[0], query=query, select_across="1", upto=str(dead[-1].pk))
-    assert set(Job.objects.filter(state="cancelled").values_list("pk", flat=True)) == {job.pk for job in dead}
-    newcomer.refresh_from_db()
-    assert newcomer.state == "failed"
-
-
 def test_one_request_works_on_a_bounded_number_and_says_so(
     operator: Client, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_admin, "AT_ONCE", 2)
+    monkeypatch.setattr(many, "AT_ONCE", 2)
     dead = [make_job(state="failed") for _ in range(5)]
     page = act(operator, "discard", *dead).content.decode()
     assert Job.objects.filter(state="cancelled").count() == 2

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from accounts.models import Organization
 from jobs import clock
+from jobs.keep import operations
 from jobs.models import Attempt, Job
 from jobs.testing import run_jobs
 from leads.services import receive
@@ -76,6 +77,7 @@ def test_an_action_on_all_reaches_the_own_jobs_only(member: Client, make_job: Ma
     member.post(
         LIST, {"action": "discard_selected", "_selected_action": ticked, "select_across": "1", "upto": max(ticked)}
     )
+    operations.run()
     states = dict(Job.objects.values_list("pk", "state"))
     assert states == {own.pk: "cancelled", **{job.pk: "failed" for job in others}}
 

@@ -83,6 +83,7 @@ def test_duties_are_all_that_the_keeper_has() -> None:
         "rewind",
         "see",
         "tick",
+        "operations",
         "sweep",
         "prune",
         "causes",

@@ -11,12 +11,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 import jobs
+from accounts.models import User
 from jobs import InvalidOption, JobFilter, JobHandle, UnknownQueue, UnknownTask, act_on, clock
 from jobs.broker import get_broker
 from jobs.errors import BrokerAway
 from jobs.history import live
 from jobs.models import Job
-from jobs.operate import by_filter
+from jobs.operate import by_filter, operations
 from tests.each_broker import claim
 from tests.life_cycle.lane import fail, lane, note, run_jobs
 
@@ -227,3 +228,18 @@ def test_commands_take_a_filter_in_place_of_ids() -> None:
     for wrong in (["cancel"], ["cancel", "--state", "failed"], ["cancel", str(clock.new_id()), "--queue", lane.name]):
         assert refusal(*wrong)[1] == 2
     assert refusal("cancel", str(clock.new_id()), "--pace", "5")[1] == 2
+
+
+def test_an_operation_of_the_admin_is_worked_off_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "PIECE", 2)
+    boss = User.objects.create_superuser("boss@example.org")
+    waiting, dead = many(3, delay=3_600), fail.enqueue_many([("bad",)] * 3)
+    run_jobs()
+    for verb, number in (("cancel", 3), ("retry", 3)):
+        operation = operations.begin(verb, operations.Listed(queue=lane.name), boss)
+        assert operation is not None
+        rounds = iter([True] * 3)
+        assert operations.work(lambda rounds=rounds: next(rounds, False)) == number  # type: ignore[misc]
+        operation.refresh_from_db()
+        assert (operation.total, operation.done, operation.ended_at is None) == (number, number, False)
+    assert (set(states(waiting)), set(states(dead))) == ({"cancelled"}, {"queued"})

@@ -17,6 +17,7 @@ from jobs import InvalidArguments, InvalidOption, JobHandle, Refused, UnknownJob
 from jobs.broker import get_broker
 from jobs.history import live
 from jobs.models import Attempt, Job, QueueStat
+from jobs.operate.edit import amend
 from tests.each_broker import claim
 from tests.life_cycle.lane import fail, lane, note, ran, run_jobs
 
@@ -236,7 +237,21 @@ def test_an_argument_that_makes_the_job_s_key_is_not_changed(monkeypatch: pytest
     assert handle.edit(number=1) == "changed"
 
 
-def test_nor_is_it_by_a_retry_which_may_take_another_priority_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_priority_and_time_change_together_or_not_at_all() -> None:
+    handle, later = note.enqueue("a", 7), clock.now() + timedelta(hours=1)
+    with pytest.raises(InvalidArguments):
+        amend(handle, arguments={"number": "many"}, priority=1, at=later)
+    assert (handle.shown_state, handle.job.priority) == ("waiting", 5)
+    amend(handle, arguments={"name": "b"}, priority=1, at=later)
+    assert (handle.args, handle.job.priority, handle.shown_state) == (["b", 7], 1, "scheduled")
+    amend(handle, at=clock.now())
+    (claimed,) = claim(lane.name)
+    with pytest.raises(Refused, match="is active"):
+        amend(handle, arguments={"name": "c"}, priority=2)
+    assert (claimed.message, handle.job.priority) == (handle.job.message, 1)
+
+
+def test_a_retry_does_not_change_it_either_but_may_change_priority_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
     handle = dead_letter()
     later = clock.now() + timedelta(hours=1)
     with monkeypatch.context() as patch:

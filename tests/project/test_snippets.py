@@ -39,7 +39,7 @@ def lead():
     "document",
     [
         *("README.md", "docs/add-a-queue-task-event.md", "docs/flows.md", "docs/inside-a-task.md", "docs/schedules.md"),
-        "docs/testing.md",
+        *("docs/testing.md", "docs/events.md"),
     ],
 )
 def test_the_example_of_a_queue_a_task_and_an_event_runs(document, tmp_path):

@@ -7,6 +7,7 @@ from jobs.management.actions.action import Action
 from jobs.management.actions.batches import BATCHES
 from jobs.management.actions.change import DISCARD, EDIT, PRIORITY, RESCHEDULE
 from jobs.management.actions.dead import DEAD
+from jobs.management.actions.events import EVENTS
 from jobs.management.actions.key import KEY
 from jobs.management.actions.logs import LOGS
 from jobs.management.actions.look import LIST, SHOW, STATUS
@@ -18,7 +19,7 @@ from jobs.management.actions.schedules import SCHEDULES
 __all__ = ["ACTIONS", "Action"]
 
 ACTIONS: tuple[Action, ...] = (
-    *(STATUS, LIST, SHOW, LOGS, KEY, DEAD, BATCHES),
+    *(STATUS, LIST, SHOW, LOGS, EVENTS, KEY, DEAD, BATCHES),
     *(ENQUEUE, RETRY, CANCEL, PROMOTE, PAUSE, RESUME),
     *(RESCHEDULE, PRIORITY, EDIT, DISCARD),
     *(DRAIN, CLEAN, ERASE, MOVE),

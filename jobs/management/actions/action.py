@@ -35,6 +35,14 @@ class Paper:
         for line in table:
             self.say("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
 
+    def record(self, content: Any) -> None:
+        """Write one of many JSON documents, each on a line of its own."""
+        self.say(json.dumps(content, default=_json_value))
+
+    def flush(self) -> None:
+        """Let a reader have what is written, whatever the output holds back: more may come much later."""
+        self.out.flush()
+
     def document(self, content: Any) -> None:
         """Write the one JSON document."""
         self.out.write(visible_json(json.dumps(content, indent=2, ensure_ascii=False, default=_json_value)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from datetime import UTC
@@ -49,6 +48,7 @@ def _logs(paper: Paper, options: Mapping[str, Any]) -> None:
             _print(paper, line, mask)
         if not follows:
             return
+        paper.flush()
         follows = not _has_ended(options["id"])
         time.sleep(LOOK_EVERY if follows else LAST_LINES)
         lines, position = inside.logs_of(options["id"], position)
@@ -56,7 +56,7 @@ def _logs(paper: Paper, options: Mapping[str, Any]) -> None:
 
 def _print(paper: Paper, line: LogLine, mask: Mask) -> None:
     if paper.as_json:
-        paper.say(json.dumps(_document(line, mask), default=str))
+        paper.record(_document(line, mask))
         return
     at = f"{line.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
     for text in mask(line.text).split("\n"):
