@@ -33,6 +33,8 @@ class JobHandle:
     """
 
     __slots__ = ("created", "id")
+    #: A template means the handle, not its result.
+    do_not_call_in_templates = True
 
     def __init__(self, job: HasId | UUID | str, created: bool | None = True) -> None:
         self.id = id_of(job)

@@ -13,7 +13,6 @@ from ..errors import NotSupported
 #: `huey.Huey`: inherited as it is
 QUEUE_KEPT = frozenset(
     {
-        "context_task",
         "disconnect_signal",
         "get_task_wrapper_class",
         "notify_interrupted_tasks",
@@ -21,7 +20,6 @@ QUEUE_KEPT = frozenset(
         "on_startup",
         "post_execute",
         "pre_execute",
-        "signal",
         "unregister_on_shutdown",
         "unregister_on_startup",
         "unregister_post_execute",
@@ -31,6 +29,7 @@ QUEUE_KEPT = frozenset(
 #: `huey.Huey`: the same name, done over the broker
 QUEUE_REPLACED = frozenset(
     {
+        "context_task",
         "create_consumer",
         "create_storage",
         "enqueue",
@@ -38,13 +37,14 @@ QUEUE_REPLACED = frozenset(
         "pending_count",
         "periodic_task",
         "scheduled_count",
+        "signal",
         "storage_class",
         "task",
     }
 )
 _LOCK = "give the jobs a key= (at most one live job has it) or the queue global_concurrency=1"
 _STORE = "results and state are in the job's row: use the JobHandle"
-_REVOKE = "use JobHandle.cancel(), or pause the queue"
+_REVOKE = "use JobHandle.cancel() or `manage.py jobs cancel --task NAME`, or pause the queue"
 _WORKER = "the worker claims, runs and settles jobs by itself: start `manage.py run_huey`"
 #: `huey.Huey`: refused, with what to use
 QUEUE_REFUSED: Mapping[str, str] = {
@@ -84,9 +84,22 @@ QUEUE_REFUSED: Mapping[str, str] = {
     "serialize_task": "messages are written by the task's signature",
 }
 
+#: `huey.signals`: sent in the worker
+SIGNALS_SENT = frozenset({"canceled", "complete", "error", "executing", "interrupted", "retrying"})
+#: `huey.signals`: never sent, so nobody may wait for them
+SIGNALS_REFUSED: Mapping[str, str] = {
+    "enqueued": "listen to the event (jobs.EventSignal) of which the job comes",
+    "expired": "the broker ends such a job, in no worker: see `manage.py jobs list --state expired`",
+    "locked": _LOCK,
+    "rate-limited": "the broker holds such jobs back, and no worker sees them: see `manage.py jobs status`",
+    "revoked": _REVOKE + "; `canceled` tells of a job that ran",
+    "scheduled": "delayed jobs become due by the clock: see `manage.py jobs list --state scheduled`",
+    "timeout": "listen to `error`, or to jobs.signals.job_failed",
+}
+
 #: `huey.api.TaskWrapper`
-TASK_KEPT = frozenset({"call_local", "create_task", "task_base", "unregister"})
-TASK_REPLACED = frozenset({"map", "s", "schedule"})
+TASK_KEPT = frozenset({"call_local", "create_task", "task_base"})
+TASK_REPLACED = frozenset({"map", "s", "schedule", "unregister"})
 TASK_REFUSED: Mapping[str, str] = {
     "is_revoked": _REVOKE,
     "restore": _REVOKE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from huey.api import Task as HueyTask
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 class ResultGroup:
     """The jobs of a pipeline or a group: iterating gives their handles, an index waits for the result of one."""
+
+    do_not_call_in_templates = True
 
     def __init__(self, handles: Sequence[JobHandle | ResultGroup | ChordResult]) -> None:
         self._handles = handles
@@ -58,6 +60,7 @@ class ChordResult:
     results: ResultGroup
     callback: JobHandle
     pipeline_results: ResultGroup | None = None
+    do_not_call_in_templates: ClassVar[bool] = True
 
     def get(self, blocking: bool = False, timeout: float = 10) -> Any:
         """The callback's result; see `JobHandle.get`."""

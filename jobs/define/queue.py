@@ -5,9 +5,12 @@ Huey's registry, decorators, hooks, signals and consumer are kept; `jobs.define.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import wraps
 from typing import Any, NoReturn
 
 from huey import Huey
@@ -16,7 +19,7 @@ from huey.registry import Registry
 
 from .. import defined
 from ..broker import get_broker
-from ..errors import InvalidTask, NotSupported
+from ..errors import InvalidOption, InvalidTask, NotSupported
 from ..policy import DEFAULT_PRIORITY, Exponential, GivenBackoff, QueuePolicy, RateLimit, Retention, backoff_of
 from ..rules.asked import Asked
 from . import huey as huey_interface
@@ -102,6 +105,41 @@ class Queue(Huey):
         periodic = {"validate_datetime": validate, "task_base": PeriodicTask, "schedule": schedule}
         return self._register({**options, **periodic})
 
+    def context_task(
+        self, obj: AbstractContextManager[Any], as_argument: bool = False, **options: Any
+    ) -> Callable[[Callable[..., Any]], Task]:
+        """Huey's: register a function that runs `with obj`; `as_argument`: what that gives is its first argument.
+
+        Options as for `task`.
+        """
+
+        def decorate(func: Callable[..., Any]) -> Task:
+            @wraps(func)
+            def run(*args: Any, **kwargs: Any) -> Any:
+                with obj as given:
+                    return func(given, *args, **kwargs) if as_argument else func(*args, **kwargs)
+
+            if as_argument:
+                signature = inspect.signature(func)
+                others = list(signature.parameters.values())[1:]
+                run.__signature__ = signature.replace(parameters=others)  # type: ignore[attr-defined]
+            return self.task(**options)(run)
+
+        return decorate
+
+    def signal(self, *signals: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Huey's: call the function when one of these signals is sent in a worker, or any.
+
+        Raises `NotSupported` for one that is never sent.
+        """
+        for name in signals:
+            if remedy := huey_interface.SIGNALS_REFUSED.get(name):
+                raise NotSupported(f"the signal {name!r} is not supported: {remedy}")
+            if name not in huey_interface.SIGNALS_SENT:
+                known = ", ".join(sorted(huey_interface.SIGNALS_SENT))
+                raise InvalidOption(f"signal({name!r}): expected one of {known}")
+        return super().signal(*signals)
+
     @property
     def periodic_tasks(self) -> list[tuple[str, Task, Callable[[datetime], bool]]]:
         """Name, task and schedule of each periodic task; the schedule takes a naive datetime."""
@@ -134,6 +172,12 @@ class Queue(Huey):
     def find_own_task(self, name: str) -> Task | None:
         """The same among those that were registered here: no function of Django's tasks."""
         return self.tasks.get(name) or self._aliases.get(name)
+
+    def forget_task(self, task: Task) -> None:
+        """Let this task and its names be known no more; nothing where another has them."""
+        for known in (self.tasks, self._aliases):
+            for name in [name for name, one in known.items() if one is task]:
+                del known[name]
 
     def policy_of_task(
         self, attempts: int | None, backoff: GivenBackoff | None, timeout: float | None, priority: int | None

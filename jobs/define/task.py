@@ -177,23 +177,34 @@ class Task(TaskWrapper):
 
     def schedule(
         self,
-        args: Iterable[Any] | None = None,
+        args: Iterable[Any] | float | timedelta | datetime | None = None,
         kwargs: Mapping[str, Any] | None = None,
-        *,
         eta: datetime | None = None,
         delay: float | timedelta | None = None,
         priority: int | None = None,
+        *,
         expires: float | timedelta | None = None,
     ) -> JobHandle:
-        """Huey's spelling of `using(at=..., delay=...).enqueue(...)`; `eta` is aware, `priority` is Esteira's."""
+        """Huey's spelling of `using(at=..., delay=...).enqueue(...)`; `eta` is aware, `priority` is Esteira's.
+
+        A number, timedelta or datetime in the place of `args` is the delay or time of a call without arguments.
+        """
+        given: Any = args
+        if eta is None and delay is None and not isinstance(args, Iterable):
+            eta, delay, given = (args, None, ()) if isinstance(args, datetime) else (None, args, ())
         if (eta is None) == (delay is None):
             raise InvalidOption("schedule() takes either eta= (an aware datetime) or delay= (seconds or timedelta)")
         options = self.using(priority=priority, at=eta, delay=delay, expires=expires)
-        return options.enqueue(*(args or ()), **(kwargs or {}))
+        return options.enqueue(*(given or ()), **(kwargs or {}))
 
     def map(self, it: Iterable[Any]) -> list[JobHandle]:
         """Huey's spelling of `enqueue_many`."""
         return self.enqueue_many(it)
+
+    def unregister(self) -> bool:
+        """Huey's: let the task be known no more, in this process; True if it was."""
+        self.queue.forget_task(self)
+        return super().unregister()
 
     def s(self, *args: Any, **kwargs: Any) -> HueyTask:
         """Huey's call that is not enqueued yet, for `.then`, `.error`, `group`, `chord` and `queue.enqueue`.

@@ -230,7 +230,7 @@ def _send_signals(queue: Queue, settlement: Settlement, state: State | None) -> 
             _send(signals.job_retrying, queue, settlement, error=outcome.error, delay=outcome.delay)
         case Postponed():
             _send(signals.job_retrying, queue, settlement, error=outcome.reason, delay=outcome.delay)
-    _emit_huey_signal(queue, settlement.job, outcome)
+    _emit_huey_signals(queue, settlement.job, outcome)
 
 
 def _send_error(queue: Queue, error: BaseException) -> None:
@@ -259,18 +259,18 @@ def _is_heard(queue: Queue) -> bool:
     )
 
 
-_HUEY_SIGNALS: dict[type, str] = {
-    Completed: huey_signals.SIGNAL_COMPLETE,
-    Failed: huey_signals.SIGNAL_ERROR,
-    Retried: huey_signals.SIGNAL_RETRYING,
-    Postponed: huey_signals.SIGNAL_RETRYING,
-    GivenUp: huey_signals.SIGNAL_CANCELED,
+_HUEY_SIGNALS: dict[type, tuple[str, ...]] = {
+    Completed: (huey_signals.SIGNAL_COMPLETE,),
+    Failed: (huey_signals.SIGNAL_ERROR,),
+    Retried: (huey_signals.SIGNAL_ERROR, huey_signals.SIGNAL_RETRYING),
+    Postponed: (huey_signals.SIGNAL_RETRYING,),
+    GivenUp: (huey_signals.SIGNAL_CANCELED,),
 }
 
 
-def _emit_huey_signal(queue: Queue, job: ClaimedJob, outcome: Outcome) -> None:
-    signal = _HUEY_SIGNALS.get(type(outcome))
-    if signal is None or not any(queue._signal.receivers.values()):
+def _emit_huey_signals(queue: Queue, job: ClaimedJob, outcome: Outcome) -> None:
+    emitted = _HUEY_SIGNALS.get(type(outcome), ())
+    if not emitted or not any(queue._signal.receivers.values()):
         return
     task = queue.find_task(job.task)
     if task is None:
@@ -280,8 +280,9 @@ def _emit_huey_signal(queue: Queue, job: ClaimedJob, outcome: Outcome) -> None:
     except (MessageError, InvalidArguments):
         return
     huey_task = task.task_class(args, kwargs, id=str(job.id))
-    extra = (RuntimeError(outcome.error),) if isinstance(outcome, Failed) else ()
-    queue._emit(signal, huey_task, *extra)
+    error = (RuntimeError(outcome.error),) if isinstance(outcome, (Failed, Retried)) else ()
+    for signal in emitted:
+        queue._emit(signal, huey_task, *(error if signal == huey_signals.SIGNAL_ERROR else ()))
 
 
 def _send(signal: Any, queue: Queue, settlement: Settlement, **values: Any) -> None:

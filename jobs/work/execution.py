@@ -7,13 +7,14 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from django.db import InterfaceError, OperationalError, connections, transaction
+from django.utils import timezone
 from huey import signals as huey_signals
 from huey.exceptions import CancelExecution, RetryTask
 
@@ -372,9 +373,9 @@ def _is_seen(queue: Queue, task: Task) -> bool:
 
 
 def _huey_delay(error: RetryTask, now: datetime) -> float:
-    """Huey's `eta` (naive: UTC, as its own default) or `delay`, within what `RetryLater` takes."""
+    """Huey's `eta` (naive: local, so in Django's `TIME_ZONE`) or `delay`, within what `RetryLater` takes."""
     if error.eta is not None:
-        eta = error.eta if error.eta.tzinfo else error.eta.replace(tzinfo=UTC)
+        eta = error.eta if error.eta.tzinfo else timezone.make_aware(error.eta, timezone.get_default_timezone())
         seconds = (eta - now).total_seconds()
     else:
         delay = error.delay or 0.0

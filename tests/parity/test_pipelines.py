@@ -86,14 +86,9 @@ def _queues(monkeypatch: pytest.MonkeyPatch) -> None:
     heard.clear()
 
 
-def run_jobs() -> None:
-    while any(testing.run_jobs(one.name) for one in (pipes, other)):
-        pass
-
-
 def run(made: Any) -> Any:
     enqueued = pipes.enqueue(made)
-    run_jobs()
+    testing.run_jobs()
     return enqueued
 
 
@@ -133,7 +128,7 @@ def test_a_pipeline_runs_over_queues_and_its_error_handler_only_where_its_own_jo
     made.on_complete.on_complete.error(hear, "third")
     with transaction.atomic():
         enqueued = pipes.enqueue(made)
-    run_jobs()
+    testing.run_jobs()
     assert heard == [(7, "ValueError: 0"), (9, "KeyError: 7")]
     assert states(enqueued) == [State.COMPLETED, State.FAILED, State.FAILED]
     unneeded = Job.objects.filter(task="pipes.hear", state=State.CANCELLED).order_by("pk")
@@ -146,7 +141,7 @@ def test_a_chord_follows_when_all_members_have_ended_however_they_did(each_broke
     members = [add.s(1, 1).then(mul, 10), down.s(0), same.s("later", delay=60)]
     enqueued = pipes.enqueue(chord(members, same).then(hear))
     list(enqueued.results)[2].cancel()
-    run_jobs()
+    testing.run_jobs()
     failed = list(enqueued.results)[1]
     expected = [20, {"error": "ValueError: 0", "task_id": str(failed.id)}, None]
     assert (enqueued(), heard) == (expected, [(expected,)])
@@ -187,7 +182,7 @@ def test_a_retry_of_what_never_ran_begins_with_what_failed_and_the_pipeline_goes
     assert states([first, last]) == [State.FAILED, State.FAILED]
     first.edit(n=5)
     last.retry()
-    run_jobs()
+    testing.run_jobs()
     assert last.result(0) == 5
 
 
