@@ -13,9 +13,9 @@ _SALT = "emails.digest"
 
 
 def is_wanted(message: EmailMessage) -> bool:
-    """Whether the mail's reader can still sign in, and wants it."""
+    """Whether the mail's reader can still sign in, wants it, and has this address."""
     person = message.recipient
-    return person is not None and person.is_active and person.wants_digest
+    return person is not None and person.is_active and person.wants_digest and message.to == person.email
 
 
 def stop_path(user_id: UUID) -> str:

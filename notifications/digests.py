@@ -40,8 +40,8 @@ def plan(people: Iterable[User]) -> dict[str, Any]:
 def _plan(user_id: UUID) -> bool:
     with transaction.atomic():
         # one at a time for a person: another run may be at them
-        person = User.objects.select_for_update(no_key=True).get(pk=user_id)
-        if not (person.is_active and person.wants_digest):
+        person = people_with_news().select_for_update(no_key=True).filter(pk=user_id).first()
+        if person is None:
             return False
         # of an erased lead no title is left
         news = inbox_of(person).filter(_NEWS).exclude(title="").order_by("-created_at", "pk")[:MOST]

@@ -66,13 +66,18 @@ def rule_of(row: Schedule, defined: Mapping[str, Defined]) -> Rule | None:
     return _rule(row.expression, row.seconds, row.timezone, *options)
 
 
-def ticks_to_come(row: Schedule, number: int, defined: Mapping[str, Defined] | None = None) -> list[datetime]:
-    """The next ticks of the schedule, at most so many; none of one that is disabled, gone or at its end."""
+def ticks_to_come(
+    row: Schedule, number: int, defined: Mapping[str, Defined] | None = None, as_of: datetime | None = None
+) -> list[datetime]:
+    """The next ticks of the schedule, at most so many; none of one that is disabled, gone or at its end.
+
+    `as_of`: those after this moment; without it, after now.
+    """
     rule = rule_of(row, defined_schedules() if defined is None else defined)
     if rule is None or not row.enabled:
         return []
     left = number if rule.count is None else min(number, max(0, rule.count - row.fired))
-    return rule.next(max(get_broker().now(), row.last_tick), left)
+    return rule.next(max(as_of or get_broker().now(), row.last_tick), left)
 
 
 def enqueue_tick(row: Schedule, task: Task, tick: datetime, jitter: float = 0) -> JobHandle:

@@ -13,9 +13,15 @@ from unittest import mock
 from .. import clock
 from ..broker import forget_broker, get_broker
 from ..broker.database.statements import put_clock_ahead
+from ..defined import find_queue
 from ..errors import InvalidOption, NotSupported
 from ..keep import tick
 from ..operate.schedules import all_schedules, defined_schedules, ticks_to_come
+
+#: Seconds of one move at most: ten years.
+FARTHEST = 3_650 * 86_400
+#: The first year in which `fake_time` begins, and the last: ids hold the time since 1970.
+YEARS = 1971, 2999
 
 _current: Clock | None = None
 
@@ -34,16 +40,20 @@ class Clock:
         A jump, as if nobody had worked meanwhile: what came due is started late, and of ticks that were missed a
         schedule's `missed=` decides. `run_jobs(until=…)` goes through the time instead.
         """
-        step = by if isinstance(by, timedelta) else timedelta(seconds=by)
-        if step < timedelta(0):
-            raise InvalidOption(f"move({by!r}): a clock moves forward only; fake_time(moment) begins at any time")
-        _put_ahead(clock.ahead() + step)
+        seconds = by.total_seconds() if isinstance(by, timedelta) else by
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= FARTHEST:
+            raise InvalidOption(
+                f"move({by!r}): expected a timedelta or seconds, from 0 to {FARTHEST} (ten years): a clock moves "
+                "forward only; fake_time(moment) begins at any time"
+            )
+        _put_ahead(clock.ahead() + timedelta(seconds=seconds))
 
     def move_to(self, moment: datetime) -> None:
         """Put the clock forward to this moment, an aware one; raises `InvalidOption` for one that is past."""
         step = checked_moment(moment, "move_to") - get_broker().now()
-        if step < timedelta(0):
-            raise InvalidOption(f"move_to({moment.isoformat()}): that is past; a clock moves forward only")
+        if not timedelta(0) <= step <= timedelta(seconds=FARTHEST):
+            text = "expected a moment of the next ten years: a clock moves forward only"
+            raise InvalidOption(f"move_to({moment.isoformat()}): {text}")
         self.move(step)
 
 
@@ -66,7 +76,9 @@ def fake_time(start: datetime | None = None) -> Iterator[Clock]:
             "fake_time() moves the clock of jobs that are kept in the database; Redis goes by its own, which cannot be "
             "moved. Leave REDIS_URL unset in your tests, or use run_jobs(until=...), which leaves the waiting out"
         )
-    ahead = timedelta(0) if start is None else checked_moment(start, "fake_time") - broker.now()
+    if start is not None and not YEARS[0] <= checked_moment(start, "start").year <= YEARS[1]:
+        raise InvalidOption(f"start={start.isoformat()}: expected a year from {YEARS[0]} to {YEARS[1]}")
+    ahead = timedelta(0) if start is None else start - broker.now()
     _current = Clock()
     try:
         _put_ahead(ahead)
@@ -91,11 +103,13 @@ def fire_ticks() -> int:
     return tick.run()
 
 
-def next_tick() -> datetime | None:
-    """When the next schedule ticks."""
+def next_tick(queue: str | None, as_of: datetime) -> datetime | None:
+    """When a schedule ticks next after this moment; only one of the queue's tasks, if a queue is named."""
     defined = defined_schedules()
     rows = all_schedules().filter(enabled=True)
-    return min((moment for row in rows for moment in ticks_to_come(row, 1, defined)), default=None)
+    if queue is not None:
+        rows = rows.filter(task__in=find_queue(queue).tasks)
+    return min((moment for row in rows for moment in ticks_to_come(row, 1, defined, as_of)), default=None)
 
 
 def checked_moment(moment: datetime, name: str) -> datetime:

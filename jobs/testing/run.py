@@ -18,7 +18,17 @@ from django.db import connections, transaction
 
 from .. import clock
 from ..broker import get_broker
-from ..broker.records import ClaimedJob, Completed, Failed, GivenUp, HandedBack, Postponed, ProcessRecord, Retried
+from ..broker.records import (
+    ClaimedJob,
+    Completed,
+    Failed,
+    GivenUp,
+    HandedBack,
+    Postponed,
+    ProcessRecord,
+    QueueCounts,
+    Retried,
+)
 from ..conf import jobs_settings
 from ..connections import opened_by_caller
 from ..define.handle import JobHandle
@@ -102,9 +112,11 @@ def _run_all(
         # a start may be handed back (a paced queue on a slow machine, a task that is not known)
         while claims <= 2 * limit:
             _relay()
+            as_of = get_broker().now()
             found = _claim(workers, _queues(queue))
             if not found:
-                if _make_due(queue, latest) if moved is None else _go_on(moved, queue, latest, until is not None):
+                ends = until is not None
+                if _go_on(moved, queue, as_of, latest, ends) if moved is not None else _make_due(queue, latest):
                     continue
                 return started
             claims += 1
@@ -245,7 +257,7 @@ def _make_due(queue: str | None, latest: datetime | None) -> bool:
     """Make the job that is due next, by `latest`, due now."""
     if latest is None:
         return False
-    for job in _later(queue, latest):
+    for job in _later(queue, get_broker().now(), latest):
         counts = get_broker().counts(job.queue)
         if counts.paused:
             continue
@@ -256,48 +268,48 @@ def _make_due(queue: str | None, latest: datetime | None) -> bool:
     return False
 
 
-def _go_on(moved: Clock, queue: str | None, latest: datetime | None, to_the_end: bool) -> bool:
-    """Fire the ticks that are due, or move the clock to what is due next by `latest`; False: nothing is."""
+def _go_on(moved: Clock, queue: str | None, as_of: datetime, latest: datetime | None, to_the_end: bool) -> bool:
+    """Fire the ticks that are due, or move the clock to what is due next by `latest`; False: nothing is.
+
+    `as_of`: what was due then has been started. The clock goes on meanwhile, and nothing may fall in between.
+    """
     if fire_ticks():
         return True
     if latest is None:
         return False
-    due = min((moment for moment in _due_times(queue, latest) if moment <= latest), default=None)
-    horizon = latest if to_the_end else due
-    if horizon is None:
+    due = min((moment for moment in _due_times(queue, as_of, latest) if moment <= latest), default=None)
+    end = latest if to_the_end else due
+    if end is None:
         return False
-    ticks = next_tick()
-    moment = min(horizon if due is None else due, horizon if ticks is None else ticks)
-    if moment <= get_broker().now():
-        return False
-    moved.move_to(moment)
-    return True
+    moment = min(due or end, next_tick(queue, as_of) or end, end)
+    step = moment - get_broker().now()
+    moved.move(max(step, timedelta(0)))
+    return step > timedelta(0) or due is not None or moment != latest
 
 
-def _due_times(queue: str | None, latest: datetime) -> Iterator[datetime]:
+def _due_times(queue: str | None, as_of: datetime, latest: datetime) -> Iterator[datetime]:
     """When the jobs that are due later can start."""
-    now, told = get_broker().now(), {}
-    for job in _later(queue, latest):
+    told: dict[str, QueueCounts] = {}
+    for job in _later(queue, as_of, latest):
         if job.queue not in told:
             told[job.queue] = get_broker().counts(job.queue)
         counts = told[job.queue]
         if not counts.paused:
-            yield max(job.ready_at, counts.blocked_until or now)
+            yield max(job.ready_at, counts.blocked_until or as_of)
 
 
-def _later(queue: str | None, latest: datetime) -> list[Job]:
+def _later(queue: str | None, as_of: datetime, latest: datetime) -> list[Job]:
     """The jobs that are due later, but by `latest`, in that order."""
     from ..history import live
 
     with suppress(Refused):  # in a test's transaction: what Redis tells is not heard there
         live.hear_all()
-    now = get_broker().now()
     rows = job_rows().filter(state__in=[State.QUEUED, State.ACTIVE])
     if queue is not None:
         rows = rows.filter(queue=queue)
     if get_broker().rows_are_the_queue:
-        rows = rows.filter(state=State.QUEUED, ready_at__gt=now, ready_at__lte=latest)
-    later = [job for job in live.as_they_live(rows) if job.state == State.QUEUED and now < job.ready_at <= latest]
+        rows = rows.filter(state=State.QUEUED, ready_at__gt=as_of, ready_at__lte=latest)
+    later = [job for job in live.as_they_live(rows) if job.state == State.QUEUED and as_of < job.ready_at <= latest]
     return sorted(later, key=lambda job: (job.ready_at, job.pk))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from jobs import Cron
 from jobs.testing import JobsRunner
 from leads import services, stale
 from leads.models import Lead, LeadStatus
+from leads.panels import registry
 from leads.tasks import remind_of_stale_leads
 from notifications.models import Notification
 
@@ -60,22 +62,45 @@ def test_only_open_leads_that_somebody_has_left_alone_for_long_are_stale(monkeyp
     assert remind_of_stale_leads.call() == {"stale": 0}
 
 
+def test_run_that_was_broken_off_goes_on_and_tells_nothing_twice(
+    jobs_runner: JobsRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stale, "PIECE", 2)
+    organization = make_organization()
+    mia = make_member(organization, "mia")
+    leads = [untouched(20, organization=organization, assignee=mia, email=f"{n}@a.example") for n in range(3)]
+
+    def stopped() -> Iterator[int]:
+        yield 0
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        stale.remind(stopped())
+    assert Lead.objects.filter(stale_at__isnull=False).count() == 2
+    remind_of_stale_leads.call()
+    jobs_runner.run()
+    told = Notification.objects.values_list("action_url", flat=True)
+    assert sorted(told) == sorted(lead.get_absolute_url() for lead in leads)
+
+
 @pytest.mark.parametrize(
     ("act", "touches"),
     [
         (lambda lead: services.change_lead_status(lead.id, lead.organization_id, "lost", actor=lead.assignee), True),
         (lambda lead: services.assign_lead(lead.id, lead.organization_id, None), True),
+        (lambda lead: registry.actions["sms"].perform(lead, lead.assignee, {"text": "Hi"}), True),
         (lambda lead: services.receive_lead(lead.organization, {"name": "Ada", "email": lead.email}), False),
         (lambda lead: services.calculate_lead_score(lead.id, lead.organization_id), False),
     ],
-    ids=["status", "assigned", "wrote again", "scored"],
+    ids=["status", "assigned", "texted", "wrote again", "scored"],
 )
 def test_what_a_person_does_touches_a_lead_and_what_else_happens_does_not(
     jobs_runner: JobsRunner, act: Any, touches: bool
 ) -> None:
     organization = make_organization()
     mia = make_member(organization, "mia")
-    lead = untouched(20, organization=organization, assignee=mia, stale_at=timezone.now())
+    fields = {"organization": organization, "assignee": mia, "phone": "+5511912345678"}
+    lead = untouched(20, **fields, stale_at=timezone.now())
     act(lead)
     jobs_runner.run()
     lead.refresh_from_db()

@@ -50,7 +50,9 @@ def _events(paper: Paper, options: Mapping[str, Any]) -> None:
 def _line(event: JobEvent) -> str:
     outcome = AttemptOutcome(event.outcome).label
     words = [str(event.id), f"{event.ended_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}", event.queue, event.task]
-    return "  ".join([*words, str(event.job_id), f"{outcome} ({STATE_WORDS[event.state]})", event.error]).rstrip()
+    state = STATE_WORDS[event.state]
+    shown = outcome if event.state == event.outcome else f"{outcome} ({state})"
+    return "  ".join([*words, str(event.job_id), str(shown), event.error]).rstrip()
 
 
 EVENTS = Action(
