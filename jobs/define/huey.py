@@ -131,7 +131,6 @@ TASK_OPTIONS_REFUSED: Mapping[str, str] = {
     "retries": "use attempts= (retries + 1)",
     "retry_delay": "use backoff=Fixed(seconds) or Exponential(base)",
     "retry_backoff": "use backoff=Exponential(base, factor=...)",
-    "expires": "use task.using(expires=...).enqueue(...)",
     "on_complete": "use task.s(...).then(other)",
     "on_error": "use task.s(...).error(other), or listen to jobs.signals.job_failed",
 }

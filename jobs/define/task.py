@@ -63,6 +63,7 @@ class Task(TaskWrapper):
         context: bool = False,
         schedule: Rule | Iterable[Rule] = (),
         unique: Iterable[str] | None = None,
+        expires: float | timedelta | None = None,
         **settings: Any,
     ) -> None:
         if not inspect.isfunction(func):
@@ -79,6 +80,7 @@ class Task(TaskWrapper):
         self.aliases = aliases
         self.atomic = atomic
         self.policy = queue.policy_of_task(attempts, backoff, timeout, priority)
+        self.options = NO_OPTIONS.changed(expires=expires)
         unknown = [one for one in personal if one not in tuple(self.signature.signature.parameters)]
         if unknown:
             raise InvalidTask(f"task {stable_name}: personal={unknown!r} names no parameter of the function")
@@ -122,19 +124,19 @@ class Task(TaskWrapper):
         With each of these three a call while the job runs makes one more that waits for its end.
         Raises `InvalidOption`.
         """
-        return PreparedTask(self, NO_OPTIONS).using(**options)
+        return PreparedTask(self, self.options).using(**options)
 
     def bind(self, *args: Any, **kwargs: Any) -> Call:
         """A call that is not enqueued yet, for `after=`, `chain` and `Batch`; raises `InvalidArguments`."""
-        return PreparedTask(self, NO_OPTIONS).bind(*args, **kwargs)
+        return PreparedTask(self, self.options).bind(*args, **kwargs)
 
     def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
         """Enqueue a call; raises `InvalidArguments` (a TypeError) if the arguments do not fit the signature."""
-        return PreparedTask(self, NO_OPTIONS).enqueue(*args, **kwargs)
+        return PreparedTask(self, self.options).enqueue(*args, **kwargs)
 
     def enqueue_many(self, calls: Iterable[Any]) -> list[JobHandle]:
         """Enqueue many calls, all checked first; each is a tuple of arguments, a dict of named ones, or one value."""
-        return PreparedTask(self, NO_OPTIONS).enqueue_many(calls)
+        return PreparedTask(self, self.options).enqueue_many(calls)
 
     def key_of(self, *args: Any, **kwargs: Any) -> str | None:
         """The key that a call with these arguments gets by the task's `unique`; None without one."""
@@ -224,7 +226,7 @@ class Task(TaskWrapper):
 
     def huey_job(self, made: HueyTask, more: tuple[Any, ...], takes: Takes | None) -> NewJob:
         """The job of a call that `s` has made, with `more` arguments behind its own, and what it takes of others."""
-        prepared: PreparedTask = getattr(made, "prepared", None) or PreparedTask(self, NO_OPTIONS)
+        prepared: PreparedTask = getattr(made, "prepared", None) or PreparedTask(self, self.options)
         return prepared.new_job((*made.args, *more), made.kwargs, takes)
 
 

@@ -118,7 +118,9 @@ def _kill(victim: str, huey: Huey, site: Site) -> Huey:
 def _check_flows(site: Site, edges: Edges) -> None:
     """Fail unless every job ran, none that waits began before the ends that it waits for, and none was let go twice."""
     wait_until_ended(site)
-    wait_for(lambda: _is_over(site), what=f"the end of the queue that keeps little in {site.folder}")
+    if any(line.queue == "other" for line in site.ledger()):
+        # elsewhere nobody works it, and its ticks wait
+        wait_for(lambda: _is_over(site), what=f"the end of the queue that keeps little in {site.folder}")
     queues = {line.job: line.queue for line in site.ledger()}
     assert set(edges) == {job for job in queues if job in edges}, "not every job ran"
     check_ledger(site, {job for job in edges if queues[job] != "other"})

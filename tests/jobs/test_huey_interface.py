@@ -44,7 +44,7 @@ def test_no_public_class_or_function_of_the_package_is_missing_from_the_list() -
 
 def test_every_keyword_of_hueys_decorator_is_ours_or_refused() -> None:
     hueys = {name for name, p in inspect.signature(Huey.task).parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD}
-    ours = {"context", "name", "priority", "timeout"}
+    ours = {"context", "expires", "name", "priority", "timeout"}
     assert hueys - ours - {"self"} <= set(huey_interface.TASK_OPTIONS_REFUSED)
 
 

@@ -59,7 +59,7 @@ def test_the_decorator_without_parentheses_is_refused_with_the_right_spelling(qu
         queue.task(plain)
 
 
-@pytest.mark.parametrize("option", ["retries", "retry_delay", "retry_backoff", "expires"])
+@pytest.mark.parametrize("option", ["retries", "retry_delay", "retry_backoff"])
 def test_hueys_retry_options_are_refused_with_the_remedy(queue: Queue, option: str) -> None:
     with pytest.raises(NotSupported, match="use "):
         queue.task(**{option: 1})

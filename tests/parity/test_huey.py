@@ -66,15 +66,19 @@ def test_schedule_takes_a_delay_a_time_or_either_in_the_place_of_the_arguments(q
 
 
 def test_an_expired_job_does_not_run(queue: Queue) -> None:
-    """test_expires"""
+    """test_expires, test_scheduling_expires"""
 
-    @queue.task()
+    @queue.task(expires=0.001)
     def note() -> None: ...
 
-    expires = note.using(expires=0.001).enqueue()
-    while clock.now() <= expires.job.expires_at:
+    expired, kept = note(), note.using(expires=60).enqueue()
+    while clock.now() <= expired.job.expires_at:
         pass
-    assert run() == []
+    assert run() == [kept]
+    with pytest.raises(InvalidOption, match=r"expires=0\.001 s is not later than delay=1 s"):
+        note.schedule(1)
+    with pytest.raises(InvalidOption, match="expires=0"):
+        queue.task(name="never", expires=0)(lambda: None)
 
 
 def test_a_job_is_put_off_and_stays_the_same_job(queue: Queue) -> None:
