@@ -65,7 +65,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         parameters = getattr(item, "callspec", None)
         if item.get_closest_marker("alike") and parameters is not None and _is_told_again(parameters):
+            # where the suite runs on PostgreSQL all of it is told there
             item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.long)
     of_rows = [item for item in items if item.get_closest_marker("rows")]
     _leave_out(config, items, [item for item in of_rows if "[redis" in item.name])
     of_postgresql = [item for item in items if item.get_closest_marker("postgresql")]

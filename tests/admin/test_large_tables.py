@@ -64,8 +64,8 @@ QUICKLY = (superuser, of_each_kind)
     scope="module",
     params=[
         pytest.param(QUICKLY, id="pages of each kind"),
-        pytest.param(SUPERUSER, marks=pytest.mark.slow, id="superuser"),
-        pytest.param(STAFF, marks=pytest.mark.slow, id="staff"),
+        pytest.param(SUPERUSER, marks=[pytest.mark.slow, pytest.mark.long], id="superuser"),
+        pytest.param(STAFF, marks=[pytest.mark.slow, pytest.mark.long], id="staff"),
     ],
 )
 def recorded(request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: Any) -> Iterator[Recorded]:

@@ -53,7 +53,7 @@ def rows() -> Rows:
     return made
 
 
-@pytest.fixture(params=["pages of each kind", pytest.param("all pages", marks=pytest.mark.slow)])
+@pytest.fixture(params=["pages of each kind", pytest.param("all pages", marks=[pytest.mark.slow, pytest.mark.long])])
 def pages(request: pytest.FixtureRequest, rows: Rows) -> list[Page]:
     """Every page of the admin, with the addresses of those rows; `make test` opens one of each kind."""
     boss = User.objects.create_superuser("boss@example.org")
