@@ -1,6 +1,6 @@
 # Esteira: `make` lists what there is to run.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test faults long bench lint lock clean
+.PHONY: help run demo test faults prove long bench lint lock clean
 
 # Variables that would make our Python another one. What another project's shell says about databases and
 # settings reaches neither `make test` nor `make demo`: neither reads it.
@@ -32,6 +32,10 @@ test:  ## Run the test suite (ARGS='-k name')
 faults:  ## Kill workers, databases and connections on purpose, and check that no job is lost (minutes)
 	@.ci/setup requirements-dev.txt
 	@$(PY) -m pytest -s tests/faults $(ARGS)
+
+prove:  ## Kill workers, keeper and store for a minute, and read the ledger (ARGS='--on redis'; ARGS=--help says more)
+	@.ci/setup requirements-dev.txt
+	@DJANGO_SETTINGS_MODULE=config.settings.test $(PY) -m tests.faults.prove $(ARGS)
 
 long:  ## Run the longest variants, which `make test` and the gate leave out (ARGS='-k name')
 	@.ci/setup requirements-dev.txt
