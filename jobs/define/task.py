@@ -68,8 +68,9 @@ class Task(TaskWrapper):
     ) -> None:
         if not inspect.isfunction(func):
             raise InvalidTask(f"{func!r} is not a plain function: write @{queue.name}.task() above a module's function")
-        if inspect.iscoroutinefunction(func):
-            raise InvalidTask(f"{func.__qualname__} is async: wrap it with asyncio.run() in a plain function")
+        if atomic and inspect.iscoroutinefunction(func):
+            text = "a transaction of Django's is of one thread; do with atomic=True what is not async"
+            raise InvalidTask(f"{func.__qualname__} is async and atomic=True: {text}")
         if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
             raise InvalidTask(f"{func.__qualname__} is a generator: a task does its work in one call, without yield")
         aliases, personal = _several(func, aliases), _several(func, personal)
@@ -99,6 +100,17 @@ class Task(TaskWrapper):
         )
         functools.update_wrapper(self, func)
         self.name = stable_name
+
+    def create_task(self, func: Callable[..., Any], *args: Any, **settings: Any) -> type[HueyTask]:
+        """Huey's: its class for the calls; of an `async def`, which Huey has not, a call makes the coroutine."""
+
+        @functools.wraps(func)
+        def make(*args: Any, **kwargs: Any) -> Any:
+            return func(*args, **kwargs)
+
+        made: type[HueyTask]
+        made = super().create_task(make if inspect.iscoroutinefunction(func) else func, *args, **settings)
+        return made
 
     def __repr__(self) -> str:
         return f"<Task {self.name} on {self.huey.name}>"

@@ -18,6 +18,7 @@ from ..define.queue import Queue
 from ..define.task import Task
 from ..errors import InvalidArguments
 from ..policy import GIVE_UP, GiveUp
+from ..work import event_loop
 from ..work.error_texts import trace_of
 from . import results
 from .framework import TaskError, TaskResultStatus, normalize_json, task_finished, task_started
@@ -79,7 +80,10 @@ class FunctionTask(Task):
         _result.set(result)
         self._send(task_started, result)
         context = (results.Context(task_result=result),) if self.found.takes_context else ()
-        value = self.found.call(*context, *args, **kwargs)
+        if inspect.iscoroutinefunction(self.found.func):
+            value = event_loop.run(self.found.func(*context, *args, **kwargs), current_job().time_remaining)
+        else:
+            value = self.found.call(*context, *args, **kwargs)
         try:
             return normalize_json(value)
         except (TypeError, ValueError) as error:

@@ -15,7 +15,7 @@ from ..conf import jobs_settings
 from ..connections import keep_connections
 from ..define.context import request_stop
 from ..defined import find_queue
-from . import reports
+from . import event_loop, reports
 from .consumer import QueueConsumer
 from .hints import HintEar
 from .leases import OwnLease
@@ -42,6 +42,7 @@ def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life
         consumer.drain()
 
     reports.begin()
+    event_loop.serve()
     link = ParentLink(life, beat, drain)
     lease = OwnLease(broker, worker, settings.lease, holds_jobs=lambda: consumer.pool.held > 0, gone=link.stop)
     ear = HintEar(broker, queue.name, consumer.pool.hear, consumer.pool.room)

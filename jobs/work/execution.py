@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from types import CoroutineType
 from typing import Any
 from uuid import UUID
 
@@ -46,6 +47,7 @@ from ..faults import point
 from ..history.inside import stops_of
 from ..policy import GIVE_UP, ONE_YEAR, Backoff, Custom, GiveUp
 from ..visible import visible
+from . import event_loop
 from .announce import announce
 from .databases import connect_first, failure_to_connect, look_after, look_before
 from .error_texts import line_of, trace_of
@@ -176,6 +178,8 @@ class _Execution:
                 return self._settlement(HandedBack(reasons.PACE))
             self.started_at = self._now()
             value = call(function)
+            if type(value) is CoroutineType:
+                value = event_loop.run(value, job.time_remaining)
             job.check_left()
             point("execute.after")
             outcome: Outcome = Completed(encode_result(task.name, value, self.mask))

@@ -78,6 +78,12 @@ def call(function: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> An
     return answer
 
 
+def end_if_forked(error: BaseException | None) -> None:
+    """Where what may have forked has come back in the child, end it, by this error; for what `call` cannot call."""
+    if _is_forked:
+        _end(error)
+
+
 def _note(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     if not _is_forked:
         with _lock:

@@ -18,13 +18,6 @@ def test_a_parameter_with_a_name_of_hueys_call_syntax_is_refused(queue: Queue, p
         queue.task()(scope["taken"])  # type: ignore[arg-type]
 
 
-def test_an_async_function_is_refused(queue: Queue) -> None:
-    async def later() -> None: ...
-
-    with pytest.raises(InvalidTask, match="async"):
-        queue.task()(later)
-
-
 def test_the_same_name_twice_is_refused(queue: Queue) -> None:
     @queue.task(name="mail.send")
     def first() -> None: ...

@@ -1,5 +1,6 @@
 """Tasks that write a ledger: one line for each start, appended in one write, before anything else happens."""
 
+import asyncio
 import logging
 import math
 import os
@@ -37,6 +38,25 @@ def nap(seconds: float = 0.0) -> None:
     # under libfaketime time.sleep fails
     select.select([], [], [], seconds)
     write("end")
+
+
+@work.task()
+async def wait_async(seconds: float) -> None:
+    """Wait on the worker's loop."""
+    write("start")
+    await asyncio.sleep(seconds)
+    write("end")
+
+
+@work.task()
+async def fork_async() -> int:
+    """A child comes back to the engine; returns its exit code."""
+    write("start")
+    await asyncio.sleep(0)
+    if (child := os.fork()) == 0:
+        raise SystemExit(7)
+    write("end")
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 @work.task()
