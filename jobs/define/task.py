@@ -101,16 +101,18 @@ class Task(TaskWrapper):
         functools.update_wrapper(self, func)
         self.name = stable_name
 
-    def create_task(self, func: Callable[..., Any], *args: Any, **settings: Any) -> type[HueyTask]:
+    def create_task(
+        self, func: Callable[..., Any], context: bool = False, name: str | None = None, **settings: Any
+    ) -> type[HueyTask]:
         """Huey's: its class for the calls; of an `async def`, which Huey has not, a call makes the coroutine."""
 
         @functools.wraps(func)
         def make(*args: Any, **kwargs: Any) -> Any:
             return func(*args, **kwargs)
 
-        made: type[HueyTask]
-        made = super().create_task(make if inspect.iscoroutinefunction(func) else func, *args, **settings)
-        return made
+        one: type[HueyTask]
+        one = super().create_task(make if inspect.iscoroutinefunction(func) else func, context, name, **settings)
+        return one
 
     def __repr__(self) -> str:
         return f"<Task {self.name} on {self.huey.name}>"
