@@ -14,7 +14,7 @@ from uuid import UUID
 
 from .. import clock
 from ..broker.records import ProcessRecord
-from ..work.link import DRAINING, READY
+from ..work.link import DRAINING, READY, WORN
 
 #: Seconds to wait for a killed process to be gone.
 KILL_LIMIT = 5.0
@@ -31,6 +31,8 @@ class Post:
     number: int = 1
     threads: int = 0
     alone: bool = False
+    most_jobs: int = 0  # after so many another takes its place; 0: after none
+    most_memory: int = 0  # so many MiB
 
     def __str__(self) -> str:
         if self.kind == "keeper":
@@ -42,6 +44,10 @@ class Post:
         words = ["--child", self.kind, "--worker-id", str(worker), "--pipes", f"{life},{beat}"]
         if self.queue:
             words += ["--queue", self.queue, "--threads", str(self.threads)]
+        if self.most_jobs:
+            words += ["--max-jobs", str(self.most_jobs)]
+        if self.most_memory:
+            words += ["--max-memory", str(self.most_memory)]
         return [*words, "--alone"] if self.alone else words
 
 
@@ -53,6 +59,7 @@ class Child:
         self.worker = clock.new_id()
         self.ready = False
         self.outdated = False  # runs code that has changed
+        self.worn = False  # has done its jobs, or grown too large
         self.draining_since: float | None = None
         self.stopped_since: float | None = None
         self.ended_for = ""  # why the supervisor ended it by force
@@ -97,6 +104,7 @@ class Child:
         if signs:
             self.heard_at = clock.monotonic()
         self.ready = self.ready or READY in signs
+        self.worn = self.worn or WORN in signs
         if DRAINING in signs and self.draining_since is None:
             self.draining_since = clock.monotonic()
 

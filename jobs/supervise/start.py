@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -25,11 +26,13 @@ from ..errors import BrokerAway, JobsError
 from ..history import lookup
 from ..keep import take_over
 from ..states import LIVE
+from ..work.wear import own_memory
 from .children import Post
 
 logger = logging.getLogger("jobs.supervisor")
 
 MOST_THREADS, MOST_PROCESSES = 1_000, 64
+MOST_JOBS, MOST_MEMORY = 1_000_000_000, 1_048_576
 
 
 class CannotStart(JobsError):
@@ -40,13 +43,27 @@ class DatabaseAway(CannotStart):
     """The database does not answer, or is locked: a later start may succeed."""
 
 
-def plan(names: Sequence[str], concurrency: Sequence[str], processes: Sequence[str]) -> list[Post]:
+def plan(
+    names: Sequence[str],
+    concurrency: Sequence[str],
+    processes: Sequence[str],
+    max_jobs: Sequence[str] = (),
+    max_memory: Sequence[str] = (),
+) -> list[Post]:
     """The posts that the options ask for: all queues, or those named. Raises `UnknownQueue` and `CannotStart`."""
     chosen = {name: find_queue(name) for name in names} or queues()
     threads = _numbers("--concurrency", concurrency, chosen, MOST_THREADS)
     numbers = _numbers("--processes", processes, chosen, MOST_PROCESSES)
+    jobs = _numbers("--max-jobs", max_jobs, chosen, MOST_JOBS, of_all=True)
+    memory = _numbers("--max-memory", max_memory, chosen, MOST_MEMORY, of_all=True)
+    if memory and own_memory() is None:
+        raise CannotStart(_("--max-memory: this system does not tell how large a process is (it has no /proc)"))
     posts = [
-        Post("worker", name, number, threads.get(name, queue.policy.concurrency))
+        Post(
+            *("worker", name, number, threads.get(name, queue.policy.concurrency)),
+            most_jobs=jobs.get(name, 0),
+            most_memory=memory.get(name, 0),
+        )
         for name, queue in chosen.items()
         for number in range(1, numbers.get(name, 1) + 1)
     ]
@@ -154,12 +171,13 @@ def _check_encoding(connection: BaseDatabaseWrapper) -> None:
 def check_connections(posts: Sequence[Post]) -> None:
     """Raise `CannotStart` where PostgreSQL allows fewer connections than these posts need; warn if others hold them.
 
-    A worker needs one for each thread, and one each for the queue and for hints.
+    A worker needs one for each thread that runs jobs, and one each for the queue and for hints. Tasks that are `async def`
+    share one.
     """
     connection = connections[jobs_settings().database]
     if connection.vendor != "postgresql":
         return
-    needed = sum(post.threads + 2 if post.kind == "worker" else 2 for post in posts) + 2
+    needed = sum(_threads_with_connections(post) + 2 if post.kind == "worker" else 2 for post in posts) + 2
     try:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -188,11 +206,22 @@ def check_connections(posts: Sequence[Post]) -> None:
         )
 
 
-def _numbers(option: str, given: Sequence[str], known: Mapping[str, object], most: int) -> dict[str, int]:
+def _threads_with_connections(post: Post) -> int:
+    tasks = find_queue(post.queue).tasks.values()
+    return 1 if tasks and all(inspect.iscoroutinefunction(task.func) for task in tasks) else post.threads
+
+
+def _numbers(
+    option: str, given: Sequence[str], known: Mapping[str, object], most: int, *, of_all: bool = False
+) -> dict[str, int]:
+    """What an option says of each queue; `of_all`: a number without a name is that of all queues."""
     numbers: dict[str, int] = {}
-    for text in given:
+    for text in sorted(given, key=lambda text: "=" in text):
         name, sign, value = text.partition("=")
-        if not sign or not (value.isascii() and value.isdigit()) or not 1 <= int(value) <= most:
+        if of_all and not sign and _is_number(text, most):
+            numbers.update(dict.fromkeys(known, int(text)))
+            continue
+        if not sign or not _is_number(value, most):
             refusal = _("%(option)s: expected NAME=N with N from 1 to %(most)s, for example email=4")
             raise CannotStart(
                 refusal % {"option": f"{option} {text}", "most": number_format(most, force_grouping=True)}
@@ -203,3 +232,7 @@ def _numbers(option: str, given: Sequence[str], known: Mapping[str, object], mos
             raise CannotStart(refusal % {"option": f"{option} {text}", "queue": name})
         numbers[name] = int(value)
     return numbers
+
+
+def _is_number(text: str, most: int) -> bool:
+    return text.isascii() and text.isdigit() and 1 <= int(text) <= most

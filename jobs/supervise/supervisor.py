@@ -127,6 +127,7 @@ class Supervisor:
                 self._show_life()
             if not self._stopping:
                 self._fill()
+                self._replace_worn()
                 self._restart_next()
                 self._show_readiness()
         self._leases.release(self._own, lost=False)
@@ -200,6 +201,16 @@ class Supervisor:
                 place.child.outdated = True
                 place.child.drain()
 
+    def _replace_worn(self) -> None:
+        now = clock.monotonic()
+        for place in self._places:
+            child = place.child
+            if child is None or not child.worn or child.draining_since is not None or now < place.start_at:
+                continue
+            if place.successor is None and place not in self._to_restart:
+                logger.info("child_worn %s: another takes its place", child)
+                self._to_restart.append(place)
+
     def _restart_next(self) -> None:
         while self._to_restart:
             place = self._to_restart[0]
@@ -264,6 +275,7 @@ class Supervisor:
             place.leaving.remove(child)
         elif child is place.successor:
             place.successor = None
+            place.start_at = clock.monotonic() + LONGEST_BACKOFF
             self._to_restart.clear()
             logger.error("restart_given_up %s does not start: the others stay as they are", child)
         elif place.successor is not None:

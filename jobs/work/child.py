@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+from functools import partial
 from uuid import UUID
 
 from django.db import connections
@@ -20,6 +21,7 @@ from .consumer import QueueConsumer
 from .hints import HintEar
 from .leases import OwnLease
 from .link import ParentLink
+from .wear import Wear
 
 logger = logging.getLogger("jobs.worker")
 
@@ -27,11 +29,13 @@ logger = logging.getLogger("jobs.worker")
 LAST_REPORTS = 2.0
 
 
-def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life: int, beat: int) -> int:
+def run_worker(
+    queue_name: str, worker: UUID, *, threads: int, alone: bool, life: int, beat: int, wear: Wear | None = None
+) -> int:
     """Work on one queue until told to stop; returns the exit code, which is 1 where the engine itself has broken.
 
-    `life` and `beat` are the pipes of `jobs.work.link`. When the grace time is over, what still runs is cut by the
-    end of the process, which then does not return.
+    `life` and `beat` are the pipes of `jobs.work.link`. Once its `wear` is reached another process takes over. When the
+    grace time is over, what still runs is cut by the end of the process, which then does not return.
     """
     settings, queue, broker = jobs_settings(), find_queue(queue_name), get_broker()
     keep_connections()
@@ -43,7 +47,8 @@ def run_worker(queue_name: str, worker: UUID, *, threads: int, alone: bool, life
 
     reports.begin()
     event_loop.serve()
-    link = ParentLink(life, beat, drain)
+    is_worn = partial(wear.is_reached, lambda: consumer.pool.claimed) if wear else None
+    link = ParentLink(life, beat, drain, is_worn)
     lease = OwnLease(broker, worker, settings.lease, holds_jobs=lambda: consumer.pool.held > 0, gone=link.stop)
     ear = HintEar(broker, queue.name, consumer.pool.hear, consumer.pool.room)
     link.start()

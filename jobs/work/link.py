@@ -17,7 +17,9 @@ logger = logging.getLogger("jobs.worker")
 
 #: Seconds between two signs of life.
 BEAT_EVERY = 5.0
-ALIVE, READY, DRAINING = b".", b"r", b"d"
+#: Seconds between two looks at whether the process is worn out, where it has limits.
+LOOK_EVERY = 0.5
+ALIVE, READY, DRAINING, WORN = b".", b"r", b"d", b"w"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -25,11 +27,15 @@ class ParentLink:
     """Beats while the process lives, and calls `stop` once: at SIGTERM or SIGINT, or when the supervisor is gone.
 
     `life` is a pipe whose writing end only the supervisor holds: its end means that the supervisor is dead.
-    `beat` is where signs of life are written. Must be made in the main thread.
+    `beat` is where signs of life are written. Once `is_worn` says so, the supervisor hears of it, too, and has another
+    take this process's place. Must be made in the main thread.
     """
 
-    def __init__(self, life: int, beat: int, stop: Callable[[], None]) -> None:
+    def __init__(
+        self, life: int, beat: int, stop: Callable[[], None], is_worn: Callable[[], bool] | None = None
+    ) -> None:
         self.orphaned = False
+        self._is_worn = is_worn
         self._life = life
         self._beat = beat
         self._stop = stop
@@ -66,9 +72,10 @@ class ParentLink:
         poller = select.poll()
         poller.register(self._life, select.POLLIN | select.POLLHUP)
         poller.register(self._signals, select.POLLIN)
+        pause = BEAT_EVERY if self._is_worn is None else LOOK_EVERY
         while True:
-            self._tell(ALIVE)
-            for end, _ in poller.poll(BEAT_EVERY * 1000):
+            self._tell(WORN if self._is_worn is not None and self._is_worn() else ALIVE)
+            for end, _ in poller.poll(pause * 1000):
                 if end == self._life:
                     poller.unregister(self._life)
                     self.orphaned = True

@@ -93,7 +93,7 @@ class Pool:
         self._hint_at = self._look_at = self._worked_at = self._claimed_at = 0.0
         self._long = LONG_FOR
         self._short = False  # the jobs of a limited queue, of late
-        self._claimed = self._drained = 0  # jobs in all
+        self.claimed = self._drained = 0  # jobs in all
         # as the watch saw it last: jobs taken from `_ready`; how many had been drained, if one waited for that; when
         self._begun, self._drained_seen, self._ticked_at = 0, -1, 0.0
 
@@ -311,13 +311,13 @@ class Pool:
         for settlement, settled in answered:
             self.announcer.put(settlement, settled)
         self._running += len(jobs)
-        self._claimed += len(jobs)
+        self.claimed += len(jobs)
         self._ready.extend(jobs)
         if self._closing:
             self._hand_back_ready()
         if jobs:
             self._claimed_at = self._ticked_at = now
-            self._begun = self._claimed - len(self._ready)
+            self._begun = self.claimed - len(self._ready)
         if jobs or request.settlements:
             self._worked_at = now
         self._look_at = now
@@ -366,7 +366,7 @@ class Pool:
 
     def _is_stuck(self, now: float) -> bool:
         """Whether what waits has made no progress worth the name since the watch looked last."""
-        begun, drained = self._claimed - len(self._ready), self._drained if self._done else -1
+        begun, drained = self.claimed - len(self._ready), self._drained if self._done else -1
         if self._ready:
             past = now - self._ticked_at
             if past < TICK:

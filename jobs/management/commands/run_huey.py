@@ -33,6 +33,7 @@ from jobs.supervise.supervisor import Supervisor
 from jobs.supervise.watch import CodeWatch
 from jobs.work.child import run_worker
 from jobs.work.link import ParentLink
+from jobs.work.wear import Wear
 
 
 class Command(TranslatedCommand):
@@ -61,6 +62,20 @@ class Command(TranslatedCommand):
             default=[],
             metavar=_("NAME=N"),
             help=_("Worker processes of a queue (default: 1); may be repeated."),
+        )
+        parser.add_argument(
+            "--max-jobs",
+            action="append",
+            default=[],
+            metavar=_("[NAME=]N"),
+            help=_("Replace a worker process after so many jobs, without a gap; may be repeated, by queue."),
+        )
+        parser.add_argument(
+            "--max-memory",
+            action="append",
+            default=[],
+            metavar=_("[NAME=]MIB"),
+            help=_("Replace a worker process that uses so much memory, without a gap; may be repeated, by queue."),
         )
         parser.add_argument(
             "--no-reload", action="store_true", help=_("With DEBUG: do not restart the workers when code changes.")
@@ -92,7 +107,8 @@ class Command(TranslatedCommand):
 
     def _supervise(self, options: dict[str, Any]) -> int:
         check_configuration()
-        posts = plan(options["queue"], options["concurrency"], options["processes"])
+        names = ("queue", "concurrency", "processes", "max_jobs", "max_memory")
+        posts = plan(*(options[name] for name in names))
         own = ProcessRecord(clock.new_id(), "supervisor", "", socket.gethostname()[:100], os.getpid())
         check_database(own)
         check_connections(posts)
@@ -120,6 +136,7 @@ class Command(TranslatedCommand):
                 alone=options["alone"],
                 life=life,
                 beat=beat,
+                wear=Wear(*(int(given[0]) if (given := options[name]) else 0 for name in ("max_jobs", "max_memory"))),
             )
         stop = threading.Event()
         link = ParentLink(life, beat, stop.set)

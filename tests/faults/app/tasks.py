@@ -59,6 +59,17 @@ async def fork_async() -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+_hoarded: list[bytearray] = []
+
+
+@work.task()
+def hoard(mebibytes: int) -> None:
+    """Take memory and keep it."""
+    write("start")
+    _hoarded.append(bytearray(b"x" * (mebibytes * 1024 * 1024)))
+    write("end")
+
+
 @work.task()
 def nap_at_first(seconds: float) -> None:
     """Only its first start takes long: that it runs again is seen at once."""
