@@ -171,8 +171,8 @@ def _check_encoding(connection: BaseDatabaseWrapper) -> None:
 def check_connections(posts: Sequence[Post]) -> None:
     """Raise `CannotStart` where PostgreSQL allows fewer connections than these posts need; warn if others hold them.
 
-    A worker needs one for each thread that runs jobs, and one each for the queue and for hints. Tasks that are `async def`
-    share one.
+    A worker needs one for each thread, or one for all tasks that are `async def`, and one each for the queue and for
+    hints.
     """
     connection = connections[jobs_settings().database]
     if connection.vendor != "postgresql":
