@@ -234,12 +234,23 @@ def _block_of_its_own() -> Iterator[None]:
 
 def _claim(workers: _Workers, queues: list[Queue]) -> tuple[ClaimedJob, Queue] | None:
     for queue in queues:
-        worker = workers.of(queue)
-        policy = replace(queue.policy, rate_limit=None, global_concurrency=None)
-        for alone in (False, True):
-            jobs = get_broker().exchange(worker.id, policy, [], 1, number=next(_numbers), alone=alone).jobs
-            if jobs:
-                return jobs[0], queue
+        job = _claim_of(workers, queue)
+        if job is None:
+            # a claim that ends what came too late may leave what stands behind it to the next one
+            get_broker().reap([queue.name])
+            job = _claim_of(workers, queue)
+        if job is not None:
+            return job, queue
+    return None
+
+
+def _claim_of(workers: _Workers, queue: Queue) -> ClaimedJob | None:
+    worker = workers.of(queue)
+    policy = replace(queue.policy, rate_limit=None, global_concurrency=None)
+    for alone in (False, True):
+        jobs = get_broker().exchange(worker.id, policy, [], 1, number=next(_numbers), alone=alone).jobs
+        if jobs:
+            return jobs[0]
     return None
 
 
