@@ -45,6 +45,9 @@ class RunningJob:
         self.cancel_requested = claimed.cancel_requested
         self._still_mine = still_mine
         self._deadline = deadline
+        #: the thread in which it was started, and whether its being late was told of
+        self.thread = threading.get_ident()
+        self.told_late = False
         self._after: tuple[AwaitedJob, ...] | None = None
         # a job that tells and keeps nothing pays for none of this
         self._make_desk = make_desk
@@ -147,9 +150,12 @@ class RunningJob:
     @property
     def time_remaining(self) -> float:
         """Seconds until the task's timeout (never below 0; infinite without one). Cooperative: the task must look."""
-        if self._deadline is None:
-            return float("inf")
-        return max(0.0, self._deadline - time.monotonic())
+        return max(0.0, self.time_left)
+
+    @property
+    def time_left(self) -> float:
+        """The same, below 0 for one that runs on."""
+        return float("inf") if self._deadline is None else self._deadline - time.monotonic()
 
     def check_cancelled(self) -> None:
         """Raise `Cancelled` when somebody has asked the job to stop: no retry follows, the job ends as cancelled."""

@@ -11,6 +11,7 @@ from django.db import connections
 
 from ..broker.contract import Broker
 from ..define.context import request_cancel
+from .late import tell_of_late
 
 logger = logging.getLogger("jobs.worker")
 
@@ -47,6 +48,7 @@ class OwnLease(threading.Thread):
             if not self._holds_jobs():
                 continue
             try:
+                tell_of_late()
                 renewal = self._broker.renew([self._worker], self._lease)
             except Exception as error:
                 if not self._failed:
