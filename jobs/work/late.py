@@ -7,7 +7,7 @@ import sys
 import traceback
 
 from ..define.context import RunningJob, running
-from .error_texts import visible
+from ..visible import visible
 
 logger = logging.getLogger("jobs.worker")
 
