@@ -12,15 +12,17 @@ from .ledger import check_ledger
 pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redis"], indirect=True)
 
 
-def test_a_hundred_wait_at_once_and_cost_little(site: Site) -> None:
-    huey = site.run_huey("--queue", "work", "--concurrency", "work=100")
+def test_very_many_wait_at_once_and_cost_little(site: Site) -> None:
+    # on PostgreSQL each thread may need a connection, as there are other tasks in that queue
+    number = 60 if site.on_postgresql else 100
+    huey = site.run_huey("--queue", "work", "--concurrency", f"work={number}")
     worker = huey.child("work/1")
     before, began = cpu_seconds(worker), time.monotonic()
-    site.enqueue("wait_async.enqueue_many([3.0] * 100)")
-    wait_for(lambda: len(site.ledger("end")) == 100, what="all have waited")
+    site.enqueue(f"wait_async.enqueue_many([3.0] * {number})")
+    wait_for(lambda: len(site.ledger("end")) == number, what="all have waited")
     took, cost = time.monotonic() - began, cpu_seconds(worker) - before
     starts, ends = (sorted(line.at for line in site.ledger(word)) for word in ("start", "end"))
-    print(f"100 waits of 3 s: {ends[-1] - starts[0]:.2f} s, {cost:.2f} s of CPU")
+    print(f"{number} waits of 3 s: {ends[-1] - starts[0]:.2f} s, {cost:.2f} s of CPU")
     # all have begun before the first has ended
     assert starts[-1] < ends[0]
     assert cost < 1.2 * took
