@@ -285,6 +285,7 @@ class PreparedTask:
         """Enqueue a call with these options; see `Task.enqueue`."""
         if self.options.after:
             return self.bind(*args, **kwargs).enqueue()
+        self._check_waits()
         return JobHandle(*accept([self.new_job(args, kwargs)])[0])
 
     def bind(self, *args: Any, **kwargs: Any) -> Call:
@@ -297,7 +298,13 @@ class PreparedTask:
             raise InvalidArguments(f"enqueue_many({calls!r}): expected several calls: a list, say")
         if self.options.after:
             return enqueue_calls([self.bind(*args, **kwargs) for args, kwargs in map(_call, calls)])
+        self._check_waits()
         return [JobHandle(*one) for one in accept([self.new_job(*_call(one)) for one in calls])]
+
+    def _check_waits(self) -> None:
+        if self.options.on_failure is not None:
+            text = "it says what follows where a job fails that this one waits for: add after=[...]"
+            raise InvalidOption(f"on_failure={self.options.on_failure!r} without after=: {text}")
 
     def new_job(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], takes: Takes | None = None) -> NewJob:
         """The job of a call with these options, and what it takes of those that it waits for, behind its arguments."""

@@ -199,6 +199,9 @@ def test_after_takes_jobs_and_calls_only(wrong: object) -> None:
         second.using(after=wrong)
     with pytest.raises(InvalidOption, match="on_failure='ignore': expected one of fail, run, cancel"):
         second.using(on_failure="ignore")
+    for enqueue in (lambda one: one.enqueue(), lambda one: one.enqueue_many([()])):
+        with pytest.raises(InvalidOption, match="on_failure='run' without after="):
+            enqueue(second.using(on_failure="run"))
 
 
 def test_who_waits_for_a_duplicate_waits_for_the_job_that_holds_the_key(flow: Flow) -> None:

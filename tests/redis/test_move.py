@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 from collections.abc import Callable, Iterator
@@ -360,10 +361,15 @@ def test_what_the_left_redis_refuses_is_told_of_its_address_and_not_of_redis_url
     assert "REDIS_URL" not in str(caught.value)
 
 
-def test_table_says_what_moved(server: RedisServer, use: Callable[[str], Broker], capsys) -> None:
+def test_table_says_what_moved(
+    server: RedisServer, use: Callable[[str], Broker], capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hands_of(use(server.url())).push()
     use("")
-    call_command("jobs", "move", "--from", server.url(), "--json")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{server.url()}\n"))
+    call_command("jobs", "move", "--from", "-", "--json")
+    with pytest.raises(CommandError, match="nothing came on standard input"):
+        call_command("jobs", "move", "--from", "-")
     told = {one["queue"]: one for one in json.loads(capsys.readouterr().out)}
     assert told["move_lane"] == {"queue": "move_lane", "jobs": 1, "ended": 0, "facts": 1}
     call_command("jobs", "move", "--from", server.url())

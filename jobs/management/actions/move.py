@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -21,7 +22,15 @@ MOST = 86_400
 
 def _arguments(parser: CommandParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--from", dest="url", metavar=_("URL"), help=_("The address of the Redis that is left."))
+    what.add_argument(
+        "--from",
+        dest="url",
+        metavar=_("URL"),
+        help=_(
+            "The address of the Redis that is left; - reads it from standard input, so that no list of processes shows "
+            "its password."
+        ),
+    )
     what.add_argument(
         "--reuse", action="store_true", help=_("Use the Redis of REDIS_URL again, from which the jobs were moved.")
     )
@@ -45,7 +54,16 @@ def _move(paper: Paper, options: Mapping[str, Any]) -> None:
     elif options["gone"]:
         _say(paper, moving.give_up(), _("run from the database now"))
     else:
-        _from(paper, options["url"], options["wait"])
+        _from(paper, _address(options["url"]), options["wait"])
+
+
+def _address(given: str) -> str:
+    if given != "-":
+        return given
+    if address := sys.stdin.readline().strip():
+        return address
+    text = _("--from -: nothing came on standard input; write the address of the Redis there")
+    raise CommandError(text, returncode=1)
 
 
 def _from(paper: Paper, url: str, wait: float) -> None:
