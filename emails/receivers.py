@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.db.models.signals import pre_delete
+from django.dispatch import receiver
 from django.utils.translation import get_language
 
 from accounts.events import (
@@ -35,6 +37,7 @@ from leads.models import Lead, Submission
 from leads.recipients import people_to_mail
 
 from . import services
+from .models import EmailMessage
 from .tasks import (
     send_account_email,
     send_consent_request,
@@ -139,3 +142,10 @@ def _mail_about(
             submission_id=submission_id,
             key=f"{event.event_id}:{person.user_id}",
         )
+
+
+@receiver(pre_delete, sender=User, dispatch_uid="emails.forget_address")
+def forget_address(sender: Any, instance: User, **kwargs: Any) -> None:
+    """Of a mail whose content is gone the address stays no longer than the person."""
+    rows = EmailMessage.objects.filter(recipient=instance, lead__isnull=True, emptied_at__isnull=False)
+    rows.update(to="")

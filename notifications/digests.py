@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,13 +20,18 @@ from .models import Notification
 
 #: News that one mail tells of at most; older ones have their turn the next day.
 MOST = 1_000
-#: Neither read nor told of by a daily mail.
-_NEWS = Q(read_at__isnull=True, mailed_at__isnull=True)
+#: What is older is no news.
+NEWS_FOR = timedelta(days=7)
+
+
+def _news() -> Q:
+    """Neither read nor told of by a daily mail."""
+    return Q(read_at__isnull=True, mailed_at__isnull=True, created_at__gt=timezone.now() - NEWS_FOR)
 
 
 def people_with_news() -> QuerySet[User]:
     """Who may get a daily mail now."""
-    news = Notification.objects.filter(_NEWS, user=OuterRef("pk"))
+    news = Notification.objects.filter(_news(), user=OuterRef("pk"))
     return User.objects.filter(Exists(news), is_active=True, wants_digest=True)
 
 
@@ -44,7 +50,7 @@ def _plan(user_id: UUID) -> bool:
         if person is None:
             return False
         # of an erased lead no title is left
-        news = inbox_of(person).filter(_NEWS).exclude(title="").order_by("-created_at", "pk")[:MOST]
+        news = inbox_of(person).filter(_news()).exclude(title="").order_by("-created_at", "pk")[:MOST]
         found = list(news.values_list("pk", "title", "organization_id"))
         if not found:
             return False

@@ -84,8 +84,9 @@ def _note(message: EmailMessage, report: Report) -> bool:
     rows = EmailMessage.objects.filter(pk=message.pk, delivery__in=earlier)
     changed = rows.update(delivery=delivery, delivery_at=_time(report))
     if changed and report.detail:
-        # an address may stand in it: of an erased mail none is written down
-        EmailMessage.objects.filter(pk=message.pk).exclude(to="").update(delivery_detail=report.detail[:500])
+        # an address may stand in it: of a mail that was erased, or whose content is gone, none is written down
+        rows = EmailMessage.objects.filter(pk=message.pk, emptied_at__isnull=True).exclude(to="")
+        rows.update(delivery_detail=report.detail[:500])
     return bool(changed)
 
 

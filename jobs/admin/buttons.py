@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-from uuid import UUID
 
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
-from ..errors import Refused
-from ..history import lookup
 from ..operate.cancel import cancel
-from ..operate.discard import DiscardAnswer, discard
+from ..operate.discard import discard
 from ..operate.promote import promote
 from ..operate.retry import retry
 from ..states import LIVE, State
@@ -30,15 +27,6 @@ class Button:
     act: Callable[..., Any]
     permission: str
     states: frozenset[State]
-
-
-def _discard(job: UUID, by: AbstractBaseUser | None = None) -> DiscardAnswer:
-    """Discard a dead letter; one that is none any more stays in the history."""
-    row = lookup.find_job(job)
-    if row.state != State.FAILED:
-        text = gettext("job %(id)s is %(state)s: it is no dead letter any more")
-        raise Refused(text % {"id": job, "state": row.shown_state()})
-    return discard(job, by)
 
 
 #: By the last word of their addresses, which is the verb of `jobs.operate` as well.
@@ -73,7 +61,7 @@ BUTTONS = {
             "discard",
             pgettext_lazy("button", "Discard"),
             _("Discard these dead letters?"),
-            _discard,
+            partial(discard, only_dead=True),
             "jobs.discard_job",
             frozenset({State.FAILED}),
         ),

@@ -54,7 +54,7 @@ class ArgumentsField(forms.CharField):
         try:
             found = json.loads(value or "")
         except (ValueError, RecursionError) as error:
-            raise ValidationError(gettext("This is no JSON: %(error)s.") % {"error": error}) from None
+            raise ValidationError(gettext("This is not JSON: %(error)s.") % {"error": error}) from None
         if not isinstance(found, dict):
             raise ValidationError(gettext('Give a JSON object, the arguments by their names: {"name": "Ada"}.'))
         return found
@@ -74,7 +74,7 @@ class ChangeForm(forms.Form):
         label=_("Due"),
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": 1}, format="%Y-%m-%dT%H:%M:%S"),
-        help_text=_("Empty, or a time that is past: now."),
+        help_text=_("In the site's time zone. Empty, or a time that is past: now."),
     )
 
     def __init__(self, job: Job, names: frozenset[str], data: QueryDict | None = None) -> None:
@@ -152,7 +152,12 @@ def change_page(request: HttpRequest, job_id: UUID, model_admin: ModelAdmin[Job]
     if not stands:
         form.add_error(None, _too_late(job))
     elif not constant_time_compare(request.POST.get("seen", ""), seen(job)):
-        form.add_error(None, gettext("Somebody has changed this job meanwhile. Nothing of yours is done: look again."))
+        form.add_error(
+            None,
+            gettext(
+                "Somebody has changed this job meanwhile. Your changes were not saved: check the job as it is now."
+            ),
+        )
     elif form.is_valid() and _is_done(form, job, request.user):
         label = pgettext("button", "Retry") if job.state == State.FAILED else pgettext("button", "Change")
         model_admin.message_user(request, gettext("Done: %(what)s.") % {"what": label}, messages.SUCCESS)

@@ -1,9 +1,7 @@
-"""Whose jobs a person sees: those of the scopes that `JOBS["VISIBLE_SCOPES"]` answers, or all."""
+"""Whose jobs the signed-in person sees."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
@@ -12,25 +10,9 @@ from django.http import Http404, HttpRequest
 
 from admin_lists.owners import rows_of
 
-from ..conf import function_of, jobs_settings
+from ..conf import jobs_settings
 from ..models import Job
-
-#: What it takes to look at a job.
-VIEW = "jobs.view_job"
-
-
-def visible_scopes(user: Any, permission: str = VIEW) -> tuple[str, ...] | None:
-    """The scopes with whose jobs this person may do what the permission says, sorted; None: with all jobs.
-
-    Without the setting that is everybody who has the permission. Raises `ImproperlyConfigured`.
-    """
-    path = jobs_settings().visible_scopes
-    if not path:
-        return None
-    find = function_of("VISIBLE_SCOPES", path, "a user and a permission")
-    answer: Iterable[Any] | None = find(user, permission)
-    # what belongs to nobody is no scope
-    return None if answer is None else tuple(sorted({str(scope) for scope in answer} - {""}))
+from ..operate.reach import VIEW, in_both, visible_scopes
 
 
 def sees_all(request: HttpRequest, permission: str = VIEW) -> bool:
@@ -48,10 +30,7 @@ def scopes_of(request: HttpRequest, permission: str = VIEW) -> tuple[str, ...] |
 
 def scopes_with(request: HttpRequest, permission: str) -> tuple[str, ...] | None:
     """The scopes whose jobs the person sees and to which the permission extends; None: all."""
-    one, other = scopes_of(request), scopes_of(request, permission)
-    if one is None or other is None:
-        return other if one is None else one
-    return tuple(sorted({*one} & {*other}))
+    return in_both(scopes_of(request), scopes_of(request, permission))
 
 
 def may(request: HttpRequest, permission: str, job: Job | None = None) -> bool:

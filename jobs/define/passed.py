@@ -11,7 +11,11 @@ import msgspec
 
 from ..errors import InvalidArguments
 from .awaited import AwaitedJob
-from .message import INCOMPLETE, VERSION, Signature
+from .message import INCOMPLETE, VERSION, IncompleteMessage, Signature
+
+
+class NothingToTake(Exception):
+    """There is no result to go on with, and there will be none."""
 
 
 class Takes(StrEnum):
@@ -53,17 +57,29 @@ def incomplete_message(signature: Signature, args: Sequence[Any], kwargs: Mappin
     return signature.write(positional, named, v=INCOMPLETE, takes=str(takes))
 
 
+def is_incomplete(text: str) -> bool:
+    """Whether a stored message lacks what its job takes of others."""
+    return f'"v":{INCOMPLETE}' in text
+
+
 def complete_message(text: str, awaited: Sequence[AwaitedJob]) -> str:
-    """The same message with what it takes of the jobs that its own has waited for."""
-    message = _reader.decode(text)
+    """The same message with what it takes of the jobs that its own has waited for.
+
+    Raises `NothingToTake`, and `IncompleteMessage` where newer code has written the message.
+    """
+    try:
+        message = _reader.decode(text)
+    except msgspec.ValidationError as error:
+        raise IncompleteMessage(f"this code cannot complete the message: {error}") from None
     args, kwargs = message.args, message.kwargs
     if message.takes is Takes.RESULTS:
         args.append([_result_or_error(one) for one in awaited])
     elif message.takes is Takes.ERROR:
         args += [one.error for one in awaited]
     else:
-        for one in awaited:
-            _extend(args, kwargs, one.result)
+        if [one.state for one in awaited] != ["completed"]:
+            raise NothingToTake("the job that it takes its arguments of has not completed: enqueue it with all of them")
+        _extend(args, kwargs, awaited[0].result)
     return msgspec.json.encode({"v": VERSION, "args": args, "kwargs": kwargs}).decode()
 
 

@@ -115,6 +115,9 @@ class Queue(Huey):
         """
 
         def decorate(func: Callable[..., Any]) -> Task:
+            if inspect.iscoroutinefunction(func):
+                raise InvalidTask(f"{func.__qualname__} is async: write the `with` inside it")
+
             @wraps(func)
             def run(*args: Any, **kwargs: Any) -> Any:
                 with obj as given:

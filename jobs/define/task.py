@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from asgiref.sync import async_to_sync
 from django.apps import apps
 from django.db import models, transaction
 from huey.api import Task as HueyTask
@@ -182,7 +183,10 @@ class Task(TaskWrapper):
             if self.atomic:
                 with transaction.atomic(using=jobs_settings().database):
                     return decode_result(encode_result(self.name, task.execute()))
-            return decode_result(encode_result(self.name, task.execute()))
+            value = task.execute()
+            if inspect.iscoroutine(value):
+                value = async_to_sync(_wait_for)(value)
+            return decode_result(encode_result(self.name, value))
 
     def ended(self, outcome: Outcome, error: BaseException | None) -> None:
         """The engine's word, in the job's own context, of how an attempt ended; nothing to do here."""
@@ -375,3 +379,7 @@ def _call(one: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
     if isinstance(one, dict):
         return (), one
     return (one,), {}
+
+
+async def _wait_for(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    return await coroutine

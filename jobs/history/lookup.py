@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,11 @@ from admin_lists.counts import capped_count as capped_count
 from .. import clock
 from ..broker import get_broker
 from ..conf import jobs_settings
+from ..define.awaited import awaited_by
 from ..define.masks import MASK as MASK
 from ..define.masks import NO_MASK, Mask
+from ..define.message import IncompleteMessage
+from ..define.passed import NothingToTake, complete_message, is_incomplete
 from ..defined import find_queue, find_task
 from ..errors import BrokerAway, JobsError, UnknownJob, UnknownTask
 from ..models import Job, QueueState
@@ -144,7 +148,13 @@ def task_of(job: Job) -> Task | None:
 def mask_of(job: Job) -> Mask:
     """What takes the job's personal arguments out of a text that people may see (DESIGN G13)."""
     task = task_of(job)
-    return Mask(task.signature, job.message) if task and task.personal else NO_MASK
+    if task is None or not task.personal:
+        return NO_MASK
+    message = job.message
+    if is_incomplete(message):
+        with suppress(NothingToTake, IncompleteMessage):  # it has not started
+            message = complete_message(message, awaited_by(job.pk))
+    return Mask(task.signature, message)
 
 
 def shown_key(job: Job) -> str | None:

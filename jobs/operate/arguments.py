@@ -11,15 +11,18 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils.translation import gettext as _
 
 from ..define.edits import edited_json
-from ..define.message import VERSION, MessageError, Signature
+from ..define.message import VERSION, IncompleteMessage, MessageError, Signature
 from ..define.scope import scope_of
 from ..errors import InvalidArguments, Refused
 from ..history import lookup
 from ..models import Job
+from .reach import visible_scopes
 
 if TYPE_CHECKING:
     from ..define.task import Task
 
+#: What it takes to change arguments.
+EDIT = "jobs.edit_job"
 #: What it takes to change an argument that a task calls personal; nobody sees its value for that.
 EDIT_PERSONAL = "jobs.edit_personal_arguments"
 
@@ -46,10 +49,10 @@ def edited_message(
     try:
         message = make(signature, job.message, changes)
     except MessageError as error:
-        if make is not edited_json:
+        if make is not edited_json or isinstance(error, IncompleteMessage):
             raise Refused(_("job %(id)s: %(error)s") % {"id": job.pk, "error": error}) from None
         message = _mended(signature, job, changes)
-    _check_scope(job, signature, message, _present_scope(signature, job))
+    _check_scope(job, signature, message, _present_scope(signature, job), by)
     return message
 
 
@@ -67,9 +70,12 @@ def may_edit_personal(by: AbstractBaseUser) -> bool:
     return bool(getattr(by, "has_perm", lambda name: False)(EDIT_PERSONAL))
 
 
-def _check_scope(job: Job, signature: Signature, message: str, present: str) -> None:
-    """Raise `Refused` if the job would be somebody else's with this message."""
+def _check_scope(job: Job, signature: Signature, message: str, present: str, by: AbstractBaseUser | None) -> None:
+    """Raise `Refused` if the job would be somebody else's with this message, or nobody can say whose it would be."""
     scope = scope_of(signature.signature, *signature.decode(message))
+    if not scope and job.scope and by is not None and visible_scopes(by, EDIT) is not None:
+        text = _("job %(id)s: its arguments do not say whose they are; only who may edit everybody's jobs changes them")
+        raise Refused(text % {"id": job.pk})
     if scope != present:
         text = _("job %(id)s would belong to '%(scope)s' then: enqueue a new one")
         raise Refused(text % {"id": job.pk, "scope": scope})

@@ -30,12 +30,16 @@ class DiscardAnswer(StrEnum):
     LIVE = "live"  # it waits or runs: nothing was done
 
 
-def discard(job: HasId | UUID | str, by: AbstractBaseUser | None = None) -> DiscardAnswer:
+def discard(job: HasId | UUID | str, by: AbstractBaseUser | None = None, *, only_dead: bool = False) -> DiscardAnswer:
     """Take away a dead letter, which becomes cancelled, or a job that has ended, which is removed with its attempts.
 
-    A dead letter counts as discarded. Raises `UnknownJob`, and `Refused` for a job that waits or runs.
+    A dead letter counts as discarded. Raises `UnknownJob`, and `Refused` for a job that waits or runs, with `only_dead`
+    for every other one that is no dead letter.
     """
     row = lookup.find_job(id_of(job))
+    if only_dead and row.state != State.FAILED:
+        text = _("job %(id)s is %(state)s: it is no dead letter any more")
+        raise Refused(text % {"id": row.pk, "state": row.shown_state()})
     answer = discard_now(row)
     if answer is DiscardAnswer.LIVE:
         text = _("job %(id)s is %(state)s: only a dead letter or a job that has ended can be discarded; cancel it")

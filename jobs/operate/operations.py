@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 
 from admin_lists.counts import capped_count
 
+from .. import clock
 from ..broker import get_broker
 from ..conf import jobs_settings
 from ..errors import BrokerAway, InvalidOption
@@ -30,6 +31,7 @@ from ..history import live, lookup
 from ..models import Job, Operation, Verb
 from ..states import State
 from .by_filter import FASTEST, Progress, act_for, next_piece, rows_of
+from .reach import VIEW, in_both, visible_scopes
 
 logger = logging.getLogger("jobs.operate")
 
@@ -161,47 +163,50 @@ def people_of(operations: Iterable[Operation]) -> dict[str, AbstractBaseUser]:
 
 
 def _work_piece(row: Operation) -> int:
-    now = get_broker().now()
+    """Do a piece, or as much of it as half the time for which it is held allows."""
+    now, began = get_broker().now(), clock.monotonic()
+    held_until = now + LEASE
     # of any number of keepers one takes the piece
     free = all_operations().filter(pk=row.pk, ended_at=None, last=row.last, next_at=row.next_at)
-    if not free.update(next_at=now + LEASE):
+    if not free.update(next_at=held_until):
         return 0
     size = PIECE if row.pace is None else max(1, min(PIECE, int(row.pace / 2)))
     next_at = now if row.pace is None else now + timedelta(seconds=size / row.pace)
     by = people_of([row]).get(row.by_id)
-    seen, last = Progress(total=row.total, first_refusal=row.first_refusal), row.last
+    seen, last, worked = Progress(total=row.total, first_refusal=row.first_refusal), row.last, 0
     try:
         with translation.override(row.language or None):
-            if by is None or not _may(by, row.verb):
+            chosen = None if by is None else _within_reach(Listed.of_text(row.chosen), by, row.verb)
+            if chosen is None:
                 _end(row, _("whoever began it may not do this any more"))
                 return 0
-            ids = next_piece(row.verb, Listed.of_text(row.chosen), last, row.newest, size)
-            act = act_for(row.verb, by, {})
+            ids = next_piece(row.verb, chosen, last, row.newest, size)
+            # of what has ended meanwhile nothing is removed
+            act = act_for(row.verb, by, {"only_dead": True} if row.verb == Verb.DISCARD else {})
             for id in ids:
-                seen, last = act([id], seen), id
+                if clock.monotonic() - began > LEASE.total_seconds() / 2:
+                    break
+                seen, last, worked = act([id], seen), id, worked + 1
     except (BrokerAway, OperationalError, InterfaceError):
-        _note(row, seen, last, now + REST)
+        _note(row, seen, last, now + REST, held_until)
         raise
     except Exception as error:  # else it would be tried for ever
         logger.exception("operation_failed id=%s", row.pk)
-        _note(row, seen, last, now)
+        _note(row, seen, last, now, held_until)
         _end(row, f"{type(error).__name__}: {error}")
         return 0
-    _note(row, seen, last, next_at)
-    if len(ids) < size:
+    is_mine = _note(row, seen, last, next_at, held_until)
+    if is_mine and worked == len(ids) < size:
         _end(row)
-    return len(ids)
+    return worked
 
 
-def _note(row: Operation, seen: Progress, last: UUID, next_at: datetime) -> None:
-    """Write down how far it is."""
-    all_operations().filter(pk=row.pk).update(
-        done=F("done") + seen.done,
-        refused=F("refused") + seen.refused,
-        first_refusal=seen.first_refusal[:250],
-        last=last,
-        next_at=next_at,
-    )
+def _note(row: Operation, seen: Progress, last: UUID, next_at: datetime, held_until: datetime) -> bool:
+    """Write down how far it is; False: this keeper was so slow that another has gone on from before its piece."""
+    one = all_operations().filter(pk=row.pk)
+    one.update(done=F("done") + seen.done, refused=F("refused") + seen.refused)
+    mine = one.filter(next_at=held_until)
+    return bool(mine.update(first_refusal=seen.first_refusal[:250], last=last, next_at=next_at))
 
 
 def _end(row: Operation, problem: str = "") -> None:
@@ -210,5 +215,11 @@ def _end(row: Operation, problem: str = "") -> None:
         logger.info("operation_ended id=%s verb=%s problem=%s", row.pk, row.verb, problem or "-")
 
 
-def _may(by: AbstractBaseUser, verb: str) -> bool:
-    return bool(getattr(by, "has_perm", lambda name: False)(PERMISSIONS[verb]))
+def _within_reach(chosen: Listed, by: AbstractBaseUser, verb: str) -> Listed | None:
+    """Those of the jobs that this person may still do this to; None: of none."""
+    scopes = chosen.scopes
+    for permission in (VIEW, PERMISSIONS[verb]):
+        if not getattr(by, "has_perm", lambda name: False)(permission):
+            return None
+        scopes = in_both(scopes, visible_scopes(by, permission))
+    return None if scopes == () else replace(chosen, scopes=scopes)

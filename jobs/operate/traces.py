@@ -20,6 +20,8 @@ from django.db.models import Q, QuerySet
 from ..broker import get_broker
 from ..broker.records import CancelAnswer
 from ..define.masks import Mask, spellings_of
+from ..define.message import INCOMPLETE
+from ..define.passed import is_incomplete
 from ..errors import UnknownJob
 from ..history import inside, live, lookup
 from ..models import Attempt, Edge, Job, JobProgress, Kept, LogPart, Operation, Throttle
@@ -88,7 +90,34 @@ def _jobs_of(jobs: QuerySet[Job], subjects: Sequence[Subject], texts: Sequence[s
         for found in _walk(jobs, condition):
             new = jobs.filter(pk__in=[pk for pk in found if pk not in own])
             own.update(job.pk for job in new if _carries(job, by_id, mask))
+    _add_who_took(jobs, own, named, texts)
     return own
+
+
+def _add_who_took(jobs: QuerySet[Job], own: set[UUID], named: Sequence[str], texts: Sequence[str]) -> None:
+    """Add those whose arguments are, in part, what one of these jobs returned, or what carries the person."""
+    edges = Edge.objects.using(jobs.db)
+    conditions = [_mentions(("result",), texts)] if texts else []
+    conditions += [Q(result__iregex=_any_of(named[start : start + IDS])) for start in range(0, len(named), IDS)]
+    waiting: set[UUID] = set()
+    for condition in conditions:
+        for found in _walk(edges, condition):
+            waiting.update(edges.filter(pk__in=found).values_list("waiting_id", flat=True))
+    waiting |= _waiting_for(edges, own)
+    while waiting := waiting - own:
+        new: set[UUID] = set()
+        for piece in _pieces(list(waiting)):
+            rows = jobs.filter(pk__in=piece, message__contains=f'"v":{INCOMPLETE}')
+            new.update(job.pk for job in rows.only("pk", "message") if is_incomplete(job.message))
+        own |= new
+        waiting = _waiting_for(edges, new)
+
+
+def _waiting_for(edges: QuerySet[Edge], jobs: Collection[UUID]) -> set[UUID]:
+    found: set[UUID] = set()
+    for piece in _pieces(list(jobs)):
+        found.update(edges.filter(awaited_id__in=piece).values_list("waiting_id", flat=True))
+    return found
 
 
 def _carries(job: Job, subjects: dict[str, Subject], mask: Mask) -> bool:
@@ -141,9 +170,12 @@ def _empty(jobs: QuerySet[Job], ids: Sequence[UUID]) -> None:
         Attempt.objects.using(jobs.db).filter(job_id__in=ids).update(error="", traceback="")
         # what those that waited for them read of their ends
         Edge.objects.using(jobs.db).filter(awaited_id__in=ids).exclude(state="").update(result=None, error="")
+        # and what those that have ended read of others, which may have been their arguments
+        over = list(ended.values_list("pk", flat=True))
+        Edge.objects.using(jobs.db).filter(waiting_id__in=over).exclude(state="").update(result=None, error="")
         # what one that runs keeps stays until then: without it, its next start would do its steps again
         inside.forget(ids, jobs.db, (JobProgress, LogPart))
-        inside.forget(list(ended.values_list("pk", flat=True)), jobs.db, (Kept,))
+        inside.forget(over, jobs.db, (Kept,))
 
 
 def _take_out(rows: QuerySet[Any], columns: Sequence[str], texts: Sequence[str]) -> int:
@@ -177,9 +209,11 @@ def _take_out_inside(alias: str, texts: Sequence[str]) -> int:
 def _cleaned(column: str, value: str, mask: Mask) -> str:
     if column not in _JSON or mask(value) == value:
         return mask(value)
+    # which says of a result that it was a tuple
+    mark = value[: len(value) - len(value.lstrip(" "))]
     try:
         # a number stays one, unless it is the person's
-        return json.dumps(mask.of_value(json.loads(value)), ensure_ascii=False, separators=(",", ":"))
+        return mark + json.dumps(mask.of_value(json.loads(value)), ensure_ascii=False, separators=(",", ":"))
     except (ValueError, RecursionError):
         return mask(value)
 

@@ -59,6 +59,7 @@ class Child:
         self.worker = clock.new_id()
         self.ready = False
         self.outdated = False  # runs code that has changed
+        self.replaced = False  # another has taken over
         self.worn = False  # has done its jobs, or grown too large
         self.draining_since: float | None = None
         self.stopped_since: float | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -171,13 +170,12 @@ def _check_encoding(connection: BaseDatabaseWrapper) -> None:
 def check_connections(posts: Sequence[Post]) -> None:
     """Raise `CannotStart` where PostgreSQL allows fewer connections than these posts need; warn if others hold them.
 
-    A worker needs one for each thread, or one for all tasks that are `async def`, and one each for the queue and for
-    hints.
+    A worker needs one for each thread, and one each for the queue and for hints.
     """
     connection = connections[jobs_settings().database]
     if connection.vendor != "postgresql":
         return
-    needed = sum(_threads_with_connections(post) + 2 if post.kind == "worker" else 2 for post in posts) + 2
+    needed = sum(post.threads + 2 if post.kind == "worker" else 2 for post in posts) + 2
     try:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -204,11 +202,6 @@ def check_connections(posts: Sequence[Post]) -> None:
             "--concurrency and --processes, before they run out",
             *(needed, allowed, used),
         )
-
-
-def _threads_with_connections(post: Post) -> int:
-    tasks = find_queue(post.queue).tasks.values()
-    return 1 if tasks and all(inspect.iscoroutinefunction(task.func) for task in tasks) else post.threads
 
 
 def _numbers(

@@ -32,6 +32,8 @@ SILENCE = 300.0
 LONGEST_BACKOFF = 30.0
 #: Seconds after which a child's start counts as good, and its backoff begins anew.
 STEADY_AFTER = 60.0
+#: How long a worn child works at least, in seconds: a limit that is too low shall not start one after the other.
+SHORTEST_LIFE = 5.0
 #: What a child may need after the grace time to end by itself.
 EXIT_TIME = 0.5
 #: How long, in seconds, the last releases may take at the end.
@@ -59,6 +61,7 @@ class _Place:
     def hand_over(self) -> None:
         """Let the successor take over and the old one drain."""
         if self.child is not None:
+            self.child.replaced = True
             self.child.drain()
             self.leaving.append(self.child)
         self.child, self.successor = self.successor, None
@@ -170,6 +173,8 @@ class Supervisor:
             self._service_manager.stopping(self._grace + EXIT_TIME + KILL_LIMIT + CLOSE_LIMIT)
             logger.info("stopping reason=%s grace=%gs: once more ends it now", why, self._grace)
             for child in self._manned():
+                if child.replaced and child.worn:
+                    child.draining_since = clock.monotonic()  # from now on its time is limited
                 child.drain()
             return
         logger.warning("ending_now reason=%s", why)
@@ -207,6 +212,9 @@ class Supervisor:
             child = place.child
             if child is None or not child.worn or child.draining_since is not None or now < place.start_at:
                 continue
+            # one after the other, and not in a circle of starts
+            if any(one.worn for one in place.leaving) or now - child.born < SHORTEST_LIFE:
+                continue
             if place.successor is None and place not in self._to_restart:
                 logger.info("child_worn %s: another takes its place", child)
                 self._to_restart.append(place)
@@ -240,6 +248,8 @@ class Supervisor:
                 child.end("stopped for one lease", interrupted=False)
             elif now - child.heard_at >= SILENCE:
                 child.end(f"no sign of life for {SILENCE:.0f} s", interrupted=False)
+            elif child.worn and child.replaced and not self._stopping:
+                continue  # it has as long as its jobs take
             elif child.draining_since is not None and now - child.draining_since >= self._grace + EXIT_TIME:
                 child.end("grace time over", interrupted=True)
             elif child.worker in lost and child.draining_since is None:

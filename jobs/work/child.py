@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from functools import partial
+import threading
 from uuid import UUID
 
 from django.db import connections
@@ -41,14 +41,23 @@ def run_worker(
     keep_connections()
     consumer = QueueConsumer(queue, broker, worker, threads=threads, grace=settings.grace, alone=alone)
 
+    wear = wear.possible(queue.name) if wear is not None else None
+    worn = threading.Event()
+
+    def is_worn() -> bool:
+        if wear is not None and wear.is_reached(consumer.pool.claimed):
+            worn.set()
+        return worn.is_set()
+
     def drain() -> None:
+        if worn.is_set() and not link.orphaned:
+            consumer.wait_for_all()
         request_stop()
         consumer.drain()
 
     reports.begin()
     event_loop.serve()
-    is_worn = partial(wear.is_reached, lambda: consumer.pool.claimed) if wear else None
-    link = ParentLink(life, beat, drain, is_worn)
+    link = ParentLink(life, beat, drain, is_worn if wear else None)
     lease = OwnLease(broker, worker, settings.lease, holds_jobs=lambda: consumer.pool.held > 0, gone=link.stop)
     ear = HintEar(broker, queue.name, consumer.pool.hear, consumer.pool.room)
     link.start()

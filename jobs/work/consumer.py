@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from typing import Any
 from uuid import UUID
@@ -97,6 +98,10 @@ class QueueConsumer(Consumer):
         self.stop(graceful=True)
         self.broken = self.pool.broken
         raise ConsumerStopped
+
+    def wait_for_all(self) -> None:
+        """Let what runs end, however long it takes: the supervisor says when it is over."""
+        self._grace = threading.TIMEOUT_MAX
 
     def drain(self) -> None:
         """Claim nothing more and stop when what runs is finished, or when the grace time is over."""

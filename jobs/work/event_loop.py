@@ -16,6 +16,7 @@ from typing import Any
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connections
 
+from ..define.context import job_here
 from .forks import end_if_forked
 
 logger = logging.getLogger("jobs.worker")
@@ -23,6 +24,9 @@ logger = logging.getLogger("jobs.worker")
 _lock = threading.Lock()
 _is_worker = False
 _loop: asyncio.AbstractEventLoop | None = None
+_thread: threading.Thread | None = None
+#: The clean-up that is under way; at most one, and no job waits for it.
+_closing: asyncio.Task[None] | None = None
 
 
 def serve() -> None:
@@ -39,7 +43,10 @@ def run(coroutine: Coroutine[Any, Any, Any], seconds: float) -> Any:
     if not _is_worker:
         ended, error = async_to_sync(_run)(coroutine, seconds)
     else:
-        ended, error = asyncio.run_coroutine_threadsafe(_run_in_worker(coroutine, seconds), _running_loop()).result()
+        loop, thread = _running_loop()
+        if (job := job_here()) is not None:
+            job.thread = thread.ident or 0
+        ended, error = asyncio.run_coroutine_threadsafe(_run_in_worker(coroutine, seconds), loop).result()
     if error is not None:
         raise error
     return ended
@@ -60,18 +67,26 @@ async def _limited(coroutine: Coroutine[Any, Any, Any], seconds: float) -> Any:
     try:
         async with asyncio.timeout(None if math.isinf(seconds) else seconds) as limit:
             return await coroutine
-    except TimeoutError:
+    except TimeoutError as error:
         if limit.expired():
-            raise TimeoutError(f"not ended after the {seconds:.3g} s of its timeout") from None
+            raise TimeoutError(f"not ended after the {seconds:.3g} s of its timeout") from error
         raise
 
 
 async def _run_in_worker(coroutine: Coroutine[Any, Any, Any], seconds: float) -> tuple[Any, BaseException | None]:
+    global _closing
+    answer = await _run(coroutine, seconds)
+    if _closing is None or _closing.done():
+        _closing = asyncio.create_task(_clean_up())
+    return answer
+
+
+async def _clean_up() -> None:
+    """Close what broke or grew too old, where asgiref lets all of them speak to the database: one thread."""
     try:
-        return await _run(coroutine, seconds)
-    finally:
-        # where asgiref lets all of them speak to the database
         await sync_to_async(_close_obsolete)()
+    except Exception:
+        logger.exception("connections_not_closed")
 
 
 def _close_obsolete() -> None:
@@ -80,13 +95,14 @@ def _close_obsolete() -> None:
             connection.close_if_unusable_or_obsolete()
 
 
-def _running_loop() -> asyncio.AbstractEventLoop:
-    global _loop
+def _running_loop() -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
+    global _loop, _thread
     with _lock:
-        if _loop is None:
+        if _loop is None or _thread is None:
             _loop = asyncio.new_event_loop()
-            threading.Thread(target=_serve, args=[_loop], name="jobs-event-loop", daemon=True).start()
-        return _loop
+            _thread = threading.Thread(target=_serve, args=[_loop], name="jobs-event-loop", daemon=True)
+            _thread.start()
+        return _loop, _thread
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

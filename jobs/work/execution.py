@@ -39,7 +39,7 @@ from ..define.awaited import awaited_by
 from ..define.context import RunningJob, begin_work, end_work
 from ..define.masks import NO_MASK, Mask
 from ..define.message import IncompleteMessage, MessageError, encode_result
-from ..define.passed import complete_message
+from ..define.passed import NothingToTake, complete_message
 from ..define.queue import Queue
 from ..define.task import Task
 from ..errors import BrokerAway, Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater, Stopped
@@ -130,6 +130,8 @@ class _Execution:
             args, kwargs = self._arguments(task)
         except (MessageError, InvalidArguments) as error:
             return self._settlement(self._not_understood(str(error)))
+        except NothingToTake as error:
+            return self._settlement(Failed(str(error), attempted=False))
         except (OperationalError, InterfaceError) as error:
             return self._settlement(self._no_connection(error))
         if self._has_started_too_often(claimed.starts):
@@ -184,7 +186,7 @@ class _Execution:
             point("execute.after")
             outcome: Outcome = Completed(encode_result(task.name, value, self.mask))
         except BaseException as error:  # SystemExit of a task is its failure, not the worker's end
-            failure = error = job.stopped or error
+            value, failure = None, (error := job.stopped or error)
             outcome = self._failure(error, task.policy.attempts, task.policy.backoff)
             self._keep_cursors(job)
         finally:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+logger = logging.getLogger("jobs.worker")
 
 MIB = 1024 * 1024
 
@@ -19,9 +21,18 @@ class Wear:
     def __bool__(self) -> bool:
         return bool(self.most_jobs or self.most_memory)
 
-    def is_reached(self, claimed: Callable[[], int]) -> bool:
-        """Whether the process is worn out."""
-        if self.most_jobs and claimed() >= self.most_jobs:
+    def possible(self, queue: str) -> Wear:
+        """The same, without a limit of memory that a worker has reached before its first job."""
+        size = (own_memory() or 0) / MIB
+        if not self.most_memory or size < self.most_memory:
+            return self
+        text = "memory_limit_too_low queue=%s --max-memory=%d: a worker takes %d MiB before its first job; not replaced"
+        logger.error(text, queue, self.most_memory, size)
+        return replace(self, most_memory=0)
+
+    def is_reached(self, claimed: int) -> bool:
+        """Whether the process is worn out, which has claimed so many jobs."""
+        if self.most_jobs and claimed >= self.most_jobs:
             return True
         return bool(self.most_memory) and (own_memory() or 0) >= self.most_memory * MIB
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .. import consent
-from ..changes import record
+from ..changes import record, touch
 from ..consent import Agreement
 from ..events import ConsentAsked, LeadChanged, LeadUnsubscribed, consent_asked, lead_changed, lead_unsubscribed
 from ..models import Activity, ConsentAct, ConsentPurpose, ConsentRecord, ConsentSource, Lead
@@ -54,7 +54,7 @@ def record_consent(
             records = [consent.ask(lead, agreement, actor) for agreement in agreements]
         else:
             records = [consent.give(lead, agreement, actor, resubscribe=resubscribe) for agreement in agreements]
-        _keep(lead, records)
+        _keep(lead, records, actor)
         if not unsubscribed or resubscribe:
             _announce_change(lead)
     return records
@@ -95,7 +95,7 @@ def withdraw_marketing_consent(
             raise ValidationError(_("The lead has not agreed to news and offers."))
         purposes = [ConsentPurpose.MARKETING]
         records = consent.withdraw(lead, purposes, ConsentSource.STAFF, wording=wording, unsubscribe=False, actor=actor)
-        _keep(lead, records)
+        _keep(lead, records, actor)
         _announce_change(lead)
     return records
 
@@ -116,7 +116,7 @@ def unsubscribe_lead(
             return True
         new = lead.unsubscribed_at is None
         records = consent.withdraw(lead, list(ConsentPurpose), source, wording=wording, unsubscribe=True, actor=actor)
-        _keep(lead, records)
+        _keep(lead, records, actor)
         if new:
             record(lead, Activity.Kind.UNSUBSCRIBED, actor=actor)
             lead_unsubscribed.announce(LeadUnsubscribed(organization_id=lead.organization_id, lead_id=lead_id))
@@ -130,8 +130,10 @@ def keep_lines(lead: Lead, records: Sequence[ConsentRecord]) -> None:
         consent_asked.announce(ConsentAsked(organization_id=lead.organization_id, lead_id=lead.pk))
 
 
-def _keep(lead: Lead, records: Sequence[ConsentRecord]) -> None:
-    """Save the lead's times and the lines that say how they came to be."""
+def _keep(lead: Lead, records: Sequence[ConsentRecord], actor: AbstractBaseUser | None = None) -> None:
+    """Save the lead's times and the lines that say how they came to be; what a person noted touches the lead."""
+    if actor is not None:
+        touch(lead.pk)
     lead.version += 1
     lead.save(update_fields=[*_FIELDS, "version", "updated_at"])
     keep_lines(lead, records)

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from jobs import Queue, clock
 from jobs.models import Job
+from tests.leads.people import make_organization
 
 from .conftest import MakeClient, MakeJob, address
 
@@ -109,8 +110,8 @@ def test_what_is_personal_is_never_shown_and_takes_a_permission_of_its_own(
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("arguments", "{", "This is no JSON"),
-        ("arguments", "[" * 100_000, "This is no JSON"),
+        ("arguments", "{", "This is not JSON"),
+        ("arguments", "[" * 100_000, "This is not JSON"),
         ("arguments", "[1]", "Give a JSON object"),
         ("arguments", '{"text": "x"}', "number cannot be left out"),
         ("arguments", '{"text": "x", "number": "many"}', "number"),
@@ -176,3 +177,19 @@ def test_a_form_that_is_sent_unchanged_says_so_and_texts_stay_texts(editor: Clie
     assert "<b>Helo" not in page
     assert re.search(r"&lt;b&gt;Helo", page)
     assert "Nothing is changed yet" in send(editor, waiting, form_of(editor, waiting)).content.decode()
+
+
+def test_arguments_that_do_not_say_whose_they_are_are_changed_only_by_who_edits_everybodys(
+    client_with: MakeClient, make_job: MakeJob, editor: Client
+) -> None:
+    """Else a job of the own organization could be made to act on a person of another."""
+    acme = make_organization("acme")
+    message = json.dumps({"v": 1, "args": [ADA, "Hello"], "kwargs": {}})
+    job = make_job(queue=lane.name, task=write.name, state="queued", message=message, scope=str(acme.pk))
+    member = client_with(*EDITOR, member_of=acme)
+    form = form_of(member, job)
+    answer = send(member, job, form, arguments=json.dumps(json.loads(form["arguments"]) | {"number": 9}))
+    assert "do not say whose they are" in answer.content.decode()
+    assert "number" not in read(job)
+    send(editor, job, form_of(editor, job), arguments=json.dumps(json.loads(form["arguments"]) | {"number": 9}))
+    assert read(job)["number"] == 9

@@ -11,12 +11,13 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from accounts.models import User
+from accounts.models import Membership, User
 from jobs import clock, erase_jobs
-from jobs.errors import BrokerAway
+from jobs.errors import BrokerAway, Refused
 from jobs.keep import operations as duty
 from jobs.models import Job, Operation
 from jobs.operate import operations
+from jobs.operate.discard import discard
 from jobs.operate.operations import Listed, all_operations, begin, work
 from tests.leads.people import make_organization
 
@@ -213,6 +214,57 @@ def test_a_member_reaches_the_own_organization_only(client_with: MakeClient, mak
     assert str(operation.pk) not in stranger.get(PAGE).content.decode()
     assert str(operation.pk) in member.get(PAGE).content.decode()
     assert stranger.post(f"{PAGE}{operation.pk}/stop/").status_code == 404
+
+
+def test_whoever_leaves_an_organization_meanwhile_reaches_its_jobs_no_more(
+    client_with: MakeClient, make_job: MakeJob
+) -> None:
+    acme, other = make_organization("acme"), make_organization("other")
+    left, kept = make_job(state="failed", scope=str(acme.pk)), make_job(state="failed", scope=str(other.pk))
+    member = client_with("view_job", "discard_job", member_of=acme)
+    operation = confirm(member, "discard", "?state=failed")
+    Membership.objects.update(organization=other)
+    duty.run()
+    operation.refresh_from_db()
+    assert operation.problem == "whoever began it may not do this any more"
+    boss = User.objects.create_superuser("boss@example.org")
+    begin("discard", Listed(state="failed"), boss)
+    Membership.objects.create(user=boss, organization=other)
+    User.objects.filter(pk=boss.pk).update(is_superuser=False)
+    duty.run()
+    assert (states([left]), states([kept])) == ({"failed"}, {"failed"})
+
+
+def test_a_keeper_that_was_slow_turns_nothing_back(
+    operator: Client, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = [make_job(state="failed") for _ in range(4)]
+    monkeypatch.setattr(operations, "PIECE", 2)
+    operation = confirm(operator, "discard", "?state=failed")
+    act_for, asleep = operations.act_for, [True]
+
+    def slow(*args: Any) -> Any:
+        act = act_for(*args)
+
+        def wait_first(ids: Any, seen: Any) -> Any:
+            if asleep and asleep.pop():
+                all_operations().update(next_at=clock.now())  # its time is over, and another keeper goes on
+                work(pieces(2))
+            return act(ids, seen)
+
+        return wait_first
+
+    monkeypatch.setattr(operations, "act_for", slow)
+    work(pieces(1))
+    operation.refresh_from_db()
+    assert (states(dead), operation.last) == ({"cancelled"}, max(job.pk for job in dead))
+
+
+def test_a_dead_letter_that_has_completed_meanwhile_is_not_removed(make_job: MakeJob) -> None:
+    job = make_job(state="completed")
+    with pytest.raises(Refused, match="it is no dead letter any more"):
+        discard(job.pk, only_dead=True)
+    assert states([job]) == {"completed"}
 
 
 @pytest.mark.django_db

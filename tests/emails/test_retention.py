@@ -13,7 +13,7 @@ from emails.models import EmailMessage
 from emails.tasks import empty_mails
 from jobs import Cron
 from leads.models import EffectState
-from tests.leads.people import make_lead, make_organization
+from tests.leads.people import make_lead, make_organization, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -54,6 +54,18 @@ def test_nothing_is_left_to_send_of_an_emptied_mail(settings: Any) -> None:
     assert services.resend(row) is None
     row.refresh_from_db()
     assert (row.can_be_repeated, row.state, row.to, row.error) == (False, EffectState.REFUSED, "a@b.c", "")
+
+
+def test_the_address_of_an_emptied_mail_goes_with_its_person(settings: Any) -> None:
+    settings.MAIL_KEEP_DAYS = 30
+    boss = make_user("boss")
+    row = make_mail(EffectState.SENT, days=40, recipient=boss)
+    empty_mails.call()
+    row.refresh_from_db()
+    assert row.to == "a@b.c"
+    boss.delete()
+    row.refresh_from_db()
+    assert row.to == ""
 
 
 def test_without_the_setting_everything_stays() -> None:

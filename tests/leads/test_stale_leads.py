@@ -14,7 +14,7 @@ from accounts.models import User
 from jobs import Cron
 from jobs.testing import JobsRunner
 from leads import services, stale
-from leads.models import Lead, LeadStatus
+from leads.models import ConsentPurpose, ConsentSource, Lead, LeadStatus
 from leads.panels import registry
 from leads.tasks import remind_of_stale_leads
 from notifications.models import Notification
@@ -89,10 +89,21 @@ def test_run_that_was_broken_off_goes_on_and_tells_nothing_twice(
         (lambda lead: services.change_lead_status(lead.id, lead.organization_id, "lost", actor=lead.assignee), True),
         (lambda lead: services.assign_lead(lead.id, lead.organization_id, None), True),
         (lambda lead: registry.actions["sms"].perform(lead, lead.assignee, {"text": "Hi"}), True),
+        (
+            lambda lead: services.record_consent(
+                lead.id,
+                lead.organization_id,
+                [ConsentPurpose.MARKETING],
+                source=ConsentSource.STAFF,
+                wording="On the phone",
+                actor=lead.assignee,
+            ),
+            True,
+        ),
         (lambda lead: services.receive_lead(lead.organization, {"name": "Ada", "email": lead.email}), False),
         (lambda lead: services.calculate_lead_score(lead.id, lead.organization_id), False),
     ],
-    ids=["status", "assigned", "texted", "wrote again", "scored"],
+    ids=["status", "assigned", "texted", "consented", "wrote again", "scored"],
 )
 def test_what_a_person_does_touches_a_lead_and_what_else_happens_does_not(
     jobs_runner: JobsRunner, act: Any, touches: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -50,8 +51,10 @@ def test_nobody_without_unread_news_gets_a_mail(jobs_runner: JobsRunner) -> None
     tell(make_user("left"), "Of an organization that was left", organization=organization)
     tell(make_user("locked", is_active=False), "News")
     tell(make_user("quiet", wants_digest=False), "News")
+    tell(make_user("back"), "Of long ago")
+    Notification.objects.filter(title="Of long ago").update(created_at=timezone.now() - timedelta(days=8))
     assert plan_digests.call() == {"digests": 0}
-    assert Notification.objects.filter(mailed_at=None).count() == 4
+    assert Notification.objects.filter(mailed_at=None).count() == 5
 
 
 def test_mail_is_stopped_by_its_link_and_asked_for_in_the_inbox(jobs_runner: JobsRunner) -> None:

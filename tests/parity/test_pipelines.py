@@ -8,8 +8,24 @@ import pytest
 from django.db import transaction
 from huey import chord, group
 
-from jobs import Fixed, InvalidArguments, InvalidOption, JobFailed, JobHandle, NotSupported, Queue, clock, testing
-from jobs.models import Job
+from jobs import (
+    Fixed,
+    InvalidArguments,
+    InvalidOption,
+    JobFailed,
+    JobHandle,
+    NotSupported,
+    Queue,
+    Refused,
+    Subject,
+    clock,
+    current_job,
+    erase_jobs,
+    testing,
+)
+from jobs.history import lookup
+from jobs.models import Edge, Job
+from jobs.operate.edit import amend
 from jobs.states import State
 from tests.each_broker import each_broker as each_broker
 
@@ -73,6 +89,28 @@ def hear(*told: Any) -> None:
 def hear_and_fail(n: int, error: str) -> None:
     heard.append((n, error))
     raise KeyError(n)
+
+
+@other.task(name="pipes.write_to", personal=("to",))
+def write_to(to: str) -> str:
+    return f"sent to {to}"
+
+
+@other.task(name="pipes.write_to_lead")
+def write_to_lead(to: str, lead_id: str) -> str:
+    return f"sent to {to}"
+
+
+@pipes.task(name="pipes.fib_text")
+def fib_text() -> Any:
+    return "ada@example.org", 7
+
+
+@other.task(name="pipes.told_of")
+def told_of() -> Any:
+    (first,) = current_job().after
+    assert isinstance(first.result, tuple)
+    return list(first.result)
 
 
 @pipes.task(name="pipes.once", unique=("n",))
@@ -228,3 +266,58 @@ def test_a_pipeline_that_comes_back_to_itself_is_refused() -> None:
     made.then(made)
     with pytest.raises(InvalidOption, match="comes back to itself"):
         pipes.enqueue(made)
+
+
+@pytest.mark.django_db
+def test_without_the_result_that_it_takes_a_job_is_a_dead_letter_and_runs_nothing() -> None:
+    first, last = pipes.enqueue(add.s(1, 2).then(same))
+    first.cancel()
+    testing.run_jobs()
+    last.retry()
+    testing.run_jobs()
+    assert (last.state, last.error.partition(":")[0]) == (
+        "failed",
+        "the job that it takes its arguments of has not completed",
+    )
+
+
+@pytest.mark.django_db
+def test_who_waits_for_a_result_is_not_edited() -> None:
+    _first, last = pipes.enqueue(add.s(1, 2).then(add, 4))
+    for edit in (lambda: last.edit(c=5), lambda: amend(last, arguments={"c": 5})):
+        with pytest.raises(Refused):
+            edit()
+
+
+@pytest.mark.django_db
+def test_a_personal_argument_that_came_through_a_pipeline_is_masked_in_the_result() -> None:
+    _first, last = run(same.s("ada@example.org").then(write_to))
+    assert last.result() == "sent to ada@example.org"
+    assert lookup.shown_result(last.refresh()) == "sent to ***"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("ran", [False, True])
+@pytest.mark.parametrize("by", ["subject", "text"])
+def test_an_erasure_reaches_who_got_the_person_through_a_pipeline(ran: bool, by: str) -> None:
+    person = "0190b7a4-0000-7000-8000-00000000000a"
+    first, last = pipes.enqueue(same.s({"lead_id": person, "to": "ada@example.org"}).then(write_to_lead))
+    testing.run_jobs(None if ran else "pipes")
+    subjects, texts = ([Subject("leads.lead", person)], []) if by == "subject" else ([], ["ada@example.org"])
+    erase_jobs(subjects, texts)
+    testing.run_jobs()
+    assert [job.state for job in (first, last)] == ["completed", "completed" if ran else "cancelled"]
+    assert "ada@" not in f"{last.job.message} {last.job.result} {last.job.error}"
+    assert not Edge.objects.filter(result__contains="ada@").exists()
+
+
+@pytest.mark.django_db
+def test_a_tuple_out_of_which_a_text_was_taken_is_still_one() -> None:
+    """Of a job that takes nothing of it, and so goes on."""
+    first = fib_text.enqueue()
+    waits = told_of.using(after=[first]).enqueue()
+    testing.run_jobs("pipes")
+    erase_jobs([], ["ada@example.org"])
+    testing.run_jobs()
+    assert waits.result() == ["erased", 7]
+    assert Edge.objects.get().result.startswith(" [")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from jobs.supervise.start import CannotStart, plan
 from tests.faults.harness import Site, wait_for
 from tests.faults.ledger import check_ledger, wait_until_ended
+
+MakeSite = Callable[..., Site]
 
 
 def test_after_so_many_jobs_another_takes_the_place(site: Site) -> None:
@@ -18,6 +22,25 @@ def test_after_so_many_jobs_another_takes_the_place(site: Site) -> None:
     assert huey.count("child_worn work/1") >= 1
     assert site.rows("SELECT sum(lost) FROM jobs_job WHERE queue = 'work'") == [(0,)]
     assert huey.stop() == 0
+
+
+def test_what_runs_in_the_one_that_is_replaced_ends_however_long_it_takes(make_site: MakeSite) -> None:
+    site = make_site(FAULTS_GRACE="0.5")
+    huey = site.run_huey("--queue", "work", "--max-jobs", "5")
+    long = site.enqueue("nap.enqueue(9.0)")
+    wait_for(lambda: site.starts(long))
+    short = site.enqueue("nap.enqueue_many([0.0] * 10)")
+    wait_for(lambda: len(huey.started("work/1")) == 2, what="another has started")
+    check_ledger(site, [long, *short])
+    assert len(site.starts(long)) == 1
+    assert huey.stop() == 0
+
+
+def test_a_limit_below_what_a_worker_needs_is_told_and_replaces_nobody(site: Site) -> None:
+    huey = site.run_huey("--queue", "work", "--max-memory", "5")
+    check_ledger(site, [site.enqueue("nap.enqueue()")])
+    assert huey.count("memory_limit_too_low queue=work --max-memory=5") == 1
+    assert huey.count("child_worn") == 0
 
 
 def test_at_such_a_size_another_takes_the_place(site: Site) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -68,6 +69,12 @@ async def leave(how: str) -> None:
         current_job().check_cancelled()
 
 
+@lane.task(name="async.hold")
+async def hold() -> None:
+    await sync_to_async(let_go.wait)(60)
+
+
+let_go = threading.Event()
 met: list[int] = []
 cleaned: list[bool] = []
 
@@ -122,6 +129,29 @@ def test_one_past_its_timeout_is_cancelled_where_it_waits() -> None:
     assert isinstance(ended, Retried)
     assert ended.error == "TimeoutError: not ended after the 0.05 s of its timeout"
     assert cleaned == [True]
+
+
+def test_none_waits_for_what_another_does_in_django_s_thread() -> None:
+    hold.enqueue()
+    hello.enqueue("Ada")
+    claimed = claim(lane.name, 2)
+    with ThreadPoolExecutor(2) as threads:
+        held, told = (threads.submit(execute, job, lane, job.id) for job in claimed)
+        assert isinstance(outcome(told.result(60)), Completed)
+        assert not held.done()
+        let_go.set()
+        assert isinstance(outcome(held.result(60)), Completed)
+
+
+def test_it_can_be_called_in_place() -> None:
+    assert str(hello.call("Ada")).startswith("Ada 1 ")
+
+
+def test_a_context_around_one_is_refused() -> None:
+    with pytest.raises(InvalidTask, match="write the `with` inside it"):
+
+        @lane.context_task(nullcontext())
+        async def both() -> None: ...
 
 
 @pytest.mark.parametrize(
