@@ -13,6 +13,9 @@ from ..errors import InvalidArguments
 from .awaited import AwaitedJob
 from .message import INCOMPLETE, VERSION, IncompleteMessage, Signature
 
+#: How such a message begins.
+BEGINNING = f'{{"v":{INCOMPLETE},'
+
 
 class NothingToTake(Exception):
     """There is no result to go on with, and there will be none."""
@@ -59,7 +62,7 @@ def incomplete_message(signature: Signature, args: Sequence[Any], kwargs: Mappin
 
 def is_incomplete(text: str) -> bool:
     """Whether a stored message lacks what its job takes of others."""
-    return f'"v":{INCOMPLETE}' in text
+    return text.startswith(BEGINNING)
 
 
 def complete_message(text: str, awaited: Sequence[AwaitedJob]) -> str:

@@ -20,8 +20,7 @@ from django.db.models import Q, QuerySet
 from ..broker import get_broker
 from ..broker.records import CancelAnswer
 from ..define.masks import Mask, spellings_of
-from ..define.message import INCOMPLETE
-from ..define.passed import is_incomplete
+from ..define.passed import BEGINNING
 from ..errors import UnknownJob
 from ..history import inside, live, lookup
 from ..models import Attempt, Edge, Job, JobProgress, Kept, LogPart, Operation, Throttle
@@ -107,8 +106,7 @@ def _add_who_took(jobs: QuerySet[Job], own: set[UUID], named: Sequence[str], tex
     while waiting := waiting - own:
         new: set[UUID] = set()
         for piece in _pieces(list(waiting)):
-            rows = jobs.filter(pk__in=piece, message__contains=f'"v":{INCOMPLETE}')
-            new.update(job.pk for job in rows.only("pk", "message") if is_incomplete(job.message))
+            new.update(jobs.filter(pk__in=piece, message__startswith=BEGINNING).values_list("pk", flat=True))
         own |= new
         waiting = _waiting_for(edges, new)
 

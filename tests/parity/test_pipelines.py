@@ -321,3 +321,11 @@ def test_a_tuple_out_of_which_a_text_was_taken_is_still_one() -> None:
     testing.run_jobs()
     assert waits.result() == ["erased", 7]
     assert Edge.objects.get().result.startswith(" [")
+
+
+@pytest.mark.django_db
+def test_an_erasure_spares_who_takes_nothing_of_the_person_whatever_the_arguments_look_like() -> None:
+    first = same.enqueue("ada@example.org")
+    waits = same.using(after=[first]).enqueue({"v": 2, "takes": "result"})
+    erase_jobs([], ["ada@example.org"])
+    assert (first.state, waits.job.reason, waits.job.args) == ("cancelled", "", [{"v": 2, "takes": "result"}])
