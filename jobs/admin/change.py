@@ -24,7 +24,7 @@ from ..define.masks import MASK
 from ..errors import BrokerAway, InvalidArguments, InvalidOption, Refused, UnknownJob
 from ..history import lookup
 from ..models import Job
-from ..operate.arguments import EDIT_PERSONAL
+from ..operate.arguments import EDIT, EDIT_PERSONAL
 from ..operate.edit import amend
 from ..operate.retry import retry
 from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY
@@ -36,8 +36,8 @@ from .sight import check_reach, may
 WAITING = frozenset({State.BLOCKED, State.PENDING, State.QUEUED})
 #: And with dead letters: what can be changed.
 EDITED = WAITING | {State.FAILED}
-#: What it takes: to change arguments; of a job that waits, when it is due and before which others; to retry.
-EDIT, MOVE, RETRY = "jobs.edit_job", "jobs.promote_job", "jobs.retry_job"
+#: What it takes: of a job that waits, to change when it is due and before which others; to retry.
+MOVE, RETRY = "jobs.promote_job", "jobs.retry_job"
 
 
 class ArgumentsField(forms.CharField):

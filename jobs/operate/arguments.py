@@ -16,7 +16,7 @@ from ..define.scope import scope_of
 from ..errors import InvalidArguments, Refused
 from ..history import lookup
 from ..models import Job
-from .reach import visible_scopes
+from .reach import has_permission, visible_scopes
 
 if TYPE_CHECKING:
     from ..define.task import Task
@@ -67,7 +67,7 @@ def known_task(job: Job) -> Task:
 
 def may_edit_personal(by: AbstractBaseUser) -> bool:
     """Whether this person may replace arguments that a task calls personal."""
-    return bool(getattr(by, "has_perm", lambda name: False)(EDIT_PERSONAL))
+    return has_permission(by, EDIT_PERSONAL)
 
 
 def _check_scope(job: Job, signature: Signature, message: str, present: str, by: AbstractBaseUser | None) -> None:

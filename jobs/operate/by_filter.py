@@ -91,8 +91,7 @@ def act_on(
     if verb not in VERBS:
         raise InvalidOption(f"{verb!r} cannot be done to many jobs; these can: {', '.join(sorted(VERBS))}")
     check_limit(limit)
-    if pace is not None and (isinstance(pace, bool) or not isinstance(pace, (int, float)) or not 0 < pace <= FASTEST):
-        raise InvalidOption(f"pace={pace!r}: expected jobs a second, above 0 and at most {FASTEST:,}")
+    check_pace(pace)
     live.hear()
     rows = rows_of(verb, chosen, get_broker().now())
     newest = rows.order_by("-pk").values_list("pk", flat=True).first()
@@ -108,6 +107,12 @@ def act_on(
         if pace is not None:
             time.sleep(max(0.0, began + (seen.done + seen.refused) / pace - clock.monotonic()))
     return seen
+
+
+def check_pace(pace: float | None) -> None:
+    """Raise `InvalidOption` for what is no number of jobs a second; None is no limit."""
+    if pace is not None and (isinstance(pace, bool) or not isinstance(pace, (int, float)) or not 0 < pace <= FASTEST):
+        raise InvalidOption(f"pace={pace!r}: expected jobs a second, above 0 and at most {FASTEST:,}")
 
 
 def rows_of(verb: str, chosen: Choice, now: datetime) -> QuerySet[Job]:

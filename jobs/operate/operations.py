@@ -30,8 +30,8 @@ from ..errors import BrokerAway, InvalidOption
 from ..history import live, lookup
 from ..models import Job, Operation, Verb
 from ..states import State
-from .by_filter import FASTEST, Progress, act_for, next_piece, rows_of
-from .reach import VIEW, in_both, visible_scopes
+from .by_filter import Progress, act_for, check_pace, next_piece, rows_of
+from .reach import VIEW, has_permission, in_both, visible_scopes
 
 logger = logging.getLogger("jobs.operate")
 
@@ -107,8 +107,7 @@ def begin(
 
     Jobs that are younger than `upto`, or than this moment, are left alone. Raises `InvalidOption`.
     """
-    if pace is not None and not 0 < pace <= FASTEST:
-        raise InvalidOption(f"pace={pace!r}: expected jobs a second, above 0 and at most {FASTEST:,}")
+    check_pace(pace)
     if chosen.ids is not None and len(chosen.ids) > MOST_IDS:
         raise InvalidOption(f"{len(chosen.ids):,} ids: an operation names at most {MOST_IDS:,}; give a filter")
     live.hear()
@@ -219,7 +218,7 @@ def _within_reach(chosen: Listed, by: AbstractBaseUser, verb: str) -> Listed | N
     """Those of the jobs that this person may still do this to; None: of none."""
     scopes = chosen.scopes
     for permission in (VIEW, PERMISSIONS[verb]):
-        if not getattr(by, "has_perm", lambda name: False)(permission):
+        if not has_permission(by, permission):
             return None
         scopes = in_both(scopes, visible_scopes(by, permission))
     return None if scopes == () else replace(chosen, scopes=scopes)

@@ -25,6 +25,11 @@ def visible_scopes(user: Any, permission: str = VIEW) -> tuple[str, ...] | None:
     return None if answer is None else tuple(sorted({str(scope) for scope in answer} - {""}))
 
 
+def has_permission(by: object, permission: str) -> bool:
+    """Whether this person has the permission, for some job at least; a user model may know no permissions."""
+    return bool(getattr(by, "has_perm", lambda name: False)(permission))
+
+
 def in_both(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> tuple[str, ...] | None:
     """The scopes that are in both; None: all."""
     if one is None or other is None:

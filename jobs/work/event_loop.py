@@ -14,9 +14,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 from asgiref.sync import async_to_sync, sync_to_async
-from django.db import connections
 
 from ..define.context import job_here
+from .databases import look_before
 from .forks import end_if_forked
 
 logger = logging.getLogger("jobs.worker")
@@ -84,15 +84,9 @@ async def _run_in_worker(coroutine: Coroutine[Any, Any, Any], seconds: float) ->
 async def _clean_up() -> None:
     """Close what broke or grew too old, where asgiref lets all of them speak to the database: one thread."""
     try:
-        await sync_to_async(_close_obsolete)()
+        await sync_to_async(look_before)()
     except Exception:
         logger.exception("connections_not_closed")
-
-
-def _close_obsolete() -> None:
-    for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:
-            connection.close_if_unusable_or_obsolete()
 
 
 def _running_loop() -> tuple[asyncio.AbstractEventLoop, threading.Thread]:

@@ -27,6 +27,7 @@ from .ledger import check_ledger
 
 BROKERS = ("sqlite", "postgresql", "redis")
 WORDS = ("--queue", "work", "--queue", "paced", "--processes", "work=2")
+VARIABLES = {"FAULTS_RESTART_PAUSE": "0.5", "FAULTS_PACE": "200"}
 WORKERS = ("work/1", "work/2", "paced/1")
 #: Seconds between two kills.
 PAUSE = (0.5, 3.0)
@@ -39,7 +40,7 @@ class Proof:
         self.site, self.server, self.chance = site, server, chance
         self.killed = Counter[str]()
         self.began = time.monotonic()
-        self.huey: Huey = site.run_huey(*WORDS, FAULTS_RESTART_PAUSE="0.5", FAULTS_PACE="200")
+        self.huey: Huey = site.run_huey(*WORDS, **VARIABLES)
 
     def run(self, seconds: float) -> Customer:
         """Enqueue and kill for so long; returns who enqueued."""
@@ -66,7 +67,7 @@ class Proof:
         elif victim == "supervisor":
             self.huey.process.kill()
             self.huey.process.wait()
-            self.huey = self.site.run_huey(*WORDS, wait=False, FAULTS_RESTART_PAUSE="0.5", FAULTS_PACE="200")
+            self.huey = self.site.run_huey(*WORDS, wait=False, **VARIABLES)
         else:
             pids = self.huey.started(victim)
             if not pids or not is_of_site(pids[-1], self.site):
