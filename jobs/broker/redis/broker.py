@@ -40,6 +40,7 @@ from .atomic import AtomicTasks
 from .changing import Changing
 from .examining import Examining
 from .lives import FORMER, Recovering
+from .moments import micros, moment, moment_or_none, span
 from .processes import Vanished, seen_process, write_process
 from .scripts import COMMON, Scripts, decode
 from .telling import Telling
@@ -51,14 +52,10 @@ from .values import (
     found_job,
     id_of,
     id_word,
-    micros,
-    moment,
-    moment_or_none,
     new_job,
     pushed,
     ruled_job,
     settled_words,
-    span,
     told_of,
     waiting_page,
 )

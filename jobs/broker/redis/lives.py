@@ -12,8 +12,9 @@ from typing import Any
 from uuid import UUID
 
 from ..records import ClaimedJob, Healed, Life, LivingRow, NewJob, Settlement
+from .moments import micros
 from .scripts import Scripts, decode
-from .values import id_word, micros, new_job, settled_words, told_of, word
+from .values import id_word, new_job, settled_words, told_of, word
 
 #: What `exchange.lua` answers to a settlement whose token is of another life than the present one.
 FORMER = "former"
@@ -79,7 +80,7 @@ class Lives:
             yield [UUID(bytes=place[-16:]) for place in places]
 
     def _places(self, queue: str) -> Iterator[Sequence[bytes]]:
-        for order in ("waiting", "due", "alone"):
+        for order in ("waiting", "lanes", "due", "alone"):
             start = 0
             while places := self._scripts.command("ZRANGE", queue, order, start, start + PAGE - 1):
                 yield places
