@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                 ("wait_from", models.DateTimeField(editable=False, null=True)),
                 ("concurrency", models.PositiveIntegerField(blank=True, null=True, verbose_name="concurrency")),
                 ("rate_limit", models.PositiveIntegerField(blank=True, null=True, verbose_name="starts")),
-                ("rate_per", models.FloatField(blank=True, null=True, verbose_name="in so many seconds")),
+                ("rate_per", models.FloatField(blank=True, null=True)),
             ],
             options={
                 "verbose_name": "group",

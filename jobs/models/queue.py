@@ -58,7 +58,7 @@ class GroupState(models.Model):
     wait_from = models.DateTimeField(null=True, editable=False)
     concurrency = models.PositiveIntegerField(_("concurrency"), null=True, blank=True)
     rate_limit = models.PositiveIntegerField(_("starts"), null=True, blank=True)
-    rate_per = models.FloatField(_("in so many seconds"), null=True, blank=True)
+    rate_per = models.FloatField(null=True, blank=True)
 
     class Meta:
         verbose_name = _("group")
