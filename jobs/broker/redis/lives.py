@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from ...policy import QueuePolicy
+from ..lanes import lane_of
 from ..records import ClaimedJob, Healed, Life, LivingRow, NewJob, Settlement
 from .moments import micros
 from .scripts import Scripts, decode
@@ -113,7 +115,9 @@ class Lives:
         self._held.pop(worker, None)
         self._generations.pop(worker, None)
 
-    def testify(self, worker: UUID, queue: str, settlements: Sequence[Settlement], states: Sequence[Any]) -> list[Any]:
+    def testify(
+        self, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], states: Sequence[Any]
+    ) -> list[Any]:
         """The states, after what was claimed in another life is settled in this one."""
         answered = list(states)
         places = [i for i, state in enumerate(states) if state == FORMER]
@@ -122,10 +126,10 @@ class Lives:
             answered[i] = False
         if told:
             ended = [settlements[i] for i in told]
-            again = [_as_new(one.job) for one in ended]
+            again = [_as_new(one.job, policy) for one in ended]
             reached = self._run(
                 "testify",
-                queue,
+                policy.name,
                 *settled_words(worker.hex, ended),
                 *map(told_of, again),
                 worker=worker.hex,
@@ -175,7 +179,7 @@ def _as_claimed(job: ClaimedJob, again: NewJob) -> dict[str, Any]:
     return {**new_job(again), "unknown": False if unknown is None else micros(unknown)}
 
 
-def _as_new(job: ClaimedJob) -> NewJob:
+def _as_new(job: ClaimedJob, policy: QueuePolicy) -> NewJob:
     return NewJob(
         id=job.id,
         queue=job.queue,
@@ -195,4 +199,5 @@ def _as_new(job: ClaimedJob) -> NewJob:
         attempts=job.attempts,
         starts=job.starts,
         lost=job.lost,
+        lane=lane_of(job.group, job.task, limited=job.task in policy.limits),
     )

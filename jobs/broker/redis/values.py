@@ -63,7 +63,7 @@ def id_of(word: msgspec.Raw) -> UUID:
 
 def new_job(job: NewJob) -> dict[str, Any]:
     """A job on its way in, as `push.lua` takes it."""
-    seldom = {"awaited": True} if job.awaited else {}
+    seldom: dict[str, Any] = {"awaited": True} if job.awaited else {}
     if job.lane:
         seldom |= {"lane": job.lane}
     return seldom | {

@@ -19,7 +19,7 @@ local function tidy_lanes()
         call('ZREM', group_over, unpack(over))
         call('ZREM', group_pace, unpack(over))
     end
-    if not stays then call('DEL', turns) end
+    if not stays and call('HLEN', turns) > 0 then call('DEL', turns) end
 end
 
 if #ask.ids == 0 and #ask.places == 0 then

@@ -86,18 +86,19 @@ end
 
 -- The next of them that is due, which stays; one from the future (the clock was set back) waits for its time.
 local function head_of(stream, count)
+    local order = stream.order
     for _ = 1, 100 do
         if stream.next > #stream.read then
             if stream.is_end then return nil end
             local from = stream.behind and '(' .. stream.behind or '[' .. stream.first
-            stream.read = call('ZRANGEBYLEX', stream.order, from, '(' .. stream.last, 'LIMIT', 0, count)
+            stream.read = call('ZRANGEBYLEX', order, from, '(' .. stream.last, 'LIMIT', 0, count)
             stream.next, stream.is_end = 1, #stream.read < count
             if #stream.read == 0 then return nil end
             stream.behind = stream.read[#stream.read]
         end
         local place = stream.read[stream.next]
         if ready_of(place) <= now then return place end
-        call('ZREM', stream.order, place)
+        call('ZREM', order, place)
         call('ZADD', due, ready_of(place), place)
         stream.next = stream.next + 1
     end

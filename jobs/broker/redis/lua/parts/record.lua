@@ -100,8 +100,8 @@ end
 
 -- Take a queued job out of the order.
 local function take_out(id, job)
-    local place = place_of(id, job)
-    call('ZREM', job.lane and lanes or waiting, place)
+    local place, order = place_of(id, job), job.lane and lanes or waiting
+    call('ZREM', order, place)
     call('ZREM', due, place)
     call('ZREM', alone, place)
     if job.expires then call('ZREM', expiring, id) end
@@ -110,11 +110,11 @@ end
 -- Put a job into the order, where its record says; one that waits behind another stands in none.
 local function put_in(id, job)
     if job.behind then return end
-    local place = place_of(id, job)
+    local place, order = place_of(id, job), job.lane and lanes or waiting
     if job.lost >= ALONE_AFTER then
         call('ZADD', alone, job.ready, place)
     elseif job.ready <= now then
-        call('ZADD', job.lane and lanes or waiting, 0, place)
+        call('ZADD', order, 0, place)
     else
         call('ZADD', due, job.ready, place)
     end
