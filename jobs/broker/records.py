@@ -31,6 +31,7 @@ class NewJob:
     `priority` is the stored one, -100 to 100, larger first (`jobs.policy.stored_priority`); `scope` says whose it is.
     `attempts`, `starts` and `lost` are what this run has behind it already, where its broker has lost the job.
     `rule` is what happens where the key is held; without one it is a duplicate then. `awaited`: others wait for it.
+    `sequence` names the jobs of its queue that run one after another; SQL lets them go, no store needs to know.
     """
 
     id: UUID
@@ -57,6 +58,7 @@ class NewJob:
     lost: int = 0
     rule: KeyRule | None = None
     awaited: bool = False
+    sequence: str = ""
 
 
 @dataclass(frozen=True, slots=True)

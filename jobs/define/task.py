@@ -31,6 +31,7 @@ from .message import RESERVED_PARAMETERS, Signature, decode_result, encode_resul
 from .options import NO_OPTIONS, Options
 from .passed import Takes, incomplete_message
 from .scope import scope_of
+from .sequence import checked_parameter, sequence_of_message
 from .unique import check_rule, checked_names, key_of_message
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Task(TaskWrapper):
         context: bool = False,
         schedule: Rule | Iterable[Rule] = (),
         unique: Iterable[str] | None = None,
+        sequence: str | None = None,
         expires: float | timedelta | None = None,
         **settings: Any,
     ) -> None:
@@ -89,6 +91,7 @@ class Task(TaskWrapper):
         self.schedules = _named_schedules(stable_name, schedule)
         self.personal = self.signature.personal = frozenset(personal)
         self.unique = checked_names(stable_name, self.signature, unique)
+        self.sequence = checked_parameter(stable_name, self.signature, sequence)
         super().__init__(
             queue,
             func,
@@ -130,7 +133,8 @@ class Task(TaskWrapper):
         `at` in its place an aware datetime, at most a year ahead (a past one means now);
         `key` at most one live job of the queue has it; `expires` seconds or timedelta after which it is not started
         any more; `about` the model instance that the job is about; `after` jobs (handles, ids) and calls (`bind`) that
-        it waits for; `on_failure` what follows where one of them does not complete: `fail` (it becomes a dead letter),
+        it waits for; `sequence` a name: jobs of the queue that share it run one after another, in the order in which they
+        were accepted, retries included; `on_failure` what follows where one of them does not complete: `fail` (it becomes a dead letter),
         `run` or `cancel`; `tags` up to 10 texts and `group` a name, by which many jobs are found again
         (`jobs.JobFilter`).
         With a key (this, or the task's `unique`) at most one of: `throttle` seconds in which the first call answers
@@ -270,6 +274,7 @@ class PreparedTask:
         after: Iterable[JobHandle | UUID | str | Call | Chain] | None = None,
         on_failure: str | None = None,
         group: str | None = None,
+        sequence: str | None = None,
         tags: Iterable[str] | None = None,
         throttle: float | timedelta | None = None,
         debounce: float | timedelta | None = None,
@@ -278,7 +283,7 @@ class PreparedTask:
     ) -> PreparedTask:
         """The same with more options; see `Task.using`."""
         given = {"priority": priority, "delay": delay, "at": at, "key": key, "expires": expires, "about": about}
-        labels = {"group": group, "tags": tags}
+        labels = {"group": group, "sequence": sequence, "tags": tags}
         modes = {"throttle": throttle, "debounce": debounce, "replace": replace, "rerun": rerun}
         waits = {"after": None if after is None else checked_after(after), "on_failure": on_failure}
         options = self.options.changed(**given, **labels, **modes, **waits)
@@ -322,6 +327,9 @@ class PreparedTask:
                 text = "its arguments, of which unique= makes its key, come of another job: enqueue it inside that job"
                 raise InvalidOption(f"{task.name} in a pipeline: {text}")
             key = key_of_message(task.signature, task.unique, message)
+        sequence = options.sequence
+        if task.sequence and not sequence:
+            sequence = sequence_of_message(task.signature, task.sequence, message, takes)
         return NewJob(
             id=clock.new_id(),
             queue=task.queue.name,
@@ -337,6 +345,7 @@ class PreparedTask:
             tags=options.tags,
             scope=scope_of(task.signature.signature, args, kwargs, complete=takes is None),
             rule=rule,
+            sequence=sequence,
         )
 
 
