@@ -26,7 +26,7 @@ MOST = 100
 
 
 def note(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> None:
-    """Let these blocked jobs, inserted in the open transaction, have their places in their sequences after the commit."""
+    """Let these blocked jobs, inserted in the open transaction, have their places after the commit."""
     if not jobs:
         return
     with connection.cursor() as cursor:
@@ -42,7 +42,7 @@ def arrange_after_commit(connection: BaseDatabaseWrapper, names: Collection[Name
 
 
 def _arrange_committed(names: Collection[Name]) -> None:
-    point("sequence.after_commit")
+    point("enqueue.after_commit")
     try:
         arrange(names)
     except Exception:
@@ -62,7 +62,7 @@ def arrange(names: Collection[Name] | None = None) -> int:
         with edges.own_trip(connection) as trip:
             turn = sequences.place(trip, todo[start : start + MOST])
             edges.release(trip, turn.next, done, straight=get_broker().rows_are_the_queue)
-            point("sequence.before_commit")
+            point("unblock.before_commit")
         pass_on(connection, done)
     return len(todo)
 
