@@ -35,7 +35,7 @@ class Queue(Huey):
     `attempts` how often a job is tried in all; `backoff` how long it waits between, a policy or a function of
     (exception, attempt); `concurrency` threads a worker process; `rate_limit` starts in a rolling window over all
     workers; `keep_completed`, `keep_failed`, `keep_age` and `keep_failed_age` what history keeps
-    (`jobs.policy.Retention`); `priority` the default, 1 (highest) to 10; `timeout` in seconds, cooperative;
+    (`jobs.policy.Retention`); `priority` the default, 1 (highest) to 10; `timeout` in seconds, cooperative in threads;
     `global_concurrency` a bound over all machines. Raises `InvalidPolicy`.
     """
 
