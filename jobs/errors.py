@@ -24,6 +24,10 @@ class InvalidArguments(JobsError, TypeError):
     """Arguments do not fit the task's signature, or cannot be written as JSON."""
 
 
+class CannotDecrypt(JobsError):
+    """An encrypted argument or result was written with a key that this process has not."""
+
+
 class InvalidOption(JobsError, ValueError):
     """An option holds a wrong value, or a call got something that is no job, queue or object."""
 
@@ -127,6 +131,18 @@ class JobFailed(JobsError):
         self.state = state
         self.error = error
         super().__init__(f"job {job_id} is {state}: {error}" if error else f"job {job_id} is {state}")
+
+
+class OutOfTime(JobsError, TimeoutError):
+    """The process of an isolated job was killed at its timeout."""
+
+
+class OutOfMemory(JobsError, MemoryError):
+    """The process of an isolated job was killed because it used more memory than its task allows."""
+
+
+class ProcessDied(JobsError):
+    """The process of an isolated job ended before the job did: by a signal, or with an exit code."""
 
 
 class LeaseLost(JobsError):

@@ -81,12 +81,14 @@ class Queue(Huey):
         """Register a function: `@email.task()`.
 
         `name` a stable name (default `app_label.function`); `aliases` earlier names; `atomic` processor, jobs it
-        enqueues and settle commit in one transaction (G3); `personal` parameters that are masked (G13); `attempts`,
+        enqueues and settle commit in one transaction (G3); `personal` parameters that are masked (G13);
+        `encrypted` True, or parameters: these and the result are ciphertext wherever they are stored; `attempts`,
         `backoff`, `timeout`, `priority` (1 highest to 10) other than the queue's; `expires` seconds or timedelta after
         which a call that says nothing else is not started any more; `unique` parameters whose values make the key of a
         call that gives none; `sequence` the parameter that names the sequence of a call that gives none; `schedule` one
-        `Cron(...)` or `Every(...)`, or several, at which keepers enqueue it. Raises `InvalidTask`, and `InvalidOption`
-        for a wrong `expires`.
+        `Cron(...)` or `Every(...)`, or several, at which keepers enqueue it; `isolated` each job runs in a process of
+        its own, killed at its `timeout` with all that it has started, and where it uses more than `memory` MiB. Raises
+        `InvalidTask`, and `InvalidOption` for a wrong `expires`.
         """
         if wrong:
             raise InvalidTask(f"write @{self.name}.task() with parentheses; options are given by name")
@@ -243,7 +245,10 @@ class Queue(Huey):
             "task_base",
             "unique",
             "expires",
+            "isolated",
+            "memory",
             "sequence",
+            "encrypted",
         }
         unknown = {key: value for key, value in options.items() if key not in known}
         huey_interface.refuse_options(f"@{self.name}.task", unknown, huey_interface.TASK_OPTIONS_REFUSED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.core.checks import ERROR
 from django.db import Error as DatabaseFailure
@@ -20,6 +20,7 @@ from ..broker.contract import LEFT
 from ..broker.records import ProcessRecord
 from ..checks import check_in_memory, check_jobs
 from ..conf import jobs_settings
+from ..define.queue import Queue
 from ..defined import find_queue, queues
 from ..errors import BrokerAway, JobsError
 from ..history import lookup
@@ -57,6 +58,7 @@ def plan(
     memory = _numbers("--max-memory", max_memory, chosen, MOST_MEMORY, of_all=True)
     if memory and own_memory() is None:
         raise CannotStart(_("--max-memory: this system does not tell how large a process is (it has no /proc)"))
+    _check_memory_limits(chosen.values())
     posts = [
         Post(
             *("worker", name, number, threads.get(name, queue.policy.concurrency)),
@@ -67,6 +69,17 @@ def plan(
         for number in range(1, numbers.get(name, 1) + 1)
     ]
     return [*posts, Post("keeper")]
+
+
+def _check_memory_limits(chosen: Iterable[Queue]) -> None:
+    for queue in chosen:
+        for task in queue.tasks.values():
+            if task.isolation is not None and task.isolation.memory and own_memory() is None:
+                text = _(
+                    "task %(task)s has memory=%(memory)d, and this system does not tell how large a process is (it has "
+                    "no /proc): take the limit away, or run the queue where there is one"
+                )
+                raise CannotStart(text % {"task": task.name, "memory": task.isolation.memory})
 
 
 def check_configuration() -> None:
@@ -170,12 +183,13 @@ def _check_encoding(connection: BaseDatabaseWrapper) -> None:
 def check_connections(posts: Sequence[Post]) -> None:
     """Raise `CannotStart` where PostgreSQL allows fewer connections than these posts need; warn if others hold them.
 
-    A worker needs one for each thread, and one each for the queue and for hints.
+    A worker needs one for each thread, and one each for the queue and for hints; with isolated tasks two more for each
+    thread and for the spare: a runner has one for its job and one for what the job reports.
     """
     connection = connections[jobs_settings().database]
     if connection.vendor != "postgresql":
         return
-    needed = sum(post.threads + 2 if post.kind == "worker" else 2 for post in posts) + 2
+    needed = sum(map(_connections_of, posts)) + 2
     try:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -202,6 +216,13 @@ def check_connections(posts: Sequence[Post]) -> None:
             "--concurrency and --processes, before they run out",
             *(needed, allowed, used),
         )
+
+
+def _connections_of(post: Post) -> int:
+    if post.kind != "worker":
+        return 2
+    isolated = any(task.isolation is not None for task in find_queue(post.queue).tasks.values())
+    return post.threads + 2 + (2 * (post.threads + 1) if isolated else 0)
 
 
 def _numbers(

@@ -12,9 +12,11 @@ from django.db import connections
 from huey.consumer import Consumer, ConsumerStopped, Scheduler, Worker
 
 from ..broker.contract import Broker
+from ..broker.records import ClaimedJob, Settlement
 from ..define.queue import Queue
 from .announce import Announcer
 from .pool import Pool
+from .runners import Runners
 
 logger = logging.getLogger("jobs.worker")
 
@@ -63,16 +65,27 @@ class QueueConsumer(Consumer):
     """Claims and runs the jobs of one queue until it is told to stop.
 
     With `alone=True` it claims jobs that must run alone, one by one, and stops behind one that ended badly, or when
-    there was none for a while.
+    there was none for a while. `runners` run its isolated jobs.
     """
 
     def __init__(
-        self, queue: Queue, broker: Broker, worker_id: UUID, *, threads: int, grace: float, alone: bool = False
+        self,
+        queue: Queue,
+        broker: Broker,
+        worker_id: UUID,
+        *,
+        threads: int,
+        grace: float,
+        alone: bool = False,
+        runners: Runners | None = None,
     ) -> None:
         self.alone = alone
         self._grace = grace
         self.broken = False  # the process is to be replaced
-        self.pool = Pool(queue, broker, worker_id, alone=alone)
+        self.has_many_late = False  # as many places were filled anew as there were
+        self._filling = threading.Lock()
+        self._runners = runners
+        self.pool = Pool(queue, broker, worker_id, alone=alone, run=self._run_job if runners is not None else None)
         super().__init__(
             queue, workers=1 if alone else threads, periodic=False, shutdown_timeout=grace, health_check_interval=10
         )
@@ -99,6 +112,24 @@ class QueueConsumer(Consumer):
         self.broken = self.pool.broken
         raise ConsumerStopped
 
+    def fill_place(self, job: UUID) -> None:
+        """Start a thread in the place of one whose job runs on past its time; at most as many as there were."""
+        with self._filling:
+            if self.alone or self.pool.late >= self.workers:
+                return
+            if self.pool.fill_place(job):
+                number = len(self.worker_threads) + 1
+                worker = self._create_worker()
+                thread = self._create_process(worker, f"Worker-{number}")
+                self.worker_threads.append((worker, thread))
+                thread.start()
+            self.has_many_late = self.has_many_late or self.pool.late >= self.workers
+
+    def check_worker_health(self) -> None:
+        """Huey's look at its threads, of which none is started meanwhile."""
+        with self._filling:
+            super().check_worker_health()
+
     def wait_for_all(self) -> None:
         """Let what runs end, however long it takes: the supervisor says when it is over."""
         self._grace = threading.TIMEOUT_MAX
@@ -122,6 +153,11 @@ class QueueConsumer(Consumer):
         if self.scheduler.ident is not None:
             self.scheduler.join(max(0.0, deadline - time.monotonic()))
         return self.drained and not self.scheduler.is_alive()
+
+    def _run_job(self, job: ClaimedJob) -> Settlement | None:
+        if self._runners is not None and (task := self._runners.is_for(job)) is not None:
+            return self._runners.execute(job, task)
+        return self.pool.execute(job)
 
     def _create_worker(self) -> QueueWorker:
         return QueueWorker(

@@ -22,14 +22,17 @@ from msgspec.structs import replace
 from .. import clock, reasons
 from ..broker.contract import Broker
 from ..broker.records import ClaimedJob, Exchange, Failed, HandedBack, Retried, Settlement
+from ..define.context import running
 from ..define.queue import Queue
 from ..errors import BrokerAway
-from .announce import Announcer
+from .announce import Announcer, seconds_run
 from .exchanges import Exchanges, Request
 from .execution import execute
 from .forks import call
+from .places import Places
 from .seats import Seat, Seats, rouse
 from .trouble import Trouble
+from .watch import SHORT, TICK, Watch
 
 logger = logging.getLogger("jobs.worker")
 
@@ -39,11 +42,7 @@ LONGEST_WAIT, QUIET_WAIT, QUIET_AFTER = 0.050, 0.075, 5.0
 #: The same while the broker sends word of new jobs, which may get lost.
 HINTED_WAIT = 1.0
 SHORTEST_WAIT = 0.001
-#: How often the watch looks, in seconds, while claimed jobs wait for their start, and for how long after a claim.
-TICK, ALERT = 0.002, 0.010
-#: What takes longer, in seconds, is worth a thread of its own.
-SHORT = 0.0002
-#: After such a job, for so many claims all threads are woken at once.
+#: After a job that takes longer than `SHORT`, for so many claims all threads are woken at once.
 LONG_FOR = 32
 #: Of a queue with a rate limit so many short jobs are claimed together, and one that is not short by itself: what has
 #: no thread to start it within the guard of its grant would have to be handed back (G7).
@@ -70,7 +69,7 @@ class Pool:
         self._queue = queue
         self._broker = broker
         self._worker_id = worker_id
-        self._run = run or self._execute
+        self._run = run or self.execute
         # popped and filled without the lock; neither is ever replaced by another
         self._ready: deque[ClaimedJob] = deque()
         self._done: deque[Settlement | None] = deque()
@@ -83,19 +82,18 @@ class Pool:
         self._closing = False
         self.broken = False  # a thread has left by an error
         self._alone = alone
-        self._threads = 0
+        self._places = Places()
         self._running = 0  # claimed, and not known to have ended
         self._unsettled = 0  # ended, and not settled
         self._hinted = False  # the broker sends word of new jobs
         #: cleared while there is no room for what a hint tells of
         self.room = threading.Event()
         self.room.set()
-        self._hint_at = self._look_at = self._worked_at = self._claimed_at = 0.0
+        self._hint_at = self._look_at = self._worked_at = 0.0
         self._long = LONG_FOR
         self._short = False  # the jobs of a limited queue, of late
         self.claimed = self._drained = 0  # jobs in all
-        # as the watch saw it last: jobs taken from `_ready`; how many had been drained, if one waited for that; when
-        self._begun, self._drained_seen, self._ticked_at = 0, -1, 0.0
+        self._watch = Watch()
 
     @property
     def held(self) -> int:
@@ -136,6 +134,20 @@ class Pool:
         rouse(seats)
         return is_of_use
 
+    def fill_place(self, job: UUID) -> bool:
+        """Let another thread have the place of a job that runs on past its time; whether one is to be started."""
+        with self._lock:
+            starts = self._places.fill(job, running)
+            self._trouble.late = self.late
+            seats = self._seats.call_watch()
+        rouse(seats)
+        return starts
+
+    @property
+    def late(self) -> int:
+        """How many jobs run on past their time whose places were filled anew."""
+        return len(self._places.late)
+
     def work(self) -> None:
         """The life of one thread; returns when the pool is closed and this thread has nothing left to settle.
 
@@ -144,7 +156,7 @@ class Pool:
         """
         seat, ready, done = Seat(), self._ready, self._done
         with self._lock:
-            self._threads += 1
+            self._places.threads += 1
         try:
             while True:
                 try:
@@ -154,21 +166,29 @@ class Pool:
                         return
                 else:
                     done.append(self._run_guarded(job))
+                    if self._places.late:
+                        self._come_back(job.id)
         except BaseException:
             self.broken = True
             self.close()
             raise
         finally:
             with self._lock:
-                self._threads -= 1
+                self._places.threads -= 1
                 seats: list[Seat] = []
                 if self._leader is seat:
                     self._leader = None
                     seats = self._seats.call_all()
             rouse(seats)
 
-    def _execute(self, job: ClaimedJob) -> Settlement | None:
+    def execute(self, job: ClaimedJob) -> Settlement | None:
+        """Run a job in the caller's thread."""
         return call(execute, job, self._queue, self._worker_id, self.announcer.put)
+
+    def _come_back(self, job: UUID) -> None:
+        with self._lock:
+            self._places.back(job)
+            self._trouble.late = self.late
 
     def _run_guarded(self, job: ClaimedJob) -> Settlement | None:
         try:
@@ -239,7 +259,7 @@ class Pool:
         """For how many more jobs there is room; what has ended has made room, settled or not."""
         if self._closing:
             return 0
-        return self._threads - self._running
+        return self._places.room(self._running)
 
     @property
     def _is_over(self) -> bool:
@@ -251,12 +271,12 @@ class Pool:
         if self._alone and any(isinstance(settlement.outcome, (Failed, Retried)) for settlement in settlements):
             self._closing = True  # who knows what it left behind in this process
         self._trouble.learn(settlements, now)
-        if self._long and 2 * sum(_seconds(settlement) < SHORT for settlement in settlements) > len(settlements):
+        if self._long and 2 * sum(seconds_run(settlement) < SHORT for settlement in settlements) > len(settlements):
             self._long = 0
         wanted = self._trouble.limit(self._wants, now)
         if self._queue.policy.rate_limit is not None:
             if settlements:
-                self._short = all(_seconds(settlement) < AT_ONCE_SHORT for settlement in settlements)
+                self._short = all(seconds_run(settlement) < AT_ONCE_SHORT for settlement in settlements)
             wanted = min(wanted, AT_ONCE if self._short else 1)
         return self._exchanges.next(settlements, wanted, now)
 
@@ -316,8 +336,7 @@ class Pool:
         if self._closing:
             self._hand_back_ready()
         if jobs:
-            self._claimed_at = self._ticked_at = now
-            self._begun = self.claimed - len(self._ready)
+            self._watch.claimed(self.claimed - len(self._ready), now)
         if jobs or request.settlements:
             self._worked_at = now
         self._look_at = now
@@ -366,31 +385,16 @@ class Pool:
 
     def _is_stuck(self, now: float) -> bool:
         """Whether what waits has made no progress worth the name since the watch looked last."""
-        begun, drained = self.claimed - len(self._ready), self._drained if self._done else -1
-        if self._ready:
-            past = now - self._ticked_at
-            if past < TICK:
-                return False
-            stuck = (begun - self._begun) * SHORT < past
-        else:
-            stuck = bool(self._done) and drained == self._drained_seen
-        self._begun, self._drained_seen, self._ticked_at = begun, drained, now
-        return stuck
+        drained = self._drained if self._done else -1
+        return self._watch.is_stuck(bool(self._ready), self.claimed - len(self._ready), drained, now)
 
     def _next_alarm(self, now: float) -> float:
         """When the watch has to look next."""
-        if self._ready or now < self._claimed_at + ALERT:
-            due = self._ticked_at + TICK
-            return due if due > now else now + TICK
+        if (tick := self._watch.next_tick(bool(self._ready), now)) is not None:
+            return tick
         if self._leader is not None:
             return math.inf
         look_at = self._look_at if self._wants > 0 else math.inf
         if self._done:
             look_at = min(look_at, now + TICK)
         return self._exchanges.due_at(look_at)
-
-
-def _seconds(settlement: Settlement) -> float:
-    if settlement.started_at is None or settlement.ended_at is None:
-        return 0.0
-    return (settlement.ended_at - settlement.started_at).total_seconds()
