@@ -128,7 +128,7 @@ def test_command_pauses_resumes_limits_and_lists() -> None:
     ]
     assert document("--after", "a") == [second]
     assert say("--resume", "a") == "groups_lane: group a goes on\n"
-    assert say("--limit", "b") == "groups_lane: as the queue says\n"
+    assert say("--limit", "b") == "groups_lane: group b has the queue's limits\n"
 
 
 def test_command_refuses_limits_without_a_group() -> None:

@@ -45,7 +45,11 @@ def _run(paper: Paper, options: Mapping[str, Any]) -> None:
         _say(paper, queue, name, "resumed", _("%(queue)s: group %(group)s goes on"))
     elif (name := options["limit"]) is not None:
         set_group_limits(queue, name, *limits)
-        done = _("%(queue)s: group %(group)s has its own limits") if any(limits) else _("%(queue)s: as the queue says")
+        done = (
+            _("%(queue)s: group %(group)s has its own limits")
+            if any(limits)
+            else _("%(queue)s: group %(group)s has the queue's limits")
+        )
         _say(paper, queue, name, "limited", done)
     else:
         _list(paper, queue, options["after"])
