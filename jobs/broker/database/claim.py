@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -20,11 +20,17 @@ MOST_SLOTS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many jobs the queue may start now, and for how long not one more. `window`: of its rate limit, if open."""
+    """How many jobs the queue may start now, and for how long not one more. `window`: of its rate limit, if open.
+
+    `laned`: jobs with a lane wait; `turns`: whose turn it was (see turns.py); `has_groups`: some have settings.
+    """
 
     slots: int
     wait: float | None = None
     window: Window | None = None
+    laned: bool = False
+    turns: str = ""
+    has_groups: bool = False
 
 
 def look(trip: Trip, policy: QueuePolicy, heads: Iterable[Sequence[Any]]) -> tuple[bool, float | None]:
@@ -67,26 +73,28 @@ def room_of(trip: Trip, policy: QueuePolicy, wanted: int = 0) -> Room:
 
     On PostgreSQL a claim holds the lock of the queue's row.
     """
-    found = trip.run("read_queue", queue=policy.name)
-    paused, wait_until, taken = found[0] if found else (False, None, None)
+    row = trip.run("read_queue", queue=policy.name)[0]
+    paused, wait_until, taken = row[:3]
+    turns, laned, has_groups = row[-3:]
+    room = Room(0, laned=bool(laned), turns=turns, has_groups=bool(has_groups))
     if paused:
-        return Room(0)
+        return room
     if wait_until is not None and moment_of(wait_until) > trip.now:
-        return Room(0, (moment_of(wait_until) - trip.now).total_seconds())
+        return replace(room, wait=(moment_of(wait_until) - trip.now).total_seconds())
     slots, window = MOST_SLOTS, None
     if policy.rate_limit is not None and not wanted:
         free, wait = look_at_window(trip, policy.name, policy.rate_limit, taken)
         if not free:
-            return Room(0, wait)
+            return replace(room, wait=wait)
     elif policy.rate_limit is not None:
         window = open_window(trip, policy.name, policy.rate_limit, taken, wanted)
         slots = window.free
         if not slots:
-            return Room(0, window.wait(trip.now), window)
+            return replace(room, wait=window.wait(trip.now), window=window)
     if policy.global_concurrency is not None:
         most = policy.global_concurrency
         slots = min(slots, most - trip.run("count_active", queue=policy.name, most=most)[0][0])
-    return Room(max(0, slots), None, window)
+    return replace(room, slots=max(0, slots), window=window)
 
 
 def start_order(job: ClaimedJob) -> tuple[int, datetime, UUID]:

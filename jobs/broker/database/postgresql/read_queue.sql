@@ -1,4 +1,7 @@
--- What holds for the whole queue; one that another broker keeps stands still here.
-SELECT paused OR elsewhere, wait_until, taken
-FROM jobs_queuestate
-WHERE queue = %(queue)s
+-- What holds for the whole queue; one that another broker keeps stands still here. `laned`: jobs with a lane wait here.
+SELECT coalesce(held.paused OR held.elsewhere, false), held.wait_until, held.taken, coalesce(held.turns, ''),
+    EXISTS (SELECT FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane > '')
+    OR EXISTS (SELECT FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND alone AND lane > '') AS laned,
+    EXISTS (SELECT FROM jobs_groupstate WHERE queue = %(queue)s) AS has_groups
+FROM (SELECT) AS one
+LEFT JOIN jobs_queuestate AS held ON held.queue = %(queue)s

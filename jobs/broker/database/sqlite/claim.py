@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from .... import clock
@@ -11,17 +13,20 @@ from ....policy import QueuePolicy
 from ...records import ClaimedJob
 from ..claim import claimed_job, due_of, read_heads, room_of, start_order, wait_after
 from ..connection import Trip
+from ..groups import Groups
 from ..pace import Window
+from ..turns import claim_by_turns
 from ..values import text_of
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a claim brought. `window`, unless None, is to be saved as late in the transaction as can be."""
+    """What a claim brought. `window` and `groups`, unless None, are to be saved as late in the transaction as can."""
 
     jobs: tuple[ClaimedJob, ...] = ()
     wait: float | None = None
     window: Window | None = None
+    groups: Groups | None = None
 
 
 def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: bool) -> Claim:
@@ -32,7 +37,13 @@ def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: boo
         return Claim(wait=room.wait, window=room.window)
     for (queue,) in trip.run("expire_jobs", queues=json.dumps([policy.name]), now=text_of(trip.now)):
         trip.count(queue, expired=1)
-    due, wait = due_of(trip, read_heads(trip, policy.name, alone))
+    heads = read_heads(trip, policy.name, alone)
+    if room.laned:
+        by_turns = claim_by_turns(
+            trip, policy, room, wanted, heads, alone, lambda ids: _claim_given(trip, worker, policy.name, ids)
+        )
+        return Claim(by_turns.jobs, by_turns.wait, room.window, by_turns.groups)
+    due, wait = due_of(trip, heads)
     jobs: list[ClaimedJob] = []
     for priority in due:
         jobs += _claim_priority(trip, worker, policy.name, priority, slots - len(jobs), alone)
@@ -55,7 +66,16 @@ def _claim_priority(trip: Trip, worker: UUID, queue: str, priority: int, wanted:
         wanted=wanted,
         now=text_of(trip.now),
     )
-    monotonic = clock.monotonic() - (clock.now() - trip.now).total_seconds()
-    jobs = [claimed_job(row, queue, trip.now, monotonic) for row in claimed]
     # RETURNING has no order
-    return sorted(jobs, key=start_order)
+    return sorted(_claimed(trip, queue, claimed), key=start_order)
+
+
+def _claim_given(trip: Trip, worker: UUID, queue: str, ids: Sequence[UUID]) -> list[ClaimedJob]:
+    given = json.dumps([id.hex for id in ids])
+    claimed = trip.run("claim_given_jobs", worker=worker.hex, ids=given, now=text_of(trip.now))
+    return sorted(_claimed(trip, queue, claimed), key=lambda job: ids.index(job.id))
+
+
+def _claimed(trip: Trip, queue: str, rows: Sequence[Any]) -> list[ClaimedJob]:
+    monotonic = clock.monotonic() - (clock.now() - trip.now).total_seconds()
+    return [claimed_job(row, queue, trip.now, monotonic) for row in rows]
