@@ -25,6 +25,7 @@ from .errors import (
     BrokerAway,
     BrokerUnavailable,
     Cancelled,
+    CannotDecrypt,
     InvalidArguments,
     InvalidEvent,
     InvalidOption,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from .operate.drain import drain
     from .operate.edit import edit
     from .operate.erase import erase_jobs, register_eraser
+    from .operate.groups import groups, pause_group, resume_group, set_group_limits
     from .operate.obliterate import obliterate
     from .operate.pause import pause, resume
     from .operate.promote import promote
@@ -96,6 +98,7 @@ __all__ = [
     "BrokerUnavailable",
     "Call",
     "Cancelled",
+    "CannotDecrypt",
     "Chain",
     "Counts",
     "Cron",
@@ -162,19 +165,23 @@ __all__ = [
     "edit",
     "erase_jobs",
     "examine",
+    "groups",
     "job_events",
     "jobs_about",
     "mentions",
     "obliterate",
     "pause",
+    "pause_group",
     "promote",
     "receives",
     "register_eraser",
     "register_findings",
     "reschedule",
     "resume",
+    "resume_group",
     "retry",
     "retry_cause",
+    "set_group_limits",
     "set_priority",
 ]
 
@@ -196,17 +203,21 @@ _HOMES = {
     "edit": "operate.edit",
     "erase_jobs": "operate.erase",
     "examine": "operate.doctor",
+    "groups": "operate.groups",
     "job_events": "history.job_events",
     "jobs_about": "history.about",
     "obliterate": "operate.obliterate",
     "pause": "operate.pause",
+    "pause_group": "operate.groups",
     "promote": "operate.promote",
     "register_eraser": "operate.erase",
     "register_findings": "history.status.registered",
     "reschedule": "operate.change",
     "resume": "operate.pause",
+    "resume_group": "operate.groups",
     "retry": "operate.retry",
     "retry_cause": "operate.retry_cause",
+    "set_group_limits": "operate.groups",
     "set_priority": "operate.change",
 }
 
