@@ -220,6 +220,15 @@ def alone_nap(seconds: float = 0.0) -> int:
     return os.getpid()
 
 
+@work.task(isolated=True, timeout=60)
+def alone_since_claim() -> float:
+    """Seconds from its claim to its first line."""
+    since = current_job().claimed.seconds_since_claim()
+    write("start")
+    write("end")
+    return since
+
+
 @work.task(isolated=True, timeout=1_000)
 def alone_nap_at_first(seconds: float) -> None:
     """See `nap_at_first`."""
