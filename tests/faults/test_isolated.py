@@ -19,6 +19,11 @@ pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redi
 MakeSite = Callable[..., Site]
 
 
+@pytest.fixture
+def site(make_site: MakeSite) -> Site:
+    return make_site(FAULTS_ISOLATED="1")
+
+
 def errors_of(site: Site, job: str) -> list[str]:
     """The errors of a job's attempts, in order."""
     return [
@@ -137,7 +142,7 @@ def test_whatever_ends_a_job_is_told_as_what_it_was(site: Site) -> None:
 
 @pytest.mark.slow
 def test_what_runs_ends_within_the_grace_time_or_goes_on_elsewhere(make_site: MakeSite) -> None:
-    site = make_site(FAULTS_GRACE="3")
+    site = make_site(FAULTS_GRACE="3", FAULTS_ISOLATED="1")
     huey = site.run_huey("--queue", "work")
     console = site.console()
     short, walks, long = (
