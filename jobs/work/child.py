@@ -20,6 +20,7 @@ from . import event_loop, reports
 from .consumer import QueueConsumer
 from .hints import HintEar
 from .leases import OwnLease
+from .limits import LimitsWatch
 from .link import ParentLink
 from .wear import Wear
 
@@ -39,7 +40,11 @@ def run_worker(
     """
     settings, queue, broker = jobs_settings(), find_queue(queue_name), get_broker()
     keep_connections()
-    consumer = QueueConsumer(queue, broker, worker, threads=threads, grace=settings.grace, alone=alone)
+    watch = LimitsWatch(broker, queue.name)
+    watch.look()
+    consumer = QueueConsumer(
+        queue, broker, worker, threads=threads, grace=settings.grace, alone=alone, limits=watch.held
+    )
 
     wear = wear.possible(queue.name) if wear is not None else None
     worn = threading.Event()
@@ -63,12 +68,13 @@ def run_worker(
     link.start()
     lease.start()
     ear.start()
+    watch.begin(consumer.hold)
     logger.info("worker_started queue=%s pid=%d threads=%d", queue.name, os.getpid(), consumer.workers)
     link.ready()
     consumer.run()
     reports.finish(LAST_REPORTS)
-    lease.end()
-    ear.end()
+    for thread in (lease, ear, watch):
+        thread.end()
     if not consumer.drained:
         logger.warning("worker_cut queue=%s pid=%d jobs=%d", queue.name, os.getpid(), consumer.pool.held)
         logs.finish()
@@ -78,6 +84,7 @@ def run_worker(
         # threads that still run must not touch anything any more, not even while the interpreter closes
         os._exit(int(consumer.broken))
     lease.join()
+    watch.join()
     logger.info("worker_stopped queue=%s pid=%d", queue.name, os.getpid())
     connections.close_all()
     forget_broker()

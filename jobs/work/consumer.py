@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from django.db import connections
-from huey.consumer import Consumer, ConsumerStopped, Scheduler, Worker
+from huey.consumer import Consumer, ConsumerStopped, Scheduler, Worker, WorkerRecycle
 
 from ..broker.contract import Broker
 from ..define.queue import Queue
+from ..policy import AS_THE_CODE_SAYS, QueueLimits
 from .announce import Announcer
 from .pool import Pool
 
@@ -28,13 +31,19 @@ class QueueWorker(Worker):
     def __init__(self, pool: Pool, **options: Any) -> None:
         super().__init__(**options)
         self.pool = pool
+        self.has_left = False  # there were more threads than places
 
     def loop(self, now: Any = None) -> None:
-        """Work until the pool is closed and drained."""
+        """Work until the pool is closed and drained, or until there are more threads than places."""
+        is_over = True
         try:
-            self.pool.work()
+            is_over = self.pool.work()
         finally:
-            self.stop_flag.set()
+            if is_over:
+                self.stop_flag.set()
+        if not is_over:
+            self.has_left = True
+            raise WorkerRecycle
 
     def shutdown(self) -> None:
         """Run Huey's hooks and close this thread's database connections."""
@@ -67,15 +76,27 @@ class QueueConsumer(Consumer):
     """
 
     def __init__(
-        self, queue: Queue, broker: Broker, worker_id: UUID, *, threads: int, grace: float, alone: bool = False
+        self,
+        queue: Queue,
+        broker: Broker,
+        worker_id: UUID,
+        *,
+        threads: int,
+        grace: float,
+        alone: bool = False,
+        limits: QueueLimits = AS_THE_CODE_SAYS,
     ) -> None:
         self.alone = alone
+        # as the command line or the code says
+        self._policy = replace(queue.policy, concurrency=threads)
+        self._changing = threading.Lock()
         self._grace = grace
         self.broken = False  # the process is to be replaced
-        self.pool = Pool(queue, broker, worker_id, alone=alone)
-        super().__init__(
-            queue, workers=1 if alone else threads, periodic=False, shutdown_timeout=grace, health_check_interval=10
-        )
+        held = limits.over(self._policy)
+        threads = 1 if alone else held.concurrency
+        self.pool = Pool(queue, broker, worker_id, alone=alone, threads=threads)
+        self.pool.keep_to(threads, paced=held.rate_limit is not None)
+        super().__init__(queue, workers=threads, periodic=False, shutdown_timeout=grace, health_check_interval=10)
 
     def run(self) -> None:
         """Work until told to stop, or until something of the engine breaks (see `broken`)."""
@@ -98,6 +119,30 @@ class QueueConsumer(Consumer):
         self.stop(graceful=True)
         self.broken = self.pool.broken
         raise ConsumerStopped
+
+    def hold(self, limits: QueueLimits) -> None:
+        """Go by these limits from now on: begin further threads, or let some leave when they have nothing to do."""
+        held = limits.over(self._policy)
+        threads = 1 if self.alone else held.concurrency
+        logger.info("limits_changed queue=%s pid=%d threads=%d", held.name, os.getpid(), threads)
+        with self._changing:
+            self._forget_those_that_left()
+            for _ in range(self.pool.keep_to(threads, paced=held.rate_limit is not None)):
+                worker = self._create_worker()
+                thread = self._create_process(worker, f"Worker-{len(self.worker_threads) + 1}")
+                self.worker_threads.append((worker, thread))
+                thread.start()
+
+    def check_worker_health(self) -> bool:
+        """Let Huey replace threads that have died, and not those that had no place any more."""
+        with self._changing:
+            self._forget_those_that_left()
+            return super().check_worker_health()
+
+    def _forget_those_that_left(self) -> None:
+        self.worker_threads = [
+            (worker, thread) for worker, thread in self.worker_threads if not getattr(worker, "has_left", False)
+        ]
 
     def wait_for_all(self) -> None:
         """Let what runs end, however long it takes: the supervisor says when it is over."""

@@ -28,6 +28,7 @@ from .announce import Announcer
 from .exchanges import Exchanges, Request
 from .execution import execute
 from .forks import call
+from .places import AtOnce, Places, seconds_of
 from .seats import Seat, Seats, rouse
 from .trouble import Trouble
 
@@ -45,16 +46,13 @@ TICK, ALERT = 0.002, 0.010
 SHORT = 0.0002
 #: After such a job, for so many claims all threads are woken at once.
 LONG_FOR = 32
-#: Of a queue with a rate limit so many short jobs are claimed together, and one that is not short by itself: what has
-#: no thread to start it within the guard of its grant would have to be handed back (G7).
-AT_ONCE, AT_ONCE_SHORT = 5, 0.001
 
 
 class Pool:
     """What the threads share: jobs claimed and not begun, settlements not yet sent, and who leads.
 
-    With `alone`, jobs that must run alone are claimed until one of them ends badly, and then the pool closes by itself.
-    A test may `run` something else than `execute`.
+    `threads` are on their way. With `alone`, jobs that must run alone are claimed until one of them ends badly, and
+    then the pool closes by itself. A test may `run` something else than `execute`.
     """
 
     def __init__(
@@ -64,6 +62,7 @@ class Pool:
         worker_id: UUID,
         *,
         alone: bool = False,
+        threads: int = 0,
         run: Callable[[ClaimedJob], Settlement | None] | None = None,
     ) -> None:
         self.announcer = Announcer(queue)
@@ -83,7 +82,8 @@ class Pool:
         self._closing = False
         self.broken = False  # a thread has left by an error
         self._alone = alone
-        self._threads = 0
+        self._places = Places(coming=threads)
+        self._at_once = AtOnce(queue.policy.rate_limit is not None)
         self._running = 0  # claimed, and not known to have ended
         self._unsettled = 0  # ended, and not settled
         self._hinted = False  # the broker sends word of new jobs
@@ -92,7 +92,6 @@ class Pool:
         self.room.set()
         self._hint_at = self._look_at = self._worked_at = self._claimed_at = 0.0
         self._long = LONG_FOR
-        self._short = False  # the jobs of a limited queue, of late
         self.claimed = self._drained = 0  # jobs in all
         # as the watch saw it last: jobs taken from `_ready`; how many had been drained, if one waited for that; when
         self._begun, self._drained_seen, self._ticked_at = 0, -1, 0.0
@@ -115,6 +114,15 @@ class Pool:
             seats = self._seats.call_all()
         rouse(seats)
 
+    def keep_to(self, places: int, *, paced: bool) -> int:
+        """Let so many threads work; others leave when they have nothing to do. Returns how many are to be started."""
+        with self._lock:
+            missing = 0 if self._closing else self._places.keep_to(places)
+            self._at_once.paced, self._look_at = paced, 0.0
+            seats = self._seats.call_all()
+        rouse(seats)
+        return missing
+
     def hear(self, hint: bool | None) -> bool:
         """There may be something to claim (True), or not (False); None: from now on no hint will come.
 
@@ -136,36 +144,36 @@ class Pool:
         rouse(seats)
         return is_of_use
 
-    def work(self) -> None:
+    def work(self) -> bool:
         """The life of one thread; returns when the pool is closed and this thread has nothing left to settle.
+
+        Or, with False, when there are more threads than places. Another one takes its place after that at once.
 
         What it raises is the pool's own mistake, after which nobody can know what is still held: the pool closes, and
         what it holds goes back with the end of the process.
         """
         seat, ready, done = Seat(), self._ready, self._done
         with self._lock:
-            self._threads += 1
+            self._places.arrive()
         try:
             while True:
                 try:
                     job = ready.popleft()
                 except IndexError:
                     if not self._find_work(seat):
-                        return
+                        return self._closing
                 else:
                     done.append(self._run_guarded(job))
         except BaseException:
             self.broken = True
             self.close()
-            raise
-        finally:
             with self._lock:
-                self._threads -= 1
-                seats: list[Seat] = []
+                self._places.leave()
                 if self._leader is seat:
                     self._leader = None
-                    seats = self._seats.call_all()
+                seats = self._seats.call_all()
             rouse(seats)
+            raise
 
     def _execute(self, job: ClaimedJob) -> Settlement | None:
         return call(execute, job, self._queue, self._worker_id, self.announcer.put)
@@ -195,8 +203,9 @@ class Pool:
                 if self._ready and stuck:
                     seats = self._share_out() if watched else self._seats.call_to_watch()
                     found: bool | None = True
-                elif not self._ready and self._is_over:
-                    seats = self._seats.call_all()
+                elif not self._ready and (self._is_over or self._is_surplus):
+                    self._places.leave()
+                    seats = self._seats.call_all() if self._closing else self._seats.call_to_watch()
                     found = False
                 else:
                     found = None
@@ -239,7 +248,13 @@ class Pool:
         """For how many more jobs there is room; what has ended has made room, settled or not."""
         if self._closing:
             return 0
-        return self._threads - self._running
+        return self._places.working - self._running
+
+    @property
+    def _is_surplus(self) -> bool:
+        """Whether a thread that has nothing to do is to leave; what has ended is settled first."""
+        rest = self._leader or self._closing or self._ready or self._done or self._exchanges.has_more
+        return self._places.has_surplus and not rest
 
     @property
     def _is_over(self) -> bool:
@@ -251,13 +266,10 @@ class Pool:
         if self._alone and any(isinstance(settlement.outcome, (Failed, Retried)) for settlement in settlements):
             self._closing = True  # who knows what it left behind in this process
         self._trouble.learn(settlements, now)
-        if self._long and 2 * sum(_seconds(settlement) < SHORT for settlement in settlements) > len(settlements):
+        if self._long and 2 * sum(seconds_of(settlement) < SHORT for settlement in settlements) > len(settlements):
             self._long = 0
         wanted = self._trouble.limit(self._wants, now)
-        if self._queue.policy.rate_limit is not None:
-            if settlements:
-                self._short = all(_seconds(settlement) < AT_ONCE_SHORT for settlement in settlements)
-            wanted = min(wanted, AT_ONCE if self._short else 1)
+        wanted = self._at_once.limit(wanted, settlements)
         return self._exchanges.next(settlements, wanted, now)
 
     def _drain(self) -> list[Settlement]:
@@ -347,7 +359,7 @@ class Pool:
 
     def _pass_on(self, now: float) -> list[Seat]:
         """Whom the leader wakes when it comes back: for long jobs everybody, else at most the watch."""
-        if self._closing:
+        if self._closing or self._places.has_surplus:
             return self._seats.call_all()
         waiting = len(self._ready)
         seats: list[Seat] = []
@@ -388,9 +400,3 @@ class Pool:
         if self._done:
             look_at = min(look_at, now + TICK)
         return self._exchanges.due_at(look_at)
-
-
-def _seconds(settlement: Settlement) -> float:
-    if settlement.started_at is None or settlement.ended_at is None:
-        return 0.0
-    return (settlement.ended_at - settlement.started_at).total_seconds()

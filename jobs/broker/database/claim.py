@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ...policy import QueuePolicy
+from ...policy import AS_THE_CODE_SAYS, QueueLimits, QueuePolicy
 from ..records import ClaimedJob
 from .connection import Trip
+from .limits import limits_of, read_limits
 from .pace import Window, look_at_window, open_window
 from .values import id_of, moment_of, tags_of, uuid_of
 
@@ -20,11 +21,15 @@ MOST_SLOTS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many jobs the queue may start now, and for how long not one more. `window`: of its rate limit, if open."""
+    """How many jobs the queue may start now, and for how long not one more.
+
+    `window`: of its rate limit, if open; `limits`: what was set of them at run time.
+    """
 
     slots: int
     wait: float | None = None
     window: Window | None = None
+    limits: QueueLimits = AS_THE_CODE_SAYS
 
 
 def look(trip: Trip, policy: QueuePolicy, heads: Iterable[Sequence[Any]]) -> tuple[bool, float | None]:
@@ -68,25 +73,32 @@ def room_of(trip: Trip, policy: QueuePolicy, wanted: int = 0) -> Room:
     On PostgreSQL a claim holds the lock of the queue's row.
     """
     found = trip.run("read_queue", queue=policy.name)
-    paused, wait_until, taken = found[0] if found else (False, None, None)
+    paused, wait_until, taken, *columns = found[0] if found else (False, None, None, None, None, None, None)
+    limits = limits_of(tuple(columns))
+    policy = limits.over(policy)
     if paused:
-        return Room(0)
+        return Room(0, limits=limits)
     if wait_until is not None and moment_of(wait_until) > trip.now:
-        return Room(0, (moment_of(wait_until) - trip.now).total_seconds())
+        return Room(0, (moment_of(wait_until) - trip.now).total_seconds(), limits=limits)
     slots, window = MOST_SLOTS, None
     if policy.rate_limit is not None and not wanted:
         free, wait = look_at_window(trip, policy.name, policy.rate_limit, taken)
         if not free:
-            return Room(0, wait)
+            return Room(0, wait, limits=limits)
     elif policy.rate_limit is not None:
         window = open_window(trip, policy.name, policy.rate_limit, taken, wanted)
         slots = window.free
         if not slots:
-            return Room(0, window.wait(trip.now), window)
+            return Room(0, window.wait(trip.now), window, limits)
     if policy.global_concurrency is not None:
         most = policy.global_concurrency
         slots = min(slots, most - trip.run("count_active", queue=policy.name, most=most)[0][0])
-    return Room(max(0, slots), None, window)
+    return Room(max(0, slots), None, window, limits)
+
+
+def policy_held(trip: Trip, policy: QueuePolicy) -> QueuePolicy:
+    """The policy with what was set of its limits at run time."""
+    return read_limits(trip, policy.name).over(policy)
 
 
 def start_order(job: ClaimedJob) -> tuple[int, datetime, UUID]:

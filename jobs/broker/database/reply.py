@@ -19,7 +19,7 @@ from ...policy import QueuePolicy
 from ...states import State
 from ..contract import PACE_GUARD
 from ..records import Answer, ClaimedJob, Exchange, Settled, Settlement
-from .claim import claimed_job, start_order
+from .claim import claimed_job, policy_held, start_order
 from .connection import Trip
 from .outcomes import BUSY, REFUSED, token_number
 from .values import id_of, moment_of, text_of
@@ -98,7 +98,7 @@ def _read_claimed(
     found = trip.run("read_claimed", worker=worker.hex, exchanged_at=trip.parameter(exchanged_at))
     monotonic = clock.monotonic() - (trip.now - exchanged_at).total_seconds()
     jobs = sorted((claimed_job(row, policy.name, exchanged_at, monotonic) for row in found), key=start_order)
-    if policy.rate_limit is not None:
+    if policy_held(trip, policy).rate_limit is not None:
         # their slots were granted then, and not for now
         jobs = [replace(job, start_by=monotonic + PACE_GUARD) for job in jobs]
     return tuple(jobs)

@@ -39,6 +39,7 @@ from ..records import (
 from . import hints, release, rewind
 from .change import change_job
 from .connection import JobsDatabase
+from .limits import Limited
 from .one_store import OneStore
 from .outcomes import token_number
 from .reach import reaching
@@ -46,13 +47,14 @@ from .take import take_all
 from .values import MAX_REASON, found_job, id_of, moment_of, text_of
 
 
-class SharedBroker(OneStore, ABC):
+class SharedBroker(Limited, OneStore, ABC):
     """Keeps the live jobs in the database of one alias. See `jobs.broker.contract`."""
 
     rows_are_the_queue = True
     store = ""
 
     def __init__(self, alias: str) -> None:
+        super().__init__()
         self._alias = alias
         self._database: JobsDatabase = self._connect(alias)
         self._guards: defaultdict[str, Guard] = defaultdict(Guard)
@@ -318,7 +320,7 @@ class SharedBroker(OneStore, ABC):
             heads = trip.run("read_heads", queue=queue) + trip.run("read_alone_heads", queue=queue)
             found = trip.run("read_queue", queue=queue)
         due = [moment for _, head in heads if head is not None and (moment := moment_of(head)) <= now]
-        paused, wait_until, _ = found[0] if found else (False, None, "")
+        paused, wait_until = found[0][:2] if found else (False, None)
         blocked_until = None if wait_until is None else moment_of(wait_until)
         return QueueCounts(
             waiting=min(waiting, most or waiting),

@@ -39,6 +39,7 @@ from .address import store_of
 from .atomic import AtomicTasks
 from .changing import Changing
 from .examining import Examining
+from .limits import Limited
 from .lives import FORMER, Recovering
 from .processes import Vanished, seen_process, write_process
 from .scripts import COMMON, Scripts, decode
@@ -73,7 +74,7 @@ _REFUSED = Settled(Answer.REFUSED)
 _COUNTED = {str(state): Settled(Answer.COUNTED, state) for state in State}
 
 
-class RedisBroker(Recovering, Telling, Changing, Examining, AtomicTasks):
+class RedisBroker(Recovering, Telling, Changing, Examining, Limited, AtomicTasks):
     """Keeps the live jobs of one namespace on a Redis server."""
 
     rows_are_the_queue = False
@@ -205,8 +206,9 @@ class RedisBroker(Recovering, Telling, Changing, Examining, AtomicTasks):
         limit, guard, began = policy.rate_limit, self._guards[policy.name], clock.monotonic()
         guarded = min(guard.seconds, LONGEST_GUARD)
         ask: dict[str, Any] = {"wanted": wanted, "alone": alone, "word": any(map(comes_back_soon, settlements))}
+        ask["guard"] = span(guarded)
         if limit:
-            ask |= {"limit": limit.limit, "per": span(limit.per), "guard": span(guarded)}
+            ask |= {"limit": limit.limit, "per": span(limit.per)}
         if policy.global_concurrency:
             ask["most"] = policy.global_concurrency
         name, many = worker.hex, len(settlements)
@@ -219,13 +221,14 @@ class RedisBroker(Recovering, Telling, Changing, Examining, AtomicTasks):
             point("settle.after_commit")
         if claimed:
             point("claim.after_commit")
-        states, wait, at, life, first = decode(head)
+        states, wait, at, life, first, *rest = decode(head)
+        paced = any(rest)  # by what was set at run time; a reply of an earlier version does not say it
         if FORMER in states:
             states = self._lives.testify(worker, policy.name, settlements, states)
-        if limit:
+        if paced:
             guard.learn(clock.monotonic() - began)
         jobs = claimed_jobs(
-            policy.name, claimed, life, first, moment(at), began - age / 1_000_000, guarded if limit else None
+            policy.name, claimed, life, first, moment(at), began - age / 1_000_000, guarded if paced else None
         )
         self._lives.note_exchange(worker, policy.name, generation.decode(), settlements, jobs)
         return Exchange(

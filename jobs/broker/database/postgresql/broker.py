@@ -23,6 +23,7 @@ from ...records import (
 )
 from .. import claim as claiming
 from .. import edges, hints, pace
+from ..limits import read_limits
 from ..outcomes import BUSY
 from ..reach import reaching
 from ..reply import known_worker, read_reply, save_reply
@@ -100,7 +101,7 @@ class PostgresqlBroker(SharedBroker):
         pass_exchange("before", settlements, wanted)
         # what is seen in the caller's transaction may be rolled back
         dead_rows = DeadRows() if self._database.in_callers_transaction else self._dead_rows[policy.name]
-        limited = (wanted and _is_limited(policy)) or pace.unstarted(settlements)
+        limited = (wanted and _is_limited(self._as_seen(policy))) or pace.unstarted(settlements)
         trips = self._exchange_limited if limited else self._exchange_free
         answer, due = trips(worker, policy, settlements, wanted, number, alone, dead_rows, repeated=repeated)
         if answer is None:
@@ -131,18 +132,26 @@ class PostgresqlBroker(SharedBroker):
         walk: bool = False,
         repeated: bool = False,
     ) -> tuple[Exchange | None, bool]:
-        """Settle and claim; None: the number was answered already. Also whether a walk without bounds is due."""
+        """Settle and claim; None: the number was answered already. Also whether a walk without bounds is due.
+
+        Where a limit was set meanwhile it claims nothing.
+        """
+        limits = None
         with self._database.write() if repeated else self._database.read() as trip:
             if repeated and known_worker(trip.lock_process(worker)).is_repeated(number):
                 return None, False
             found = exchange_jobs(
                 trip, worker, policy.name, settlements, wanted,
-                number=number, alone=alone, bounds=dead_rows.bounds(walk=walk), saves=True,
+                number=number, alone=alone, bounds=dead_rows.bounds(walk=walk), saves=True, unless_limited=policy,
             )  # fmt: skip
-            if hints.makes_due(policy, settlements, len(found.jobs)):
+            if hints.makes_due(self._as_seen(policy), settlements, len(found.jobs)):
                 trip.told.add(policy.name)
+            if found.limited:
+                limits = self._limits[policy.name] = read_limits(trip, policy.name)
         if not found.fresh:
             return None, False
+        if limits is not None and not settlements:
+            return self._exchange_limited(worker, policy, settlements, wanted, number, alone, dead_rows, walk=walk)
         self._owes |= found.awaited
         due = dead_rows.note(found.seen)
         answer = Exchange(found.settled, found.jobs, found.wait)
@@ -202,7 +211,10 @@ class PostgresqlBroker(SharedBroker):
                 first = exchange_jobs(trip, worker, name, settlements, 0)
                 settled, owes = first.settled, first.awaited
                 pace.return_grants(trip, name, settlements, settled)
-            room = claiming.room_of(trip, policy, wanted) if wanted else claiming.Room(0)
+            room = claiming.Room(0, limits=self._limits[name])
+            if wanted:
+                room = claiming.room_of(trip, policy, wanted)
+                self._limits[name] = room.limits
             slots = min(wanted, room.slots)
             if slots > 0:
                 found = exchange_jobs(trip, worker, name, (), slots, alone=alone, bounds=bounds)
@@ -212,7 +224,7 @@ class PostgresqlBroker(SharedBroker):
             answer = Exchange(settled, jobs, wait)
             if settled or jobs:
                 save_reply(trip, worker, number, settlements, answer, jobs[0].claimed_at if jobs else trip.now)
-            if hints.makes_due(policy, settlements, len(jobs)):
+            if hints.makes_due(room.limits.over(policy), settlements, len(jobs)):
                 trip.told.add(name)
             if room.window is not None:
                 stamp = pace.save_window(trip, name, room.window, len(jobs), guard)
@@ -273,7 +285,7 @@ class PostgresqlBroker(SharedBroker):
                 f"settle_in_transaction needs an open transaction.atomic(using={self._alias!r})"
             )
         with self._database.on_django() as trip:
-            if hints.makes_due(policy, [settlement], 0):
+            if hints.makes_due(self._as_seen(policy), [settlement], 0):
                 trip.told.add(policy.name)
             found = exchange_jobs(trip, worker, policy.name, [settlement], 0)
             if found.settled[0] is BUSY:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from .... import clock
-from ....policy import QueuePolicy
+from ....policy import QueueLimits, QueuePolicy
 from ...records import ClaimedJob
 from ..claim import claimed_job, due_of, read_heads, room_of, start_order, wait_after
 from ..connection import Trip
@@ -17,11 +17,15 @@ from ..values import text_of
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a claim brought. `window`, unless None, is to be saved as late in the transaction as can be."""
+    """What a claim brought, and what was set of the queue's limits, as far as it is known.
+
+    `window`, unless None, is to be saved as late in the transaction as can be.
+    """
 
     jobs: tuple[ClaimedJob, ...] = ()
     wait: float | None = None
     window: Window | None = None
+    limits: QueueLimits | None = None
 
 
 def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: bool) -> Claim:
@@ -29,7 +33,7 @@ def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: boo
     room = room_of(trip, policy, wanted)
     slots = min(wanted, room.slots)
     if slots <= 0:
-        return Claim(wait=room.wait, window=room.window)
+        return Claim(wait=room.wait, window=room.window, limits=room.limits)
     for (queue,) in trip.run("expire_jobs", queues=json.dumps([policy.name]), now=text_of(trip.now)):
         trip.count(queue, expired=1)
     due, wait = due_of(trip, read_heads(trip, policy.name, alone))
@@ -43,7 +47,7 @@ def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: boo
         wait = due_of(trip, read_heads(trip, policy.name, alone))[1] if due else wait
     else:
         wait = 0.0 if slots == wanted else wait_after(room, slots, trip.now)
-    return Claim(tuple(jobs), wait, room.window)
+    return Claim(tuple(jobs), wait, room.window, room.limits)
 
 
 def _claim_priority(trip: Trip, worker: UUID, queue: str, priority: int, wanted: int, alone: bool) -> list[ClaimedJob]:
