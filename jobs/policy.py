@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum
@@ -151,6 +151,20 @@ class RateLimit:
 
 
 @dataclass(frozen=True)
+class GroupRules:
+    """What holds for each group of a queue: its active jobs over all machines, and its starts in every window."""
+
+    concurrency: int | None = None
+    rate_limit: RateLimit | None = None
+
+    def __post_init__(self) -> None:
+        if self.concurrency is not None:
+            _whole("group", "concurrency", self.concurrency, 1, 100_000)
+        if self.rate_limit is not None and not isinstance(self.rate_limit, RateLimit):
+            raise InvalidPolicy(f"group: rate_limit={self.rate_limit!r}: expected RateLimit(limit, per=seconds)")
+
+
+@dataclass(frozen=True)
 class Retention:
     """Which ended jobs history keeps, of those that ended last (G9).
 
@@ -177,7 +191,8 @@ class QueuePolicy:
     """Everything that a broker and a worker must know of a queue.
 
     `timeout` is in seconds and cooperative in threads (see docs/your-project.md); `global_concurrency` bounds the
-    queue's active jobs over all machines.
+    queue's active jobs over all machines; `groups` holds for each of its groups; `limits` names the limits of each task
+    that has some.
     """
 
     name: str
@@ -189,6 +204,8 @@ class QueuePolicy:
     priority: int = DEFAULT_PRIORITY
     timeout: float | None = None
     global_concurrency: int | None = None
+    groups: GroupRules = GroupRules()
+    limits: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not QUEUE_NAME.match(self.name) or len(self.name) > 50:

@@ -17,6 +17,7 @@ from ..policy import QueueLimits, QueuePolicy
 from ..states import State
 from .changes import Change, ChangeAnswer
 from .facts import FactPage, Lag
+from .lanes import GroupSeen, GroupSettings
 from .records import (
     CancelAnswer,
     ClaimedJob,
@@ -143,6 +144,11 @@ class Broker(Protocol):
         `alone_after` times is claimed only with `alone=True`, and such a claim takes only those. Cancelled-while-active
         jobs that come back end as cancelled. A job of a limited queue whose function was never called gives its slot
         back with its settlement.
+
+        Groups: within a priority the groups take turns, in the order of their names behind the one that was served
+        last; each gives its first by (ready_at, id). Jobs without a group are one group, of the name "", for which no
+        group rule holds. A group that is paused, told to wait, at its concurrency or at its rate is passed over, as is
+        a job one of whose limits (`policy.limits`) has no room: they keep their place.
         """
 
     def release(self, process: ProcessRecord, *, lost: bool) -> Released:
@@ -251,6 +257,20 @@ class Broker(Protocol):
 
     def limits(self, queue: str) -> QueueLimits:
         """What was set of the queue's limits at run time."""
+
+    # A group
+
+    def set_group(self, queue: str, group: str, settings: GroupSettings) -> None:
+        """Let this hold for one group from the next claim on, in place of what the queue's policy says; any name.
+
+        The default settings remove those that it has and end what a provider's "slow down" had asked for it.
+        """
+
+    def groups(self, queue: str, after: str = "", limit: int = 100) -> Sequence[GroupSeen]:
+        """The groups with live jobs or settings of their own, behind a name, in the order of their names.
+
+        At most 1,000. One that is told to wait has settings in this sense.
+        """
 
     def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:
         """The queue's live jobs in numbers; each number stops counting at 10,000 unless `exact`."""

@@ -29,6 +29,7 @@ class NewJob:
     `ready_at` and `expires_at`, where given, are that clock's answer from an earlier acceptance and win over them.
     `message` is the JSON text made by `jobs.define.message`; `about` names an object as (model label, primary key);
     `priority` is the stored one, -100 to 100, larger first (`jobs.policy.stored_priority`); `scope` says whose it is.
+    `lane` is where it stands while it waits (`jobs.broker.lanes.lane_of`).
     `attempts`, `starts` and `lost` are what this run has behind it already, where its broker has lost the job.
     `rule` is what happens where the key is held; without one it is a duplicate then. `awaited`: others wait for it.
     """
@@ -57,6 +58,7 @@ class NewJob:
     lost: int = 0
     rule: KeyRule | None = None
     awaited: bool = False
+    lane: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,8 @@ class ClaimedJob(msgspec.Struct, frozen=True, eq=False):
     `attempts` counts ended attempts of this run, `starts` all starts of it, `lost` its lost leases; `token` fences the
     settle; `claimed_at` is the broker's time, and `claimed_monotonic` what `clock.monotonic()` of the claiming process
     showed then, or a little before; `unknown_since` the first hand-back of a job no worker understood. `start_by` is
-    what `clock.monotonic()` of that process must not have passed when a job of a limited queue starts; `grant` is what
-    the broker knows its slot by, None where it has none to give back.
+    what `clock.monotonic()` of that process must not have passed when a job with a rate limit starts; `grant` is what
+    the broker knows its slot by, None where it has none to give back; `other_grants` those of its group and its limits.
     """
 
     id: UUID
@@ -125,10 +127,11 @@ class ClaimedJob(msgspec.Struct, frozen=True, eq=False):
     claimed_monotonic: float = msgspec.field(default_factory=clock.monotonic)
     start_by: float | None = None
     grant: int | None = None
+    other_grants: tuple[int, ...] = ()
 
     def __eq__(self, other: object) -> bool:
-        """Whether it is the same claim; the last three are this process's own notes."""
-        return isinstance(other, ClaimedJob) and astuple(self)[:-3] == astuple(other)[:-3]
+        """Whether it is the same claim; the last four are this process's own notes."""
+        return isinstance(other, ClaimedJob) and astuple(self)[:-4] == astuple(other)[:-4]
 
     def __hash__(self) -> int:
         return hash((self.id, self.token))
@@ -157,11 +160,15 @@ class Retried:
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """The task asked to be started again in `delay` seconds; burns no attempt. `whole_queue`: none starts."""
+    """The task asked to be started again in `delay` seconds; burns no attempt.
+
+    `whole_queue`: none of the queue starts until then; `whole_group`: none of the job's group, if it has one.
+    """
 
     delay: float
     reason: str
     whole_queue: bool = False
+    whole_group: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from ..broker.lanes import LONGEST_GROUP
 from ..errors import InvalidOption
 from .reference import is_storable
 
-#: Tags of one job, characters of each, and of all together as they are stored; characters of a group's name.
-MOST_TAGS, LONGEST_TAG, LONGEST_TAGS, LONGEST_GROUP = 10, 100, 500, 100
+#: Tags of one job, characters of each, and of all together as they are stored.
+MOST_TAGS, LONGEST_TAG, LONGEST_TAGS = 10, 100, 500
 
 
 def checked_tags(tags: Any) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from huey.api import Task as HueyTask
 from huey.api import TaskWrapper
 
 from .. import clock
+from ..broker.lanes import lane_of
 from ..broker.records import ClaimedJob, KeyMode, NewJob, Outcome
 from ..conf import jobs_settings
 from ..enqueue.accept import accept
@@ -337,6 +338,7 @@ class PreparedTask:
             tags=options.tags,
             scope=scope_of(task.signature.signature, args, kwargs, complete=takes is None),
             rule=rule,
+            lane=lane_of(options.group, task.name, limited=task.name in task.queue.policy.limits),
         )
 
 

@@ -81,6 +81,7 @@ def _row_of(found: FoundJob) -> NewJob:
         scope=found.scope,
         group=found.group,
         tags=found.tags,
+        lane=found.group,
     )
 
 

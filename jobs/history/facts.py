@@ -309,6 +309,7 @@ def _new_row(before: Recorded, state: State) -> Row:
         scope=job.scope,
         group=job.group,
         tags=text_of_tags(job.tags),
+        lane=job.lane,
     )
 
 

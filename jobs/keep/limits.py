@@ -24,10 +24,11 @@ def run() -> int:
     limited = {name for name, queue in queues().items() if queue.policy.rate_limit is not None}
     since = get_broker().now() - QUIET
     forgotten = 0
-    for name in Grant.objects.using(alias).values_list("queue", flat=True).distinct():
-        if name not in limited and not Grant.objects.using(alias).filter(queue=name, start_by__gt=since).exists():
+    for name in Grant.objects.using(alias).filter(subject="").values_list("queue", flat=True).distinct():
+        granted = Grant.objects.using(alias).filter(queue=name, subject="")
+        if name not in limited and not granted.filter(start_by__gt=since).exists():
             with transaction.atomic(using=alias):
                 QueueState.objects.using(alias).filter(queue=name).update(taken=None)  # locks out a claim
-                Grant.objects.using(alias).filter(queue=name).delete()
+                granted.delete()
             forgotten += 1
     return forgotten

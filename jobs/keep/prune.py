@@ -23,7 +23,7 @@ from ..history import inside, lookup, markers
 from ..history.old_hours import fold_old_hours
 from ..history.plans import by_index
 from ..models import Job, Process, Throttle
-from ..operate.batches import forget_batches
+from ..operate.batches import cancel_hopeless, forget_batches
 from ..operate.clean import CHUNK, ended_before, remove_chunk
 from ..policy import QueuePolicy, Retention
 from ..states import ENDED, State
@@ -39,10 +39,11 @@ AHEAD = timedelta(minutes=1)
 
 
 def run() -> int:
-    """Prune every queue once, the counters and the markers; returns how many rows went."""
+    """Prune every queue once, the counters and the markers; returns how many rows went, or ended for want of others."""
     policies = [queue.policy for queue in queues().values()]
     end = clock.monotonic() + 2 * LONGEST
     removed = prune([*policies, *_undefined()]) + forget_batches(lambda: clock.monotonic() < end)
+    removed += cancel_hopeless()
     return removed + fold_old_hours() + markers.forget(get_broker()) + inside.forget_orphans() + _end_throttles()
 
 

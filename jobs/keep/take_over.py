@@ -73,7 +73,7 @@ def take_over(broker: Broker, queue: str) -> int:
 
 def _grants(queue: str) -> list[datetime]:
     """Until when each start had to begin that the database has granted; they are few, or forgotten by its keepers."""
-    found = Grant.objects.using(jobs_settings().database).filter(queue=queue).order_by("pk")
+    found = Grant.objects.using(jobs_settings().database).filter(queue=queue, subject="").order_by("pk")
     return [start_by for start_by, number in found.values_list("start_by", "number") for _ in range(number)]
 
 
@@ -142,4 +142,5 @@ def _as_new(row: Job) -> NewJob:
         attempts=row.attempts,
         starts=row.starts,
         lost=row.lost,
+        lane=row.lane,
     )

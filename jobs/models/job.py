@@ -72,6 +72,8 @@ class Job(models.Model):
     tags = models.CharField(_("tags"), max_length=500, blank=True, default="", db_default="")  # a JSON list, or empty
     # what follows if one of the jobs that this one waits for ends otherwise than completed; empty: it fails
     on_failure = models.CharField(_("on failure"), max_length=6, blank=True, default="", db_default="")
+    # where it stands while it waits: see jobs.broker.lanes
+    lane = models.CharField(max_length=310, blank=True, default="", db_default="", editable=False)
     # another job waits for this one, and has not been told of its end yet
     awaited = models.BooleanField(_("awaited"), default=False, db_default=False, editable=False)
     # of a dead letter: see jobs.fingerprint; while its next run lives, those of the run before

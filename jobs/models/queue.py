@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 
@@ -35,6 +36,9 @@ class QueueState(models.Model):
     # and from this one `jobs move` has taken them: whoever still uses it leaves the rows alone
     left_store = models.CharField(max_length=16, default="", db_default="")
 
+    # the group that was served last, by priority, as JSON; only of a queue whose jobs have groups
+    turns = models.TextField(default="", db_default="")
+
     class Meta:
         verbose_name = _("queue")
         verbose_name_plural = _("queues")
@@ -43,17 +47,53 @@ class QueueState(models.Model):
         return self.queue
 
 
+class GroupState(models.Model):
+    """What holds for one group of a queue otherwise than the queue says; on every broker.
+
+    Only for groups for which something does: a row that says nothing is removed.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    queue = models.CharField(_("queue"), max_length=50)
+    name = models.CharField(_("group"), max_length=100)
+    paused = models.BooleanField(_("paused"), default=False)
+    paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)
+    # told to wait, by the database broker's own workers
+    wait_until = models.DateTimeField(_("waits until"), null=True, blank=True)
+    wait_from = models.DateTimeField(null=True, editable=False)
+    concurrency = models.PositiveIntegerField(_("concurrency"), null=True, blank=True)
+    rate_limit = models.PositiveIntegerField(_("starts"), null=True, blank=True)
+    rate_per = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("group")
+        verbose_name_plural = _("groups")
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["queue", "name"], name="jobs_one_group")]
+        indexes = [
+            models.Index(fields=["wait_until"], condition=Q(wait_until__isnull=False), name="jobs_group_waits"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.queue} {self.name}"
+
+
 class Grant(models.Model):
-    """Slots of a rate limit that one claim took: its jobs start until `start_by`, and a period later they are free."""
+    """Slots of a rate limit that one claim took: its jobs start until `start_by`, and a period later they are free.
+
+    `subject`: empty for the queue's own limit, `g` and the name of one of its groups, or `l` and the name of a limit
+    that several queues share, with an empty `queue`.
+    """
 
     id = models.BigAutoField(primary_key=True)
     queue = models.CharField(max_length=50)
+    subject = models.CharField(max_length=101, default="", db_default="")
     number = models.IntegerField()
     granted_at = models.DateTimeField()
     start_by = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["queue", "start_by"], name="jobs_grant_start_by")]
+        indexes = [models.Index(fields=["queue", "subject", "start_by"], name="jobs_grant_start_by")]
 
     def __str__(self) -> str:
         return f"{self.queue} {self.number}"

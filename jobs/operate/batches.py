@@ -14,6 +14,8 @@ from django.db.models import QuerySet
 from .. import reasons
 from ..broker import get_broker
 from ..broker.database import edges
+from ..broker.database.statements import load_statements
+from ..broker.database.values import id_of
 from ..conf import jobs_settings
 from ..enqueue.unblock import end_batch, unblock
 from ..errors import Refused, UnknownJob
@@ -69,6 +71,20 @@ def _cancel_piece(found: list[tuple[UUID, str]]) -> None:
         if job_id not in gone:
             with suppress(UnknownJob, Refused):
                 cancel_now(queue, job_id, reasons.BY_BATCH)
+
+
+def cancel_hopeless() -> int:
+    """Cancel what follows the success of batches that cannot succeed any more; returns how many, 100 at most.
+
+    Of a batch that ended with dead letters a retry may still make a success, until one of them was discarded or its row
+    is gone.
+    """
+    connection = connections[jobs_settings().database]
+    with connection.cursor() as cursor:
+        cursor.execute(load_statements(connection.vendor)["read_hopeless"])
+        found = [id_of(job) for (job,) in cursor.fetchall()]
+    with transaction.atomic(using=connection.alias):
+        return sum(edges.cancel_blocked(connection, job, reasons.BATCH_FAILED) for job in found)
 
 
 def forget_batches(go_on: Callable[[], bool]) -> int:

@@ -224,7 +224,7 @@ def _open(source: LeftRedis, queue: str) -> None:
 def _grant(queue: str, held: QueueState, moments: Sequence[datetime]) -> None:
     rows = Grant.objects.using(jobs_settings().database)
     if held.taken is None:
-        rows.filter(queue=queue).delete()
+        rows.filter(queue=queue, subject="").delete()
     now = get_broker().now()
     rows.bulk_create([Grant(queue=queue, number=1, granted_at=min(at, now), start_by=at) for at in moments])
     taken = (held.taken or 0) + len(moments)

@@ -28,9 +28,10 @@ from jobs import (
 from jobs.broker.database import edges
 from jobs.broker.database.connection import Trip
 from jobs.enqueue.unblock import unblock
+from jobs.history import batches
 from jobs.models import Batch as Row
 from jobs.models import Edge, Job, Member
-from jobs.operate.batches import KEPT, forget_batches
+from jobs.operate.batches import KEPT, cancel_hopeless, forget_batches
 from jobs.states import State
 
 from .conftest import Flow
@@ -289,6 +290,34 @@ def test_obliterated_jobs_count_as_cancelled(flow: Flow) -> None:
     flow.keep()
     assert batch.counts == BatchCounts(total=2, cancelled=2)
     assert told(flow) == ["complete", "failure"]
+
+
+@pytest.mark.parametrize("fate", ["retried", "discarded", "removed"])
+def test_success_that_cannot_come_any_more_is_not_waited_for(flow: Flow, fate: str) -> None:
+    broken.update({1, 2})
+    with new_batch() as batch:
+        handles = batch.add_many([work.bind(number) for number in range(3)])
+    flow.work(lane)
+    assert cancel_hopeless() == 0
+    if fate == "retried":
+        retry(handles[1])
+    elif fate == "discarded":
+        handles[1].discard()
+        flow.keep()
+    else:
+        Job.objects.filter(pk=handles[1].id).delete()
+    follower = Job.objects.get(pk=batches.followers(batch.id)["success"])
+    assert follower.state == State.BLOCKED
+    assert cancel_hopeless() == (0 if fate == "retried" else 1)
+    follower.refresh_from_db()
+    assert follower.state == (State.BLOCKED if fate == "retried" else State.CANCELLED)
+    assert cancel_hopeless() == 0
+    broken.clear()
+    for handle in handles[1 if fate == "retried" else 2 :]:
+        if handle.state == "failed":
+            retry(handle)
+    flow.work(lane)
+    assert told(flow) == ["complete", "failure", *(["success"] if fate == "retried" else [])]
 
 
 def test_a_batch_is_forgotten_a_week_after_its_end(flow: Flow) -> None:

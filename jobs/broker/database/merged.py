@@ -19,7 +19,7 @@ from .values import id_of, moment_of, text_of
 #: What a call says of a job.
 _OF_A_CALL = (
     *("queue", "task", "priority", "message", "key", "timed_at", "event", "event_id"),
-    *("about_type", "about_id", "parent_id", "scope", "group", "tags"),
+    *("about_type", "about_id", "parent_id", "scope", "group", "tags", "lane"),
 )
 
 #: A NUL in JSON, which PostgreSQL cannot hold; behind an escaped backslash the same letters are none.
@@ -58,6 +58,7 @@ class Row(msgspec.Struct, kw_only=True):
     scope: str = ""
     group: str = ""
     tags: str = ""
+    lane: str = ""
     # people, or another call for its key, have changed it: what a call says is written, too
     changed: bool = False
 

@@ -109,6 +109,7 @@ def save_window(trip: Trip, queue: str, window: Window, jobs: int, guard: Guard)
     ((grant,),) = trip.run(
         "insert_grant",
         queue=queue,
+        subject="",
         number=jobs,
         guard=guard.seconds,
         granted_at=text_of(now),

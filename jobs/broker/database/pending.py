@@ -146,7 +146,7 @@ def _new_job(row: Sequence[Any]) -> NewJob:
         parent,
         *rest,
     ) = row
-    scope, group, tags, attempts, starts, lost, rule, awaited = rest
+    scope, group, tags, attempts, starts, lost, rule, awaited, lane = rest
     return NewJob(
         id=id_of(id),
         run=run,
@@ -168,6 +168,7 @@ def _new_job(row: Sequence[Any]) -> NewJob:
         starts=starts,
         lost=lost,
         awaited=bool(awaited),
+        lane=lane,
         # the next run of a dead letter has the key, or is refused
         rule=KeyRule.of_text(rule) if run == 1 else None,
     )

@@ -143,6 +143,7 @@ def job_values(job: NewJob, state: State, now: datetime) -> dict[str, Any]:
         "parent_id": None if job.parent_id is None else job.parent_id.hex,
         "scope": job.scope,
         "group": job.group,
+        "lane": job.lane,
         "tags": text_of_tags(job.tags),
         "rule": None if job.rule is None else str(job.rule),
         "timed_at": None if (timed := timed_at(job, now)) is None else text_of(timed),
@@ -171,6 +172,7 @@ def parameters(job: NewJob) -> dict[str, Any]:
         "parent_id": job.parent_id,
         "scope": job.scope,
         "group": job.group,
+        "lane": job.lane,
         "tags": text_of_tags(job.tags),
         "rule": None if job.rule is None else str(job.rule),
     }

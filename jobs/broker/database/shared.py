@@ -15,6 +15,7 @@ from ...policy import QueuePolicy
 from ..changes import Change, ChangeAnswer
 from ..contract import COUNT_LIMIT
 from ..guard import Guard
+from ..lanes import GroupSeen, GroupSettings
 from ..records import (
     CancelAnswer,
     ClaimedJob,
@@ -309,6 +310,14 @@ class SharedBroker(Limited, OneStore, ABC):
         with self._database.write_synced() as trip:
             trip.run("resume_queue", queue=queue)
             trip.told.add(queue)
+
+    def set_group(self, queue: str, group: str, settings: GroupSettings) -> None:
+        """Let this hold for one group; see the contract."""
+        raise NotImplementedError
+
+    def groups(self, queue: str, after: str = "", limit: int = 100) -> Sequence[GroupSeen]:
+        """The groups with live jobs or settings of their own; see the contract."""
+        raise NotImplementedError
 
     @reaching
     def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:

@@ -17,6 +17,7 @@ from ...policy import QueuePolicy
 from ...states import State
 from ..contract import LEFT, Markers
 from ..guard import Guard
+from ..lanes import GroupSeen, GroupSettings
 from ..records import (
     Answer,
     CancelAnswer,
@@ -303,6 +304,14 @@ class RedisBroker(Recovering, Telling, Changing, Examining, Limited, AtomicTasks
     def resume(self, queue: str) -> None:
         """End a pause and what a provider's "slow down" had asked for."""
         self._run("hold", queue, paused=False)
+
+    def set_group(self, queue: str, group: str, settings: GroupSettings) -> None:
+        """Let this hold for one group; see the contract."""
+        raise NotImplementedError
+
+    def groups(self, queue: str, after: str = "", limit: int = 100) -> Sequence[GroupSeen]:
+        """The groups with live jobs or settings of their own; see the contract."""
+        raise NotImplementedError
 
     def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:
         """The queue's live jobs in numbers, which are exact at once."""

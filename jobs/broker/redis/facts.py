@@ -123,6 +123,7 @@ def recorded(queue: str, id: UUID, record: Record) -> Recorded:
         scope=told.scope,
         group=told.group,
         tags=record.tags,
+        lane=told.group,
     )
     return Recorded(job, moment(head.created), record.timed_at, head.attempts, head.starts, head.lost)
 

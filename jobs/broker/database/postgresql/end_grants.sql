@@ -2,7 +2,7 @@
 DELETE FROM jobs_grant
 WHERE id = ANY (ARRAY(
     SELECT id FROM jobs_grant
-    WHERE queue = %(queue)s AND start_by <= %(before)s::timestamp AT TIME ZONE 'UTC'
+    WHERE queue = %(queue)s AND subject = '' AND start_by <= %(before)s::timestamp AT TIME ZONE 'UTC'
     ORDER BY start_by
     LIMIT %(most)s
 ))

@@ -2,7 +2,7 @@
 INSERT INTO jobs_job (
     id, run, queue, task, state, priority, message, key, created_at, ready_at, expires_at,
     attempts, starts, lost, alone, token, cancel_requested, error, reason,
-    event, event_id, about_type, about_id, parent_id, timed_at, scope, "group", tags
+    event, event_id, about_type, about_id, parent_id, timed_at, scope, "group", tags, lane
 ) VALUES (
     %(id)s, %(run)s, %(queue)s, %(task)s, 'queued', %(priority)s, %(message)s, %(key)s, clock_timestamp(),
     CASE
@@ -14,7 +14,7 @@ INSERT INTO jobs_job (
     0, 0, 0, false, 0, false, '', '',
     %(event)s, %(event_id)s, %(about_type)s, %(about_id)s, %(parent_id)s,
     CASE WHEN %(at)s::timestamptz > clock_timestamp() THEN NULL ELSE clock_timestamp() END,
-    %(scope)s, %(group)s, %(tags)s
+    %(scope)s, %(group)s, %(tags)s, %(lane)s
 )
 ON CONFLICT DO NOTHING
 RETURNING id

@@ -17,6 +17,6 @@ SET task = %(task)s, message = %(message)s, priority = %(priority)s,
         ELSE timed_at
     END,
     event = %(event)s, event_id = %(event_id)s, about_type = %(about_type)s, about_id = %(about_id)s,
-    parent_id = %(parent_id)s, scope = %(scope)s, "group" = %(group)s, tags = %(tags)s
+    parent_id = %(parent_id)s, scope = %(scope)s, "group" = %(group)s, tags = %(tags)s, lane = %(lane)s
 WHERE id = %(into)s AND (state = 'queued' OR (state = 'pending' AND rule = 'behind'))
 RETURNING id

@@ -1,3 +1,3 @@
 -- Forget what a queue was granted under a limit that it no longer has.
 DELETE FROM jobs_grant
-WHERE queue = :queue
+WHERE queue = :queue AND subject = ''

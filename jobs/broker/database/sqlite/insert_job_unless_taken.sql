@@ -2,10 +2,10 @@
 INSERT INTO jobs_job (
     id, run, queue, task, state, priority, message, key, created_at, ready_at, expires_at,
     attempts, starts, lost, alone, token, cancel_requested, error, reason,
-    event, event_id, about_type, about_id, parent_id, timed_at, scope, "group", tags
+    event, event_id, about_type, about_id, parent_id, timed_at, scope, "group", tags, lane
 ) VALUES (
     :id, :run, :queue, :task, :state, :priority, :message, :key, :now, :ready_at, :expires_at,
     0, 0, 0, 0, 0, 0, '', '',
-    :event, :event_id, :about_type, :about_id, :parent_id, :timed_at, :scope, :group, :tags
+    :event, :event_id, :about_type, :about_id, :parent_id, :timed_at, :scope, :group, :tags, :lane
 )
 ON CONFLICT DO NOTHING

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0028_operations"),
+        ("jobs", "0029_lanes"),
     ]
 
     operations = [

@@ -1,0 +1,58 @@
+"""Lanes: where a job with a group, or of a task with limits, stands while it waits. Below all brokers.
+
+A lane is the group's name and, for a task with limits, the task behind a separator: all its jobs may start under the
+same rules, so a claim looks at the first of each. A plain job has none: its lane is empty. Jobs without a group are one
+group of the name "" among the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..policy import RateLimit
+
+#: Between the group and the task; no group's name holds it (`jobs.define.labels`). Below every printable character, so
+#: that the lanes of a group stand together, and those without one before all others.
+SEPARATOR = "\x1f"
+#: Characters of a group's name.
+LONGEST_GROUP = 100
+
+
+def lane_of(group: str, task: str, *, limited: bool = False) -> str:
+    """The lane of a job; `limited`: its task has limits. Empty for a plain job."""
+    return f"{group}{SEPARATOR}{task}" if limited else group
+
+
+def group_of(lane: str) -> str:
+    """The group of a lane's jobs; empty: they have none."""
+    return lane.partition(SEPARATOR)[0]
+
+
+def limited_task_of(lane: str) -> str:
+    """The task with limits of a lane's jobs; empty: they have no limits."""
+    return lane.partition(SEPARATOR)[2]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSettings:
+    """What holds for one group otherwise than its queue says; as made: nothing."""
+
+    paused: bool = False
+    concurrency: int | None = None
+    rate_limit: RateLimit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSeen:
+    """A group that has live jobs or settings of its own; each number stops counting at 10,000.
+
+    `blocked_until`: told to wait until then.
+    """
+
+    name: str
+    waiting: int = 0
+    scheduled: int = 0
+    active: int = 0
+    settings: GroupSettings = GroupSettings()
+    blocked_until: datetime | None = None
