@@ -56,7 +56,7 @@ from .history.batch_counts import BatchCounts
 from .history.counts import Counts
 from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
-from .policy import GIVE_UP, Exponential, Fixed, RateLimit, Retention
+from .policy import AS_IN_CODE, GIVE_UP, Exponential, Fixed, RateLimit, Retention
 from .rules.cron import Cron
 from .rules.every import Every
 from .states import State
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from .history.choice import JobFilter
     from .history.counters import counts
     from .history.job_events import JobEvent, job_events
+    from .history.limits import HeldLimits, limits
     from .history.status.registered import register_findings
     from .operate.by_filter import Progress, act_on
     from .operate.cancel import cancel
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from .operate.drain import drain
     from .operate.edit import edit
     from .operate.erase import erase_jobs, register_eraser
+    from .operate.limits import reset_limits, set_limits
     from .operate.obliterate import obliterate
     from .operate.pause import pause, resume
     from .operate.promote import promote
@@ -85,6 +87,7 @@ if TYPE_CHECKING:
     from .operate.retry_cause import retry_cause
 
 __all__ = [
+    "AS_IN_CODE",
     "Ailment",
     "AwaitedJob",
     "Batch",
@@ -104,6 +107,7 @@ __all__ = [
     "Finding",
     "Fixed",
     "GIVE_UP",
+    "HeldLimits",
     "InvalidArguments",
     "InvalidEvent",
     "InvalidOption",
@@ -158,6 +162,7 @@ __all__ = [
     "examine",
     "job_events",
     "jobs_about",
+    "limits",
     "mentions",
     "obliterate",
     "pause",
@@ -166,14 +171,20 @@ __all__ = [
     "register_eraser",
     "register_findings",
     "reschedule",
+    "reset_limits",
     "resume",
     "retry",
     "retry_cause",
+    "set_limits",
     "set_priority",
 ]
 
 #: Where the functions live that read the jobs' tables.
 _HOMES = {
+    "HeldLimits": "history.limits",
+    "limits": "history.limits",
+    "reset_limits": "operate.limits",
+    "set_limits": "operate.limits",
     "Ailment": "operate.doctor",
     "JobEvent": "history.job_events",
     "JobFilter": "history.choice",

@@ -34,6 +34,7 @@ from .buttons import BUTTONS, Button
 from .change import EDITED, change_page, changeable
 from .filters import OF_JOBS
 from .keyset import JobChangeList
+from .limits import limits_page
 from .readonly import ReadOnlyAdmin
 from .search import places
 from .sight import check_reach, may, of_scopes, scopes_of, sees_all
@@ -90,6 +91,8 @@ class JobAdmin(ReadOnlyAdmin):
         for name in ("pause", "resume"):
             view = self.admin_site.admin_view(self.operate_queue)
             own.append(path(f"queues/<str:queue>/{name}/", view, {"name": name}, f"jobs_queue_{name}"))
+        limits = self.admin_site.admin_view(limits_page)
+        own.append(path("queues/<str:queue>/limits/", limits, {"model_admin": self}, "jobs_queue_limits"))
         return own + super().get_urls()
 
     # permissions of the actions

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from ..broker.database.limits import limits_of
 from ..conf import jobs_settings
 from ..models import QueueState
-from ..policy import AS_IN_CODE, AS_THE_CODE_SAYS, QueueLimits, QueuePolicy, RateLimit
+from ..policy import AS_IN_CODE, AS_THE_CODE_SAYS, InCode, QueueLimits, QueuePolicy, RateLimit
 from .live import policy_of
 from .targets import HasName, name_of
 
@@ -61,3 +63,12 @@ def limits_that_were_set(queue: str) -> QueueLimits:
 def limits_of_row(state: QueueState) -> QueueLimits:
     """What was set of the limits of this queue."""
     return limits_of((state.rate_limit, state.rate_per, state.concurrency, state.global_concurrency))
+
+
+def text_of_limit(value: object) -> str:
+    """A limit as people read and write it: 10/1, 5, none, code."""
+    if isinstance(value, RateLimit):
+        return f"{value.limit}/{value.per:g}"
+    if isinstance(value, InCode):
+        return _("as in the code")
+    return _("none") if value is None else str(value)

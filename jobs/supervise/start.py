@@ -23,7 +23,10 @@ from ..conf import jobs_settings
 from ..defined import find_queue, queues
 from ..errors import BrokerAway, JobsError
 from ..history import lookup
+from ..history.connections import BESIDE, connections_allowed
+from ..history.limits import limits_that_were_set
 from ..keep import take_over
+from ..policy import QueueLimits
 from ..states import LIVE
 from ..work.wear import own_memory
 from .children import Post
@@ -172,24 +175,22 @@ def check_connections(posts: Sequence[Post]) -> None:
 
     A worker needs one for each thread, and one each for the queue and for hints.
     """
-    connection = connections[jobs_settings().database]
-    if connection.vendor != "postgresql":
-        return
-    needed = sum(post.threads + 2 if post.kind == "worker" else 2 for post in posts) + 2
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT current_setting('max_connections')::integer "
-                "- current_setting('superuser_reserved_connections')::integer, (SELECT count(*) FROM pg_stat_activity "
-                "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())"
-            )
-            allowed, used = cursor.fetchone()
+        threads = {name: limits_that_were_set(name) for name in {post.queue for post in posts if post.queue}}
+        found = connections_allowed()
     except DatabaseFailure:
         if get_broker().rows_are_the_queue:
             raise
         return  # `check_database` has warned
     finally:
-        connection.close()
+        connections[jobs_settings().database].close()
+    for post in posts:
+        if post.kind == "worker" and isinstance(set_here := threads[post.queue].concurrency, int):
+            _tell_of_threads(post, set_here)
+    if found is None:
+        return
+    allowed, used = found
+    needed = BESIDE + sum(BESIDE + _threads_of(post, threads) for post in posts)
     if needed > allowed:
         text = _(
             "these workers can need %(needed)d connections, and PostgreSQL allows %(allowed)d (max_connections, "
@@ -201,6 +202,20 @@ def check_connections(posts: Sequence[Post]) -> None:
             "few_connections needed=%d allowed=%d in_use=%d: raise max_connections, or give the queues less "
             "--concurrency and --processes, before they run out",
             *(needed, allowed, used),
+        )
+
+
+def _threads_of(post: Post, limits: Mapping[str, QueueLimits]) -> int:
+    given = limits[post.queue].concurrency if post.kind == "worker" else 0
+    return given if isinstance(given, int) else post.threads
+
+
+def _tell_of_threads(post: Post, threads: int) -> None:
+    if threads != post.threads:
+        logger.warning(
+            "concurrency_set %s threads=%d instead of %d: set at run time, which wins over --concurrency and the code; "
+            "`manage.py jobs limits %s --concurrency code` ends that",
+            *(post, threads, post.threads, post.queue),
         )
 
 
