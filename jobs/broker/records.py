@@ -32,6 +32,7 @@ class NewJob:
     `lane` is where it stands while it waits (`jobs.broker.lanes.lane_of`).
     `attempts`, `starts` and `lost` are what this run has behind it already, where its broker has lost the job.
     `rule` is what happens where the key is held; without one it is a duplicate then. `awaited`: others wait for it.
+    `sequence` names the jobs of its queue that run one after another; SQL lets them go, no store needs to know.
     """
 
     id: UUID
@@ -59,6 +60,7 @@ class NewJob:
     rule: KeyRule | None = None
     awaited: bool = False
     lane: str = ""
+    sequence: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from django.db.transaction import Atomic
 
 from .. import clock
 from ..enqueue import batch as accepting
-from ..enqueue.flow import or_unavailable
+from ..enqueue.accept import or_unavailable
 from ..enqueue.unblock import end_batch
 from ..errors import InvalidOption, Refused
 from .awaited import find_batches_by
@@ -247,6 +247,9 @@ def _checked_follower(role: str, call: object) -> Call:
         raise InvalidOption(f"on_{role}={call!r}: expected a call: write task.bind(...)")
     if call.prepared.options.after:
         raise InvalidOption(f"on_{role}={call!r} has after=: it waits for the batch alone; let it enqueue what follows")
+    if call.job.sequence:
+        text = "a batch that does not end would hold the sequence up; let it enqueue one of the sequence"
+        raise InvalidOption(f"on_{role}={call!r} has a sequence: {text}")
     return call
 
 

@@ -13,7 +13,8 @@ from .. import clock
 from ..broker import get_broker
 from ..broker.records import NewJob
 from ..conf import jobs_settings
-from ..enqueue.accept import Accepted, accept, in_transaction
+from ..enqueue.accept import Accepted, accept
+from ..enqueue.after_commit import in_transaction
 from ..enqueue.flow import Node, accept_flow
 from ..errors import InvalidOption
 from .handle import JobHandle

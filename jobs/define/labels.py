@@ -10,8 +10,8 @@ from ..broker.lanes import LONGEST_GROUP
 from ..errors import InvalidOption
 from .reference import is_storable
 
-#: Tags of one job, characters of each, and of all together as they are stored.
-MOST_TAGS, LONGEST_TAG, LONGEST_TAGS = 10, 100, 500
+#: Tags of one job, characters of each, and of all together as they are stored; characters of a sequence's name.
+MOST_TAGS, LONGEST_TAG, LONGEST_TAGS, LONGEST_SEQUENCE = 10, 100, 500, 100
 
 
 def checked_tags(tags: Any) -> tuple[str, ...]:
@@ -26,7 +26,7 @@ def checked_tags(tags: Any) -> tuple[str, ...]:
 
 def checked_tag(tag: Any) -> str:
     """One tag; raises `InvalidOption`. Without quotes and backslashes, so that SQL finds it in the stored list."""
-    if not _is_name(tag, LONGEST_TAG) or '"' in tag or "\\" in tag:
+    if not is_name(tag, LONGEST_TAG) or '"' in tag or "\\" in tag:
         wanted = f"a printable text of 1 to {LONGEST_TAG} characters without quotation marks and backslashes"
         raise InvalidOption(f"tag {tag!r}: expected {wanted}")
     return str(tag)
@@ -34,10 +34,18 @@ def checked_tag(tag: Any) -> str:
 
 def checked_group(group: Any) -> str:
     """The name of a group; raises `InvalidOption`."""
-    if not _is_name(group, LONGEST_GROUP):
+    if not is_name(group, LONGEST_GROUP):
         raise InvalidOption(f"group={group!r}: expected a printable text of 1 to {LONGEST_GROUP} characters")
     return str(group)
 
 
-def _is_name(text: Any, most: int) -> bool:
+def checked_sequence(sequence: Any) -> str:
+    """The name of a sequence; raises `InvalidOption`."""
+    if not is_name(sequence, LONGEST_SEQUENCE):
+        raise InvalidOption(f"sequence={sequence!r}: expected a printable text of 1 to {LONGEST_SEQUENCE} characters")
+    return str(sequence)
+
+
+def is_name(text: Any, most: int) -> bool:
+    """Whether it is a printable text of at most so many characters, and not blank."""
     return isinstance(text, str) and bool(text.strip()) and text.isprintable() and is_storable(text, most)

@@ -11,7 +11,7 @@ from .. import clock
 from ..broker.records import KeyMode, KeyRule
 from ..errors import InvalidOption
 from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY, ONE_YEAR
-from .labels import checked_group, checked_tags
+from .labels import checked_group, checked_sequence, checked_tags
 from .reference import object_reference
 from .unique import MODES, checked_key, rule_of, seconds_of
 
@@ -33,6 +33,7 @@ class Options:
     expires: float | None = None
     about: tuple[str, str] | None = None
     group: str = ""
+    sequence: str = ""
     tags: tuple[str, ...] = ()
     rule: KeyRule | None = None
     #: ids of jobs and calls (`jobs.define.flow`), checked where they are given
@@ -107,5 +108,6 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "after": tuple,
     "on_failure": _checked_on_failure,
     "group": checked_group,
+    "sequence": checked_sequence,
     "tags": checked_tags,
 }

@@ -84,8 +84,9 @@ class Queue(Huey):
         enqueues and settle commit in one transaction (G3); `personal` parameters that are masked (G13); `attempts`,
         `backoff`, `timeout`, `priority` (1 highest to 10) other than the queue's; `expires` seconds or timedelta after
         which a call that says nothing else is not started any more; `unique` parameters whose values make the key of a
-        call that gives none; `schedule` one `Cron(...)` or `Every(...)`, or several, at which keepers
-        enqueue it. Raises `InvalidTask`, and `InvalidOption` for a wrong `expires`.
+        call that gives none; `sequence` the parameter that names the sequence of a call that gives none; `schedule` one
+        `Cron(...)` or `Every(...)`, or several, at which keepers enqueue it. Raises `InvalidTask`, and `InvalidOption`
+        for a wrong `expires`.
         """
         if wrong:
             raise InvalidTask(f"write @{self.name}.task() with parentheses; options are given by name")
@@ -242,6 +243,7 @@ class Queue(Huey):
             "task_base",
             "unique",
             "expires",
+            "sequence",
         }
         unknown = {key: value for key, value in options.items() if key not in known}
         huey_interface.refuse_options(f"@{self.name}.task", unknown, huey_interface.TASK_OPTIONS_REFUSED)

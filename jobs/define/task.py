@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
-from django.apps import apps
 from django.db import models, transaction
 from huey.api import Task as HueyTask
 from huey.api import TaskWrapper
@@ -29,9 +28,11 @@ from .context import RunningJob, working_on
 from .flow import Call, Chain, checked_after, enqueue_calls
 from .handle import JobHandle
 from .message import RESERVED_PARAMETERS, Signature, decode_result, encode_result
+from .names import named_schedules, task_name
 from .options import NO_OPTIONS, Options
 from .passed import Takes, incomplete_message
 from .scope import scope_of
+from .sequence import checked_parameter, sequence_of_message
 from .unique import check_rule, checked_names, key_of_message
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Task(TaskWrapper):
         context: bool = False,
         schedule: Rule | Iterable[Rule] = (),
         unique: Iterable[str] | None = None,
+        sequence: str | None = None,
         expires: float | timedelta | None = None,
         **settings: Any,
     ) -> None:
@@ -87,9 +89,10 @@ class Task(TaskWrapper):
         unknown = [one for one in personal if one not in tuple(self.signature.signature.parameters)]
         if unknown:
             raise InvalidTask(f"task {stable_name}: personal={unknown!r} names no parameter of the function")
-        self.schedules = _named_schedules(stable_name, schedule)
+        self.schedules = named_schedules(stable_name, schedule)
         self.personal = self.signature.personal = frozenset(personal)
         self.unique = checked_names(stable_name, self.signature, unique)
+        self.sequence = checked_parameter(stable_name, self.signature, sequence)
         super().__init__(
             queue,
             func,
@@ -133,7 +136,7 @@ class Task(TaskWrapper):
         any more; `about` the model instance that the job is about; `after` jobs (handles, ids) and calls (`bind`) that
         it waits for; `on_failure` what follows where one of them does not complete: `fail` (it becomes a dead letter),
         `run` or `cancel`; `tags` up to 10 texts and `group` a name, by which many jobs are found again
-        (`jobs.JobFilter`).
+        (`jobs.JobFilter`); `sequence` a name: jobs of the queue that share it run one after another.
         With a key (this, or the task's `unique`) at most one of: `throttle` seconds in which the first call answers
         for the others, also when its job has ended; `debounce` seconds without a call after which the last call runs;
         `replace` True: a job that waits takes this call's arguments and options; `rerun` True: it takes its arguments.
@@ -271,6 +274,7 @@ class PreparedTask:
         after: Iterable[JobHandle | UUID | str | Call | Chain] | None = None,
         on_failure: str | None = None,
         group: str | None = None,
+        sequence: str | None = None,
         tags: Iterable[str] | None = None,
         throttle: float | timedelta | None = None,
         debounce: float | timedelta | None = None,
@@ -279,7 +283,7 @@ class PreparedTask:
     ) -> PreparedTask:
         """The same with more options; see `Task.using`."""
         given = {"priority": priority, "delay": delay, "at": at, "key": key, "expires": expires, "about": about}
-        labels = {"group": group, "tags": tags}
+        labels = {"group": group, "sequence": sequence, "tags": tags}
         modes = {"throttle": throttle, "debounce": debounce, "replace": replace, "rerun": rerun}
         waits = {"after": None if after is None else checked_after(after), "on_failure": on_failure}
         options = self.options.changed(**given, **labels, **modes, **waits)
@@ -323,6 +327,9 @@ class PreparedTask:
                 text = "its arguments, of which unique= makes its key, come of another job: enqueue it inside that job"
                 raise InvalidOption(f"{task.name} in a pipeline: {text}")
             key = key_of_message(task.signature, task.unique, message)
+        sequence = options.sequence
+        if task.sequence and not sequence:
+            sequence = sequence_of_message(task.signature, task.sequence, message, takes)
         return NewJob(
             id=clock.new_id(),
             queue=task.queue.name,
@@ -338,6 +345,7 @@ class PreparedTask:
             tags=options.tags,
             scope=scope_of(task.signature.signature, args, kwargs, complete=takes is None),
             rule=rule,
+            sequence=sequence,
             lane=lane_of(options.group, task.name, limited=task.name in task.queue.policy.limits),
         )
 
@@ -346,26 +354,6 @@ def _several(func: Callable[..., Any], given: Iterable[str]) -> tuple[str, ...]:
     if isinstance(given, Iterable) and not isinstance(given, str):
         return tuple(given)
     raise InvalidTask(f"task {func.__qualname__}: aliases= and personal= take several texts: write ('one',)")
-
-
-def _named_schedules(task: str, given: Rule | Iterable[Rule]) -> dict[str, Rule]:
-    """The task's schedules by name: the first is called like the task, the others say their rule as well."""
-    rules = [given] if isinstance(given, Rule) else list(given) if isinstance(given, Iterable) else [given]
-    if any(not isinstance(rule, Rule) for rule in rules):
-        raise InvalidTask(f"task {task}: schedule={given!r}: expected Cron(...), Every(...), or a list of them")
-    names = [task if index == 0 else f"{task} {rule.spelling}" for index, rule in enumerate(rules)]
-    if len({rule.spelling for rule in rules}) < len(rules):
-        raise InvalidTask(f"task {task}: schedule= holds the same times twice")
-    return dict(zip(names, rules, strict=True))
-
-
-def task_name(func: Callable[..., Any]) -> str:
-    """The stable name `app_label.function`; outside an installed app the module's name stands for the label."""
-    if apps.app_configs:
-        for config in apps.app_configs.values():
-            if func.__module__ == config.name or func.__module__.startswith(f"{config.name}."):
-                return f"{config.label}.{func.__name__}"
-    return f"{func.__module__}.{func.__name__}"
 
 
 def _check_name(queue: Queue, name: Any) -> None:

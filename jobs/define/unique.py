@@ -21,7 +21,7 @@ from .reference import is_storable
 MAX_KEY = 200
 #: The options of `using` that say what is to happen where the key is held; at most one of them.
 MODES = ("throttle", "debounce", "replace", "rerun")
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def checked_key(key: Any) -> str:
@@ -78,7 +78,7 @@ def checked_names(name: str, signature: Signature, unique: Any) -> tuple[str, ..
         raise InvalidTask(f"task {name}: unique= takes several parameter names: write ('one',)")
     names = tuple(unique)
     parameters = signature.signature.parameters
-    wrong = [one for one in names if one not in parameters or parameters[one].kind in _VARIADIC]
+    wrong = [one for one in names if one not in parameters or parameters[one].kind in VARIADIC]
     if wrong or not names or len(set(names)) != len(names):
         raise InvalidTask(
             f"task {name}: unique={names!r}: expected names of the function's parameters, each once: "

@@ -6,11 +6,10 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import DatabaseError, DataError, InterfaceError, connections, transaction
+from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..broker import get_broker
@@ -22,7 +21,9 @@ from ..define.context import event_here, job_here, receiver_here
 from ..errors import BrokerAway, BrokerUnavailable, InvalidArguments, UndeclaredStart, WrongDatabase
 from ..faults import point
 from ..states import State
-from .outbox import MOST_A_CALL, is_away, push_each_queue, push_pending, put
+from . import sequences
+from .after_commit import in_transaction, push_after_commit
+from .outbox import MOST_A_CALL, is_away, push_each_queue, put
 
 logger = logging.getLogger("jobs.accept")
 
@@ -48,7 +49,24 @@ def accept(jobs: Sequence[NewJob]) -> list[Accepted]:
     connection = connections[jobs_settings().database]
     marked = checked(jobs)
     with or_invalid():
-        return write(connection, marked) if in_transaction(connection) else _push(marked)
+        if in_transaction(connection):
+            return write(connection, marked)
+        if any(job.sequence for job in marked):
+            with or_unavailable(True), rows.block(connection):
+                return write(connection, marked)
+        return _push(marked)
+
+
+@contextmanager
+def or_unavailable(alone: bool) -> Iterator[None]:
+    """Raise `BrokerUnavailable` if the database fails here; where the transaction is the caller's, what it raised."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        if not alone:
+            raise
+        text = " ".join(str(error).split())
+        raise BrokerUnavailable(f"the job database did not answer ({text}); nothing was enqueued") from error
 
 
 @contextmanager
@@ -69,58 +87,24 @@ def checked(jobs: Sequence[NewJob]) -> list[NewJob]:
     return [_mark(job) for job in jobs]
 
 
-def in_transaction(connection: BaseDatabaseWrapper) -> bool:
-    """Whether what is written now becomes visible only later: in `atomic()`, or with autocommit off."""
-    if connection.connection is None:  # asking would connect
-        return connection.in_atomic_block or not connection.settings_dict["AUTOCOMMIT"]
-    return connection.in_atomic_block or not connection.get_autocommit()
-
-
 def write(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[Accepted]:
     """Write jobs in the open transaction; what the broker is to be given, it gets after the commit."""
     straight = get_broker().rows_are_the_queue
-    queued = [job for job in jobs if straight and job.key is None]
-    pending = [job for job in jobs if not straight or job.key is not None]
+    ordered = [job for job in jobs if job.sequence]
+    free = [job for job in jobs if not job.sequence] if ordered else jobs
+    queued = [job for job in free if straight and job.key is None]
+    pending = [job for job in free if not straight or job.key is not None]
     if queued:
         rows.insert_rows(connection, queued, State.QUEUED)
         get_broker().hint_after_commit(queued)
     if pending:
         rows.insert_rows(connection, pending, State.PENDING)
         push_after_commit(connection, [job.id for job in pending])
+    if ordered:
+        rows.insert_rows(connection, ordered, State.BLOCKED)
+        sequences.note(connection, ordered)
     point("enqueue.before_commit")
     return [Accepted(job.id, None if job.key is not None else True) for job in jobs]
-
-
-def push_after_commit(connection: BaseDatabaseWrapper, pending: Sequence[UUID]) -> None:
-    """Give these rows in state `pending` to the broker once the open transaction has committed."""
-    # with autocommit off Django knows no commit to hook on to: the keeper's relay takes these
-    if connection.in_atomic_block:
-        ids = _ids_of_transaction(connection)
-        ids.update(pending)
-        transaction.on_commit(partial(_push_committed, ids), using=connection.alias, robust=True)
-
-
-def _ids_of_transaction(connection: BaseDatabaseWrapper) -> set[UUID]:
-    """The pending jobs of the open transaction: the first enqueue's hook pushes those of all."""
-    outermost = connection.atomic_blocks[0]
-    ids: set[UUID]
-    known, ids = connection.__dict__.get("_esteira_pending", (None, set()))
-    if known is not outermost:
-        ids = set()
-        connection.__dict__["_esteira_pending"] = outermost, ids
-    return ids
-
-
-def _push_committed(committed: set[UUID]) -> None:
-    point("enqueue.after_commit")
-    ids = sorted(committed)
-    committed.clear()
-    if not ids or is_away():
-        return
-    try:
-        push_pending(ids)
-    except Exception:
-        logger.warning("push_after_commit_failed jobs=%d: the keeper relays them", len(ids), exc_info=True)
 
 
 def _push(jobs: Sequence[NewJob]) -> list[Accepted]:

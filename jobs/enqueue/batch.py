@@ -13,7 +13,8 @@ from ..broker.database import batches, rows
 from ..broker.records import NewJob
 from ..conf import jobs_settings
 from ..states import State
-from .accept import Accepted, checked, in_transaction
+from .accept import Accepted, checked
+from .after_commit import in_transaction
 from .flow import Node, accept_flow
 
 

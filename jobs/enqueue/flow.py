@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import reasons
@@ -16,10 +15,11 @@ from ..broker import get_broker
 from ..broker.database import edges, rows
 from ..broker.records import NewJob
 from ..conf import jobs_settings
-from ..errors import BrokerUnavailable
 from ..faults import point
 from ..states import State
-from .accept import Accepted, checked, in_transaction, or_invalid, push_after_commit, write
+from . import sequences
+from .accept import Accepted, checked, or_invalid, or_unavailable, write
+from .after_commit import in_transaction, push_after_commit
 from .hold import CHUNK, chunks, hold
 from .unblock import hint, unblock
 
@@ -48,18 +48,6 @@ def accept_flow(nodes: Sequence[Node]) -> list[Accepted]:
         return _write_flow(connection, [Node(j, n.after, n.on_failure) for j, n in zip(marked, nodes, strict=True)])
 
 
-@contextmanager
-def or_unavailable(alone: bool) -> Iterator[None]:
-    """Raise `BrokerUnavailable` if the database fails here; where the transaction is the caller's, what it raised."""
-    try:
-        yield
-    except (OperationalError, InterfaceError) as error:
-        if not alone:
-            raise
-        text = " ".join(str(error).split())
-        raise BrokerUnavailable(f"the job database did not answer ({text}); nothing was enqueued") from error
-
-
 def _write_flow(connection: BaseDatabaseWrapper, nodes: Sequence[Node]) -> list[Accepted]:
     own = {node.job.id for node in nodes}
     named = sorted({awaited for node in nodes for awaited in node.after} - own)
@@ -69,6 +57,7 @@ def _write_flow(connection: BaseDatabaseWrapper, nodes: Sequence[Node]) -> list[
     if free:
         write(connection, free)
     rows.insert_rows(connection, [node.job for node in blocked], State.BLOCKED)
+    sequences.note(connection, [node.job for node in blocked if node.job.sequence])
     _set_rules(connection, blocked)
     _write_edges(blocked, over)
     inner = sorted({awaited for node in blocked for awaited in node.after} & own)

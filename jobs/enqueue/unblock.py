@@ -16,7 +16,7 @@ from ..broker.records import NewJob
 from ..conf import jobs_settings
 from ..faults import point
 from ..states import State
-from .accept import in_transaction, push_after_commit
+from .after_commit import in_transaction, push_after_commit
 from .outbox import is_away, push_pending
 
 logger = logging.getLogger("jobs.accept")
@@ -31,7 +31,7 @@ def unblock(ids: Collection[UUID] | None = None) -> int:
     done = edges.decide_now(connection, straight=straight, ids=ids)
     if ids is None:
         edges.end_batches_now(connection, edges.read_unended_batches(connection), done, straight=straight)
-    _pass_on(connection, done)
+    pass_on(connection, done)
     return done.ended
 
 
@@ -39,7 +39,7 @@ def end_batch(batch: UUID) -> None:
     """End a batch, if it is over; the jobs that follow go to the broker."""
     connection, done = connections[jobs_settings().database], edges.Decided()
     edges.end_batches_now(connection, [batch], done, straight=get_broker().rows_are_the_queue)
-    _pass_on(connection, done)
+    pass_on(connection, done)
 
 
 def abandon(awaited: Collection[UUID]) -> int:
@@ -55,11 +55,12 @@ def abandon(awaited: Collection[UUID]) -> int:
         waiting = sorted(set(open_edges.values_list("waiting_id", flat=True)))
         open_edges.update(state=State.CANCELLED, error=reasons.NOT_KEPT)
         edges.release(trip, waiting, done, straight=get_broker().rows_are_the_queue)
-    _pass_on(connection, done)
+    pass_on(connection, done)
     return len(waiting)
 
 
-def _pass_on(connection: BaseDatabaseWrapper, done: edges.Decided) -> None:
+def pass_on(connection: BaseDatabaseWrapper, done: edges.Decided) -> None:
+    """Give what was decided to the broker: now, or after the commit of the open transaction."""
     hint(done.queued)
     if done.pending and in_transaction(connection):
         push_after_commit(connection, done.pending)

@@ -17,7 +17,7 @@ from ..errors import BrokerAway
 from ..models import Job, Process
 from ..states import Shown
 from . import batches, lookup
-from .waits import open_waits
+from .waits import jobs_before, open_waits
 
 
 def job_verdict(job: Job, now: datetime | None = None) -> str:
@@ -75,7 +75,17 @@ def _blocked_verdict(job: Job) -> str:
     count, first = open_waits(job)
     if not count and (batch := batches.batch_id_of(job.pk)) is not None:
         return _("Follows the end of batch %(id)s.") % {"id": batch}
-    text = ngettext("Waits for %(count)d other job.", "Waits for %(count)d other jobs.", count) % {"count": count}
+    said = ngettext("Waits for %(count)d other job.", "Waits for %(count)d other jobs.", count)
+    if job.sequence:
+        before, next_one = jobs_before(job)
+        if before and not count:
+            count, first = before, next_one
+            said = ngettext(
+                "Waits for its turn in the sequence %(name)s, behind %(count)d other job.",
+                "Waits for its turn in the sequence %(name)s, behind %(count)d other jobs.",
+                count,
+            )
+    text = said % {"count": count, "name": job.sequence}
     return text if first is None else f"{text} {_('The first is %(id)s.') % {'id': first}}"
 
 

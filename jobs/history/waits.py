@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ..models import Edge, Job
+from ..states import LIVE
 from . import lookup
 
 #: How many of either are shown.
@@ -29,6 +30,13 @@ def waits_of(job: Job) -> Waits:
     after = edges.filter(waiting_id=job.pk).order_by("position").values_list("awaited_id", "state")
     before = edges.filter(awaited_id=job.pk).order_by("pk").values_list("waiting_id", flat=True)
     return Waits(tuple(after[:SHOWN]), tuple(before[:SHOWN]))
+
+
+def jobs_before(job: Job) -> tuple[int, UUID | None]:
+    """How many jobs of its sequence are before a blocked one, and the first of them."""
+    live = lookup.all_jobs().filter(queue=job.queue, sequence=job.sequence, sequence__gt="", state__in=sorted(LIVE))
+    before = live.exclude(place=None) if job.place is None else live.filter(place__lt=job.place)
+    return before.count(), before.order_by("place").values_list("pk", flat=True).first()
 
 
 def open_waits(job: Job) -> tuple[int, UUID | None]:

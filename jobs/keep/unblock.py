@@ -14,6 +14,7 @@ from .. import clock
 from ..broker import get_broker
 from ..broker.database import edges
 from ..conf import jobs_settings
+from ..enqueue.sequences import arrange
 from ..enqueue.unblock import unblock
 from ..history import facts, live, lookup
 from ..history.live import policy_of
@@ -48,10 +49,11 @@ def run() -> int:
         # younger facts than usual: somebody waits for them
         heard = each_queue("unblock", names, lambda name: facts.catch_up(broker, policy_of(name), MOST, age=AGE))
     expired = edges.expire_blocked(connections[jobs_settings().database])
+    arranged = arrange()
     told = unblock()
     if told:
         _look_at = clock.monotonic()
-    return told or expired or heard
+    return told or arranged or expired or heard
 
 
 def _notice(now: float) -> bool:
@@ -68,4 +70,5 @@ def _notice(now: float) -> bool:
 def hear_and_unblock() -> int:
     """Hear of every end that there is, and decide; for who cannot wait for the duty: `jobs.testing`."""
     live.hear()
+    arrange()
     return unblock()

@@ -72,6 +72,10 @@ class Job(models.Model):
     tags = models.CharField(_("tags"), max_length=500, blank=True, default="", db_default="")  # a JSON list, or empty
     # what follows if one of the jobs that this one waits for ends otherwise than completed; empty: it fails
     on_failure = models.CharField(_("on failure"), max_length=6, blank=True, default="", db_default="")
+    # jobs of one sequence run one after another; `place`: which one it is since the sequence was empty, given once it
+    # is committed, anew when a dead letter is retried
+    sequence = models.CharField(_("sequence"), max_length=100, blank=True, default="", db_default="")
+    place = models.BigIntegerField(_("place in the sequence"), null=True, blank=True, editable=False)
     # where it stands while it waits: see jobs.broker.lanes
     lane = models.CharField(max_length=310, blank=True, default="", db_default="", editable=False)
     # another job waits for this one, and has not been told of its end yet
@@ -127,6 +131,16 @@ class Job(models.Model):
                 name="jobs_blocked_expiring",
             ),
             models.Index(fields=["state", "queue", "id"], condition=Q(awaited=True), name="jobs_awaited"),
+            models.Index(
+                fields=["queue", "sequence", "place"],
+                condition=Q(sequence__gt="", state__in=["blocked", "pending", "queued", "active"]),
+                name="jobs_sequence",
+            ),
+            models.Index(
+                fields=["queue", "sequence"],
+                condition=Q(sequence__gt="", state="blocked", place__isnull=True),
+                name="jobs_unplaced",
+            ),
             # what a clock that was ahead leaves: see broker.database.rewind
             models.Index(
                 Greatest("created_at", Coalesce("timed_at", "created_at")),

@@ -15,7 +15,8 @@ from ..states import LIVE, State
 def begin_again(connection: BaseDatabaseWrapper, job_id: UUID, message: str | None = None) -> dict[UUID, int]:
     """Let a dead letter begin its next run, in the open transaction; returns the runs that begin, by job.
 
-    Where it never ran since others failed that it waited for, these begin first, and it waits for them again.
+    Where it never ran since others failed that it waited for, these begin first, and it waits for them again. One of a
+    sequence goes to its end.
     `message` takes the place of its own arguments.
     """
     begun: dict[UUID, int] = {}
@@ -25,7 +26,8 @@ def begin_again(connection: BaseDatabaseWrapper, job_id: UUID, message: str | No
         if id in begun:
             continue
         again = _wait_again(connection, id)
-        begin = edges.block_next_run if again else pending.start_next_run
+        waits = again or Job.objects.using(connection.alias).filter(pk=id, sequence__gt="").exists()
+        begin = edges.block_next_run if waits else pending.start_next_run
         run = begin(connection, id, message if id == job_id else None)
         if run is not None:
             begun[id] = run
@@ -33,10 +35,11 @@ def begin_again(connection: BaseDatabaseWrapper, job_id: UUID, message: str | No
     return begun
 
 
-def failed_before(connection: BaseDatabaseWrapper, ids: Collection[UUID]) -> list[UUID]:
-    """Those of these jobs that have waited for one that did not complete."""
+def wait_again(connection: BaseDatabaseWrapper, ids: Collection[UUID]) -> list[UUID]:
+    """Those of these jobs that have waited for one that did not complete, or are of a sequence."""
     failed = Edge.objects.using(connection.alias).filter(waiting_id__in=ids).exclude(state__in=("", State.COMPLETED))
-    return sorted(set(failed.values_list("waiting_id", flat=True)))
+    ordered = Job.objects.using(connection.alias).filter(pk__in=ids, sequence__gt="")
+    return sorted({*failed.values_list("waiting_id", flat=True), *ordered.values_list("pk", flat=True)})
 
 
 def _wait_again(connection: BaseDatabaseWrapper, id: UUID) -> list[UUID]:

@@ -42,6 +42,7 @@ WORDS: dict[str, Promise] = {
     "unplaced": _("records in Redis stand in no order and would never start; mend: they stand in it again"),
     "unfollowed": _("jobs wait for jobs that are gone; mend: for them those count as cancelled"),
     "vanished": _("places in Redis have lost their records; mend: they are removed, and a row's job is pushed again"),
+    "stray_hold": _("jobs that do not run take room of their group in Redis; mend: the group has it again"),
     "stray_key": _("keys in Redis are held by jobs that do not live; mend: they are free"),
     "stray_ask": _("cancellations in Redis were asked of jobs that do not run; mend: they are dropped"),
     "stray_end": _("Redis is to let jobs expire that do not live; mend: that is dropped"),

@@ -17,8 +17,9 @@ from ..broker.database import rows
 from ..conf import jobs_settings
 from ..define.options import NO_OPTIONS
 from ..define.reference import HasId, id_of
-from ..enqueue.accept import in_transaction
+from ..enqueue.after_commit import in_transaction
 from ..enqueue.outbox import push_pending
+from ..enqueue.sequences import arrange_jobs
 from ..errors import Refused
 from ..history import lookup
 from ..history.targets import HasName, name_of, task_name_of
@@ -108,6 +109,7 @@ def dead_letters(queue: HasName | str, task: HasName | str = "", limit: int | No
 def push(job_ids: Sequence[UUID]) -> None:
     """Give what begins its next run to the broker; what cannot be given now is the keeper's."""
     try:
+        arrange_jobs(job_ids)
         push_pending(job_ids)
     except Exception:
         ids = " ".join(map(str, job_ids[:10]))

@@ -24,14 +24,14 @@ from .. import clock
 from ..broker import get_broker
 from ..broker.database import pending, rows
 from ..conf import jobs_settings
-from ..enqueue.accept import in_transaction
+from ..enqueue.after_commit import in_transaction
 from ..errors import InvalidOption
 from ..history import causes
 from ..models import Cause, Job
 from ..policy import ONE_YEAR, RateLimit
 from ..states import State
 from .audit import note, note_each
-from .begin_again import begin_again, failed_before
+from .begin_again import begin_again, wait_again
 from .clean import check_limit
 from .commit import after_commit
 from .retry import push
@@ -111,8 +111,8 @@ def _retry_some(
         if due and (due[-1] - now).total_seconds() > ONE_YEAR:
             raise InvalidOption(_("at this pace the last one would be due in more than a year; give a faster one"))
         runs: dict[UUID, int] = {}
-        # those that never ran since others failed wait for these again, whatever the pace
-        for id in failed_before(connection, ids):
+        # those that never ran since others failed wait for these again, those of a sequence for their turn; no pace
+        for id in wait_again(connection, ids):
             runs |= begin_again(connection, id)
         delays = [(id, (moment - now).total_seconds()) for id, moment in zip(ids, due, strict=True) if id not in runs]
         runs |= pending.start_next_runs(connection, delays)

@@ -100,6 +100,14 @@ def test_whoever_is_killed_at_a_link_leaves_it_to_the_next(site: Site) -> None:
     _check_flows(site, edges)
 
 
+@pytest.mark.slow
+def test_sequence_keeps_its_order_whoever_is_killed(site: Site, chance: random.Random) -> None:
+    console = site.console()
+    edges = _edges(console.ask("enqueue_sequences(6, 10)"))
+    _work_and_die(site, chance, 6, lambda: edges.update(_edges(console.ask("enqueue_sequences(1, 8)"))))
+    _check_flows(site, edges)
+
+
 def _edges(answer: list[tuple[str, list[str]]]) -> Edges:
     return dict(answer)
 

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 
 from jobs import JobHandle, Queue, clock
 from jobs.define.task import Task
-from jobs.enqueue import accept, outbox
+from jobs.enqueue import after_commit, outbox
 from jobs.errors import InvalidArguments, InvalidOption, ResultTimeout, UnknownJob, WrongDatabase
 from jobs.models import Job
 from jobs.operate.retry import retry
@@ -211,7 +211,7 @@ def test_the_relay_pushes_what_a_dead_process_left_between_commit_and_wake_up(
     def die(ids: object) -> None:
         raise SystemExit("the process ends here")
 
-    monkeypatch.setattr(accept, "_push_committed", die)
+    monkeypatch.setattr(after_commit, "_push_committed", die)
     with pytest.raises(SystemExit), transaction.atomic():
         handle = note.using(key="k").enqueue("a")
     assert handle.state == "pending"
@@ -226,7 +226,7 @@ def test_a_failing_push_after_commit_does_not_reach_the_caller(note: Task, monke
 
     with transaction.atomic():
         handle = note.using(key="k").enqueue("a")
-        monkeypatch.setattr(accept, "push_pending", fail)
+        monkeypatch.setattr(after_commit, "push_pending", fail)
     assert handle.state == "pending"
 
 

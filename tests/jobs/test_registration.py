@@ -82,7 +82,7 @@ def test_a_periodic_task_takes_no_arguments(queue: Queue) -> None:
 
 
 def test_a_task_of_an_installed_app_is_named_after_the_app() -> None:
-    from jobs.define.task import task_name
+    from jobs.define.names import task_name
 
     def fake() -> None: ...
 

@@ -185,7 +185,7 @@ def test_call_of_a_rolled_back_transaction_changes_nothing_and_one_that_died_aft
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         call.enqueue("red")
         _ = 1 / 0
-    monkeypatch.setattr("jobs.enqueue.accept._push_committed", lambda ids: None)
+    monkeypatch.setattr("jobs.enqueue.after_commit._push_committed", lambda ids: None)
     lost = in_transaction(call, "blue")
     assert lost.state == "pending"
     bench.advance(6)

@@ -18,6 +18,7 @@ import redis
 
 from jobs import clock
 from jobs.broker.changes import Change
+from jobs.broker.lanes import GroupSettings
 from jobs.broker.records import (
     CancelAnswer,
     Completed,
@@ -86,6 +87,12 @@ def nothing(world: World) -> None:
 
 def some_jobs(world: World) -> list[UUID]:
     return [world.hands.push(key="k" if i == 0 else None, delay=0 if i < 3 else 50) for i in range(5)]
+
+
+def some_groups(world: World) -> None:
+    for group in "aab":
+        world.hands.push(group=group, lane=group)
+    world.hands.claim_one()
 
 
 def a_claimed_job(world: World) -> Any:
@@ -201,6 +208,10 @@ SCENES: dict[str, Scene] = {
     ),
     "wipe": Scene(some_jobs, lambda world, ids: world.broker.wipe("lane", force=True), lambda first: 0),
     "hold": Scene(some_jobs, lambda world, ids: world.broker.pause("lane")),
+    "set_group": Scene(
+        some_groups, lambda world, _: world.broker.set_group("lane", "a", GroupSettings(paused=True, concurrency=2))
+    ),
+    "groups": Scene(some_groups, lambda world, _: world.broker.groups("lane")),
     "read_facts": Scene(a_claimed_job, lambda world, job: world.broker.read_facts("lane", "", "", 100).facts),
     "forget_facts": Scene(told, lambda world, page: world.broker.forget_facts("lane", page.generation, page.last)),
     "rewind": Scene(

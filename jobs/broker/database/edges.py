@@ -18,8 +18,10 @@ from uuid import UUID
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ... import reasons
+from ...connections import opened_by_caller
 from ...faults import point
 from ...states import State
+from . import sequences
 from .connection import Trip
 from .rows import Cursor, block
 from .statements import load_statements
@@ -81,8 +83,10 @@ def decide_now(
     """Decide on Django's connection, a transaction each round; `ids`: see `decide`."""
     sums = Decided()
     for _round in range(rounds):
+        # who is next in a sequence is never decided in a transaction of people's: all its jobs would wait for that
+        briefly = connection.vendor != "postgresql" or not opened_by_caller(connection)
         with own_trip(connection) as trip:
-            done = decide(trip, straight=straight, ids=ids)
+            done = decide(trip, straight=straight, ids=ids, ordered=briefly)
         end_batches_now(connection, done.batches, done, straight=straight)
         sums.ended += done.ended
         sums.pending += done.pending
@@ -116,22 +120,27 @@ def decide_all(trip: Trip) -> None:
             break
 
 
-def decide(trip: Trip, *, straight: bool, ids: Collection[UUID] | None = None) -> Decided:
+def decide(trip: Trip, *, straight: bool, ids: Collection[UUID] | None = None, ordered: bool = True) -> Decided:
     """Tell those that wait how jobs have ended, 500 at most, and let them run, fail or be cancelled.
 
-    `straight`: the rows are the queue. `ids`: only these ended jobs.
+    `straight`: the rows are the queue. `ids`: only these ended jobs. `ordered`: also let the next of their sequences
+    go; else they are to be told again.
     """
     ended = trip.run("read_ended_awaited", ids=None if ids is None else _json(ids))
     if not ended:
         return Decided()
-    done = Decided(len(ended))
-    over = [id_of(id) for id, _state, _reason in ended]
+    over = [id_of(id) for id, *_rest in ended]
+    # before any waiting job is locked, as where jobs get their places
+    named = {(queue, sequence) for *_rest, queue, sequence in ended if sequence}
+    turn = sequences.next_ones(trip, named) if ordered else sequences.Turn(held_up=named)
+    told = [id_of(id) for id, _state, _reason, *name in ended if tuple(name) not in turn.held_up]
+    done = Decided(len(told))
     waiting = trip.run("read_waiting_jobs", ids=_json(over))
     done.batches |= _follow_duplicates(trip, ended)
     done.batches |= {id_of(id) for (id,) in trip.run("close_members", ids=_json(over))}
     trip.run("close_edges", ids=_json(over))
-    trip.run("note_awaited", ids=_json(over), awaited=False)
-    release(trip, [id_of(id) for (id,) in waiting], done, straight=straight)
+    trip.run("note_awaited", ids=_json(told), awaited=False)
+    release(trip, [*(id_of(id) for (id,) in waiting), *turn.next], done, straight=straight)
     point("unblock.before_commit")
     return done
 
@@ -159,7 +168,7 @@ def _follow_duplicates(trip: Trip, ended: Iterable[Any]) -> set[UUID]:
     Returns the batches that have fewer jobs now.
     """
     fewer: set[UUID] = set()
-    for id, state, reason in ended:
+    for id, state, reason, *_name in ended:
         found = [match for text in _GAVE_WAY if (match := text.fullmatch(reason))]
         if state != State.CANCELLED or not found:
             continue

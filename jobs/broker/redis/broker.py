@@ -17,7 +17,6 @@ from ...policy import QueuePolicy
 from ...states import State
 from ..contract import LEFT, Markers
 from ..guard import Guard
-from ..lanes import GroupSeen, GroupSettings
 from ..records import (
     Answer,
     CancelAnswer,
@@ -40,8 +39,10 @@ from .address import store_of
 from .atomic import AtomicTasks
 from .changing import Changing
 from .examining import Examining
+from .grouping import Grouping, group_rules
 from .limits import Limited
 from .lives import FORMER, Recovering
+from .moments import micros, moment, moment_or_none, span
 from .processes import Vanished, seen_process, write_process
 from .scripts import COMMON, Scripts, decode
 from .telling import Telling
@@ -53,14 +54,10 @@ from .values import (
     found_job,
     id_of,
     id_word,
-    micros,
-    moment,
-    moment_or_none,
     new_job,
     pushed,
     ruled_job,
     settled_words,
-    span,
     told_of,
     waiting_page,
 )
@@ -75,7 +72,7 @@ _REFUSED = Settled(Answer.REFUSED)
 _COUNTED = {str(state): Settled(Answer.COUNTED, state) for state in State}
 
 
-class RedisBroker(Recovering, Telling, Changing, Examining, Limited, AtomicTasks):
+class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, Limited, AtomicTasks):
     """Keeps the live jobs of one namespace on a Redis server."""
 
     rows_are_the_queue = False
@@ -212,6 +209,7 @@ class RedisBroker(Recovering, Telling, Changing, Examining, Limited, AtomicTasks
             ask |= {"limit": limit.limit, "per": span(limit.per)}
         if policy.global_concurrency:
             ask["most"] = policy.global_concurrency
+        ask |= group_rules(policy)
         name, many = worker.hex, len(settlements)
         words = settled_words(name, settlements)
         answer = self._scripts.run("exchange", policy.name, *words, worker=name, number=number, many=many, **ask)
@@ -222,15 +220,14 @@ class RedisBroker(Recovering, Telling, Changing, Examining, Limited, AtomicTasks
             point("settle.after_commit")
         if claimed:
             point("claim.after_commit")
-        states, wait, at, life, first, *rest = decode(head)
-        paced = any(rest)  # by what was set at run time; a reply of an earlier version does not say it
+        # where there are grants, within which time the jobs are to start
+        states, wait, at, life, first, *paced = decode(head)
         if FORMER in states:
-            states = self._lives.testify(worker, policy.name, settlements, states)
+            states = self._lives.testify(worker, policy, settlements, states)
         if paced:
             guard.learn(clock.monotonic() - began)
-        jobs = claimed_jobs(
-            policy.name, claimed, life, first, moment(at), began - age / 1_000_000, guarded if paced else None
-        )
+        start_within = paced[0] / 1_000_000 if paced else None
+        jobs = claimed_jobs(policy.name, claimed, life, first, moment(at), began - age / 1_000_000, start_within)
         self._lives.note_exchange(worker, policy.name, generation.decode(), settlements, jobs)
         return Exchange(
             settled=tuple(_COUNTED.get(state, _REFUSED) for state in states),
@@ -304,14 +301,6 @@ class RedisBroker(Recovering, Telling, Changing, Examining, Limited, AtomicTasks
     def resume(self, queue: str) -> None:
         """End a pause and what a provider's "slow down" had asked for."""
         self._run("hold", queue, paused=False)
-
-    def set_group(self, queue: str, group: str, settings: GroupSettings) -> None:
-        """Let this hold for one group; see the contract."""
-        raise NotImplementedError
-
-    def groups(self, queue: str, after: str = "", limit: int = 100) -> Sequence[GroupSeen]:
-        """The groups with live jobs or settings of their own; see the contract."""
-        raise NotImplementedError
 
     def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:
         """The queue's live jobs in numbers, which are exact at once."""

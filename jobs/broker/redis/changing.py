@@ -7,8 +7,10 @@ from uuid import UUID
 import msgspec
 
 from ..changes import Change, ChangeAnswer
+from .moments import micros, span
+from .record import Told
 from .scripts import Scripts, decode
-from .values import Told, id_word, micros, span, told_as_bytes
+from .values import id_word, told_as_bytes
 
 _read_halves = msgspec.msgpack.Decoder(tuple[msgspec.Raw, msgspec.Raw]).decode
 _read_told = msgspec.msgpack.Decoder(Told).decode

@@ -13,14 +13,15 @@ STEP = 1_000
 #: What is looked for, in which keys.
 _WHERE = {
     "unplaced": ("jobs",),
-    "vanished": ("waiting", "due", "alone", "active"),
+    "vanished": ("waiting", "lanes", "due", "alone", "active"),
+    "stray_hold": ("held",),
     "stray_key": ("keys",),
     "stray_ask": ("asked",),
     "stray_end": ("expiring",),
 }
 #: What has a meaning in a pattern.
 _UNLIKE = re.compile(r"[\\*?\[\]^]")
-_ORDERED = frozenset({"waiting", "due", "alone", "expiring"})
+_ORDERED = frozenset({"waiting", "lanes", "due", "alone", "held", "expiring"})
 
 
 class Examining:

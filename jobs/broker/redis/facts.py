@@ -13,8 +13,10 @@ from ...states import State
 from .. import records
 from ..facts import Counters, Dropped, Fact, FactPage, Recorded, Rest, Start, Step
 from ..records import NewJob, Outcome
+from .moments import moment, moment_or_none
+from .record import Heard, Record
 from .scripts import decode
-from .values import Heard, Record, claim_of, id_of, moment, moment_or_none
+from .values import claim_of, id_of
 
 
 class _Fact(msgspec.Struct, array_like=True, frozen=True):
@@ -123,7 +125,7 @@ def recorded(queue: str, id: UUID, record: Record) -> Recorded:
         scope=told.scope,
         group=told.group,
         tags=record.tags,
-        lane=told.group,
+        lane=head.lane,
     )
     return Recorded(job, moment(head.created), record.timed_at, head.attempts, head.starts, head.lost)
 

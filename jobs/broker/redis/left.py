@@ -11,8 +11,9 @@ from ..contract import Markers
 from ..facts import Recorded
 from .broker import RedisBroker
 from .facts import recorded
+from .moments import moment, moment_or_none
+from .record import read_record
 from .scripts import COMMON
-from .values import moment, moment_or_none, read_record
 
 _ALL_RUNS = 2**15 - 1
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...policy import AS_IN_CODE, AS_THE_CODE_SAYS, InCode, QueueLimits, RateLimit
+from .moments import span
 from .scripts import Scripts, decode
-from .values import span
 
 _MICROSECONDS = 1_000_000
 

@@ -11,9 +11,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from ...policy import QueuePolicy
+from ..lanes import lane_of
 from ..records import ClaimedJob, Healed, Life, LivingRow, NewJob, Settlement
+from .moments import micros
 from .scripts import Scripts, decode
-from .values import id_word, micros, new_job, settled_words, told_of, word
+from .values import id_word, new_job, settled_words, told_of, word
 
 #: What `exchange.lua` answers to a settlement whose token is of another life than the present one.
 FORMER = "former"
@@ -79,7 +82,7 @@ class Lives:
             yield [UUID(bytes=place[-16:]) for place in places]
 
     def _places(self, queue: str) -> Iterator[Sequence[bytes]]:
-        for order in ("waiting", "due", "alone"):
+        for order in ("waiting", "lanes", "due", "alone"):
             start = 0
             while places := self._scripts.command("ZRANGE", queue, order, start, start + PAGE - 1):
                 yield places
@@ -112,7 +115,9 @@ class Lives:
         self._held.pop(worker, None)
         self._generations.pop(worker, None)
 
-    def testify(self, worker: UUID, queue: str, settlements: Sequence[Settlement], states: Sequence[Any]) -> list[Any]:
+    def testify(
+        self, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], states: Sequence[Any]
+    ) -> list[Any]:
         """The states, after what was claimed in another life is settled in this one."""
         answered = list(states)
         places = [i for i, state in enumerate(states) if state == FORMER]
@@ -121,10 +126,10 @@ class Lives:
             answered[i] = False
         if told:
             ended = [settlements[i] for i in told]
-            again = [_as_new(one.job) for one in ended]
+            again = [_as_new(one.job, policy) for one in ended]
             reached = self._run(
                 "testify",
-                queue,
+                policy.name,
                 *settled_words(worker.hex, ended),
                 *map(told_of, again),
                 worker=worker.hex,
@@ -174,7 +179,7 @@ def _as_claimed(job: ClaimedJob, again: NewJob) -> dict[str, Any]:
     return {**new_job(again), "unknown": False if unknown is None else micros(unknown)}
 
 
-def _as_new(job: ClaimedJob) -> NewJob:
+def _as_new(job: ClaimedJob, policy: QueuePolicy) -> NewJob:
     return NewJob(
         id=job.id,
         queue=job.queue,
@@ -194,4 +199,5 @@ def _as_new(job: ClaimedJob) -> NewJob:
         attempts=job.attempts,
         starts=job.starts,
         lost=job.lost,
+        lane=lane_of(job.group, job.task, limited=job.task in policy.limits),
     )

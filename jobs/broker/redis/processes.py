@@ -9,7 +9,7 @@ from uuid import UUID
 
 from ... import clock
 from ..records import ProcessRecord, SeenProcess
-from .values import moment
+from .moments import moment
 
 #: Seconds after which nothing remains of a process that is with no queue: one that registers is noted before it is.
 VANISHED = 60.0

@@ -27,6 +27,8 @@ KINDS = {
     **dict.fromkeys(("waiting", "due", "alone", "expiring"), "zset"),
     **{"workers": "hash", "replies": "hash", "pace": "zset", "facts": "stream", "wake": "list", "meta": "hash"},
     **{"kept": "stream", "aside": "list", "leaving": "list", "behind": "hash"},
+    **dict.fromkeys(("lanes", "held", "group_pace", "group_over"), "zset"),
+    **dict.fromkeys(("groups", "turns"), "hash"),
 }
 KEYS = tuple(KINDS)
 #: The name under which stands what is of no queue: no queue can be called so.

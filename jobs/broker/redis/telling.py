@@ -12,8 +12,9 @@ from ..contract import COUNT_LIMIT
 from ..facts import FactPage, Lag
 from .connection import RedisServer
 from .facts import page_of
+from .moments import moment_or_none, span
 from .scripts import COMMON, Scripts, decode
-from .values import id_word, moment_or_none, span
+from .values import id_word
 
 #: Seconds between two looks at how much memory the server has, and how many queues.
 LOOK_AT_MEMORY = 10.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -30,9 +30,9 @@ from ..records import (
     Settlement,
     WaitingPage,
 )
+from .moments import micros, moment, moment_or_none, span
+from .record import Heard, Said, Told, read_record
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 #: A job that comes back within this time is told of; workers look once a second by themselves.
 HINT_WITHIN = 1.5
 #: How MessagePack begins a text of 16 bytes, and how it writes true.
@@ -40,129 +40,10 @@ _ID_MARK, _TRUE = b"\xb0", b"\xc3"
 _ENDS: dict[type, State] = {Completed: State.COMPLETED, Failed: State.FAILED, GivenUp: State.CANCELLED}
 
 
-class Head(msgspec.Struct, array_like=True, frozen=True):
-    """What the scripts read and change of a live job, in the order of `FIELDS` in `lua/parts/record.lua`.
-
-    False stands for none; `ready` and `timed` count from `created`.
-    """
-
-    run: int
-    priority: int
-    created: int
-    ready: int
-    timed: int | bool
-    expires: int | bool
-    key: str | bool
-    attempts: int
-    starts: int
-    lost: int
-    unknown: int | bool
-
-
-class Told(msgspec.Struct, array_like=True, frozen=True):
-    """What else is told of a job; empty ones at the end are left out."""
-
-    task: str
-    message: str
-    scope: str = ""
-    event: str = ""
-    event_id: bytes = b""
-    parent: bytes = b""
-    about_type: str = ""
-    about_id: str = ""
-    group: str = ""
-    tags: str = ""
-
-
-class Record(msgspec.Struct, array_like=True, frozen=True):
-    """A live job as Redis holds it."""
-
-    head: Head
-    told: Told
-
-    @property
-    def key(self) -> str | None:
-        """The key that the job holds."""
-        return self.head.key if isinstance(self.head.key, str) else None
-
-    @property
-    def ready_at(self) -> datetime:
-        """When the job is or was due."""
-        return moment(self.head.created + self.head.ready)
-
-    @property
-    def timed_at(self) -> datetime | None:
-        """When that was set; None: it was asked for as a time."""
-        timed = self.head.timed
-        return None if timed is False else moment(self.head.created + timed)
-
-    @property
-    def about(self) -> tuple[str, str] | None:
-        """What the job is about."""
-        return (self.told.about_type, self.told.about_id) if self.told.about_type else None
-
-    @property
-    def event_id(self) -> UUID | None:
-        """The event that the job follows."""
-        return UUID(bytes=self.told.event_id) if self.told.event_id else None
-
-    @property
-    def parent_id(self) -> UUID | None:
-        """The job that enqueued it."""
-        return UUID(bytes=self.told.parent) if self.told.parent else None
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """The job's tags."""
-        return tuple(json.loads(self.told.tags)) if self.told.tags else ()
-
-
-class Said(msgspec.Struct, array_like=True, frozen=True):
-    """What a worker tells the history of a start that it settles; `outcome` is the name of its class in `records`."""
-
-    outcome: str
-    burns: int
-    claim: int
-    claimed_at: int
-    started_at: int | None
-    ended_at: int | None
-    error: str = ""
-    traceback: str = ""
-    reason: str = ""
-    result: str | None = None
-
-
-class Heard(Said, array_like=True, frozen=True):
-    """The same with what only a failure tells at its end: the release that it happened in, if there is one."""
-
-    release: str = ""
-
-
-read_record = msgspec.msgpack.Decoder(Record).decode
 #: What `push.lua` and `register.lua` answer, with ids in it.
 decode_pushed = msgspec.msgpack.Decoder(tuple[list[msgspec.Raw], str, int] | None).decode
 decode_registered = msgspec.msgpack.Decoder(tuple[list[str], list[msgspec.Raw]]).decode
 _write = msgspec.msgpack.Encoder().encode
-
-
-def micros(moment: datetime) -> int:
-    """An aware moment as Redis holds it."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def moment(value: float) -> datetime:
-    """A moment that Redis holds."""
-    return _EPOCH + timedelta(microseconds=value)
-
-
-def moment_or_none(value: int | bool | None) -> datetime | None:
-    """The same of one that may be missing."""
-    return moment(value) if value else None
-
-
-def span(seconds: float) -> int:
-    """Seconds in microseconds."""
-    return round(seconds * 1_000_000)
 
 
 def id_word(id: UUID) -> msgspec.Raw:
@@ -182,8 +63,10 @@ def id_of(word: msgspec.Raw) -> UUID:
 
 def new_job(job: NewJob) -> dict[str, Any]:
     """A job on its way in, as `push.lua` takes it."""
-    awaited = {"awaited": True} if job.awaited else {}
-    return awaited | {
+    seldom: dict[str, Any] = {"awaited": True} if job.awaited else {}
+    if job.lane:
+        seldom |= {"lane": job.lane}
+    return seldom | {
         "id": id_word(job.id),
         "run": job.run,
         "priority": job.priority,
@@ -328,6 +211,8 @@ def _words_of(settlement: Settlement) -> tuple[bytes, bytes]:
         delay = None if outcome.delay is None else span(outcome.delay)
         whole_queue = isinstance(outcome, Postponed) and outcome.whole_queue
         asked += (delay, whole_queue, _unknown(outcome, started is not None))
+        if isinstance(outcome, Postponed) and outcome.whole_group:
+            asked.append(True)
     said = Said(
         kind.__name__,
         burns,

@@ -1,7 +1,9 @@
 """What a caller of the engine does: a business row and its job in one transaction, or a job alone."""
 
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from typing import Any
+from uuid import uuid4
 
 from django.db import Error, connection, transaction
 
@@ -53,6 +55,19 @@ def enqueue_flows(chains: int, fans: int, width: int = 5) -> list[list[Any]]:
             root = nap.enqueue(0.01)
             middle = [(step, blink, nap)[at % 3].using(after=[root]).enqueue() for at in range(width)]
             edges += [[root, []], *([one, [root]] for one in middle), [nap.using(after=middle).enqueue(), middle]]
+    return edges
+
+
+def enqueue_sequences(number: int, length: int) -> list[list[Any]]:
+    """Sequences, half of their jobs in transactions; returns for each job the one before it."""
+    edges: list[list[Any]] = []
+    for _number in range(number):
+        name, before = str(uuid4()), None
+        for at in range(length):
+            with transaction.atomic() if at % 2 else nullcontext():
+                job = nap.using(sequence=name).enqueue(0.02)
+            edges.append([job, [before] if before else []])
+            before = job
     return edges
 
 

@@ -150,6 +150,15 @@ class PostgresqlTrip(Trip):
         for queue, key in sorted({(job.queue, job.key) for job in jobs if job.key is not None}):
             self.run("lock_key", queue=queue, key=key)
 
+    def lock_sequences(self, names: Iterable[tuple[str, str]]) -> None:
+        """Let nobody else decide who is next in these sequences until the end of this transaction."""
+        for queue, sequence in sorted(set(names)):
+            self.run("lock_key", queue=queue, key=f"\x1f{sequence}")  # no key begins so
+
+    def lock_blocked(self, job_id: UUID) -> bool:
+        """Lock a blocked job; False: somebody else has it, or it is blocked no more."""
+        return bool(self.run("lock_blocked", id=job_id))
+
     def lock_queue(self, queue: str, patience: float) -> bool:
         """Be the only one to claim from the queue until the end of this transaction; waits at most so many seconds."""
         if self.run("lock_queue_if_free", queue=queue):

@@ -1,4 +1,4 @@
--- Let the jobs that another broker's workers hold count here: their keys, and their places in the global concurrency.
+-- Let the jobs that another broker's workers hold count here: their keys, and their places in the global concurrency and in that of their groups.
 -- ARGV[1]: jobs (as for push.lua: all that are held), grants (until when each start had to begin that was granted there).
 --   ARGV[2] and on: what else is told of each job, passed on unread.
 -- Result: the ids of those that were held so before, and are not any more, one after the other.
@@ -11,13 +11,16 @@ for i, job in ipairs(ask.jobs) do
     is_named[job.id] = true
     local raw = call('HGET', jobs, job.id)
     if raw and call('HEXISTS', active, job.id) == 0 then
-        take_out(job.id, read(raw))
+        local known = read(raw)
+        take_out(job.id, known)
         call('HSET', active, job.id, ELSEWHERE .. string.format('%.0f', now))
+        if known.lane then call('ZADD', held, 0, known.lane .. '\0' .. job.id) end
     elseif not raw and call('HEXISTS', ended, job.id) == 0 then
         job.ready, job.timed, job.created = job.ready or now, now, now
         job.unknown, job.row, job.told = false, true, ARGV[i + 1]
         call('HSET', jobs, job.id, write(job))
         call('HSET', active, job.id, ELSEWHERE .. string.format('%.0f', now))
+        if job.lane then call('ZADD', held, 0, job.lane .. '\0' .. job.id) end
         local holder = job.key and call('HGET', keys, job.key)
         if job.key and not (holder and call('HEXISTS', jobs, holder) == 1) then call('HSET', keys, job.key, job.id) end
     end

@@ -13,6 +13,8 @@ for i = 1, #held, 2 do
         call('HDEL', active, id)
         call('HDEL', asked, id)
         if raw then
+            local lane = lane_of(raw)
+            if lane then leave_lane(id, lane) end
             give_back_one(id, hold, raw, reason, known and cmsgpack.unpack(known)[4] or '', false)
             moved = moved + 1
         end

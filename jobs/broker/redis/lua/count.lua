@@ -1,13 +1,15 @@
 -- The queue in numbers.
 -- Result: {waiting, scheduled, active, since when the oldest due job waits or false, paused, wait_until or
 --   false, how many records have vanished so far}.
--- The oldest is sought by its priority: as many steps as there are priorities with a job that waits.
+-- The oldest is sought by its priority: as many steps as there are priorities with a job that waits, and lanes of those;
+-- of more than some thousand lanes the others are left out.
 -- An error where a key of the queue holds what is not ours, as any script meets that touches it.
 --:include queue clock record kinds
 
 local foreign = is_foreign()
 if foreign then return foreign end
 
+local MOST_LANES = 5000
 local overdue, overdue_alone = call('ZCOUNT', due, '-inf', now), call('ZCOUNT', alone, '-inf', now)
 local oldest = false
 local function older(moment)
@@ -22,10 +24,17 @@ while place do
     local next_priority = '[' .. string.char(string.byte(place) + 1)
     place = call('ZRANGEBYLEX', waiting, next_priority, '+', 'LIMIT', 0, 1)[1]
 end
-local held = call('HMGET', meta, 'paused', 'wait_until')
-local wait_until = held[2] and tonumber(held[2]) > now and tonumber(held[2]) or false
+place = call('ZRANGE', lanes, 0, 0)[1]
+for _ = 1, place and MOST_LANES or 0 do
+    older(ready_of(place))
+    local next_lane = '[' .. string.sub(place, 1, -PLACE - 2) .. '\1'
+    place = call('ZRANGEBYLEX', lanes, next_lane, '+', 'LIMIT', 0, 1)[1]
+    if not place then break end
+end
+local blocks = call('HMGET', meta, 'paused', 'wait_until')
+local wait_until = blocks[2] and tonumber(blocks[2]) > now and tonumber(blocks[2]) or false
 return cmsgpack.pack({
-    call('ZCARD', waiting) + overdue + overdue_alone + call('HLEN', behind),
+    call('ZCARD', waiting) + call('ZCARD', lanes) + overdue + overdue_alone + call('HLEN', behind),
     call('ZCARD', due) - overdue + call('ZCARD', alone) - overdue_alone,
-    call('HLEN', active), oldest, held[1] ~= false, wait_until, tonumber(call('HGET', meta, 'vanished') or 0),
+    call('HLEN', active), oldest, blocks[1] ~= false, wait_until, tonumber(call('HGET', meta, 'vanished') or 0),
 })

@@ -3,6 +3,7 @@
 -- Result: how many of them are wrong.
 --   unplaced   ids of records: one that is neither active nor in an order is put back into it
 --   vanished   places, or ids of active jobs, without a record: they are taken out
+--   stray_hold what stands for active jobs in their lanes, and they are none: their groups have room
 --   stray_key  keys whose holder does not live: they are free
 --   stray_ask  ids of cancellations asked of jobs that do not run: they are dropped
 --   stray_end  ids that are said to expire and do not live: they are dropped
@@ -11,13 +12,14 @@
 local wrong = 0
 local function is_wrong() wrong = wrong + 1; return ask.mend end
 
+local orders = {waiting, lanes, due, alone}
 local looks = {
     unplaced = function(id)
         local raw = call('HGET', jobs, id)
         if not raw or call('HEXISTS', active, id) == 1 then return end
         local job = read(raw)
         local place, is_placed = place_of(id, job), job.behind and call('HGET', behind, job.key) == id
-        for _, order in ipairs({waiting, due, alone}) do is_placed = is_placed or call('ZSCORE', order, place) end
+        for _, order in ipairs(orders) do is_placed = is_placed or call('ZSCORE', order, place) end
         if not is_placed and is_wrong() then
             job.behind = nil
             call('HSET', jobs, id, write(job))
@@ -31,8 +33,12 @@ local looks = {
                 call('HDEL', active, name)
             end
         elseif call('HEXISTS', jobs, id_of(name)) == 0 and is_wrong() then
-            for _, order in ipairs({waiting, due, alone}) do call('ZREM', order, name) end
+            for _, order in ipairs(orders) do call('ZREM', order, name) end
         end
+    end,
+    stray_hold = function(member)
+        local lane, id = held_by(member)
+        if call('ZSCORE', held, member) and call('HEXISTS', active, id) == 0 and is_wrong() then leave_lane(id, lane) end
     end,
     stray_key = function(key)
         local holder = call('HGET', keys, key)

@@ -1,5 +1,5 @@
 -- Some of the jobs that wait: those that are due in the order of their starts, then the others by their time, then those
--- behind others, by their ids.
+-- behind others, by their ids, then those that are due in a lane, by priority and lane.
 -- ARGV[1]: limit. ARGV[2]: after, the position that the last call answered, or nothing.
 -- Result: the position behind these, nothing where there are no more; then id and record of each.
 -- Costs of a call: O(limit + log of all).
@@ -25,14 +25,14 @@ local function places_behind(order, place, count)
         end
         return found
     end
-    if order == waiting then
+    if order == waiting or order == lanes then
         return call('ZRANGEBYLEX', order, place == '' and '-' or '(' .. place, '+', 'LIMIT', 0, count)
     end
     local rank = place == '' and 0 or rank_behind(order, place)
     return call('ZRANGE', order, rank, rank + count - 1)
 end
 
-local orders, words, room = {waiting, due, alone, behind}, {''}, ask.limit
+local orders, words, room = {waiting, due, alone, behind, lanes}, {''}, ask.limit
 local first, after = string.byte(ARGV[2]) or 1, string.sub(ARGV[2], 2)
 for i = first, #orders do
     for _, place in ipairs(room > 0 and places_behind(orders[i], i == first and after or '', room) or {}) do

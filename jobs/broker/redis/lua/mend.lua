@@ -35,6 +35,7 @@ for _, one in ipairs(ask.over) do
     if job and job.run <= one[2] then
         call('HDEL', active, id)
         call('HDEL', asked, id)
+        if job.lane then leave_lane(id, job.lane) end
         take_out(id, job)
         call('HDEL', jobs, id)
         if job.key and call('HGET', keys, job.key) == id then call('HDEL', keys, job.key) end

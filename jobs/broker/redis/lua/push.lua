@@ -84,7 +84,10 @@ if #news > 0 then
     call('HDEL', ended, unpack(news))
     for _, id in ipairs(news) do
         local job = taken[id]
-        if job.was_held then call('HDEL', active, id) end
+        if job.was_held then
+            call('HDEL', active, id)
+            if job.lane then leave_lane(id, job.lane) end
+        end
         put_in(id, job)
         if job.behind then
             call('HSET', behind, job.key, id)

@@ -11,12 +11,13 @@ begin_life()
 call('HDEL', replies, '')
 
 -- Whether nobody else runs it; its own hold, of which only the record has vanished, goes.
-local function is_nobodys(one)
+local function is_nobodys(one, lane)
     local hold = call('HGET', active, one.id)
     if not hold then return true end
     if string.sub(hold, 1, #one.hold) ~= one.hold or call('HEXISTS', jobs, one.id) == 1 then return false end
     call('HDEL', active, one.id)
     call('HDEL', asked, one.id)
+    if lane then leave_lane(one.id, lane) end
     call('HINCRBY', meta, 'vanished', 1)
     one.is_mine = true
     return true
@@ -55,7 +56,7 @@ for i = 1, many do
     states[i] = false
     if over and tonumber(run) >= one.run then
         states[i] = tonumber(run) == one.run and state
-    elseif is_nobodys(one) then
+    elseif is_nobodys(one, ask.jobs[i].lane) then
         local mine = ask.jobs[i]
         mine.timed, mine.created, mine.row, mine.told = now, now, true, ARGV[i + 1 + 4 * many]
         local job = take_back(one, mine)

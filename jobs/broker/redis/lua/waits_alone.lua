@@ -1,9 +1,18 @@
 -- Whether a job is due that must run alone, while none such is active and nothing holds the queue.
---:include queue clock record
+--:include queue clock record groups
 
-local held = call('HMGET', meta, 'paused', 'wait_until')
+local blocks = call('HMGET', meta, 'paused', 'wait_until')
 local first = tonumber(call('ZRANGE', alone, 0, 0, 'WITHSCORES')[2])
-if not first or first > now or held[1] or (held[2] and tonumber(held[2]) > now) then return cmsgpack.pack(false) end
+if not first or first > now or blocks[1] or (blocks[2] and tonumber(blocks[2]) > now) then return cmsgpack.pack(false) end
+if call('HLEN', groups) > 0 then
+    -- some whose group does not wait
+    local own, is_any = own_rules(), false
+    for _, place in ipairs(call('ZRANGEBYSCORE', alone, '-inf', now, 'LIMIT', 0, 1000)) do
+        local rules = has_lane(place) and own[string.match(string.sub(place, 2, -PLACE - 2), '^[^\31]*')]
+        is_any = is_any or not (rules and (rules[1] or (rules[5] and rules[5] > now)))
+    end
+    if not is_any then return cmsgpack.pack(false) end
+end
 for _, id in ipairs(call('HKEYS', active)) do
     local raw = call('HGET', jobs, id)
     if raw and read(raw).lost >= ALONE_AFTER then return cmsgpack.pack(false) end

@@ -23,7 +23,7 @@ local function take_over(id, job, told_of)
         changes[id] = {job = target, before = read(raw)}
         changed[#changed + 1] = id
     end
-    target.told, target.priority = told_of, job.priority
+    target.told, target.priority, target.lane = told_of, job.priority, job.lane
     target.expires = job.expires or (job.expires_in and now + job.expires_in)
     if job.rule == 'debounce' then
         target.ready, target.timed = now + job.span, now

@@ -6,9 +6,13 @@ local function let_due_wait()
         local places = call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, 1000)
         if #places == 0 then return end
         call('ZREM', due, unpack(places))
-        local pairs_of = {}
-        for i, place in ipairs(places) do pairs_of[2 * i - 1], pairs_of[2 * i] = 0, place end
-        call('ZADD', waiting, unpack(pairs_of))
+        local plain, with_lane = {}, {}
+        for _, place in ipairs(places) do
+            local order = has_lane(place) and with_lane or plain
+            order[#order + 1], order[#order + 2] = 0, place
+        end
+        if #plain > 0 then call('ZADD', waiting, unpack(plain)) end
+        if #with_lane > 0 then call('ZADD', lanes, unpack(with_lane)) end
     end
 end
 
@@ -30,13 +34,17 @@ local function take_waiting(wanted)
     return taken
 end
 
--- The first places of those that must run alone: few wait there.
+-- The first places of those that must run alone: few wait there. They have no turn, and wait for their group's room.
 local function take_alone(wanted)
     local places, taken = call('ZRANGEBYSCORE', alone, '-inf', now, 'LIMIT', 0, 1000), {}
-    table.sort(places, is_before)
-    for i = 1, math.min(wanted, #places) do
-        taken[i] = places[i]
-        call('ZREM', alone, places[i])
+    table.sort(places, function(one, other) return is_before(string.sub(one, -PLACE), string.sub(other, -PLACE)) end)
+    for _, place in ipairs(places) do
+        if #taken == wanted then break end
+        if has_lane(place) and not takes_turn then with_lanes() end
+        if not has_lane(place) or takes_turn(place) then
+            taken[#taken + 1] = place
+            call('ZREM', alone, place)
+        end
     end
     return taken
 end
@@ -51,9 +59,11 @@ local function activate(places, worker)
     local first = call('HINCRBY', meta, 'claims', #ids) - #ids + 1
     local mine, since = worker .. ' ' .. begin_life() .. '.', ' ' .. string.format('%.0f', now)
     for i, id in ipairs(ids) do
+        local number = string.format('%.0f', first + #got / 2)
         -- a foreign hand may have removed the record
-        if raws[i] then
-            local number = string.format('%.0f', first + #got / 2)
+        if raws[i] and has_lane(places[i]) and not hold_lane(places[i], id, raws[i], number) then
+            -- another version has taken the job out of its lane: it stands elsewhere
+        elseif raws[i] then
             got[#got + 1], got[#got + 2] = id, raws[i]
             holds[#holds + 1], holds[#holds + 2] = id, mine .. number .. since
             if ask.limit then call('ZADD', pace, now + ask.guard, number) end
@@ -67,11 +77,14 @@ local function activate(places, worker)
     return got, first
 end
 
--- How long there is nothing to claim, when this claim took all that was due; false: nothing is known to become due.
+-- How long there is nothing to claim, when this claim took all that may start; false: nothing is known to become due.
 local function next_due(of_alone)
     local first = of_alone and call('ZRANGEBYSCORE', alone, '(' .. string.format('%.0f', now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
         or call('ZRANGE', due, 0, 0, 'WITHSCORES')
-    return first[2] and math.max(0, first[2] - now) or false
+    local moment = tonumber(first[2])
+    if note_used then note_used() end
+    if soonest and (not moment or soonest < moment) then moment = soonest end
+    return moment and math.max(0, moment - now) or false
 end
 
 -- Claim up to `wanted`; returns what `activate` does, and the wait in between.
@@ -93,14 +106,22 @@ local function claim(worker, wanted, of_alone)
     end
     if ask.most then slots = math.min(slots, ask.most - call('HLEN', active)) end
     if slots <= 0 then return {}, false end
-    local places = of_alone and take_alone(slots) or take_waiting(slots)
+    local places
+    if of_alone then
+        places = take_alone(slots)
+    elseif call('ZCARD', lanes) > 0 then
+        with_lanes()
+        places = take_turns(slots)
+    else
+        places = take_waiting(slots)
+    end
     if ask.limit and over > 0 and #places > 0 then
         call('ZREMRANGEBYRANK', pace, 0, math.min(over, 2 * #places + 100) - 1)
     end
     local got, first = activate(places, worker)
     if #places < slots then return got, next_due(of_alone), first end
     if slots == wanted then
-        if not of_alone then say_word(waiting) end
+        if not of_alone then say_word(true) end
         return got, 0, first
     end
     return got, ask.limit and slots == free and pace_wait() or false, first

@@ -2,7 +2,7 @@
 local KINDS = {
     'hash', 'zset', 'zset', 'zset', 'hash', 'hash', 'hash', 'zset', 'hash',
     'hash', 'hash', 'zset', 'stream', 'list', 'hash', 'stream', 'list', 'list',
-    'hash',
+    'hash', 'zset', 'zset', 'zset', 'zset', 'hash', 'hash',
 }
 local function is_foreign()
     for i, key in ipairs(KEYS) do

@@ -24,10 +24,17 @@
 --   aside     list    ids of accepted jobs that a keeper is to be told when it reads again, and from when on
 --   leaving   list    ids of ended jobs that are remembered for a minute more: when that began, ids, runs
 --   behind    hash    key -> id of the live job that stands in no order, and starts when the holder has ended
+--   lanes     zset    places of the jobs with a lane (parts/lanes.lua) that are due; all scores are 0, as in `waiting`
+--   held      zset    the active jobs with a lane: lane, a NUL, the id, and behind it the grant of its group, if there is
+--                     one; all scores are 0
+--   group_pace zset   grants of the groups: group, a NUL, until when the job had to start, its claim; all scores are 0
+--   group_over zset   the same grants by the time from which they count no more
+--   groups    hash    group -> what holds for it alone (parts/lanes.lua)
+--   turns     hash    first byte of a place -> the group that was served last at its priority
 -- Beside them, as long as a throttle lasts: throttle:KEY, a string of the id of its first job and until when.
 -- An id is its 16 bytes, here and in what is asked for. ARGV[1]: what is asked for, as MessagePack; the last one: the
 -- run of the server. All times are microseconds since 1970, by the server's clock.
 local jobs, waiting, due, alone, active, asked, keys, expiring, ended, workers, replies, pace, facts, wake, meta, kept,
-    aside, leaving, behind = unpack(KEYS)
+    aside, leaving, behind, lanes, held, group_pace, group_over, groups, turns = unpack(KEYS)
 local ask = cmsgpack.unpack(ARGV[1])
 local call = redis.call

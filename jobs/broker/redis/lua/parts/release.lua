@@ -30,6 +30,8 @@ local function give_back(worker, label, lost)
             call('HDEL', active, id)
             call('HDEL', asked, id)
             if raw then
+                local lane = lane_of(raw)
+                if lane then leave_lane(id, lane) end
                 local state = give_back_one(id, hold, raw, reason, label, lost)
                 if state == 'failed' then failed = failed + 1 end
                 moved = moved + 1

@@ -1,7 +1,9 @@
 -- Settle what a worker finished: first everything is read, then written.
 -- Of a settlement the scripts are told its id, its hold ("worker token "), and in a MessagePack, in this order: run, state,
--- started, burns, key, expires, ran, waited; and of a job that comes back delay, whole_queue, unknown.
-local END, COME_BACK = 8, 11
+-- started, burns, key, expires, ran, waited; and of a job that comes back delay, whole_queue, unknown, whole_group.
+local END, COME_BACK = 8, 12
+-- Whether a group has room again.
+local has_left_lane = false
 
 -- Which of so many settlements count: the job is active under the worker's token. Returns the record of each, false where
 -- it does not count; why it was asked to cancel, of those that were; the ids of those that count; which are 'former': of
@@ -24,10 +26,21 @@ local function read_settled(many)
     return raws, reasons, gone, former
 end
 
+-- What a provider's "slow down" asks for one group (parts/lanes.lua).
+local function group_waits(name, moment)
+    local raw = name ~= '' and call('HGET', groups, name)
+    local own = raw and cmsgpack.unpack(raw) or {false, false, false, false, false, false}
+    if name == '' or (own[5] and own[5] >= moment) then return end
+    own[5], own[6] = moment, now
+    call('HSET', groups, name, cmsgpack.pack(own))
+    note_time()
+end
+
 -- The attempt is over and the job comes back, unless it was asked to cancel; returns the state and the due time.
 local function come_back(id, raw, reason, word)
-    local _, _, _, started, burns, _, _, _, _, delay, whole_queue, unknown = cmsgpack.unpack_limit(word, COME_BACK, 1)
+    local _, _, _, started, burns, _, _, _, _, delay, whole_queue, unknown, whole_group = cmsgpack.unpack_limit(word, COME_BACK, 1)
     local job = read(raw)
+    if whole_group and job.lane then group_waits(string.match(job.lane, '^[^\31]*'), now + delay) end
     if whole_queue then
         local until_now = tonumber(call('HGET', meta, 'wait_until') or 0)
         if now + delay > until_now then call('HSET', meta, 'wait_until', now + delay, 'wait_from', now) end
@@ -82,6 +95,11 @@ local function settle(many, raws, reasons, gone, former, label)
                 ends[#ends + 1], ends[#ends + 2] = id, run .. ' ' .. state
                 let_go(id, key, expires)
                 if reason then middle = cmsgpack.pack(false, label, {reason}) end
+            end
+            local lane = lane_of(raws[i])
+            if lane then
+                leave_lane(id, lane, started)
+                has_left_lane = true
             end
             -- a start that never was gives its grant back
             if started == 0 then call('ZREM', pace, string.match(ARGV[i + 1 + many], '(%d+) $')) end

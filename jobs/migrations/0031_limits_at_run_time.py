@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0029_lanes"),
+        ("jobs", "0030_sequence"),
     ]
 
     operations = [

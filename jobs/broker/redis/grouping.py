@@ -1,0 +1,65 @@
+"""What holds for the groups of a queue, and what waits in them; see `lua/parts/lanes.lua`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...policy import QueuePolicy, RateLimit
+from ..contract import COUNT_LIMIT
+from ..lanes import GroupSeen, GroupSettings
+from .moments import moment_or_none, span
+from .scripts import Scripts, decode
+
+
+class Grouping:
+    """The broker's part in groups."""
+
+    _scripts: Scripts
+
+    def set_group(self, queue: str, group: str, settings: GroupSettings) -> None:
+        """Let this hold for one group; see the contract."""
+        rate = settings.rate_limit
+        self._scripts.run(
+            "set_group",
+            queue,
+            group=group,
+            paused=settings.paused,
+            concurrency=settings.concurrency or False,
+            limit=rate.limit if rate else False,
+            per=span(rate.per) if rate else False,
+        )
+
+    def groups(self, queue: str, after: str = "", limit: int = 100) -> Sequence[GroupSeen]:
+        """The groups with live jobs or settings of their own; see the contract.
+
+        Of the jobs that wait for their time the first 10,000 of the queue are counted by their groups.
+        """
+        found = decode(self._scripts.run("groups", queue, after=after, limit=limit, most=COUNT_LIMIT))
+        return tuple(_seen(*one) for one in found or ())
+
+
+def group_rules(policy: QueuePolicy) -> Mapping[str, Any]:
+    """What `exchange.lua` is told of a queue's rules for each of its groups."""
+    ask: dict[str, Any] = {}
+    if policy.groups.concurrency:
+        ask["group_most"] = policy.groups.concurrency
+    if rate := policy.groups.rate_limit:
+        ask |= {"group_limit": rate.limit, "group_per": span(rate.per)}
+    return ask
+
+
+def _seen(
+    name: str,
+    waiting: int,
+    scheduled: int,
+    active: int,
+    paused: bool,
+    concurrency: int | bool,
+    limit: int | bool,
+    per: int | bool,
+    wait_until: int | bool,
+) -> GroupSeen:
+    waiting, scheduled, active = (min(count, COUNT_LIMIT) for count in (waiting, scheduled, active))
+    settings = GroupSettings(paused, concurrency or None, RateLimit(limit, per=per / 1_000_000) if limit else None)
+    return GroupSeen(name, waiting, scheduled, active, settings, moment_or_none(wait_until))

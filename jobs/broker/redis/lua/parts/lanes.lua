@@ -1,0 +1,271 @@
+-- Stands in exchange.lua, where a job with a lane is to be claimed: the groups take turns.
+-- A lane is the name of a group and, of a task with limits, a \31 and the task behind it. All lanes of a group stand
+-- together: what may follow its name is a NUL or a \31, and every name goes on with something above. Jobs without a group
+-- are one of the name '', for which no rule of groups holds.
+-- Of `groups` a value is {paused, concurrency, limit, per, wait_until, wait_from}, false where the queue's rule holds.
+-- ask.group_most, group_limit, group_per: the queue's rule for each group; limits: task -> names of its limits; rooms: how
+-- many more may start of each limit.
+-- Costs of a claim: some calls for each group that is looked at, whatever waits in it.
+local MOST_LANES, LOOK_AGAIN, MOST_OVER = 2000, 100000, 100
+local known, have_own = {}, call('HLEN', groups) > 0
+local guard, steps = ask.guard or 20000, 0
+
+local function frees_at(moment)
+    if not soonest or moment < soonest then soonest = moment end
+end
+
+-- The grants of a group that count: between these.
+local function window(group)
+    return '(' .. group.name .. '\0' .. struct.pack('>I7', math.max(0, now - group.per)) .. '\255', '(' .. group.name .. '\1'
+end
+
+local function add_grant(group, from, number)
+    local grant = group.name .. '\0' .. struct.pack('>I7', from) .. number
+    call('ZADD', group_pace, 0, grant)
+    call('ZADD', group_over, from + group.per, grant)
+end
+
+-- As `restart_grants`, of one group.
+local function restart_group(group)
+    local most = struct.pack('>I7', now + LONGEST_GUARD + SLACK) .. '\255'
+    local late = call('ZRANGEBYLEX', group_pace, '(' .. group.name .. '\0' .. most, '(' .. group.name .. '\1', 'LIMIT', 0, 5000)
+    for _, grant in ipairs(late) do
+        call('ZREM', group_pace, grant)
+        call('ZREM', group_over, grant)
+        add_grant(group, now + guard, string.sub(grant, #group.name + 9))
+    end
+end
+
+-- How many more may start now by the group's rate.
+local function group_pace_room(group)
+    restart_group(group)
+    local first, last = window(group)
+    local counted = call('ZLEXCOUNT', group_pace, first, last)
+    if counted < group.limit then return group.limit - counted end
+    local frees = call('ZRANGEBYLEX', group_pace, first, last, 'LIMIT', counted - group.limit, 1)[1]
+    frees_at(struct.unpack('>I7', frees, #group.name + 2) + group.per)
+    return 0
+end
+
+-- What holds for a group, and how many more of its jobs may start now.
+local function look_at(name)
+    local group = known[name]
+    if group then return group end
+    group = {name = name, room = 1000000}
+    known[name] = group
+    if name == '' then return group end
+    local own = have_own and call('HGET', groups, name)
+    own = own and cmsgpack.unpack(own) or {}
+    local most = own[2] or ask.group_most
+    group.limit, group.per = own[3] or ask.group_limit, own[3] and own[4] or ask.group_per
+    if own[1] then
+        group.room = 0
+    elseif own[5] and own[5] > now then
+        group.room = 0
+        frees_at(own[5])
+    end
+    if most and group.room > 0 then
+        group.room = math.max(0, most - call('ZLEXCOUNT', held, '[' .. name .. '\0', '(' .. name .. ' '))
+    end
+    if group.limit and group.room > 0 then group.room = math.min(group.room, group_pace_room(group)) end
+    return group
+end
+
+-- Grants that count no more, some in passing.
+local function forget_grants()
+    local over = call('ZRANGEBYSCORE', group_over, '-inf', now, 'LIMIT', 0, MOST_OVER)
+    if #over == 0 then return end
+    call('ZREM', group_over, unpack(over))
+    call('ZREM', group_pace, unpack(over))
+end
+
+-- Places of one order that stand together, read some at a time.
+local function places_in(order, first, last, place)
+    return {order = order, first = first, last = last, read = place and {place} or {}, next = 1, behind = place}
+end
+
+-- The next of them that is due, which stays; one from the future (the clock was set back) waits for its time.
+local function head_of(stream, count)
+    local order = stream.order
+    for _ = 1, 100 do
+        if stream.next > #stream.read then
+            if stream.is_end then return nil end
+            local from = stream.behind and '(' .. stream.behind or '[' .. stream.first
+            stream.read = call('ZRANGEBYLEX', order, from, '(' .. stream.last, 'LIMIT', 0, count)
+            stream.next, stream.is_end = 1, #stream.read < count
+            if #stream.read == 0 then return nil end
+            stream.behind = stream.read[#stream.read]
+        end
+        local place = stream.read[stream.next]
+        if ready_of(place) <= now then return place end
+        call('ZREM', order, place)
+        call('ZADD', due, ready_of(place), place)
+        stream.next = stream.next + 1
+    end
+end
+
+-- Whether each limit of a lane's task has room.
+local function has_room(stream)
+    for _, name in ipairs(stream.limits or {}) do
+        if (ask.rooms[name] or 0) <= 0 then return false end
+    end
+    return true
+end
+
+-- The group's next place, which it gives away; nil where it has none that may start.
+local function next_of(entry, count)
+    if entry.group.room <= 0 then return nil end
+    local best, best_place
+    for _, stream in ipairs(entry.streams) do
+        local place = has_room(stream) and head_of(stream, count)
+        if place and (not best or is_before(string.sub(place, -PLACE), string.sub(best_place, -PLACE))) then
+            best, best_place = stream, place
+        end
+    end
+    if not best then return nil end
+    best.next, entry.group.room = best.next + 1, entry.group.room - 1
+    for _, name in ipairs(best.limits or {}) do ask.rooms[name] = ask.rooms[name] - 1 end
+    return best_place
+end
+
+-- The first lane of a priority at or behind a text: its name and the first place.
+local function lane_at(first, from)
+    steps = steps + 1
+    local place = call('ZRANGEBYLEX', lanes, '[' .. first .. from, '+', 'LIMIT', 0, 1)[1]
+    if place and string.sub(place, 1, 1) == first then return string.sub(place, 2, -PLACE - 2), place end
+end
+
+local function name_of(lane) return string.match(lane, '^[^\31]*') end
+
+-- The groups of a priority in the order of their names, each with its lanes: those at or behind a text.
+local function groups_from(first, from)
+    local lane, place = lane_at(first, from)
+    return function()
+        if not lane then return nil end
+        local name, streams = name_of(lane), {}
+        while lane and name_of(lane) == name do
+            local task = string.sub(lane, #name + 2)
+            local stream = places_in(lanes, first .. lane .. '\0', first .. lane .. '\1', place)
+            stream.limits = task ~= '' and ask.limits and ask.rooms and ask.limits[task]
+            streams[#streams + 1] = stream
+            lane, place = lane_at(first, lane .. '\1')
+        end
+        return {name = name, streams = streams}
+    end
+end
+
+-- The group of those without one: plain jobs, and those that only have limits.
+local function of_no_group(first)
+    local entry, lane = {name = '', streams = {}}, lane_at(first, '')
+    if lane and name_of(lane) == '' then entry = groups_from(first, '')() end
+    table.insert(entry.streams, places_in(waiting, first, string.char(string.byte(first) + 1)))
+    return entry
+end
+
+-- All groups of a priority once, beginning behind that which was served last.
+local function circle(first, cursor)
+    local next_group, part = nil, cursor and 1 or 2
+    if cursor then next_group = groups_from(first, cursor .. ' ') end
+    return function()
+        local entry = next_group and next_group()
+        if part == 3 and entry and cursor and is_before(cursor, entry.name) then return nil end
+        if entry or part == 3 then return entry end
+        if part == 1 then part = 2 end
+        part, next_group = 3, groups_from(first, ' ')
+        return of_no_group(first)
+    end
+end
+
+local taken, out, is_cut = {}, {[waiting] = {}, [lanes] = {}}, false
+
+local function take(place)
+    local order = out[has_lane(place) and lanes or waiting]
+    taken[#taken + 1], order[#order + 1] = place, place
+end
+
+-- Let the groups of one priority take turns until the slots are filled.
+local function serve(first, slots)
+    local cursor, found, before = call('HGET', turns, first), {}, #taken
+    local served = cursor
+    steps, is_cut = 0, false
+    for entry in circle(first, cursor) do
+        entry.group = look_at(entry.name)
+        local place = next_of(entry, 1)
+        if place then
+            take(place)
+            served, found[#found + 1] = entry.name, entry
+        end
+        if #taken == slots then break end
+        if steps >= MOST_LANES then
+            served, is_cut = entry.name, true
+            break
+        end
+    end
+    while #taken < slots and #found > 0 and not is_cut do
+        local still, count = {}, math.ceil((slots - #taken) / #found)
+        for _, entry in ipairs(found) do
+            local place = #taken < slots and next_of(entry, count)
+            if place then
+                take(place)
+                served, still[#still + 1] = entry.name, entry
+            end
+        end
+        found = still
+    end
+    if served ~= cursor then call('HSET', turns, first, served) end
+    -- more lanes than a claim looks at: the next one goes on behind them
+    if is_cut then frees_at(#taken > before and now or now + LOOK_AGAIN) end
+    return not (is_cut and #taken > before)
+end
+
+-- The first byte of what is due next, at or behind one.
+local function priority_from(first)
+    local plain = call('ZRANGEBYLEX', waiting, '[' .. first, '+', 'LIMIT', 0, 1)[1]
+    local laned = call('ZRANGEBYLEX', lanes, '[' .. first, '+', 'LIMIT', 0, 1)[1]
+    if plain and laned then return string.char(math.min(string.byte(plain), string.byte(laned))) end
+    return (plain or laned) and string.sub(plain or laned, 1, 1)
+end
+
+take_turns = function(slots)
+    if have_own or ask.group_limit then forget_grants() end
+    local first = priority_from('\0')
+    while first and #taken < slots and serve(first, slots) do
+        first = priority_from(string.char(string.byte(first) + 1))
+    end
+    for order, places in pairs(out) do
+        if #places > 0 then call('ZREM', order, unpack(places)) end
+    end
+    return taken
+end
+
+-- Of places of jobs that must run alone: whether the group has room for one of these, which takes it.
+takes_turn = function(place)
+    local lane = string.sub(place, 2, -PLACE - 2)
+    local group, stream = look_at(name_of(lane)), {}
+    stream.limits = ask.limits and ask.rooms and ask.limits[string.sub(lane, #group.name + 2)]
+    if group.room <= 0 or not has_room(stream) then return false end
+    group.room = group.room - 1
+    for _, name in ipairs(stream.limits or {}) do ask.rooms[name] = ask.rooms[name] - 1 end
+    return true
+end
+
+-- Note that a job is active now, and its grant; false where its record says otherwise than its place.
+hold_lane = function(place, id, raw, number)
+    local lane = string.sub(place, 2, -PLACE - 2)
+    if lane_of(raw) ~= lane or call('HEXISTS', active, id) == 1 then return false end
+    local group, member = look_at(name_of(lane)), lane .. '\0' .. id
+    if group.limit then
+        member = member .. struct.pack('>I7', now + guard) .. number
+        add_grant(group, now + guard, number)
+        paced = guard
+    end
+    call('ZADD', held, 0, member)
+    return true
+end
+
+-- Where a group's rate is used up by this claim: when it has room again.
+note_used = function()
+    for _, group in pairs(known) do
+        if group.limit and group.room == 0 then group_pace_room(group) end
+    end
+end
