@@ -129,6 +129,18 @@ class JobFailed(JobsError):
         super().__init__(f"job {job_id} is {state}: {error}" if error else f"job {job_id} is {state}")
 
 
+class OutOfTime(JobsError, TimeoutError):
+    """The process of an isolated job was killed at its timeout."""
+
+
+class OutOfMemory(JobsError, MemoryError):
+    """The process of an isolated job was killed because it used more memory than its task allows."""
+
+
+class ProcessDied(JobsError):
+    """The process of an isolated job ended before the job did: by a signal, or with an exit code."""
+
+
 class LeaseLost(JobsError):
     """The job is no longer this worker's: its lease ended and others may have it."""
 

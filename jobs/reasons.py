@@ -25,6 +25,7 @@ RUNS_ELSEWHERE = gettext_noop("an earlier start of the job is not over yet")
 COMMITTED_BEFORE = gettext_noop("an earlier start had committed it")
 ROW_LOCKED = gettext_noop("somebody held the job's row locked")
 NO_CONNECTION = gettext_noop("the worker could not reach the database: %(error)s")
+NO_RUNNER = gettext_noop("the process for isolated jobs could not be used: %(error)s")
 UNKNOWN_TASK = gettext_noop("task '%(task)s' is not known to this worker")
 NOT_UNDERSTOOD = gettext_noop("no worker understood the job for %(seconds)s s: %(error)s")
 STARTED_TOO_OFTEN = gettext_noop("started %(count)s times without an end: interrupted, lost or cut off each time")
@@ -45,6 +46,8 @@ GOES_ON = gettext_noop("the worker stops; the job goes on at its next item")
 SLICE_OVER = gettext_noop("its time slice is over; the job goes on at its next item, behind the others")
 NOT_KEPT_YET = gettext_noop("what the task is to remember could not be kept: %(error)s")
 ON_REQUEST = gettext_noop("stopped on request")
+#: Said of a worker (`is_late`).
+RUN_ON = gettext_noop("jobs that run on past their time, in places that were filled anew: %(count)s")
 #: Said by `errors.RetryLater`.
 LATER = gettext_noop("asked to be started again in %(seconds)s s")
 #: Written by release_lost.sql.
@@ -71,6 +74,7 @@ ALL = (
     COMMITTED_BEFORE,
     ROW_LOCKED,
     NO_CONNECTION,
+    NO_RUNNER,
     UNKNOWN_TASK,
     NOT_UNDERSTOOD,
     STARTED_TOO_OFTEN,
@@ -88,6 +92,7 @@ ALL = (
     SLICE_OVER,
     NOT_KEPT_YET,
     ON_REQUEST,
+    RUN_ON,
     LATER,
     KILLED_WORKER,
     NOT_KEPT,
@@ -103,6 +108,11 @@ def translated(text: str) -> str:
                 inner["error"] = translated(inner["error"])
             return gettext(template) % inner
     return text
+
+
+def is_late(text: str) -> bool:
+    """Whether a worker's trouble is that some of its jobs run on past their time."""
+    return text.startswith(RUN_ON.partition("%")[0])
 
 
 @cache

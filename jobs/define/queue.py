@@ -85,8 +85,9 @@ class Queue(Huey):
         `backoff`, `timeout`, `priority` (1 highest to 10) other than the queue's; `expires` seconds or timedelta after
         which a call that says nothing else is not started any more; `unique` parameters whose values make the key of a
         call that gives none; `sequence` the parameter that names the sequence of a call that gives none; `schedule` one
-        `Cron(...)` or `Every(...)`, or several, at which keepers enqueue it. Raises `InvalidTask`, and `InvalidOption`
-        for a wrong `expires`.
+        `Cron(...)` or `Every(...)`, or several, at which keepers enqueue it; `isolated` each job runs in a process of
+        its own, killed at its `timeout` with all that it has started, and where it uses more than `memory` MiB. Raises
+        `InvalidTask`, and `InvalidOption` for a wrong `expires`.
         """
         if wrong:
             raise InvalidTask(f"write @{self.name}.task() with parentheses; options are given by name")
@@ -243,6 +244,8 @@ class Queue(Huey):
             "task_base",
             "unique",
             "expires",
+            "isolated",
+            "memory",
             "sequence",
         }
         unknown = {key: value for key, value in options.items() if key not in known}

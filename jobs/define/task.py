@@ -27,6 +27,7 @@ from . import huey as huey_interface
 from .context import RunningJob, working_on
 from .flow import Call, Chain, checked_after, enqueue_calls
 from .handle import JobHandle
+from .isolation import isolation_of
 from .message import RESERVED_PARAMETERS, Signature, decode_result, encode_result
 from .names import named_schedules, task_name
 from .options import NO_OPTIONS, Options
@@ -68,6 +69,8 @@ class Task(TaskWrapper):
         unique: Iterable[str] | None = None,
         sequence: str | None = None,
         expires: float | timedelta | None = None,
+        isolated: bool = False,
+        memory: int | None = None,
         **settings: Any,
     ) -> None:
         if not inspect.isfunction(func):
@@ -85,6 +88,7 @@ class Task(TaskWrapper):
         self.aliases = aliases
         self.atomic = atomic
         self.policy = queue.policy_of_task(attempts, backoff, timeout, priority)
+        self.isolation = isolation_of(stable_name, isolated, memory, timeout=self.policy.timeout, atomic=atomic)
         self.options = NO_OPTIONS.changed(expires=expires)
         unknown = [one for one in personal if one not in tuple(self.signature.signature.parameters)]
         if unknown:

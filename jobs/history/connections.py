@@ -8,8 +8,9 @@ from django.db import connections
 
 from ..broker import get_broker
 from ..conf import jobs_settings
+from ..defined import find_queue, queues
 from ..models import Process, QueueState
-from ..policy import QueueLimits
+from ..policy import AS_THE_CODE_SAYS, QueueLimits
 from .limits import limits_of_row
 
 #: Beside its threads': a worker's for the queue and for hints, or those of any other process.
@@ -37,9 +38,19 @@ def connections_needed(limits: Mapping[str, QueueLimits]) -> int:
     held = {state.queue: limits_of_row(state) for state in QueueState.objects.using(alias).all()} | dict(limits)
     needed = 0
     for process in Process.objects.using(alias).filter(lease_until__gt=get_broker().now()):
-        threads = process.concurrency
-        if process.kind == "worker" and process.queue in held:
-            given = held[process.queue].concurrency
-            threads = given if isinstance(given, int) else threads
-        needed += threads + BESIDE
+        worked = process.queue if process.kind == "worker" else ""
+        needed += connections_of(worked, process.concurrency, held.get(worked, AS_THE_CODE_SAYS))
     return needed
+
+
+def connections_of(queue: str, threads: int, limits: QueueLimits) -> int:
+    """How many one process can need that works the queue, if any, with so many threads unless others were set.
+
+    A worker needs one for each thread, and one each for the queue and for hints; with isolated tasks two more for each
+    thread and for the spare: a runner has one for its job and one for what the job reports.
+    """
+    if not queue:
+        return BESIDE
+    threads = limits.concurrency if isinstance(limits.concurrency, int) else threads
+    isolated = queue in queues() and any(task.isolation is not None for task in find_queue(queue).tasks.values())
+    return threads + BESIDE + (2 * (threads + 1) if isolated else 0)

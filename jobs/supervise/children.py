@@ -15,9 +15,8 @@ from uuid import UUID
 from .. import clock
 from ..broker.records import ProcessRecord
 from ..work.link import DRAINING, READY, WORN
+from ..work.trees import KILL_LIMIT
 
-#: Seconds to wait for a killed process to be gone.
-KILL_LIMIT = 5.0
 #: The variable that tells of a process, and of whatever its tasks start, which worker it belongs to.
 MARK = "JOBS_STARTED_BY"
 

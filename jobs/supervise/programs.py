@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import clock
-from .children import KILL_LIMIT, MARK, Child
+from ..work.trees import KILL_LIMIT, children_of
+from .children import MARK, Child
 
 logger = logging.getLogger("jobs.supervisor")
 
@@ -71,16 +72,6 @@ class Programs:
         if mark == str(dead.worker):
             return True
         return mark not in {str(child.worker) for child in living} and pid not in self._known
-
-
-def children_of(pid: int) -> set[int]:
-    """The ids of its children; none where there is no /proc, or no such process."""
-    found: set[int] = set()
-    with contextlib.suppress(OSError):
-        for thread in os.scandir(f"/proc/{pid}/task"):
-            with contextlib.suppress(OSError):
-                found.update(map(int, Path(thread.path, "children").read_text().split()))
-    return found
 
 
 def _mark_of(pid: int) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.core.checks import ERROR
 from django.db import Error as DatabaseFailure
@@ -20,13 +20,14 @@ from ..broker.contract import LEFT
 from ..broker.records import ProcessRecord
 from ..checks import check_in_memory, check_jobs
 from ..conf import jobs_settings
+from ..define.queue import Queue
 from ..defined import find_queue, queues
 from ..errors import BrokerAway, JobsError
 from ..history import lookup
-from ..history.connections import BESIDE, connections_allowed
+from ..history.connections import BESIDE, connections_allowed, connections_of
 from ..history.limits import limits_that_were_set
 from ..keep import take_over
-from ..policy import QueueLimits
+from ..policy import AS_THE_CODE_SAYS
 from ..states import LIVE
 from ..work.wear import own_memory
 from .children import Post
@@ -60,6 +61,7 @@ def plan(
     memory = _numbers("--max-memory", max_memory, chosen, MOST_MEMORY, of_all=True)
     if memory and own_memory() is None:
         raise CannotStart(_("--max-memory: this system does not tell how large a process is (it has no /proc)"))
+    _check_memory_limits(chosen.values())
     posts = [
         Post(
             *("worker", name, number, threads.get(name, queue.policy.concurrency)),
@@ -70,6 +72,17 @@ def plan(
         for number in range(1, numbers.get(name, 1) + 1)
     ]
     return [*posts, Post("keeper")]
+
+
+def _check_memory_limits(chosen: Iterable[Queue]) -> None:
+    for queue in chosen:
+        for task in queue.tasks.values():
+            if task.isolation is not None and task.isolation.memory and own_memory() is None:
+                text = _(
+                    "task %(task)s has memory=%(memory)d, and this system does not tell how large a process is (it has "
+                    "no /proc): take the limit away, or run the queue where there is one"
+                )
+                raise CannotStart(text % {"task": task.name, "memory": task.isolation.memory})
 
 
 def check_configuration() -> None:
@@ -171,10 +184,7 @@ def _check_encoding(connection: BaseDatabaseWrapper) -> None:
 
 
 def check_connections(posts: Sequence[Post]) -> None:
-    """Raise `CannotStart` where PostgreSQL allows fewer connections than these posts need; warn if others hold them.
-
-    A worker needs one for each thread, and one each for the queue and for hints.
-    """
+    """Raise `CannotStart` where PostgreSQL allows fewer connections than these posts need; warn if others hold them."""
     try:
         threads = {name: limits_that_were_set(name) for name in {post.queue for post in posts if post.queue}}
         found = connections_allowed()
@@ -190,7 +200,9 @@ def check_connections(posts: Sequence[Post]) -> None:
     if found is None:
         return
     allowed, used = found
-    needed = BESIDE + sum(BESIDE + _threads_of(post, threads) for post in posts)
+    needed = BESIDE + sum(
+        connections_of(post.queue, post.threads, threads.get(post.queue, AS_THE_CODE_SAYS)) for post in posts
+    )
     if needed > allowed:
         text = _(
             "these workers can need %(needed)d connections, and PostgreSQL allows %(allowed)d (max_connections, "
@@ -203,11 +215,6 @@ def check_connections(posts: Sequence[Post]) -> None:
             "--concurrency and --processes, before they run out",
             *(needed, allowed, used),
         )
-
-
-def _threads_of(post: Post, limits: Mapping[str, QueueLimits]) -> int:
-    given = limits[post.queue].concurrency if post.kind == "worker" else 0
-    return given if isinstance(given, int) else post.threads
 
 
 def _tell_of_threads(post: Post, threads: int) -> None:

@@ -17,7 +17,8 @@ from types import FrameType
 from .. import clock
 from ..broker.contract import Broker
 from ..broker.records import ProcessRecord
-from .children import KILL_LIMIT, Child, Post
+from ..work.trees import KILL_LIMIT
+from .children import Child, Post
 from .leases import Leases
 from .programs import Programs
 from .systemd import ServiceManager

@@ -202,7 +202,7 @@ def _write_line(settlement: Settlement, state: State | None) -> None:
     where, outcome = _where(settlement), _outcome(settlement, state)
     match outcome:
         case Completed():
-            seconds = _seconds_run(settlement)
+            seconds = seconds_run(settlement)
             logger.info("job_completed id=%s queue=%s task=%s attempt=%d seconds=%.3f", *where, seconds)
         case Failed():
             logger.error("job_failed id=%s queue=%s task=%s attempt=%d error=%s", *where, outcome.error)
@@ -222,7 +222,7 @@ def _send_signals(queue: Queue, settlement: Settlement, state: State | None) -> 
     outcome = _outcome(settlement, state)
     match outcome:
         case Completed():
-            seconds = _seconds_run(settlement)
+            seconds = seconds_run(settlement)
             _send(signals.job_completed, queue, settlement, result=outcome.result, seconds=seconds)
         case Failed():
             _send(signals.job_failed, queue, settlement, error=outcome.error)
@@ -305,7 +305,8 @@ def _log_receiver(event: str, queue: Queue, settlement: Settlement, receiver: An
     logger.error("%s receiver=%r traceback=%s", event, receiver, visible(trace_of(error, mask)))
 
 
-def _seconds_run(settlement: Settlement) -> float:
+def seconds_run(settlement: Settlement) -> float:
+    """How long the job has run; 0 where it did not."""
     if settlement.started_at is None or settlement.ended_at is None:
         return 0.0
     return max(0.0, (settlement.ended_at - settlement.started_at).total_seconds())

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.db import connections
@@ -21,7 +22,8 @@ from .consumer import QueueConsumer
 from .hints import HintEar
 from .leases import OwnLease
 from .limits import LimitsWatch
-from .link import ParentLink
+from .link import BEAT_EVERY, LOOK_EVERY, ParentLink
+from .runners import Runners
 from .wear import Wear
 
 logger = logging.getLogger("jobs.worker")
@@ -31,26 +33,42 @@ LAST_REPORTS = 2.0
 
 
 def run_worker(
-    queue_name: str, worker: UUID, *, threads: int, alone: bool, life: int, beat: int, wear: Wear | None = None
+    queue_name: str,
+    worker: UUID,
+    *,
+    threads: int,
+    alone: bool,
+    life: int,
+    beat: int,
+    command: Sequence[str],
+    wear: Wear | None = None,
 ) -> int:
     """Work on one queue until told to stop; returns the exit code, which is 1 where the engine itself has broken.
 
-    `life` and `beat` are the pipes of `jobs.work.link`. Once its `wear` is reached another process takes over. When the
-    grace time is over, what still runs is cut by the end of the process, which then does not return.
+    `life` and `beat` are the pipes of `jobs.work.link`. Once its `wear` is reached, or too many jobs run on past
+    their time, another process takes over. `command` starts the runners of isolated jobs. When the grace time is
+    over, what still runs is cut by the end of the process, which then does not return.
     """
     settings, queue, broker = jobs_settings(), find_queue(queue_name), get_broker()
     keep_connections()
     watch = LimitsWatch(broker, queue.name)
     watch.look()
+    wear = wear.possible(queue.name) if wear is not None else Wear()
+    runners = None
+    if any(task.isolation is not None for task in queue.tasks.values()):
+        runners = Runners(queue, worker, command, wear.most_memory)
     consumer = QueueConsumer(
-        queue, broker, worker, threads=threads, grace=settings.grace, alone=alone, limits=watch.held
+        *(queue, broker, worker),
+        threads=threads,
+        grace=settings.grace,
+        alone=alone,
+        runners=runners,
+        limits=watch.held,
     )
-
-    wear = wear.possible(queue.name) if wear is not None else None
     worn = threading.Event()
 
     def is_worn() -> bool:
-        if wear is not None and wear.is_reached(consumer.pool.claimed):
+        if consumer.has_many_late or wear.is_reached(consumer.pool.claimed):
             worn.set()
         return worn.is_set()
 
@@ -62,16 +80,27 @@ def run_worker(
 
     reports.begin()
     event_loop.serve()
-    link = ParentLink(life, beat, drain, is_worn if wear else None)
-    lease = OwnLease(broker, worker, settings.lease, holds_jobs=lambda: consumer.pool.held > 0, gone=link.stop)
+    link = ParentLink(life, beat, drain, is_worn, LOOK_EVERY if wear else BEAT_EVERY)
+    lease = OwnLease(
+        broker,
+        worker,
+        settings.lease,
+        holds_jobs=lambda: consumer.pool.held > 0,
+        gone=link.stop,
+        fill_place=consumer.fill_place,
+    )
     ear = HintEar(broker, queue.name, consumer.pool.hear, consumer.pool.room)
     link.start()
     lease.start()
     ear.start()
     watch.begin(consumer.hold)
+    if runners is not None:
+        runners.start()
     logger.info("worker_started queue=%s pid=%d threads=%d", queue.name, os.getpid(), consumer.workers)
     link.ready()
     consumer.run()
+    if runners is not None:
+        runners.close()
     reports.finish(LAST_REPORTS)
     for thread in (lease, ear, watch):
         thread.end()

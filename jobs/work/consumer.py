@@ -14,10 +14,12 @@ from django.db import connections
 from huey.consumer import Consumer, ConsumerStopped, Scheduler, Worker, WorkerRecycle
 
 from ..broker.contract import Broker
+from ..broker.records import ClaimedJob, Settlement
 from ..define.queue import Queue
 from ..policy import AS_THE_CODE_SAYS, QueueLimits
 from .announce import Announcer
 from .pool import Pool
+from .runners import Runners
 
 logger = logging.getLogger("jobs.worker")
 
@@ -72,7 +74,7 @@ class QueueConsumer(Consumer):
     """Claims and runs the jobs of one queue until it is told to stop.
 
     With `alone=True` it claims jobs that must run alone, one by one, and stops behind one that ended badly, or when
-    there was none for a while.
+    there was none for a while. `runners` run its isolated jobs.
     """
 
     def __init__(
@@ -84,17 +86,21 @@ class QueueConsumer(Consumer):
         threads: int,
         grace: float,
         alone: bool = False,
+        runners: Runners | None = None,
         limits: QueueLimits = AS_THE_CODE_SAYS,
     ) -> None:
         self.alone = alone
         # as the command line or the code says
         self._policy = replace(queue.policy, concurrency=threads)
-        self._changing = threading.Lock()
+        self._starting = threading.Lock()
         self._grace = grace
         self.broken = False  # the process is to be replaced
+        self.has_many_late = False  # as many places were filled anew as there were
+        self._runners = runners
         held = limits.over(self._policy)
         threads = 1 if alone else held.concurrency
-        self.pool = Pool(queue, broker, worker_id, alone=alone, threads=threads)
+        run = self._run_job if runners is not None else None
+        self.pool = Pool(queue, broker, worker_id, alone=alone, threads=threads, run=run)
         self.pool.keep_to(threads, paced=held.rate_limit is not None)
         super().__init__(queue, workers=threads, periodic=False, shutdown_timeout=grace, health_check_interval=10)
 
@@ -123,26 +129,32 @@ class QueueConsumer(Consumer):
     def hold(self, limits: QueueLimits) -> None:
         """Go by these limits from now on: begin further threads, or let some leave when they have nothing to do."""
         held = limits.over(self._policy)
-        threads = 1 if self.alone else held.concurrency
-        logger.info("limits_changed queue=%s pid=%d threads=%d", held.name, os.getpid(), threads)
-        with self._changing:
-            self._forget_those_that_left()
-            for _ in range(self.pool.keep_to(threads, paced=held.rate_limit is not None)):
-                worker = self._create_worker()
-                thread = self._create_process(worker, f"Worker-{len(self.worker_threads) + 1}")
-                self.worker_threads.append((worker, thread))
-                thread.start()
+        with self._starting:
+            self.workers = 1 if self.alone else held.concurrency
+            self._start_threads(self.pool.keep_to(self.workers, paced=held.rate_limit is not None))
+        logger.info("limits_changed queue=%s pid=%d threads=%d", held.name, os.getpid(), self.workers)
+
+    def fill_place(self, job: UUID) -> None:
+        """Start a thread in the place of one whose job runs on past its time; at most as many as there were."""
+        with self._starting:
+            if self.alone or len(self.pool.places.late) >= self.workers:
+                return
+            self._start_threads(int(self.pool.fill_place(job)))
+            self.has_many_late = self.has_many_late or len(self.pool.places.late) >= self.workers
 
     def check_worker_health(self) -> bool:
-        """Let Huey replace threads that have died, and not those that had no place any more."""
-        with self._changing:
-            self._forget_those_that_left()
+        """Huey's look at its threads, of which none is started meanwhile; those that left are not missed."""
+        with self._starting:
+            self._start_threads(0)
             return super().check_worker_health()
 
-    def _forget_those_that_left(self) -> None:
-        self.worker_threads = [
-            (worker, thread) for worker, thread in self.worker_threads if not getattr(worker, "has_left", False)
-        ]
+    def _start_threads(self, number: int) -> None:
+        self.worker_threads = [one for one in self.worker_threads if not getattr(one[0], "has_left", False)]
+        for _ in range(number):
+            worker = self._create_worker()
+            thread = self._create_process(worker, f"Worker-{len(self.worker_threads) + 1}")
+            self.worker_threads.append((worker, thread))
+            thread.start()
 
     def wait_for_all(self) -> None:
         """Let what runs end, however long it takes: the supervisor says when it is over."""
@@ -167,6 +179,11 @@ class QueueConsumer(Consumer):
         if self.scheduler.ident is not None:
             self.scheduler.join(max(0.0, deadline - time.monotonic()))
         return self.drained and not self.scheduler.is_alive()
+
+    def _run_job(self, job: ClaimedJob) -> Settlement | None:
+        if self._runners is not None and (task := self._runners.is_for(job)) is not None:
+            return self._runners.execute(job, task)
+        return self.pool.execute(job)
 
     def _create_worker(self) -> QueueWorker:
         return QueueWorker(

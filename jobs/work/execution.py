@@ -15,7 +15,6 @@ from uuid import UUID
 
 import msgspec
 from django.db import InterfaceError, OperationalError, connections, transaction
-from django.utils import timezone
 from huey import signals as huey_signals
 from huey.exceptions import CancelExecution, RetryTask
 
@@ -45,13 +44,14 @@ from ..define.task import Task
 from ..errors import BrokerAway, Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater, Stopped
 from ..faults import point
 from ..history.inside import stops_of
-from ..policy import GIVE_UP, ONE_YEAR, Backoff, Custom, GiveUp
+from ..policy import GIVE_UP, Backoff, Custom, GiveUp
 from ..visible import visible
 from . import event_loop
 from .announce import announce
 from .databases import connect_first, failure_to_connect, look_after, look_before
 from .error_texts import line_of, trace_of
 from .forks import call
+from .huey_words import huey_delay, is_seen
 from .reports import JobDesk
 
 logger = logging.getLogger("jobs.execution")
@@ -89,6 +89,19 @@ def execute(
     else:
         tell(*execution.settled)
     return None
+
+
+def broken_off(
+    claimed: ClaimedJob, queue: Queue, worker_id: UUID, task: Task, error: Exception, trace: str, began: float
+) -> Settlement:
+    """How a job ends whose process was killed, or died; `trace` says where it was, `began` is of `clock.monotonic`."""
+    execution = _Execution(claimed, queue, worker_id)
+    execution.started_at = claimed.claimed_at + timedelta(seconds=max(0.0, began - claimed.claimed_monotonic))
+    outcome = execution._failure(error, task.policy.attempts, task.policy.backoff)
+    if isinstance(outcome, (Failed, Retried)) and trace:
+        outcome = replace(outcome, traceback=f"{trace}\n{outcome.traceback}")
+    task.ended(outcome, error)
+    return execution._settlement(outcome)
 
 
 class _NotNow(Exception):
@@ -141,7 +154,7 @@ class _Execution:
             return self._settlement(self._no_connection(away))
         if task.personal:
             self.mask = Mask(task.signature, self.claimed.message)
-        if not _is_seen(self.queue, task):
+        if not is_seen(self.queue, task):
             return self._start(task, partial(task.func, *args, **kwargs))
         huey_task = task.task_class(args, kwargs, id=str(claimed.id), timeout=task.policy.timeout)
         try:
@@ -268,7 +281,7 @@ class _Execution:
         if isinstance(error, CancelExecution) and not error.retry:
             return GivenUp(text)
         if isinstance(error, RetryTask):
-            error = RetryLater(_huey_delay(error, self._now()), reason=text)
+            error = RetryLater(huey_delay(error, self._now()), reason=text)
         if isinstance(error, RetryLater):
             if self._has_started_too_often(self.claimed.starts + 1):
                 return Failed(reasons.ASKS_TOO_OFTEN % {"count": MAX_STARTS, "error": text}, trace)
@@ -370,20 +383,3 @@ class _Execution:
                 task.name,
                 seconds,
             )
-
-
-def _is_seen(queue: Queue, task: Task) -> bool:
-    """Whether anybody gets Huey's own object for a job: a hook, a receiver of its signals, or the task."""
-    hooks = queue._pre_execute or queue._post_execute
-    return bool(hooks or task.task_class.context or any(queue._signal.receivers.values()))
-
-
-def _huey_delay(error: RetryTask, now: datetime) -> float:
-    """Huey's `eta` (naive: local, so in Django's `TIME_ZONE`) or `delay`, within what `RetryLater` takes."""
-    if error.eta is not None:
-        eta = error.eta if error.eta.tzinfo else timezone.make_aware(error.eta, timezone.get_default_timezone())
-        seconds = (eta - now).total_seconds()
-    else:
-        delay = error.delay or 0.0
-        seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
-    return min(max(seconds, 0.0), ONE_YEAR)

@@ -23,11 +23,18 @@ class OwnLease(threading.Thread):
     """Renews a worker's own lease once a second while it holds jobs, and passes cancel requests on to them.
 
     So the jobs keep their lease when the supervisor is dead or slow, and a request to cancel arrives within a second.
-    `gone` is called when the broker says that the lease has ended.
+    `gone` is called when the broker says that the lease has ended, `fill_place` for a job past its time.
     """
 
     def __init__(
-        self, broker: Broker, worker: UUID, lease: float, *, holds_jobs: Callable[[], bool], gone: Callable[[], None]
+        self,
+        broker: Broker,
+        worker: UUID,
+        lease: float,
+        *,
+        holds_jobs: Callable[[], bool],
+        gone: Callable[[], None],
+        fill_place: Callable[[UUID], None],
     ) -> None:
         super().__init__(name="own-lease", daemon=True)
         self._broker = broker
@@ -35,6 +42,7 @@ class OwnLease(threading.Thread):
         self._lease = lease
         self._holds_jobs = holds_jobs
         self._gone = gone
+        self._fill_place = fill_place
         self._ended = threading.Event()
         self._failed = False
 
@@ -48,7 +56,7 @@ class OwnLease(threading.Thread):
             if not self._holds_jobs():
                 continue
             try:
-                tell_of_late()
+                tell_of_late(self._fill_place)
                 renewal = self._broker.renew([self._worker], self._lease)
             except Exception as error:
                 if not self._failed:

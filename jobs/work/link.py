@@ -26,15 +26,21 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class ParentLink:
     """Beats while the process lives, and calls `stop` once: at SIGTERM or SIGINT, or when the supervisor is gone.
 
-    `life` is a pipe whose writing end only the supervisor holds: its end means that the supervisor is dead.
-    `beat` is where signs of life are written. Once `is_worn` says so, the supervisor hears of it, too, and has another
-    take this process's place. Must be made in the main thread.
+    `life` is a pipe whose writing end only the supervisor holds: its end means that the supervisor is dead. `beat`
+    is where signs of life are written, at least `every` so many seconds. Once `is_worn` says so, the supervisor
+    hears of it, too, and has another take this process's place. Must be made in the main thread.
     """
 
     def __init__(
-        self, life: int, beat: int, stop: Callable[[], None], is_worn: Callable[[], bool] | None = None
+        self,
+        life: int,
+        beat: int,
+        stop: Callable[[], None],
+        is_worn: Callable[[], bool] = lambda: False,
+        every: float = BEAT_EVERY,
     ) -> None:
         self.orphaned = False
+        self._every = every
         self._is_worn = is_worn
         self._life = life
         self._beat = beat
@@ -46,7 +52,7 @@ class ParentLink:
         for end in (self._signals, signals_in, beat):
             os.set_blocking(end, False)
         leave_forks_alone(
-            {number: _handle(number) for number in (*STOP_SIGNALS, signal.SIGHUP)},
+            {number: note(number) for number in (*STOP_SIGNALS, signal.SIGHUP)},
             (life, beat, self._signals, signals_in),
         )
         # written to by C code, also while a task holds the interpreter for long
@@ -72,10 +78,9 @@ class ParentLink:
         poller = select.poll()
         poller.register(self._life, select.POLLIN | select.POLLHUP)
         poller.register(self._signals, select.POLLIN)
-        pause = BEAT_EVERY if self._is_worn is None else LOOK_EVERY
         while True:
-            self._tell(WORN if self._is_worn is not None and self._is_worn() else ALIVE)
-            for end, _ in poller.poll(pause * 1000):
+            self._tell(WORN if self._is_worn() else ALIVE)
+            for end, _ in poller.poll(self._every * 1000):
                 if end == self._life:
                     poller.unregister(self._life)
                     self.orphaned = True
@@ -90,7 +95,7 @@ class ParentLink:
             os.write(self._beat, sign)
 
 
-def _handle(number: int) -> Handler:
+def note(number: int) -> Handler:
     """Note a signal from now on, unless the process was started to ignore it; returns what was done with it before."""
     before = signal.getsignal(number)
     if number != signal.SIGHUP or before != signal.SIG_IGN:

@@ -22,15 +22,18 @@ from msgspec.structs import replace
 from .. import clock, reasons
 from ..broker.contract import Broker
 from ..broker.records import ClaimedJob, Exchange, Failed, HandedBack, Retried, Settlement
+from ..define.context import running
 from ..define.queue import Queue
 from ..errors import BrokerAway
-from .announce import Announcer
+from .announce import Announcer, seconds_run
+from .at_once import AtOnce
 from .exchanges import Exchanges, Request
 from .execution import execute
 from .forks import call
-from .places import AtOnce, Places, seconds_of
+from .places import Places
 from .seats import Seat, Seats, rouse
 from .trouble import Trouble
+from .watch import SHORT, TICK, Watch
 
 logger = logging.getLogger("jobs.worker")
 
@@ -40,11 +43,7 @@ LONGEST_WAIT, QUIET_WAIT, QUIET_AFTER = 0.050, 0.075, 5.0
 #: The same while the broker sends word of new jobs, which may get lost.
 HINTED_WAIT = 1.0
 SHORTEST_WAIT = 0.001
-#: How often the watch looks, in seconds, while claimed jobs wait for their start, and for how long after a claim.
-TICK, ALERT = 0.002, 0.010
-#: What takes longer, in seconds, is worth a thread of its own.
-SHORT = 0.0002
-#: After such a job, for so many claims all threads are woken at once.
+#: After a job that takes longer than `SHORT`, for so many claims all threads are woken at once.
 LONG_FOR = 32
 
 
@@ -69,7 +68,7 @@ class Pool:
         self._queue = queue
         self._broker = broker
         self._worker_id = worker_id
-        self._run = run or self._execute
+        self._run = run or self.execute
         # popped and filled without the lock; neither is ever replaced by another
         self._ready: deque[ClaimedJob] = deque()
         self._done: deque[Settlement | None] = deque()
@@ -82,7 +81,7 @@ class Pool:
         self._closing = False
         self.broken = False  # a thread has left by an error
         self._alone = alone
-        self._places = Places(coming=threads)
+        self.places = Places(coming=threads)
         self._at_once = AtOnce(queue.policy.rate_limit is not None)
         self._running = 0  # claimed, and not known to have ended
         self._unsettled = 0  # ended, and not settled
@@ -90,11 +89,10 @@ class Pool:
         #: cleared while there is no room for what a hint tells of
         self.room = threading.Event()
         self.room.set()
-        self._hint_at = self._look_at = self._worked_at = self._claimed_at = 0.0
+        self._hint_at = self._look_at = self._worked_at = 0.0
         self._long = LONG_FOR
         self.claimed = self._drained = 0  # jobs in all
-        # as the watch saw it last: jobs taken from `_ready`; how many had been drained, if one waited for that; when
-        self._begun, self._drained_seen, self._ticked_at = 0, -1, 0.0
+        self._watch = Watch()
 
     @property
     def held(self) -> int:
@@ -117,7 +115,7 @@ class Pool:
     def keep_to(self, places: int, *, paced: bool) -> int:
         """Let so many threads work; others leave when they have nothing to do. Returns how many are to be started."""
         with self._lock:
-            missing = 0 if self._closing else self._places.keep_to(places)
+            missing = 0 if self._closing else self.places.keep_to(places)
             self._at_once.paced, self._look_at = paced, 0.0
             seats = self._seats.call_all()
         rouse(seats)
@@ -144,17 +142,24 @@ class Pool:
         rouse(seats)
         return is_of_use
 
-    def work(self) -> bool:
-        """The life of one thread; returns when the pool is closed and this thread has nothing left to settle.
+    def fill_place(self, job: UUID) -> bool:
+        """Let another thread have the place of a job that runs on past its time; whether one is to be started."""
+        with self._lock:
+            starts = self.places.fill(job, running)
+            self._trouble.late = len(self.places.late)
+            seats = self._seats.call_watch()
+        rouse(seats)
+        return starts
 
-        Or, with False, when there are more threads than places. Another one takes its place after that at once.
+    def work(self) -> bool:
+        """The life of one thread; returns True when the pool is closed, False when there are more threads than places.
 
         What it raises is the pool's own mistake, after which nobody can know what is still held: the pool closes, and
         what it holds goes back with the end of the process.
         """
         seat, ready, done = Seat(), self._ready, self._done
         with self._lock:
-            self._places.arrive()
+            self.places.arrive()
         try:
             while True:
                 try:
@@ -164,19 +169,27 @@ class Pool:
                         return self._closing
                 else:
                     done.append(self._run_guarded(job))
+                    if self.places.late:
+                        self._come_back(job.id)
         except BaseException:
             self.broken = True
             self.close()
             with self._lock:
-                self._places.leave()
+                self.places.leave()
                 if self._leader is seat:
                     self._leader = None
                 seats = self._seats.call_all()
             rouse(seats)
             raise
 
-    def _execute(self, job: ClaimedJob) -> Settlement | None:
+    def execute(self, job: ClaimedJob) -> Settlement | None:
+        """Run a job in the caller's thread."""
         return call(execute, job, self._queue, self._worker_id, self.announcer.put)
+
+    def _come_back(self, job: UUID) -> None:
+        with self._lock:
+            self.places.back(job)
+            self._trouble.late = len(self.places.late)
 
     def _run_guarded(self, job: ClaimedJob) -> Settlement | None:
         try:
@@ -203,8 +216,8 @@ class Pool:
                 if self._ready and stuck:
                     seats = self._share_out() if watched else self._seats.call_to_watch()
                     found: bool | None = True
-                elif not self._ready and (self._is_over or self._is_surplus):
-                    self._places.leave()
+                elif not self._ready and self._is_over:
+                    self.places.leave()
                     seats = self._seats.call_all() if self._closing else self._seats.call_to_watch()
                     found = False
                 else:
@@ -248,17 +261,13 @@ class Pool:
         """For how many more jobs there is room; what has ended has made room, settled or not."""
         if self._closing:
             return 0
-        return self._places.working - self._running
-
-    @property
-    def _is_surplus(self) -> bool:
-        """Whether a thread that has nothing to do is to leave; what has ended is settled first."""
-        rest = self._leader or self._closing or self._ready or self._done or self._exchanges.has_more
-        return self._places.has_surplus and not rest
+        return self.places.room(self._running)
 
     @property
     def _is_over(self) -> bool:
-        return self._closing and not (self._leader or self._done or self._exchanges.has_more)
+        """Whether a thread is to leave: the pool closes, or there is one too many; what has ended is settled first."""
+        rest = self._leader or self._done or self._exchanges.has_more
+        return (self._closing or self.places.has_surplus) and not rest
 
     def _next_request(self, now: float) -> Request | None:
         """What to say to the broker; None: nothing."""
@@ -266,10 +275,9 @@ class Pool:
         if self._alone and any(isinstance(settlement.outcome, (Failed, Retried)) for settlement in settlements):
             self._closing = True  # who knows what it left behind in this process
         self._trouble.learn(settlements, now)
-        if self._long and 2 * sum(seconds_of(settlement) < SHORT for settlement in settlements) > len(settlements):
+        if self._long and 2 * sum(seconds_run(settlement) < SHORT for settlement in settlements) > len(settlements):
             self._long = 0
-        wanted = self._trouble.limit(self._wants, now)
-        wanted = self._at_once.limit(wanted, settlements)
+        wanted = self._at_once.limit(self._trouble.limit(self._wants, now), settlements)
         return self._exchanges.next(settlements, wanted, now)
 
     def _drain(self) -> list[Settlement]:
@@ -328,8 +336,7 @@ class Pool:
         if self._closing:
             self._hand_back_ready()
         if jobs:
-            self._claimed_at = self._ticked_at = now
-            self._begun = self.claimed - len(self._ready)
+            self._watch.claimed(self.claimed - len(self._ready), now)
         if jobs or request.settlements:
             self._worked_at = now
         self._look_at = now
@@ -359,7 +366,7 @@ class Pool:
 
     def _pass_on(self, now: float) -> list[Seat]:
         """Whom the leader wakes when it comes back: for long jobs everybody, else at most the watch."""
-        if self._closing or self._places.has_surplus:
+        if self._closing or self.places.has_surplus:
             return self._seats.call_all()
         waiting = len(self._ready)
         seats: list[Seat] = []
@@ -378,22 +385,13 @@ class Pool:
 
     def _is_stuck(self, now: float) -> bool:
         """Whether what waits has made no progress worth the name since the watch looked last."""
-        begun, drained = self.claimed - len(self._ready), self._drained if self._done else -1
-        if self._ready:
-            past = now - self._ticked_at
-            if past < TICK:
-                return False
-            stuck = (begun - self._begun) * SHORT < past
-        else:
-            stuck = bool(self._done) and drained == self._drained_seen
-        self._begun, self._drained_seen, self._ticked_at = begun, drained, now
-        return stuck
+        drained = self._drained if self._done else -1
+        return self._watch.is_stuck(bool(self._ready), self.claimed - len(self._ready), drained, now)
 
     def _next_alarm(self, now: float) -> float:
         """When the watch has to look next."""
-        if self._ready or now < self._claimed_at + ALERT:
-            due = self._ticked_at + TICK
-            return due if due > now else now + TICK
+        if (tick := self._watch.next_tick(bool(self._ready), now)) is not None:
+            return tick
         if self._leader is not None:
             return math.inf
         look_at = self._look_at if self._wants > 0 else math.inf

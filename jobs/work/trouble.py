@@ -7,9 +7,11 @@ import os
 from collections.abc import Iterable
 from uuid import UUID
 
+from .. import reasons
 from ..broker.contract import Broker
 from ..broker.records import HandedBack, Settlement
 from ..errors import BrokerAway
+from ..reasons import is_late
 from .exchanges import backoff
 
 logger = logging.getLogger("jobs.worker")
@@ -24,6 +26,7 @@ class Trouble:
     def __init__(self) -> None:
         self.times = 0  # in a row
         self.claim_at = 0.0  # not before that, by `clock.monotonic()`
+        self.late = 0  # jobs that run on past their time, in places that are filled anew
         self._text = self._told = ""
         self._at = 0.0
 
@@ -49,20 +52,22 @@ class Trouble:
 
     def tell(self, broker: Broker, worker_id: UUID, queue: str, now: float) -> None:
         """Let log and status say what keeps this worker from working, or that nothing does any more."""
-        if not self._text and not self._told:
+        if not (self._text or self.late or self._told):
             return
         if self._text and now > self._at + PASSES:
             self._text = ""
-        if bool(self._text) == bool(self._told):
+        late = reasons.RUN_ON % {"count": self.late} if self.late else ""
+        text = self._text or late
+        if text == self._told or (self._text and self._told and not is_late(self._told)):
             return
         try:
-            broker.report_trouble(worker_id, self._text)
+            broker.report_trouble(worker_id, text)
         except BrokerAway:  # the next time then
             return
         except Exception:  # the log says it all the same
             logger.exception("trouble_not_told queue=%s", queue)
-        self._told = self._text
-        if self._text:
-            logger.error("worker_in_trouble queue=%s pid=%d %s", queue, os.getpid(), self._text)
+        self._told = text
+        if text:
+            logger.error("worker_in_trouble queue=%s pid=%d %s", queue, os.getpid(), text)
         else:
             logger.warning("worker_out_of_trouble queue=%s pid=%d", queue, os.getpid())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass, replace
+
+from .trees import memory_of
 
 logger = logging.getLogger("jobs.worker")
 
@@ -38,12 +39,5 @@ class Wear:
 
 
 def own_memory() -> int | None:
-    """Bytes of memory that this process has in use (RSS); None where the system does not tell.
-
-    Source: proc(5), `/proc/self/statm`, the second number, in pages.
-    """
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        return None
+    """Bytes of memory that this process has in use (RSS); None where the system does not tell."""
+    return memory_of("self")

@@ -11,6 +11,8 @@ class Huey:
     _signal: Signal
     _tasks_in_flight: set[Task]
     _pre_execute: dict[str, Callable[..., Any]]
+    _startup: dict[str, Callable[[], Any]]
+    _shutdown: dict[str, Callable[[], Any]]
     _post_execute: dict[str, Callable[..., Any]]
 
     def __init__(self, name: str = "huey", results: bool = True, *, serializer: Any = None, **storage: Any) -> None: ...

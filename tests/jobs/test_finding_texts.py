@@ -26,6 +26,7 @@ REMEDIES = {
     "no_keeper": "Restart `manage.py run_huey`",
     "keeper_stopped": "restart that `manage.py run_huey`",
     "worker_in_trouble": "see that the database admits as many connections",
+    "jobs_past_timeout": "look for past_timeout in its log",
     "news_dropped": "Look for news_dropped in its log",
     "leases_not_reaped": "restart `manage.py run_huey`",
     "clock_skew": "let NTP set it",

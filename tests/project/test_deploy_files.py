@@ -16,8 +16,8 @@ import yaml
 from redis import Redis
 
 from jobs.conf import JobsSettings
-from jobs.supervise.children import KILL_LIMIT
 from jobs.supervise.supervisor import CLOSE_LIMIT, EXIT_TIME, LOOK_EVERY
+from jobs.work.trees import KILL_LIMIT
 from tests.servers import RedisServer, cannot_be_had
 
 from .deployment import ROOT, exec_form, instructions, stages

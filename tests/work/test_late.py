@@ -1,4 +1,4 @@
-"""A job past its timeout is told of, once, with the place where it hangs."""
+"""A job past its timeout is told of, once, with the place where it hangs, and another thread takes its place."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import threading
 
 import pytest
 
-from jobs import Fixed, Queue
+from jobs import Fixed, Queue, clock, reasons
+from jobs.broker import get_broker
+from jobs.broker.records import ProcessRecord
+from jobs.history.status.report import report
 from jobs.work import late
+from jobs.work.consumer import QueueConsumer
 from jobs.work.execution import execute
 from tests.each_broker import claim
+from tests.faults.harness import wait_for
 
 lane = Queue("late_lane", attempts=1, backoff=Fixed(0))
 begun, go_on = threading.Event(), threading.Event()
@@ -35,6 +40,7 @@ def test_it_is_told_once_and_only_if_it_has_a_timeout(
     times: int,
 ) -> None:
     monkeypatch.setattr(late, "LATE_AFTER", -60.0)  # at once
+    filled: list[object] = []
     begun.clear()
     go_on.clear()
     task.enqueue()  # type: ignore[attr-defined]
@@ -44,10 +50,88 @@ def test_it_is_told_once_and_only_if_it_has_a_timeout(
     assert begun.wait(60)
     try:
         for _look in range(3):
-            late.tell_of_late()
+            late.tell_of_late(filled.append)
     finally:
         go_on.set()
         thread.join()
     told = [record.getMessage() for record in caplog.records if "past_timeout" in record.getMessage()]
     assert len(told) == times
+    assert filled == [job.id] * times
     assert all("in hang" in text and f"id={job.id} task=late.hang" in text for text in told)
+
+
+deaf = Queue("deaf_lane", attempts=1, concurrency=2)
+hear = threading.Event()
+runs = threading.Semaphore(0)
+
+
+@deaf.task(name="deaf.hang", timeout=0.001)
+def hang_on() -> str:
+    runs.release()
+    assert hear.wait(60)
+    return "heard"
+
+
+@deaf.task(name="deaf.quick")
+def quick() -> str:
+    return "quick"
+
+
+def test_places_are_filled_anew_as_often_as_there_are_and_no_more(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late, "LATE_AFTER", 0.0)
+    hear.clear()
+    broker, record = get_broker(), ProcessRecord(clock.new_id(), "worker", deaf.name, "here", 1, 2)
+    broker.register(record, 600)
+    consumer = QueueConsumer(deaf, broker, record.id, threads=2, grace=60)
+    pool = consumer.pool
+    thread = threading.Thread(target=consumer.run)
+    thread.start()
+
+    def hang_two() -> list[object]:
+        handles = hang_on.enqueue_many([()] * 2)
+        for _ in handles:
+            assert runs.acquire(timeout=60)
+        wait_for(lambda: _all_late())
+        late.tell_of_late(consumer.fill_place)
+        return list(handles)
+
+    def threads() -> int:
+        return sum(one.is_alive() for _, one in consumer.worker_threads)
+
+    def troubles() -> dict[str, str]:
+        return {finding.code: finding.text for finding in report().findings if finding.queue == deaf.name}
+
+    try:
+        held = hang_two()
+        assert quick.enqueue().result(timeout=60) == "quick"
+        assert (len(pool.places.late), threads(), consumer.has_many_late) == (2, 4, True)
+        assert [handle.state for handle in held] == ["active", "active"]
+        wait_for(lambda: "jobs_past_timeout" in troubles())
+        assert (reasons.RUN_ON % {"count": 2}) in troubles()["jobs_past_timeout"]
+        # the new ones hang as well: then it is over, and another process is to take the place of this one
+        held += hang_two()
+        waits = quick.enqueue()
+        assert (len(pool.places.late), threads()) == (2, 4)
+        assert waits.state == "queued"
+        # what hears at last has its result, and there is room for as many as before
+        hear.set()
+        assert [handle.result(timeout=60) for handle in held] == ["heard"] * 4
+        assert waits.result(timeout=60) == "quick"
+        wait_for(lambda: threads() == 2)  # those that came back were too many
+        assert (len(pool.places.late), pool.held, pool.places.room(0)) == (0, 0, 2)
+        wait_for(lambda: "jobs_past_timeout" not in troubles())
+        hear.clear()
+        held = hang_two()
+        assert quick.enqueue().result(timeout=60) == "quick"
+        assert (len(pool.places.late), threads()) == (2, 4)
+    finally:
+        hear.set()
+        consumer.drain()
+        thread.join(60)
+    assert not thread.is_alive()
+
+
+def _all_late() -> bool:
+    return all(job.time_left < 0 for job in late.running.values())

@@ -9,6 +9,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from ... import reasons
 from ...broker import get_broker
 from ...conf import jobs_settings
 from ...models import Process
@@ -47,12 +48,20 @@ def findings_of_trouble(alive: Sequence[Process], now: datetime) -> list[Finding
     for worker in alive:
         if not worker.trouble:
             continue
+        values = {"process": f"{worker.host}:{worker.pid}", "trouble": reasons.translated(worker.trouble)}
+        if reasons.is_late(worker.trouble):
+            text = _(
+                "The worker %(process)s has %(trouble)s. Their code cannot be stopped: look for past_timeout in its "
+                "log, which names the place, and give what hangs there a timeout of its own, or isolated=True."
+            )
+            found.append(Finding("jobs_past_timeout", worker.queue, text % values))
+            continue
         text = _(
             "The worker %(process)s cannot work for %(time)s (%(trouble)s): see that the database admits as many "
             "connections as all processes have threads. Its jobs wait and burn no attempt."
         )
         silent = seconds_between(worker.trouble_since, now) or 0.0
-        values = {"process": f"{worker.host}:{worker.pid}", "time": duration(silent), "trouble": worker.trouble}
+        values["time"] = duration(silent)
         found.append(Finding("worker_in_trouble", worker.queue, text % values))
     return found
 

@@ -33,6 +33,7 @@ from jobs.supervise.supervisor import Supervisor
 from jobs.supervise.watch import CodeWatch
 from jobs.work.child import run_worker
 from jobs.work.link import ParentLink
+from jobs.work.runner import run_runner
 from jobs.work.wear import Wear
 
 
@@ -81,7 +82,7 @@ class Command(TranslatedCommand):
             "--no-reload", action="store_true", help=_("With DEBUG: do not restart the workers when code changes.")
         )
         hidden = argparse.SUPPRESS
-        parser.add_argument("--child", choices=["worker", "keeper"], help=hidden)
+        parser.add_argument("--child", choices=["worker", "keeper", "runner"], help=hidden)
         parser.add_argument("--worker-id", type=UUID, help=hidden)
         parser.add_argument("--pipes", help=hidden)
         parser.add_argument("--threads", type=int, default=1, help=hidden)
@@ -128,6 +129,8 @@ class Command(TranslatedCommand):
 
     def _be_child(self, options: dict[str, Any]) -> int:
         life, beat = (int(end) for end in options["pipes"].split(","))
+        if options["child"] == "runner":
+            return run_runner(options["queue"][0], options["worker_id"], line=life, stacks=beat)
         if options["child"] == "worker":
             return run_worker(
                 options["queue"][0],
@@ -136,6 +139,7 @@ class Command(TranslatedCommand):
                 alone=options["alone"],
                 life=life,
                 beat=beat,
+                command=own_command(options["pythonpath"]),
                 wear=Wear(*(int(given[0]) if (given := options[name]) else 0 for name in ("max_jobs", "max_memory"))),
             )
         stop = threading.Event()
