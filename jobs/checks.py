@@ -6,6 +6,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def check_jobs(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
         get_broker()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="jobs.E001")]
-    return [*_check_task_names(), *_check_database()]
+    return [*_check_task_names(), *_check_encryption(), *_check_database()]
 
 
 def check_admin(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
@@ -136,6 +137,21 @@ def _check_task_names() -> Iterable[CheckMessage]:
                 "first, and schedules of one name tick only once; give one of them another name="
             )
             yield Warning(text % {"name": name, "queues": ", ".join(names)}, id="jobs.W002")
+
+
+def _check_encryption() -> Iterable[CheckMessage]:
+    sealed = sorted(task.name for queue in queues().values() for task in queue.tasks.values() if task.encrypted)
+    if not sealed:
+        return
+    if not jobs_settings().encryption_keys:
+        text = _(
+            "the arguments of %(tasks)s are to be encrypted, and there is no key: set JOBS_ENCRYPTION_KEYS to one or "
+            "several, made with `openssl rand -base64 32 | tr +/ -_`"
+        )
+        yield Error(text % {"tasks": ", ".join(sealed)}, id="jobs.E016")
+    if find_spec("cryptography") is None:
+        text = _("the arguments of %(tasks)s are to be encrypted: install the package `cryptography`")
+        yield Error(text % {"tasks": ", ".join(sealed)}, id="jobs.E017")
 
 
 def _check_sqlite_version() -> Iterable[CheckMessage]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
@@ -17,6 +17,8 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext, gettext_noop
 
 NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+#: 32 bytes in the base64 of addresses: what Fernet takes.
+KEY = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]=\Z")
 RELEASE = re.compile(r"[!-~]{0,64}\Z")
 
 
@@ -32,7 +34,8 @@ class JobsSettings:
     `visible_scopes` is one that answers, for a user and a permission, the scopes for whose jobs it holds, None: all;
     `synchronous_commit=False` lets PostgreSQL acknowledge claims and settlements before they are on its disk;
     `release` names the release of the code that runs here, to be told with failures; `mail_admins` lets the keeper mail
-    new causes of dead letters to Django's ADMINS;
+    new causes of dead letters to Django's ADMINS; `encryption_keys` are Fernet keys for `@queue.task(encrypted=)`: the
+    first encrypts, all decrypt;
     `fault_points` is a function of the tests that is called at each point of `jobs.faults`.
     """
 
@@ -52,10 +55,11 @@ class JobsSettings:
     visible_scopes: str = ""
     release: str = ""
     mail_admins: bool = False
+    encryption_keys: Sequence[str] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
-        for name, field in self.__dataclass_fields__.items():
-            kind, value = type(field.default), getattr(self, name)
+        for name, known in self.__dataclass_fields__.items():
+            kind, value = type(known.default), getattr(self, name)
             if kind in (str, bool) and not isinstance(value, kind):
                 raise ImproperlyConfigured(f"JOBS[{name.upper()!r}]={value!r}: expected a {kind.__name__}")
         apps_given: Any = self.ignore_apps
@@ -67,6 +71,7 @@ class JobsSettings:
                 text = gettext_noop("%(setting)s: expected seconds between %(lowest)d and 86400 (a day)")
                 setting = f"JOBS_{name.upper()}={value!r}"
                 raise ImproperlyConfigured(_said(text) % {"setting": setting, "lowest": lowest})
+        _check_keys(self.encryption_keys)
         if not NAMESPACE.match(self.namespace):
             text = gettext_noop("JOBS_NAMESPACE=%(value)s: expected up to 64 letters, digits, '_', '.' or '-'")
             raise ImproperlyConfigured(_said(text) % {"value": repr(self.namespace)})
@@ -82,6 +87,18 @@ class JobsSettings:
             raise ImproperlyConfigured(
                 f"JOBS['DATABASE']={self.database!r} is not in DATABASES; aliases are: {', '.join(settings.DATABASES)}"
             )
+
+
+def _check_keys(keys: Any) -> None:
+    if not isinstance(keys, (list, tuple)):
+        raise ImproperlyConfigured("JOBS['ENCRYPTION_KEYS']: expected a list of keys")
+    for place, key in enumerate(keys, 1):
+        # the key itself is not to stand in a log
+        if not isinstance(key, str) or not KEY.match(key):
+            text = gettext_noop(
+                "JOBS_ENCRYPTION_KEYS: key %(place)d is no key; make one with `openssl rand -base64 32 | tr +/ -_`"
+            )
+            raise ImproperlyConfigured(_said(text) % {"place": place})
 
 
 @cache

@@ -24,6 +24,10 @@ class InvalidArguments(JobsError, TypeError):
     """Arguments do not fit the task's signature, or cannot be written as JSON."""
 
 
+class CannotDecrypt(JobsError):
+    """An encrypted argument or result was written with a key that this process has not."""
+
+
 class InvalidOption(JobsError, ValueError):
     """An option holds a wrong value, or a call got something that is no job, queue or object."""
 

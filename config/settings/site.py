@@ -63,6 +63,7 @@ JOBS = {
     "GRACE": env.seconds("JOBS_GRACE", 30),
     "UNKNOWN_GRACE": env.seconds("JOBS_UNKNOWN_GRACE", 900),
     "SYNCHRONOUS_COMMIT": env.boolean("JOBS_SYNCHRONOUS_COMMIT", True),
+    "ENCRYPTION_KEYS": env.words("JOBS_ENCRYPTION_KEYS"),
     "RELEASE": env.text("JOBS_RELEASE"),
     "MAIL_ADMINS": env.boolean("JOBS_MAIL_ADMINS"),
     "ALLOW_NETWORK_FILE_SYSTEM": env.boolean("JOBS_ALLOW_NETWORK_FILE_SYSTEM"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ..conf import jobs_settings
-from .message import decode_result
+from .results import decode_result
 
 if TYPE_CHECKING:
     from .batch import Batch

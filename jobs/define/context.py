@@ -55,6 +55,7 @@ class RunningJob:
         self._kept: dict[str, str] | None = None
         self._items: tuple[Items[Any], ...] = ()
         self._stopped: Stopped | None = None
+        self.sealed = False  # True: what its steps keep is ciphertext
 
     @property
     def claimed(self) -> ClaimedJob:
@@ -198,7 +199,8 @@ class RunningJob:
         `step.idempotency_key` to whom it is for. Raises `RetryLater` while nothing can be kept.
         """
         check_name("step", name)
-        step = Step(name, f"{self.idempotency_key}:{name}", self._known(f"step:{name}"), self._keeper(f"step:{name}"))
+        keys = f"{self.idempotency_key}:{name}", self._known(f"step:{name}")
+        step = Step(name, *keys, self._keeper(f"step:{name}"), sealed=self.sealed)
         return step if function is None else step.run(function, *args, **kwargs)
 
     def iterate(

@@ -16,9 +16,10 @@ from ..conf import jobs_settings
 from ..errors import InvalidOption, JobFailed, Refused, ResultTimeout, UnknownJob
 from ..states import State
 from . import huey as huey_interface
-from . import message
 from .desk import LogLine, Progress
 from .reference import HasId, id_of
+from .results import decode_result
+from .sealing import opened_values
 
 if TYPE_CHECKING:
     from ..history.endings import Ending
@@ -74,13 +75,13 @@ class JobHandle:
 
     @property
     def args(self) -> list[Any]:
-        """The positional arguments, as JSON values."""
-        return self.job.args
+        """The positional arguments, as JSON values; encrypted ones as they were."""
+        return list(opened_values(self.job.args))
 
     @property
     def kwargs(self) -> dict[str, Any]:
-        """The named arguments, as JSON values."""
-        return self.job.kwargs
+        """The named arguments, as JSON values; encrypted ones as they were."""
+        return dict(opened_values(self.job.kwargs))
 
     @property
     def attempt(self) -> int:
@@ -158,7 +159,7 @@ class JobHandle:
         if not seen.state:
             raise UnknownJob(f"job {self.id} is not known: it was rolled back, or retention has removed it")
         if seen.state == State.COMPLETED and seen.text != reasons.NOT_KEPT:
-            return message.decode_result(seen.result)
+            return decode_result(seen.result)
         if seen.final:
             raise JobFailed(self.id, seen.state, seen.text)
         if alone and timeout > 0:

@@ -15,18 +15,16 @@ from uuid import UUID
 
 import msgspec
 
-from ..errors import InvalidArguments, InvalidTask
+from ..errors import CannotDecrypt, InvalidArguments, InvalidTask
+from . import sealing
 from .values import HIGHEST, LOWEST, NotPlain, TooWide, difference, is_plain, name_of, plain
 from .values import MAX_DEPTH as MAX_DEPTH
 
-#: Limits of DESIGN §9, in bytes of JSON.
+#: The limit of DESIGN §9, in bytes of JSON.
 MAX_ARGUMENTS = 64 * 1024
-MAX_RESULT = 64 * 1024
 VERSION = 1
 #: Of a message whose arguments are not all known yet (`jobs.define.passed`): code that cannot complete it leaves it.
 INCOMPLETE = 2
-#: A space before a result's JSON says that the list was a tuple; every other reader of JSON passes over it.
-_TUPLE = " "
 #: Parameter names that Huey's own call syntax takes away from the task (Huey 3.5, `TaskWrapper.s`).
 RESERVED_PARAMETERS = frozenset(
     {"id", "eta", "delay", "retries", "retry_delay", "retry_backoff", "priority", "expires", "timeout"}
@@ -36,7 +34,7 @@ _PLAIN: frozenset[type] = frozenset({str, int, bool, type(None)})
 _SURE = _PLAIN | {UUID}
 #: Modules whose types travel where an annotation names them.
 _TRAVELLING = frozenset({"uuid", "datetime", "decimal", "enum", "builtins"})
-_encoder = msgspec.json.Encoder(decimal_format="string")
+encoder = msgspec.json.Encoder(decimal_format="string")
 
 
 class MessageError(Exception):
@@ -61,14 +59,19 @@ _envelope = msgspec.json.Decoder(_Envelope)
 class _Parameter:
     """A parameter and how its values travel."""
 
-    __slots__ = ("annotation", "kind", "name", "read", "sure")
+    __slots__ = ("annotation", "kind", "name", "read", "read_open", "sealed", "sure")
 
-    def __init__(self, parameter: inspect.Parameter, annotation: Any) -> None:
+    def __init__(self, parameter: inspect.Parameter, annotation: Any, *, sealed: bool) -> None:
         self.name = parameter.name
         self.kind = parameter.kind
         self.annotation = Any if annotation is parameter.empty else annotation
-        self.read: Callable[[Any], Any] = msgspec.json.Decoder(self.annotation).decode
+        self.sealed = sealed
+        self.read_open: Callable[[Any], Any] = msgspec.json.Decoder(self.annotation).decode
+        self.read = self._read_sealed if sealed else self.read_open
         self.sure = _sure_types(self.annotation)
+
+    def _read_sealed(self, value: Any) -> Any:
+        return self.read_open(sealing.opened_json(bytes(value)))
 
 
 class Signature:
@@ -90,6 +93,7 @@ class Signature:
             signature = signature.replace(parameters=[p for p in signature.parameters.values() if p.name != "task"])
         self.signature = signature
         self.personal: frozenset[str] = frozenset()
+        self.encrypted: frozenset[str] = frozenset()
         self._parameters: dict[str, _Parameter] = {}
         given = list(signature.parameters.values())
         self._positional = [one.name for one in given if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
@@ -125,7 +129,7 @@ class Signature:
     def write(self, positional: Sequence[Any], named: Mapping[str, Any], **head: Any) -> str:
         """The message of arguments in JSON, with what else its head says; raises `InvalidArguments`."""
         try:
-            text = _encoder.encode({"v": VERSION, "args": positional, "kwargs": named, **head})
+            text = encoder.encode({"v": VERSION, "args": positional, "kwargs": named, **head})
         except ValueError:
             self._refuse_unwritable(positional, named)
         if len(text) > MAX_ARGUMENTS:
@@ -168,9 +172,9 @@ class Signature:
         values = []
         for name in names:
             default = self.signature.parameters[name].default
-            raw = given[name] if name in given else _encoder.encode(plain(default, MAX_ARGUMENTS))
+            raw = given[name] if name in given else encoder.encode(plain(default, MAX_ARGUMENTS))
             typed = plain(parameters[name].read(raw), MAX_ARGUMENTS)
-            values.append(msgspec.json.decode(_encoder.encode(typed)))
+            values.append(msgspec.json.decode(encoder.encode(typed)))
         return values
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -212,7 +216,7 @@ class Signature:
         found: dict[str, _Parameter] = {}
         for name, parameter in self.signature.parameters.items():
             try:
-                found[name] = _Parameter(parameter, hints.get(name, Any))
+                found[name] = _Parameter(parameter, hints.get(name, Any), sealed=name in self.encrypted)
             except Exception as error:
                 raise InvalidArguments(
                     f"{self.name}: the annotation of {name}, {_type_name(hints[name])}, cannot travel as JSON: {error}"
@@ -228,6 +232,12 @@ class Signature:
         return self._write_one(parameter, parameter.name, value)
 
     def _write_one(self, parameter: _Parameter, name: str, value: Any) -> Any:
+        written = self._write_open(parameter, name, value)
+        if not parameter.sealed:
+            return written
+        return sealing.seal_json(bytes(written) if isinstance(written, msgspec.Raw) else encoder.encode(written))
+
+    def _write_open(self, parameter: _Parameter, name: str, value: Any) -> Any:
         """The value as JSON, after it was read again as the worker will read it."""
         kind = type(value)
         if kind in parameter.sure and (kind is not int or LOWEST <= value <= HIGHEST):
@@ -236,14 +246,14 @@ class Signature:
             return value
         personal = parameter.name in self.personal
         try:
-            written = _encoder.encode(plain(value, MAX_ARGUMENTS))
-            found = difference(value, parameter.read(written))
+            written = encoder.encode(plain(value, MAX_ARGUMENTS))
+            found = difference(value, parameter.read_open(written))
         except TooWide:
             self._refuse_size(f"take over {MAX_ARGUMENTS:,} bytes of JSON")
         except Exception as error:  # of the value itself too: whatever it is, the caller hears which one it was
-            said = "the value does not fit the annotation" if personal else _said(error)
+            said = "the value does not fit the annotation" if personal else said_of(error)
             raise InvalidArguments(
-                f"{self.name}: argument {name}={'***' if personal else _short(value)}: {said}"
+                f"{self.name}: argument {name}={'***' if personal else short(value)}: {said}"
             ) from None
         if found is None:
             return msgspec.Raw(written)
@@ -259,9 +269,11 @@ class Signature:
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 return {key: parameter.read(item) for key, item in value.items()}
             return parameter.read(value)
+        except CannotDecrypt as error:
+            raise MessageError(f"argument {parameter.name} of {self.name}: {error}") from None
         except Exception as error:  # also what a dataclass of the project's raises in its __post_init__
             personal = parameter.name in self.personal
-            said = "the value does not fit the annotation" if personal else _said(error)
+            said = "the value does not fit the annotation" if personal else said_of(error)
             raise self._misfit(f"{parameter.name}: {said}") from None
 
     def _misfit(self, said: str) -> MessageError:
@@ -276,55 +288,13 @@ class Signature:
         names = [*self._positional, *("*args" for _one in positional)]
         for name, value in [*zip(names, positional, strict=False), *named.items()]:
             try:
-                _encoder.encode({name: value})
+                encoder.encode({name: value})
             except ValueError as error:
                 # what no parameter is called so belongs to *args or **kwargs
                 hidden = self.personal and (name in self.personal or name not in self.signature.parameters)
-                shown = "***" if hidden else _short(value)
-                raise InvalidArguments(f"{self.name}: argument {name}={shown}: {_said(error)}") from None
+                shown = "***" if hidden else short(value)
+                raise InvalidArguments(f"{self.name}: argument {name}={shown}: {said_of(error)}") from None
         raise InvalidArguments(f"{self.name}: the arguments cannot be written as JSON")
-
-
-def encode_result(name: str, value: Any, masked: Callable[[str], str] = str) -> str | None:
-    """The JSON text of what a task returned, or None for None; what it lets pass comes out of `decode_result` equal.
-
-    Raises `InvalidArguments`, also above 64 KiB; `masked` is said to take personal data out of the error's texts.
-    """
-    if value is None:
-        return None
-    is_tuple = type(value) is tuple
-    parts = list(value) if is_tuple else value
-    try:
-        if is_plain(parts, MAX_RESULT):
-            text, found = _encoder.encode(parts), None
-        else:
-            text = _encoder.encode(plain(parts, MAX_RESULT))
-            found = difference(parts, msgspec.json.decode(text))
-    except TooWide:
-        raise InvalidArguments(_too_long(name, f"over {MAX_RESULT:,}")) from None
-    except Exception as error:  # of the value itself too
-        raise InvalidArguments(
-            f"{name} returned {_short(value, masked)}, which cannot be written as JSON: {_said(error)}"
-        ) from None
-    if found is not None:
-        where = masked(f" at {found[0]}") if found[0] else ""
-        raise InvalidArguments(
-            f"{name} returned {_short(value, masked)}, of which{where} {found[1]}; "
-            "return None, bool, int, float, str, lists and objects with str keys, or one tuple of them"
-        )
-    if len(text) > MAX_RESULT:
-        raise InvalidArguments(_too_long(name, f"{len(text):,}"))
-    return f"{_TUPLE if is_tuple else ''}{text.decode()}"
-
-
-def decode_result(text: str | None) -> Any:
-    """What a task returned, as JSON values; a tuple comes out as one."""
-    value = None if text is None else msgspec.json.decode(text)
-    return tuple(value) if isinstance(value, list) and text is not None and text.startswith(_TUPLE) else value
-
-
-def _too_long(name: str, size: str) -> str:
-    return f"{name} returned {size} bytes of JSON, the limit is {MAX_RESULT:,}; store it and return its id"
 
 
 def _sure_types(annotation: Any) -> frozenset[type]:
@@ -353,7 +323,7 @@ def _remedy(parameter: _Parameter, value: Any, *, inside: bool) -> str:
     return f"annotate the parameter {parameter.name} so that it travels, or pass plain JSON values"
 
 
-def _said(error: BaseException) -> str:
+def said_of(error: BaseException) -> str:
     """The error in words, without what it may quote of the value."""
     if isinstance(error, UnicodeEncodeError):
         return "a text with half of a surrogate pair is no JSON"
@@ -364,7 +334,8 @@ def _said(error: BaseException) -> str:
     return _text_of(error, str)
 
 
-def _short(value: Any, masked: Callable[[str], str] = str) -> str:
+def short(value: Any, masked: Callable[[str], str] = str) -> str:
+    """The value in a few letters, without what the mask knows."""
     # first the mask, then the cut: half of a secret would not be recognised
     text = masked(_text_of(value, _Quoting().repr))
     return text if len(text) <= 60 else f"{text[:57]}..."

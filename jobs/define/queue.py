@@ -81,7 +81,8 @@ class Queue(Huey):
         """Register a function: `@email.task()`.
 
         `name` a stable name (default `app_label.function`); `aliases` earlier names; `atomic` processor, jobs it
-        enqueues and settle commit in one transaction (G3); `personal` parameters that are masked (G13); `attempts`,
+        enqueues and settle commit in one transaction (G3); `personal` parameters that are masked (G13);
+        `encrypted` True, or parameters: these and the result are ciphertext wherever they are stored; `attempts`,
         `backoff`, `timeout`, `priority` (1 highest to 10) other than the queue's; `expires` seconds or timedelta after
         which a call that says nothing else is not started any more; `unique` parameters whose values make the key of a
         call that gives none; `sequence` the parameter that names the sequence of a call that gives none; `schedule` one
@@ -247,6 +248,7 @@ class Queue(Huey):
             "isolated",
             "memory",
             "sequence",
+            "encrypted",
         }
         unknown = {key: value for key, value in options.items() if key not in known}
         huey_interface.refuse_options(f"@{self.name}.task", unknown, huey_interface.TASK_OPTIONS_REFUSED)

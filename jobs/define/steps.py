@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from ..errors import InvalidOption, PermanentError
-from .message import decode_result, encode_result
+from .results import decode_result, encode_result
 
 
 class Step:
@@ -23,11 +23,14 @@ class Step:
     asks for `done` would do the step again, so it ends with `PermanentError` the first time it runs.
     """
 
-    def __init__(self, name: str, key: str, kept: str | None, keep: Callable[[str], None]) -> None:
+    def __init__(
+        self, name: str, key: str, kept: str | None, keep: Callable[[str], None], *, sealed: bool = False
+    ) -> None:
         self.name = name
         self.idempotency_key = key
         self._kept = kept
         self._keep = keep
+        self._sealed = sealed
         self._asked = False
 
     @property
@@ -51,7 +54,7 @@ class Step:
         """
         if self._kept is not None:
             raise InvalidOption(f"step {self.name!r} has its result already: ask step.done before the work")
-        text = encode_result(f"step {self.name!r}", value) or "null"
+        text = encode_result(f"step {self.name!r}", value, sealed=self._sealed) or "null"
         self._keep(text)
         self._kept = text
 

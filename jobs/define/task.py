@@ -28,13 +28,14 @@ from .context import RunningJob, working_on
 from .flow import Call, Chain, checked_after, enqueue_calls
 from .handle import JobHandle
 from .isolation import isolation_of
-from .message import RESERVED_PARAMETERS, Signature, decode_result, encode_result
+from .message import RESERVED_PARAMETERS, Signature
 from .names import named_schedules, task_name
 from .options import NO_OPTIONS, Options
 from .passed import Takes, incomplete_message
+from .results import decode_result, encode_result
 from .scope import scope_of
 from .sequence import checked_parameter, sequence_of_message
-from .unique import check_rule, checked_names, key_of_message
+from .unique import check_rule, checked_encrypted, checked_names, key_of_message
 
 if TYPE_CHECKING:
     from .queue import Queue
@@ -60,6 +61,7 @@ class Task(TaskWrapper):
         aliases: Iterable[str] = (),
         atomic: bool = False,
         personal: Iterable[str] = (),
+        encrypted: bool | Iterable[str] = (),
         attempts: int | None = None,
         backoff: GivenBackoff | None = None,
         timeout: float | None = None,
@@ -94,7 +96,9 @@ class Task(TaskWrapper):
         if unknown:
             raise InvalidTask(f"task {stable_name}: personal={unknown!r} names no parameter of the function")
         self.schedules = named_schedules(stable_name, schedule)
-        self.personal = self.signature.personal = frozenset(personal)
+        self.encrypted = self.signature.encrypted = checked_encrypted(stable_name, self.signature, encrypted)
+        # what is not to be read in the store is not to be read anywhere else
+        self.personal = self.signature.personal = frozenset(personal) | self.encrypted
         self.unique = checked_names(stable_name, self.signature, unique)
         self.sequence = checked_parameter(stable_name, self.signature, sequence)
         super().__init__(
@@ -190,11 +194,11 @@ class Task(TaskWrapper):
         with working_on(RunningJob(claimed, still_mine=lambda: True)):
             if self.atomic:
                 with transaction.atomic(using=jobs_settings().database):
-                    return decode_result(encode_result(self.name, task.execute()))
+                    return decode_result(encode_result(self.name, task.execute(), sealed=bool(self.encrypted)))
             value = task.execute()
             if inspect.iscoroutine(value):
                 value = async_to_sync(_wait_for)(value)
-            return decode_result(encode_result(self.name, value))
+            return decode_result(encode_result(self.name, value, sealed=bool(self.encrypted)))
 
     def ended(self, outcome: Outcome, error: BaseException | None) -> None:
         """The engine's word, in the job's own context, of how an attempt ended; nothing to do here."""

@@ -87,6 +87,20 @@ def checked_names(name: str, signature: Signature, unique: Any) -> tuple[str, ..
     return names
 
 
+def checked_encrypted(name: str, signature: Signature, encrypted: Any) -> frozenset[str]:
+    """The parameters of `encrypted=`, True for all; raises `InvalidTask`."""
+    parameters = tuple(signature.signature.parameters)
+    if isinstance(encrypted, bool):
+        return frozenset(parameters) if encrypted else frozenset()
+    names = () if isinstance(encrypted, str) or not isinstance(encrypted, Iterable) else tuple(encrypted)
+    if names != encrypted and not names or any(one not in parameters for one in names):
+        raise InvalidTask(
+            f"task {name}: encrypted={encrypted!r}: expected True, or several names of the function's parameters: "
+            f"{', '.join(parameters) or 'it has none'}"
+        )
+    return frozenset(names)
+
+
 def key_of_message(signature: Signature, unique: Sequence[str], message: str) -> str:
     """The key that a call's arguments make: `app.task(7)`, or a hash where that is long or holds personal data.
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from .. import clock, reasons
 from ..broker.records import ClaimedJob, Failed, GivenUp
 from ..conf import jobs_settings
-from ..define.message import decode_result
+from ..define.results import decode_result
 from ..states import State
 from .framework import TaskContext, TaskError, TaskResult, TaskResultStatus
 

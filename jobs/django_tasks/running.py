@@ -13,8 +13,8 @@ from django.dispatch import Signal
 
 from ..broker.records import Completed, Failed, GivenUp, Outcome
 from ..define.context import current_job
-from ..define.message import decode_result
 from ..define.queue import Queue
+from ..define.results import decode_result
 from ..define.task import Task
 from ..errors import InvalidArguments
 from ..policy import GIVE_UP, GiveUp

@@ -26,6 +26,7 @@ from ..define.masks import MASK as MASK
 from ..define.masks import NO_MASK, Mask
 from ..define.message import IncompleteMessage
 from ..define.passed import NothingToTake, complete_message, is_incomplete
+from ..define.sealing import is_sealed_result
 from ..defined import find_queue, find_task
 from ..errors import BrokerAway, JobsError, UnknownJob, UnknownTask
 from ..models import Job, QueueState
@@ -166,6 +167,8 @@ def shown_result(job: Job) -> Any:
     """What the task returned, as JSON values that people may see; the stored text where it cannot be read."""
     if job.result is None:
         return None
+    if is_sealed_result(job.result):
+        return MASK
     mask = mask_of(job)
     try:
         return mask.of_value(json.loads(job.result))

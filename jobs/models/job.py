@@ -112,9 +112,21 @@ class Job(models.Model):
         indexes = [
             models.Index(
                 fields=["queue", "stored_priority", "ready_at", "id"],
-                condition=Q(state="queued", alone=False),
+                condition=Q(state="queued", alone=False, lane=""),
                 name="jobs_ready",
             ),
+            # of jobs with a lane: those that are due, and the first of each lane; others pay for neither
+            models.Index(
+                fields=["queue", "stored_priority", "ready_at", "id"],
+                condition=Q(state="queued", alone=False, lane__gt=""),
+                name="jobs_ready_laned",
+            ),
+            models.Index(
+                fields=["queue", "stored_priority", "lane", "ready_at", "id"],
+                condition=Q(state="queued", alone=False, lane__gt=""),
+                name="jobs_lanes",
+            ),
+            models.Index(fields=["queue", "lane"], condition=Q(state="active", lane__gt=""), name="jobs_active_lane"),
             models.Index(
                 fields=["queue", "ready_at"], condition=Q(state="queued", alone=True), name="jobs_ready_alone"
             ),

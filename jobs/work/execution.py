@@ -37,9 +37,10 @@ from ..conf import jobs_settings
 from ..define.awaited import awaited_by
 from ..define.context import RunningJob, begin_work, end_work
 from ..define.masks import NO_MASK, Mask
-from ..define.message import IncompleteMessage, MessageError, encode_result
+from ..define.message import IncompleteMessage, MessageError
 from ..define.passed import NothingToTake, complete_message
 from ..define.queue import Queue
+from ..define.results import encode_result
 from ..define.task import Task
 from ..errors import BrokerAway, Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater, Stopped
 from ..faults import point
@@ -184,6 +185,7 @@ class _Execution:
                 huey_task._deadline = deadline
         value, failure = None, None
         job = RunningJob(self.claimed, self._still_mine, deadline, self._make_desk)
+        job.sealed = bool(task.encrypted)
         begin_work(job)
         try:
             point("execute.before")
@@ -197,7 +199,7 @@ class _Execution:
                 value = event_loop.run(value, job.time_remaining)
             job.check_left()
             point("execute.after")
-            outcome: Outcome = Completed(encode_result(task.name, value, self.mask))
+            outcome: Outcome = Completed(self._result(task, value))
         except BaseException as error:  # SystemExit of a task is its failure, not the worker's end
             value, failure = None, (error := job.stopped or error)
             outcome = self._failure(error, task.policy.attempts, task.policy.backoff)
@@ -210,6 +212,9 @@ class _Execution:
         if huey_task is not None:
             self.queue._run_post_execute(huey_task, value, failure)
         return self._settlement(outcome)
+
+    def _result(self, task: Task, value: Any) -> str | None:
+        return encode_result(task.name, value, self.mask, sealed=bool(task.encrypted))
 
     def _run_atomic(self, task: Task, function: Callable[[], Any], huey_task: Any) -> Settlement | None:
         """Processor, the jobs it enqueues and how it ended in one transaction (G3)."""
@@ -228,7 +233,7 @@ class _Execution:
                 self.started_at, step = self._now(), "task"
                 value = call(function)
                 point("atomic.before_settle")
-                settlement = self._settlement(Completed(encode_result(task.name, value, self.mask)))
+                settlement = self._settlement(Completed(self._result(task, value)))
                 step = "settle"
                 settled = broker.settle_in_transaction(self.worker_id, policy, settlement)
                 if settled.answer is Answer.BUSY:

@@ -225,7 +225,7 @@ def counters_of(queue: str) -> dict[str, int]:
 
 
 TABLES = (
-    *("attempt", "edge", "job", "grant", "queuestate", "queuestat", "process", "marker", "schedule"),
+    *("attempt", "edge", "job", "grant", "groupstate", "queuestate", "queuestat", "process", "marker", "schedule"),
     *("jobprogress", "logpart", "kept", "throttle", "batch", "member"),
 )
 

@@ -16,7 +16,8 @@ from django.utils.translation import gettext_lazy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.define.message import MAX_ARGUMENTS, MessageError, Signature, encode_result
+from jobs.define.message import MAX_ARGUMENTS, MessageError, Signature
+from jobs.define.results import encode_result
 from jobs.errors import InvalidArguments
 from jobs.models import Job
 

@@ -24,7 +24,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jobs import Queue
-from jobs.define.message import MAX_ARGUMENTS, MAX_RESULT, MessageError, Signature, decode_result, encode_result
+from jobs.define.message import MAX_ARGUMENTS, MessageError, Signature
+from jobs.define.results import MAX_RESULT, decode_result, encode_result
 from jobs.errors import InvalidArguments
 
 

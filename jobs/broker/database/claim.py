@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,14 +21,18 @@ MOST_SLOTS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many jobs the queue may start now, and for how long not one more.
+    """How many jobs the queue may start now, and for how long not one more. `window`: of its rate limit, if open.
 
-    `window`: of its rate limit, if open; `limits`: what was set of them at run time.
+    `laned`: jobs with a lane wait; `turns`: whose turn it was (see turns.py); `has_groups`: some have settings;
+    `limits`: what was set of the queue's at run time.
     """
 
     slots: int
     wait: float | None = None
     window: Window | None = None
+    laned: bool = False
+    turns: str = ""
+    has_groups: bool = False
     limits: QueueLimits = AS_THE_CODE_SAYS
 
 
@@ -72,28 +76,30 @@ def room_of(trip: Trip, policy: QueuePolicy, wanted: int = 0) -> Room:
 
     On PostgreSQL a claim holds the lock of the queue's row.
     """
-    found = trip.run("read_queue", queue=policy.name)
-    paused, wait_until, taken, *columns = found[0] if found else (False, None, None, None, None, None, None)
-    limits = limits_of(tuple(columns))
+    row = trip.run("read_queue", queue=policy.name)[0]
+    paused, wait_until, taken = row[:3]
+    limits = limits_of(tuple(row[3:7]))
+    turns, laned, has_groups = row[-3:]
     policy = limits.over(policy)
+    room = Room(0, laned=bool(laned), turns=turns, has_groups=bool(has_groups), limits=limits)
     if paused:
-        return Room(0, limits=limits)
+        return room
     if wait_until is not None and moment_of(wait_until) > trip.now:
-        return Room(0, (moment_of(wait_until) - trip.now).total_seconds(), limits=limits)
+        return replace(room, wait=(moment_of(wait_until) - trip.now).total_seconds())
     slots, window = MOST_SLOTS, None
     if policy.rate_limit is not None and not wanted:
         free, wait = look_at_window(trip, policy.name, policy.rate_limit, taken)
         if not free:
-            return Room(0, wait, limits=limits)
+            return replace(room, wait=wait)
     elif policy.rate_limit is not None:
         window = open_window(trip, policy.name, policy.rate_limit, taken, wanted)
         slots = window.free
         if not slots:
-            return Room(0, window.wait(trip.now), window, limits)
+            return replace(room, wait=window.wait(trip.now), window=window)
     if policy.global_concurrency is not None:
         most = policy.global_concurrency
         slots = min(slots, most - trip.run("count_active", queue=policy.name, most=most)[0][0])
-    return Room(max(0, slots), None, window, limits)
+    return replace(room, slots=max(0, slots), window=window)
 
 
 def policy_held(trip: Trip, policy: QueuePolicy) -> QueuePolicy:

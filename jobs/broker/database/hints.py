@@ -29,7 +29,7 @@ def queues_of(jobs: Iterable[NewJob]) -> set[str]:
 def makes_due(policy: QueuePolicy, settlements: Sequence[Settlement], claimed: int) -> bool:
     """Whether others may start something now, or soon, that they cannot know of, after these were settled."""
     # it claimed less than it gave free: the others may have room for the rest
-    if policy.global_concurrency is not None and claimed < len(settlements):
+    if claimed < len(settlements) and (policy.global_concurrency or any(one.job.group for one in settlements)):
         return True
     return any(_comes_back_soon(settlement) for settlement in settlements)
 

@@ -39,8 +39,8 @@ class Limited:
 
 def read_limits(trip: Trip, queue: str) -> QueueLimits:
     """What was set of a queue's limits."""
-    found = trip.run("read_queue", queue=queue)
-    return limits_of(found[0][3:7]) if found else AS_THE_CODE_SAYS
+    found = trip.run("read_limits", queue=queue)
+    return limits_of(found[0]) if found else AS_THE_CODE_SAYS
 
 
 def limits_of(columns: Sequence[Any]) -> QueueLimits:

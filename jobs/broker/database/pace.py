@@ -66,7 +66,7 @@ def look_at_window(trip: Trip, queue: str, limit: RateLimit, taken: int | None) 
     if taken is None or taken < limit.limit:
         return True, None
     start_by, granted_at = _ends_of_grants(trip, queue)
-    if start_by is None or (granted_at is not None and _is_to_come(granted_at, trip.now)):
+    if start_by is None or (granted_at is not None and is_to_come(granted_at, trip.now)):
         return True, None
     window = Window(limit, taken, start_by + timedelta(seconds=limit.per))
     wait = window.wait(trip.now)
@@ -83,8 +83,8 @@ def open_window(trip: Trip, queue: str, limit: RateLimit, taken: int | None, wan
         trip.run("forget_grants", queue=queue)
         taken = 0
     start_by, granted_at = _ends_of_grants(trip, queue)
-    if granted_at is not None and _is_to_come(granted_at, trip.now):
-        _restart_grants(trip, queue)
+    if granted_at is not None and is_to_come(granted_at, trip.now):
+        restart_grants(trip, queue)
         start_by = _ends_of_grants(trip, queue)[0]
     before = trip.now - timedelta(seconds=limit.per)
     if start_by is not None and start_by <= before:
@@ -127,7 +127,9 @@ def committed(jobs: Sequence[ClaimedJob], stamp: Stamp, guard: Guard) -> tuple[C
 
 def unstarted(settlements: Sequence[Settlement]) -> list[Settlement]:
     """Those of jobs with a grant whose function was never called."""
-    return [one for one in settlements if one.job.grant is not None and one.started_at is None]
+    return [
+        one for one in settlements if (one.job.grant is not None or one.job.other_grants) and one.started_at is None
+    ]
 
 
 def return_grants(trip: Trip, queue: str, settlements: Sequence[Settlement], answers: Sequence[Settled]) -> None:
@@ -135,6 +137,11 @@ def return_grants(trip: Trip, queue: str, settlements: Sequence[Settlement], ans
     if not unstarted(settlements):
         return
     counted = [one for one, answer in zip(settlements, answers, strict=True) if answer.counted]
+    others = Counter(grant for one in unstarted(counted) for grant in one.job.other_grants)
+    for grant, number in sorted(others.items()):
+        left = trip.run("return_other_slots", grant=grant, number=number)
+        if left and left[0][0] <= 0:
+            trip.run("delete_grant", grant=grant)
     grants = Counter(one.job.grant for one in unstarted(counted) if one.job.grant is not None)
     returned = 0
     for grant, number in sorted(grants.items()):
@@ -154,7 +161,7 @@ def _ends_of_grants(trip: Trip, queue: str) -> tuple[datetime | None, datetime |
     return start_by, granted_at
 
 
-def _restart_grants(trip: Trip, queue: str) -> None:
+def restart_grants(trip: Trip, queue: str) -> None:
     """After the clock was set back: let a grant from the future count as made now, else it would block for as long."""
     to_come = trip.run("read_grants_to_come", queue=queue, now=trip.text_now)
     now = text_of(trip.now)
@@ -167,5 +174,6 @@ def _restart_grants(trip: Trip, queue: str) -> None:
     )
 
 
-def _is_to_come(granted_at: datetime, now: datetime) -> bool:
+def is_to_come(granted_at: datetime, now: datetime) -> bool:
+    """Whether a grant was made at a moment that is yet to come: the clock was set back."""
     return granted_at > now + timedelta(seconds=PACE_GUARD)

@@ -58,10 +58,12 @@ def save_reply(
 ) -> None:
     """Remember what an exchange answers; `at` is when its jobs were claimed."""
     pairs = list(zip(settlements, answer.settled, strict=True))
-    reply = {
+    reply: dict[str, Any] = {
         "settled": {one.job.id.hex: said.state for one, said in pairs if said.counted},
         "wait": answer.wait,
     }
+    if list(answer.jobs) != sorted(answer.jobs, key=start_order):
+        reply["order"] = [job.id.hex for job in answer.jobs]
     trip.run("save_reply", worker=worker.hex, number=number, exchanged_at=text_of(at), reply=json.dumps(reply))
 
 
@@ -74,7 +76,7 @@ def read_reply(
     said |= dict.fromkeys(still_held(trip, worker, settlements), BUSY)
     return Exchange(
         settled=tuple(said.pop(one.job.id, REFUSED) for one in settlements),
-        jobs=_read_claimed(trip, worker, known.exchanged_at, policy),
+        jobs=_read_claimed(trip, worker, known.exchanged_at, policy, reply.get("order")),
         wait=reply["wait"] if reply["wait"] is None else max(0.0, reply["wait"]),
     )
 
@@ -91,14 +93,16 @@ def still_held(trip: Trip, worker: UUID, settlements: Sequence[Settlement]) -> s
 
 
 def _read_claimed(
-    trip: Trip, worker: UUID, exchanged_at: datetime | None, policy: QueuePolicy
+    trip: Trip, worker: UUID, exchanged_at: datetime | None, policy: QueuePolicy, order: list[str] | None
 ) -> tuple[ClaimedJob, ...]:
     if exchanged_at is None:
         return ()
     found = trip.run("read_claimed", worker=worker.hex, exchanged_at=trip.parameter(exchanged_at))
     monotonic = clock.monotonic() - (trip.now - exchanged_at).total_seconds()
     jobs = sorted((claimed_job(row, policy.name, exchanged_at, monotonic) for row in found), key=start_order)
-    if policy_held(trip, policy).rate_limit is not None:
-        # their slots were granted then, and not for now
-        jobs = [replace(job, start_by=monotonic + PACE_GUARD) for job in jobs]
+    if order is not None:
+        jobs.sort(key=lambda job: order.index(job.id.hex))
+    # their slots were granted then, and not for now; a group may have a pace of its own
+    is_paced = policy_held(trip, policy).rate_limit is not None
+    jobs = [replace(job, start_by=monotonic + PACE_GUARD) if is_paced or job.group else job for job in jobs]
     return tuple(jobs)

@@ -37,7 +37,7 @@ from ..records import (
     Settlement,
     WaitingPage,
 )
-from . import hints, release, rewind
+from . import group_list, groups, hints, release, rewind
 from .change import change_job
 from .connection import JobsDatabase
 from .limits import Limited
@@ -311,13 +311,18 @@ class SharedBroker(Limited, OneStore, ABC):
             trip.run("resume_queue", queue=queue)
             trip.told.add(queue)
 
+    @reaching
     def set_group(self, queue: str, group: str, settings: GroupSettings) -> None:
         """Let this hold for one group; see the contract."""
-        raise NotImplementedError
+        with self._database.write_synced() as trip:
+            groups.set_group(trip, queue, group, settings)
+            trip.told.add(queue)
 
+    @reaching
     def groups(self, queue: str, after: str = "", limit: int = 100) -> Sequence[GroupSeen]:
         """The groups with live jobs or settings of their own; see the contract."""
-        raise NotImplementedError
+        with self._database.read() as trip:
+            return group_list.list_groups(trip, queue, after, min(limit, 1_000))
 
     @reaching
     def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:
@@ -327,9 +332,8 @@ class SharedBroker(Limited, OneStore, ABC):
             now = trip.now
             waiting, scheduled, active = trip.run(statement, queue=queue, now=trip.text_now)[0]
             heads = trip.run("read_heads", queue=queue) + trip.run("read_alone_heads", queue=queue)
-            found = trip.run("read_queue", queue=queue)
+            paused, wait_until = trip.run("read_queue", queue=queue)[0][:2]
         due = [moment for _, head in heads if head is not None and (moment := moment_of(head)) <= now]
-        paused, wait_until = found[0][:2] if found else (False, None)
         blocked_until = None if wait_until is None else moment_of(wait_until)
         return QueueCounts(
             waiting=min(waiting, most or waiting),

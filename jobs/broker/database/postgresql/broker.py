@@ -16,13 +16,16 @@ from django.db import Error, transaction
 from .... import clock
 from ....errors import BrokerAway
 from ....policy import QueuePolicy
+from ....states import State
 from ...records import (
+    ClaimedJob,
     Exchange,
+    Postponed,
     Settled,
     Settlement,
 )
 from .. import claim as claiming
-from .. import edges, hints, pace
+from .. import edges, groups, hints, pace, turns
 from ..limits import read_limits
 from ..outcomes import BUSY
 from ..reach import reaching
@@ -52,6 +55,8 @@ class PostgresqlBroker(SharedBroker):
         self._dead_rows: defaultdict[str, DeadRows] = defaultdict(DeadRows)
         # by worker: the number of the last exchange that was tried
         self._asked: dict[UUID, int] = {}
+        # by queue: whether jobs with a lane waited there when this process last looked
+        self._laned: defaultdict[str, bool] = defaultdict(bool)
         # an exchange has ended jobs that others wait for
         self._owes = False
         # when the clocks were last compared, and the answer
@@ -101,7 +106,7 @@ class PostgresqlBroker(SharedBroker):
         pass_exchange("before", settlements, wanted)
         # what is seen in the caller's transaction may be rolled back
         dead_rows = DeadRows() if self._database.in_callers_transaction else self._dead_rows[policy.name]
-        limited = (wanted and _is_limited(self._as_seen(policy))) or pace.unstarted(settlements)
+        limited = (wanted and self._is_limited(policy)) or _needs_lock(settlements)
         trips = self._exchange_limited if limited else self._exchange_free
         answer, due = trips(worker, policy, settlements, wanted, number, alone, dead_rows, repeated=repeated)
         if answer is None:
@@ -118,6 +123,11 @@ class PostgresqlBroker(SharedBroker):
             walked, _ = trips(worker, policy, (), wanted, number, alone, dead_rows, walk=True)
             answer = walked or answer
         return answer if answer.jobs else self._remember(worker, number, answer)
+
+    def _is_limited(self, policy: QueuePolicy) -> bool:
+        """Whether a claim needs the lock of the queue's row, as far as is known here."""
+        held = self._as_seen(policy)
+        return held.rate_limit is not None or held.global_concurrency is not None or self._laned[policy.name]
 
     def _exchange_free(
         self,
@@ -150,7 +160,8 @@ class PostgresqlBroker(SharedBroker):
                 limits = self._limits[policy.name] = read_limits(trip, policy.name)
         if not found.fresh:
             return None, False
-        if limits is not None and not settlements:
+        self._laned[policy.name] |= found.laned
+        if (found.laned or limits is not None) and not settlements:
             return self._exchange_limited(worker, policy, settlements, wanted, number, alone, dead_rows, walk=walk)
         self._owes |= found.awaited
         due = dead_rows.note(found.seen)
@@ -211,15 +222,21 @@ class PostgresqlBroker(SharedBroker):
                 first = exchange_jobs(trip, worker, name, settlements, 0)
                 settled, owes = first.settled, first.awaited
                 pace.return_grants(trip, name, settlements, settled)
+                groups.delay_groups(trip, name, _delayed_groups(settlements, settled))
             room = claiming.Room(0, limits=self._limits[name])
             if wanted:
                 room = claiming.room_of(trip, policy, wanted)
                 self._limits[name] = room.limits
             slots = min(wanted, room.slots)
-            if slots > 0:
+            self._laned[name] = room.laned or (self._laned[name] and not wanted)
+            by_turns: turns.Claimed | None = None
+            if slots > 0 and room.laned:
+                by_turns = self._claim_by_turns(trip, worker, policy, room, wanted, alone)
+                found = Found(jobs=by_turns.jobs, wait=by_turns.wait)
+            elif slots > 0:
                 found = exchange_jobs(trip, worker, name, (), slots, alone=alone, bounds=bounds)
             jobs, wait = found.jobs, found.wait if slots > 0 else room.wait
-            if 0 < len(jobs) == slots < wanted:
+            if 0 < len(jobs) == slots < wanted and by_turns is None:
                 wait = claiming.wait_after(room, slots, trip.now)
             answer = Exchange(settled, jobs, wait)
             if settled or jobs:
@@ -228,10 +245,31 @@ class PostgresqlBroker(SharedBroker):
                 trip.told.add(name)
             if room.window is not None:
                 stamp = pace.save_window(trip, name, room.window, len(jobs), guard)
+            of_groups = by_turns and by_turns.groups.save(jobs, guard)
             pass_exchange("before_commit", settlements, jobs)
         self._owes |= owes
         due = dead_rows.note(found.seen)
-        return (replace(answer, jobs=pace.committed(jobs, stamp, guard)) if stamp else answer), due
+        if stamp:
+            answer = replace(answer, jobs=pace.committed(answer.jobs, stamp, guard))
+        if of_groups:
+            answer = replace(answer, jobs=groups.granted(answer.jobs, of_groups, guard))
+        return answer, due
+
+    def _claim_by_turns(
+        self,
+        trip: PostgresqlTrip,
+        worker: UUID,
+        policy: QueuePolicy,
+        room: claiming.Room,
+        wanted: int,
+        alone: bool,
+    ) -> turns.Claimed:
+        heads = claiming.read_heads(trip, policy.name, alone)
+
+        def claim(ids: Sequence[UUID]) -> Sequence[ClaimedJob]:
+            return exchange_jobs(trip, worker, policy.name, (), len(ids), ids=ids).jobs
+
+        return turns.claim_by_turns(trip, policy, room, wanted, heads, alone, claim)
 
     def _decide_owed(self) -> None:
         """Tell those that wait for jobs that ended here, in a transaction of its own: the keeper does it otherwise."""
@@ -258,8 +296,8 @@ class PostgresqlBroker(SharedBroker):
     def _settle_only(
         self, trip: PostgresqlTrip, worker: UUID, policy: QueuePolicy, settlements: Sequence[Settlement], number: int
     ) -> Exchange:
-        """Claim nothing, and settle what gives no slot back."""
-        unstarted = {id(settlement) for settlement in pace.unstarted(settlements)}
+        """Claim nothing, and settle what needs no lock."""
+        unstarted = {id(settlement) for settlement in _needs_lock(settlements)}
         rest = [settlement for settlement in settlements if id(settlement) not in unstarted]
         said = iter(exchange_jobs(trip, worker, policy.name, rest, 0).settled)
         settled = tuple(BUSY if id(settlement) in unstarted else next(said) for settlement in settlements)
@@ -301,5 +339,17 @@ class PostgresqlBroker(SharedBroker):
         return True
 
 
-def _is_limited(policy: QueuePolicy) -> bool:
-    return policy.rate_limit is not None or policy.global_concurrency is not None
+def _needs_lock(settlements: Sequence[Settlement]) -> list[Settlement]:
+    """Those that give a slot back, or let a group wait."""
+    delays = [one for one in settlements if getattr(one.outcome, "whole_group", False) and one.job.group]
+    return delays + pace.unstarted(settlements)
+
+
+def _delayed_groups(settlements: Sequence[Settlement], settled: Sequence[Settled]) -> list[tuple[str, float]]:
+    """The groups that are to wait, and for how many seconds, as said by what counted."""
+    counted = [one for one, said in zip(settlements, settled, strict=True) if said.state is State.QUEUED]
+    return [
+        (one.job.group, one.outcome.delay)
+        for one in counted
+        if isinstance(one.outcome, Postponed) and one.outcome.whole_group and one.job.group
+    ]

@@ -3,7 +3,7 @@
 One statement and one snapshot: what is settled here cannot be claimed here. It waits for nobody's job, queue or
 counters (`part` is this process's own row): what is locked is neither settled nor claimed. The parts, in their order:
 
-begin; levels, or levels_past_dead_rows; pick, or pick_alone, or pick_nothing; own; settle_given with note or
+begin; levels, or levels_past_dead_rows; pick, or pick_alone, pick_given, pick_nothing; own; settle_given with note or
 note_nothing, or settle_nothing; end.
 
 A part that is left out is not planned and not started: for one job that is what an exchange costs. States are written
@@ -15,8 +15,8 @@ hand_back; `notes`: it writes to the queue's row. number: the exchange's; nothin
 worker's last one. The answer has rows of three kinds: 'settled' (id, state reached as task, whether others wait for
 its end as run), 'claimed' (the job), and
 one 'moment' (now as ready_at, whether the number was new as run, whether a claim was possible as priority, returns as
-token, microseconds of the walk as attempts, whether a limit was in the way as starts, seconds until the next look as
-message).
+token, microseconds of the walk as attempts, seconds until the next look as message, whether a limit was in the way as
+starts, whether jobs with a lane kept it from claiming as lost).
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class Found:
     """What one statement brought; `wait` as in `Exchange`, None also when no claim was wanted.
 
     `awaited`: others wait for a job that ended here. `fresh`: the number was higher than the worker's last one, else
-    nothing happened. `limited`: there is a limit, and so nothing was claimed. `seen`: what a usual claim learnt of the
-    queue, None where it was not possible.
+    nothing happened. `seen`: what a usual claim learnt of the queue, None where it was not possible. Nothing was
+    claimed where jobs with a lane wait (`laned`), or where there is a limit (`limited`).
     """
 
     settled: tuple[Settled, ...] = ()
@@ -83,6 +83,7 @@ class Found:
     fresh: bool = True
     awaited: bool = False
     limited: bool = False
+    laned: bool = False
 
 
 def exchange_jobs(
@@ -96,18 +97,20 @@ def exchange_jobs(
     alone: bool = False,
     bounds: Bounds = NO_BOUNDS,
     saves: bool = False,
+    ids: Sequence[UUID] | None = None,
     unless_limited: QueuePolicy | None = None,
 ) -> Found:
     """Settle and claim in one statement; `saves`: remember the reply, if there is anything in it.
 
-    With `unless_limited` it claims nothing where that policy, or what was set at run time, limits the queue.
+    `ids`: claim these, and in this order. With `unless_limited` it claims nothing where that policy, or what was set at
+    run time, limits the queue.
     """
     limits = unless_limited
     given = _unique(settlements)
     began = clock.monotonic()
     found = trip.run_parts(
         "begin",
-        *_claiming(wanted, alone, bounds),
+        *_claiming(wanted, alone, bounds, ids),
         "own",
         *_settling(given),
         "end",
@@ -121,6 +124,7 @@ def exchange_jobs(
         since=list(bounds.since.values()),
         returns=bounds.returns,
         wanted=wanted,
+        ids=ids,
         part=part_of_this_thread(),
         unless_limited=limits is not None,
         is_paced=limits is not None and limits.rate_limit is not None,
@@ -129,7 +133,7 @@ def exchange_jobs(
     moment = next(row for row in found if row[0] == "moment")
     now = moment[10].astimezone(UTC)
     jobs = [claimed_job(row[1:], queue, now, began) for row in found if row[0] == "claimed"]
-    jobs.sort(key=start_order)
+    jobs.sort(key=start_order if ids is None else lambda job: ids.index(job.id))
     _note_causes(trip, given, {row[1] for row in found if row[0] == "settled" and row[3] == State.FAILED})
     states = {row[1]: Settled(Answer.COUNTED, State(row[3])) for row in found if row[0] == "settled"}
     answers = {id(settlement): states[settlement.job.id] for settlement in given if settlement.job.id in states}
@@ -137,14 +141,18 @@ def exchange_jobs(
         left = [settlement for settlement in given if settlement.job.id not in states]
         busy = still_held(trip, worker, left)
         answers |= {id(settlement): BUSY for settlement in left if settlement.job.id in busy}
+    laned = bool(moment[9])
     return Found(
+        laned=laned,
         fresh=bool(moment[2]),
         limited=bool(moment[8]),
         awaited=any(row[2] for row in found if row[0] == "settled"),
         settled=tuple(answers.get(id(settlement), REFUSED) for settlement in settlements),
         jobs=tuple(jobs),
         wait=None if moment[4] is None else max(0.0, float(moment[4])),
-        seen=_seen(moment, now, jobs, wanted, bounds) if wanted and not alone and moment[5] else None,
+        seen=_seen(moment, now, jobs, wanted, bounds)
+        if wanted and not alone and moment[5] and not laned and ids is None
+        else None,
     )
 
 
@@ -177,17 +185,20 @@ def look_for_due(trip: PostgresqlTrip, queue: str, bounds: Bounds) -> tuple[list
         returns=bounds.returns,
     )
     *_, returns, now, microseconds = found[-1]
-    heads = [(row[0], row[1]) for row in found if row[0] is not None]
+    heads = [(row[0], row[1]) for row in found if row[0] is not None and not row[2]]
+    laned = [(row[0], row[1]) for row in found if row[2]]
     # a known priority without a row has no job: the look passed over what an old snapshot keeps of it
     empty_before = dict.fromkeys(bounds.since, now)
     empty_before |= {priority: now if head is None else min(head, now) for priority, head in heads}
     due = sum(head is not None and head <= now for _, head in heads)
-    return heads, Seen(bounds, returns, empty_before, due, microseconds / 1e6, looked=True)
+    return heads + laned, Seen(bounds, returns, empty_before, due, microseconds / 1e6, looked=True)
 
 
-def _claiming(wanted: int, alone: bool, bounds: Bounds) -> tuple[str, ...]:
+def _claiming(wanted: int, alone: bool, bounds: Bounds, ids: Sequence[UUID] | None) -> tuple[str, ...]:
     if not wanted:
         return ("pick_nothing",)
+    if ids is not None:
+        return ("pick_given",)
     return ("pick_alone",) if alone else (_levels(bounds), "pick")
 
 

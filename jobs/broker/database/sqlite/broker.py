@@ -14,7 +14,7 @@ from ....policy import QueuePolicy
 from ....states import ENDED
 from ...records import Exchange, Settled, Settlement
 from .. import claim as claiming
-from .. import edges, hints, pace
+from .. import edges, groups, hints, pace
 from ..connection import JobsDatabase
 from ..limits import read_limits
 from ..reach import reaching
@@ -84,10 +84,13 @@ class SqliteBroker(SharedBroker):
                 trip.told.add(policy.name)
             trip.write_counts()
             stamp = claimed.window and pace.save_window(trip, policy.name, claimed.window, len(claimed.jobs), guard)
+            of_groups = claimed.groups and claimed.groups.save(claimed.jobs, guard)
             pass_exchange("before_commit", settlements, claimed.jobs)
         pass_exchange("after_commit", settlements, claimed.jobs)
         if stamp:
-            answer = replace(answer, jobs=pace.committed(claimed.jobs, stamp, guard))
+            answer = replace(answer, jobs=pace.committed(answer.jobs, stamp, guard))
+        if of_groups:
+            answer = replace(answer, jobs=groups.granted(answer.jobs, of_groups, guard))
         return answer if settled or claimed.jobs else self._remember(worker, number, answer)
 
     @reaching

@@ -4,7 +4,8 @@ UPDATE jobs_job
 SET state = 'active', token = token + 1, worker_id = :worker, claimed_at = :now
 WHERE state = 'queued' AND id IN (
     SELECT id FROM jobs_job INDEXED BY jobs_ready
-    WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0 AND priority = :priority AND ready_at <= :now
+    WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0 AND lane = ''
+      AND priority = :priority AND ready_at <= :now
       AND (expires_at IS NULL OR expires_at > :now)
     ORDER BY ready_at, id
     LIMIT :wanted

@@ -2,21 +2,38 @@
 -- `alone` stands twice: Django 5.2 writes the index's condition as NOT alone, 6.1 as alone = 0; INDEXED BY needs its own.
 WITH RECURSIVE priorities (priority) AS (
     SELECT max(priority) FROM jobs_job INDEXED BY jobs_ready
-    WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0
+    WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0 AND lane = ''
     UNION ALL
     SELECT (
         SELECT max(job.priority) FROM jobs_job AS job INDEXED BY jobs_ready
-        WHERE job.queue = :queue AND job.state = 'queued' AND NOT job.alone AND job.alone = 0
+        WHERE job.queue = :queue AND job.state = 'queued' AND NOT job.alone AND job.alone = 0 AND job.lane = ''
           AND job.priority < priorities.priority
     )
     FROM priorities
     WHERE priorities.priority IS NOT NULL
+),
+laned (priority) AS (
+    SELECT max(priority) FROM jobs_job INDEXED BY jobs_ready_laned
+    WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0 AND lane > ''
+    UNION ALL
+    SELECT (
+        SELECT max(job.priority) FROM jobs_job AS job INDEXED BY jobs_ready_laned
+        WHERE job.queue = :queue AND job.state = 'queued' AND NOT job.alone AND job.alone = 0 AND job.lane > ''
+          AND job.priority < laned.priority
+    )
+    FROM laned
+    WHERE laned.priority IS NOT NULL
 )
 SELECT
     (SELECT count(*) FROM (
         SELECT 1 FROM priorities CROSS JOIN jobs_job AS job INDEXED BY jobs_ready
-        WHERE job.queue = :queue AND job.state = 'queued' AND NOT job.alone AND job.alone = 0
+        WHERE job.queue = :queue AND job.state = 'queued' AND NOT job.alone AND job.alone = 0 AND job.lane = ''
           AND job.priority = priorities.priority AND job.ready_at <= :now
+        LIMIT 10000))
+    + (SELECT count(*) FROM (
+        SELECT 1 FROM laned CROSS JOIN jobs_job AS job INDEXED BY jobs_ready_laned
+        WHERE job.queue = :queue AND job.state = 'queued' AND NOT job.alone AND job.alone = 0 AND job.lane > ''
+          AND job.priority = laned.priority AND job.ready_at <= :now
         LIMIT 10000))
     + (SELECT count(*) FROM (
         SELECT 1 FROM jobs_job INDEXED BY jobs_ready_alone
@@ -24,8 +41,13 @@ SELECT
         LIMIT 10000)),
     (SELECT count(*) FROM (
         SELECT 1 FROM priorities CROSS JOIN jobs_job AS job INDEXED BY jobs_ready
-        WHERE job.queue = :queue AND job.state = 'queued' AND NOT job.alone AND job.alone = 0
+        WHERE job.queue = :queue AND job.state = 'queued' AND NOT job.alone AND job.alone = 0 AND job.lane = ''
           AND job.priority = priorities.priority AND job.ready_at > :now
+        LIMIT 10000))
+    + (SELECT count(*) FROM (
+        SELECT 1 FROM laned CROSS JOIN jobs_job AS job INDEXED BY jobs_ready_laned
+        WHERE job.queue = :queue AND job.state = 'queued' AND NOT job.alone AND job.alone = 0 AND job.lane > ''
+          AND job.priority = laned.priority AND job.ready_at > :now
         LIMIT 10000))
     + (SELECT count(*) FROM (
         SELECT 1 FROM jobs_job INDEXED BY jobs_ready_alone

@@ -21,6 +21,7 @@ from ...records import (
     Settlement,
 )
 from ..connection import Trip
+from ..groups import delay_groups
 from ..outcomes import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, REFUSED, ended_at, milliseconds, token_number
 from ..values import MAX_REASON, text_of
 
@@ -73,10 +74,12 @@ def _move(trip: Trip, settlement: Settlement, known: dict[str, Any]) -> State | 
             return State.CANCELLED if trip.change("give_up_job", **known, reason=reason[:MAX_REASON]) else None
         case Retried(delay, error):
             moved = trip.run("retry_job", **known, ready_at=_after(now, delay), now=text_of(now), error=error)
-        case Postponed(delay, reason, whole_queue):
+        case Postponed(delay, reason, whole_queue, whole_group):
             moved = _hand_back(trip, known, _after(now, delay), reason)
             if moved and whole_queue:
                 trip.run("delay_queue", queue=job.queue, until=_after(now, delay), now=text_of(now))
+            elif moved and whole_group and job.group:
+                delay_groups(trip, job.queue, [(job.group, delay)])
         case HandedBack(reason, back_in, unknown):
             moved = _hand_back(trip, known, None if back_in is None else _after(now, back_in), reason, unknown)
     return State(moved[0][0]) if moved else None

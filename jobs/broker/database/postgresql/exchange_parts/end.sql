@@ -40,6 +40,7 @@ answer AS MATERIALIZED (
         WHEN greatest(wait_until, until) > now THEN extract(epoch FROM greatest(wait_until, until) - now)
         WHEN limited THEN 0
         WHEN NOT gate.open THEN NULL
+        WHEN (SELECT found FROM laned) THEN 0
         WHEN (SELECT count(*) FROM picked) >= %(wanted)s THEN 0
         ELSE extract(epoch FROM least(back_at, (SELECT ready_at FROM to_come)) - now)
     END::double precision AS wait
@@ -68,6 +69,7 @@ SELECT 'settled', id, (awaited AND state <> 'queued')::integer, state, NULL, NUL
 FROM settled
 UNION ALL
 SELECT 'moment', NULL, coalesce((SELECT fresh FROM owner), (SELECT fresh FROM worker), true)::integer, NULL,
-    wait::text, gate.open::integer, hold.returns, (SELECT microseconds FROM walk), limited::integer, NULL, clock.now, NULL, NULL,
+    wait::text, gate.open::integer, hold.returns, (SELECT microseconds FROM walk), limited::integer,
+    (SELECT found FROM laned)::integer, clock.now, NULL, NULL,
     NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM clock, hold, gate, answer

@@ -6,7 +6,7 @@ level AS (
     FROM level
     CROSS JOIN LATERAL (
         SELECT priority FROM jobs_job
-        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority < level.priority
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane = '' AND priority < level.priority
         ORDER BY priority DESC
         LIMIT 1
     ) AS found

@@ -18,7 +18,7 @@ level AS (
     ) AS below
     LEFT JOIN LATERAL (
         SELECT priority FROM jobs_job
-        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane = ''
           AND priority < level.priority AND priority > below.priority
         ORDER BY priority DESC
         LIMIT 1

@@ -1,16 +1,21 @@
--- The due jobs in their order (G5), and when the next one is due.
+-- The due jobs in their order (G5), and when the next one is due. Nothing where jobs with a lane wait: turns.py picks
+-- there.
+laned AS MATERIALIZED (
+    SELECT EXISTS (SELECT FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane > '')
+        OR EXISTS (SELECT FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND alone AND lane > '') AS found
+),
 picked AS MATERIALIZED (
     SELECT ready.id, ready.expires_at <= (SELECT now FROM clock) AS late
     FROM level
     CROSS JOIN LATERAL (
         SELECT id, expires_at FROM jobs_job
-        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = level.priority
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane = '' AND priority = level.priority
           AND ready_at >= coalesce(level.since, '-infinity') AND ready_at <= (SELECT now FROM clock)
         ORDER BY ready_at, id
         LIMIT %(wanted)s
         FOR UPDATE SKIP LOCKED
     ) AS ready
-    WHERE (SELECT open FROM gate)
+    WHERE (SELECT open FROM gate) AND NOT (SELECT found FROM laned)
     LIMIT %(wanted)s
 ),
 to_come AS MATERIALIZED (
@@ -19,7 +24,7 @@ to_come AS MATERIALIZED (
     CROSS JOIN level
     CROSS JOIN LATERAL (
         SELECT ready_at FROM jobs_job
-        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND priority = level.priority AND ready_at > now
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane = '' AND priority = level.priority AND ready_at > now
         ORDER BY ready_at
         LIMIT 1
     ) AS next

@@ -1,7 +1,11 @@
 -- The same of the jobs that must run alone.
+laned AS MATERIALIZED (
+    SELECT EXISTS (SELECT FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane > '')
+        OR EXISTS (SELECT FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND alone AND lane > '') AS found
+),
 picked AS MATERIALIZED (
     SELECT id, expires_at <= (SELECT now FROM clock) AS late FROM jobs_job
-    WHERE (SELECT open FROM gate) AND queue = %(queue)s AND state = 'queued' AND alone
+    WHERE (SELECT open FROM gate) AND NOT (SELECT found FROM laned) AND queue = %(queue)s AND state = 'queued' AND alone
       AND ready_at <= (SELECT now FROM clock)
     ORDER BY priority DESC, ready_at, id
     LIMIT %(wanted)s

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0030_sequence"),
+        ("jobs", "0031_lane_indexes"),
     ]
 
     operations = [

@@ -1,0 +1,4 @@
+-- Remove what says nothing any more of the groups that were told to wait, and only that.
+DELETE FROM jobs_groupstate
+WHERE queue = %(queue)s AND wait_until <= clock_timestamp()
+  AND NOT paused AND concurrency IS NULL AND rate_limit IS NULL

@@ -1,0 +1,3 @@
+-- A group is like the others again.
+DELETE FROM jobs_groupstate
+WHERE queue = :queue AND name = :name

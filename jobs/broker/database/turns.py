@@ -1,0 +1,329 @@
+"""Which jobs of a queue with lanes start next: within a priority the groups take turns (G5), under the queue's lock.
+
+Priority first. Within one the groups are asked in the order of their names, from the one behind that which was served
+last, and each gives its first job by (ready_at, id), as far as its rules and the limits of the job's task leave room;
+whoever has none is passed over and keeps its place. Where few jobs are due they are read and sorted here. Else the
+lanes are walked in pages, one step into an index for each, no further than the claim needs; after a whole round the
+groups that were found give what else they have, turn by turn.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from ...policy import QueuePolicy
+from ..lanes import SEPARATOR, group_of, limited_task_of
+from ..records import ClaimedJob
+from .claim import Room, due_of, wait_after
+from .connection import Trip
+from .groups import Groups
+from .rooms import rooms_of
+from .values import id_of, moment_of
+
+#: Where no more jobs are due at a priority, they are read and sorted.
+FEW = 100
+#: The first page of a walk over lanes, how much longer each is than the one before, and the longest.
+FIRST_PAGE, GROWTH, LONGEST_PAGE = 16, 4, 1_000
+#: Behind all lanes of a group: no task's name begins with it.
+LAST = SEPARATOR + "\U0010ffff"
+#: How often more are picked in place of jobs that somebody holds locked, or that have just expired.
+ROUNDS = 3
+
+ClaimIds = Callable[[Sequence[UUID]], Sequence[ClaimedJob]]
+
+
+class Waiting(NamedTuple):
+    """A due job: where it stands in its group, and in which lane."""
+
+    ready_at: datetime
+    id: UUID
+    lane: str
+
+
+@dataclass(slots=True)
+class Seat:
+    """A group in the round: its first due jobs in their order, and its lanes, if there may be more behind them."""
+
+    group: str
+    rows: deque[Waiting]
+    lanes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a claim by turns brought, in start order."""
+
+    jobs: tuple[ClaimedJob, ...]
+    wait: float | None
+    groups: Groups
+
+
+def claim_by_turns(
+    trip: Trip,
+    policy: QueuePolicy,
+    room: Room,
+    wanted: int,
+    heads: Sequence[Sequence[Any]],
+    alone: bool,
+    claim: ClaimIds,
+) -> Claimed:
+    """Claim up to as many jobs as wanted and as there is room for; `heads`: as `read_heads` says.
+
+    `claim` claims the jobs of these ids, except those that are locked or have expired.
+    """
+    slots = min(wanted, room.slots)
+    turns = _Turns(trip, policy, room, slots)
+    due, wait = due_of(trip, heads)
+    jobs: list[ClaimedJob] = []
+    for _round in range(ROUNDS):
+        picked = turns.pick_alone() if alone else turns.pick(due)
+        claimed = claim([row.id for row in picked]) if picked else ()
+        jobs += claimed
+        if not turns.give_back(picked, {job.id for job in claimed}) or len(jobs) == slots:
+            break
+    turns.save([priority for priority, _ in heads])
+    if len(jobs) == slots:
+        wait = 0.0 if slots == wanted else wait_after(room, slots, trip.now)
+    else:
+        if due and not alone:
+            # the due ones hid what comes after them
+            ((to_come,),) = trip.run("read_to_come", queue=policy.name, now=trip.parameter(trip.now))
+            wait = None if to_come is None else (moment_of(to_come) - trip.now).total_seconds()
+        if (until := turns.groups.blocked_until) is not None:
+            blocked = (until - trip.now).total_seconds()
+            wait = blocked if wait is None else min(wait, blocked)
+        wait = None if wait is None else max(0.0, wait)
+    return Claimed(tuple(jobs), wait, turns.groups)
+
+
+@dataclass(slots=True)
+class _Turns:
+    """The state of one claim: whose turn it is, what is picked, what room is left."""
+
+    trip: Trip
+    policy: QueuePolicy
+    room: Room
+    slots: int
+    groups: Groups = field(init=False)
+    _turns: dict[str, str] = field(init=False)
+    _picked: list[Waiting] = field(default_factory=list)
+    _left_out: set[UUID] = field(default_factory=set)
+    _rooms: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.groups = Groups(self.trip, self.policy, has_settings=self.room.has_groups)
+        self._turns = json.loads(self.room.turns or "{}")
+
+    @property
+    def _missing(self) -> int:
+        return self.slots - len(self._picked)
+
+    def pick(self, priorities: Sequence[int]) -> list[Waiting]:
+        """The next jobs of these priorities, the highest first."""
+        before = len(self._picked)
+        for priority in priorities:
+            if not self._missing:
+                break
+            self._pick_priority(priority)
+        return self._picked[before:]
+
+    def pick_alone(self) -> list[Waiting]:
+        """The next jobs that must run alone, in the order of their priority: there are few, and they take no turns."""
+        before = len(self._picked)
+        rows = [self._waiting(row) for row in self._read("read_alone_due", most=FEW + len(self._left_out))]
+        self.groups.look(group_of(row.lane) for row in rows)
+        for row in rows:
+            if not self._missing:
+                break
+            name = group_of(row.lane)
+            if not self.groups.room(name):
+                self.groups.pass_over(name)
+            elif row.id not in self._left_out and self._has_room(row):
+                self._take_row(row)
+        return self._picked[before:]
+
+    def give_back(self, picked: Sequence[Waiting], claimed: set[UUID]) -> bool:
+        """Take back the picks that could not be claimed; whether there were any."""
+        left = [row for row in picked if row.id not in claimed]
+        for row in left:
+            self._picked.remove(row)
+            self._left_out.add(row.id)
+            self.groups.take(group_of(row.lane), -1)
+            for name in self._limits(row):
+                self._rooms[name] += 1
+        return bool(left)
+
+    def save(self, priorities: Sequence[int]) -> None:
+        """Write down whose turn it was, where that is news."""
+        used = {str(priority) for priority in priorities}
+        turns = {priority: group for priority, group in self._turns.items() if priority in used}
+        text = json.dumps(turns, ensure_ascii=False) if turns else ""
+        if self._picked and text != self.room.turns:
+            self.trip.change("save_turns", queue=self.policy.name, turns=text)
+
+    # One priority
+
+    def _pick_priority(self, priority: int) -> None:
+        seats: list[Seat] = []
+        for seat in self._seats(priority):
+            if self._take(priority, seat):
+                seats.append(seat)
+            if not self._missing:
+                return
+        found = True
+        while found and self._missing:
+            found = False
+            for seat in seats:
+                if not self._missing:
+                    return
+                if self.groups.room(seat.group) and (seat.rows or self._refill(priority, seat)):
+                    found |= self._take(priority, seat)
+        for seat in seats:
+            if not self.groups.room(seat.group):
+                self.groups.pass_over(seat.group)
+
+    def _take(self, priority: int, seat: Seat) -> bool:
+        """Let the group have one turn."""
+        for index, row in enumerate(seat.rows):
+            if self._has_room(row):
+                del seat.rows[index]
+                self._take_row(row)
+                self._turns[str(priority)] = seat.group
+                return True
+        seat.rows.clear()
+        return False
+
+    def _take_row(self, row: Waiting) -> None:
+        self._picked.append(row)
+        self.groups.take(group_of(row.lane))
+        for name in self._limits(row):
+            self._rooms[name] -= 1
+
+    def _has_room(self, row: Waiting) -> bool:
+        names = self._limits(row)
+        if new := [name for name in names if name not in self._rooms]:
+            self._rooms |= rooms_of(self.trip, new)
+        return all(self._rooms[name] > 0 for name in names)
+
+    def _limits(self, row: Waiting) -> tuple[str, ...]:
+        task = limited_task_of(row.lane)
+        return self.policy.limits.get(task, ()) if task else ()
+
+    # The groups in their turn
+
+    def _seats(self, priority: int) -> Iterator[Seat]:
+        """The groups with due jobs and room, once each, from the one behind that which was served last."""
+        cursor = self._turns.get(str(priority))
+        found = self._read("read_due_lanes", priority=priority, most=FEW + 1)
+        seats = self._walk(priority, cursor) if len(found) > FEW else iter(self._sorted(priority, cursor, found))
+        for seat in seats:
+            if self.groups.room(seat.group):
+                yield seat
+            else:
+                self.groups.pass_over(seat.group)
+
+    def _sorted(self, priority: int, cursor: str | None, found: Sequence[Any]) -> list[Seat]:
+        """All of them, where few jobs are due."""
+        rows = sorted([*self._new(found), *self._plain(priority)], key=lambda row: (group_of(row.lane), row))
+        seats = [Seat(name, deque(of_group)) for name, of_group in groupby(rows, lambda row: group_of(row.lane))]
+        self.groups.look(seat.group for seat in seats)
+        if cursor is None:
+            return seats
+        return [seat for seat in seats if seat.group > cursor] + [seat for seat in seats if seat.group <= cursor]
+
+    def _walk(self, priority: int, cursor: str | None) -> Iterator[Seat]:
+        """The same lane by lane."""
+        if cursor is not None:
+            yield from self._walk_from(priority, cursor + LAST, None)
+        plain = self._plain(priority)
+        limited = self._limited_lanes(priority)
+        rows = sorted([*plain, *self._rows_of(priority, limited)])
+        if rows:
+            yield Seat("", deque(rows), ("", *limited))
+        if cursor != "":
+            yield from self._walk_from(priority, LAST, None if cursor is None else cursor + LAST)
+
+    def _walk_from(self, priority: int, after: str, last: str | None) -> Iterator[Seat]:
+        """The groups of the lanes behind `after`, up to `last`."""
+        most = max(FIRST_PAGE, 2 * self._missing)
+        while True:
+            page = self._read("scan_lanes", priority=priority, after=after, most=most)
+            is_last = len(page) < most or (last is not None and page[-1][0] > last)
+            if not is_last:
+                # more of its lanes may stand on the next page
+                unfinished = group_of(page[-1][0])
+                page = [row for row in page if group_of(row[0]) != unfinished]
+            due = [lane for lane, ready in page if (last is None or lane <= last) and moment_of(ready) <= self.trip.now]
+            yield from self._seats_of(priority, due)
+            if is_last:
+                return
+            after, most = (page[-1][0], min(LONGEST_PAGE, most * GROWTH)) if page else (after, most * GROWTH)
+
+    def _seats_of(self, priority: int, lanes: Sequence[str]) -> Iterator[Seat]:
+        groups = [(name, tuple(of_group)) for name, of_group in groupby(lanes, group_of)]
+        self.groups.look(name for name, _ in groups)
+        while groups:
+            # the first job of as many as the claim still needs, and those that have no room between them
+            some: list[tuple[str, tuple[str, ...]]] = []
+            needed = self._missing
+            while groups and needed:
+                some.append(groups.pop(0))
+                needed -= self.groups.room(some[-1][0]) > 0
+            asked = [lane for name, of_group in some if self.groups.room(name) for lane in of_group]
+            rows = sorted(self._rows_of(priority, asked), key=lambda row: (group_of(row.lane), row))
+            by_group = {name: deque(of_group) for name, of_group in groupby(rows, lambda row: group_of(row.lane))}
+            for name, of_group in some:
+                yield Seat(name, by_group.get(name, deque()), of_group)
+
+    def _limited_lanes(self, priority: int) -> list[str]:
+        """Those of tasks with limits whose jobs have no group: they stand before all others."""
+        found: list[str] = []
+        after = ""
+        while True:
+            page = self._read("scan_lanes", priority=priority, after=after, most=FIRST_PAGE)
+            found += [lane for lane, ready in page if lane < LAST and moment_of(ready) <= self.trip.now]
+            if len(page) < FIRST_PAGE or page[-1][0] > LAST:
+                return found
+            after = page[-1][0]
+
+    def _refill(self, priority: int, seat: Seat) -> bool:
+        """Read more of a group's jobs; False: there are none."""
+        lanes = [lane for lane in seat.lanes if lane]
+        most = self._missing + len(self._picked)
+        plain = self._plain(priority) if len(lanes) < len(seat.lanes) else []
+        seat.rows = deque(sorted([*plain, *self._rows_of(priority, lanes, most)]))
+        if not seat.rows:
+            seat.lanes = ()
+        return bool(seat.rows)
+
+    # What is read
+
+    def _plain(self, priority: int) -> list[Waiting]:
+        most = self._missing + len(self._picked) + len(self._left_out)
+        return self._new(self._read("read_plain", priority=priority, most=most))
+
+    def _rows_of(self, priority: int, lanes: Sequence[str], most: int = 1) -> list[Waiting]:
+        if not lanes:
+            return []
+        found = self._read("read_lanes", priority=priority, lanes=json.dumps(lanes), most=most + len(self._left_out))
+        return self._new(found)
+
+    def _new(self, found: Sequence[Any]) -> list[Waiting]:
+        """What is not picked yet."""
+        taken = {row.id for row in self._picked} | self._left_out
+        return [row for row in map(self._waiting, found) if row.id not in taken]
+
+    def _waiting(self, row: Sequence[Any]) -> Waiting:
+        id, lane, ready_at = row
+        return Waiting(moment_of(ready_at), id_of(id), lane)
+
+    def _read(self, statement: str, **values: Any) -> list[Any]:
+        now = self.trip.parameter(self.trip.now)
+        return self.trip.run(statement, queue=self.policy.name, now=now, **values)
