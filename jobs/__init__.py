@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from .operate.drain import drain
     from .operate.edit import edit
     from .operate.erase import erase_jobs, register_eraser
+    from .operate.groups import groups, pause_group, resume_group, set_group_limits
     from .operate.limits import reset_limits, set_limits
     from .operate.obliterate import obliterate
     from .operate.pause import pause, resume
@@ -168,12 +169,14 @@ __all__ = [
     "edit",
     "erase_jobs",
     "examine",
+    "groups",
     "job_events",
     "jobs_about",
     "limits",
     "mentions",
     "obliterate",
     "pause",
+    "pause_group",
     "promote",
     "receives",
     "register_eraser",
@@ -181,8 +184,10 @@ __all__ = [
     "reschedule",
     "reset_limits",
     "resume",
+    "resume_group",
     "retry",
     "retry_cause",
+    "set_group_limits",
     "set_limits",
     "set_priority",
 ]
@@ -209,17 +214,21 @@ _HOMES = {
     "edit": "operate.edit",
     "erase_jobs": "operate.erase",
     "examine": "operate.doctor",
+    "groups": "operate.groups",
     "job_events": "history.job_events",
     "jobs_about": "history.about",
     "obliterate": "operate.obliterate",
     "pause": "operate.pause",
+    "pause_group": "operate.groups",
     "promote": "operate.promote",
     "register_eraser": "operate.erase",
     "register_findings": "history.status.registered",
     "reschedule": "operate.change",
     "resume": "operate.pause",
+    "resume_group": "operate.groups",
     "retry": "operate.retry",
     "retry_cause": "operate.retry_cause",
+    "set_group_limits": "operate.groups",
     "set_priority": "operate.change",
 }
 

@@ -33,6 +33,7 @@ from . import many, page
 from .buttons import BUTTONS, Button
 from .change import EDITED, change_page, changeable
 from .filters import OF_JOBS
+from .group import groups_page
 from .keyset import JobChangeList
 from .limits import limits_page
 from .readonly import ReadOnlyAdmin
@@ -91,6 +92,8 @@ class JobAdmin(ReadOnlyAdmin):
         for name in ("pause", "resume"):
             view = self.admin_site.admin_view(self.operate_queue)
             own.append(path(f"queues/<str:queue>/{name}/", view, {"name": name}, f"jobs_queue_{name}"))
+        groups = self.admin_site.admin_view(groups_page)
+        own.append(path("groups/<str:queue>/", groups, {"model_admin": self}, "jobs_queue_groups"))
         limits = self.admin_site.admin_view(limits_page)
         own.append(path("queues/<str:queue>/limits/", limits, {"model_admin": self}, "jobs_queue_limits"))
         return own + super().get_urls()

@@ -67,6 +67,7 @@ def queue_overview(context: Context) -> dict[str, Any]:
                 }
                 for state in State
             ],
+            "groups": reverse(f"{site}:jobs_queue_groups", args=[row.name]),
             "limits": reverse(f"{site}:jobs_queue_limits", args=[row.name]),
             "button": reverse(f"{site}:jobs_queue_{_other_way(row.counts)}", args=[row.name]),
         }
