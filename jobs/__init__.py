@@ -60,7 +60,7 @@ from .history.batch_counts import BatchCounts
 from .history.counts import Counts
 from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
-from .policy import GIVE_UP, Exponential, Fixed, RateLimit, Retention
+from .policy import AS_IN_CODE, GIVE_UP, Exponential, Fixed, RateLimit, Retention
 from .rules.cron import Cron
 from .rules.every import Every
 from .states import State
@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from .history.choice import JobFilter
     from .history.counters import counts
     from .history.job_events import JobEvent, job_events
+    from .history.limits import HeldLimits, limits
     from .history.status.registered import register_findings
     from .operate.by_filter import Progress, act_on
     from .operate.cancel import cancel
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from .operate.edit import edit
     from .operate.erase import erase_jobs, register_eraser
     from .operate.groups import groups, pause_group, resume_group, set_group_limits
+    from .operate.limits import reset_limits, set_limits
     from .operate.obliterate import obliterate
     from .operate.pause import pause, resume
     from .operate.promote import promote
@@ -90,6 +92,7 @@ if TYPE_CHECKING:
     from .operate.retry_cause import retry_cause
 
 __all__ = [
+    "AS_IN_CODE",
     "Ailment",
     "AwaitedJob",
     "Batch",
@@ -110,6 +113,7 @@ __all__ = [
     "Finding",
     "Fixed",
     "GIVE_UP",
+    "HeldLimits",
     "InvalidArguments",
     "InvalidEvent",
     "InvalidOption",
@@ -168,6 +172,7 @@ __all__ = [
     "groups",
     "job_events",
     "jobs_about",
+    "limits",
     "mentions",
     "obliterate",
     "pause",
@@ -177,16 +182,22 @@ __all__ = [
     "register_eraser",
     "register_findings",
     "reschedule",
+    "reset_limits",
     "resume",
     "resume_group",
     "retry",
     "retry_cause",
     "set_group_limits",
+    "set_limits",
     "set_priority",
 ]
 
 #: Where the functions live that read the jobs' tables.
 _HOMES = {
+    "HeldLimits": "history.limits",
+    "limits": "history.limits",
+    "reset_limits": "operate.limits",
+    "set_limits": "operate.limits",
     "Ailment": "operate.doctor",
     "JobEvent": "history.job_events",
     "JobFilter": "history.choice",

@@ -68,6 +68,7 @@ def queue_overview(context: Context) -> dict[str, Any]:
                 for state in State
             ],
             "groups": reverse(f"{site}:jobs_queue_groups", args=[row.name]),
+            "limits": reverse(f"{site}:jobs_queue_limits", args=[row.name]),
             "button": reverse(f"{site}:jobs_queue_{_other_way(row.counts)}", args=[row.name]),
         }
         for row in seen.queues
@@ -78,6 +79,7 @@ def queue_overview(context: Context) -> dict[str, Any]:
         "others": seen.findings[1:],
         "rows": rows,
         "words": [STATE_WORDS[state] for state in State],
+        "may_limit": request.user.has_perm("jobs.change_limits"),
         "may_pause": request.user.has_perm("jobs.pause_queue"),
         "csrf_token": context.get("csrf_token"),
     }
