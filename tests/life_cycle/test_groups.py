@@ -110,7 +110,7 @@ def test_each_act_leaves_a_line_in_the_admins_log() -> None:
 def test_command_pauses_resumes_limits_and_lists() -> None:
     enqueue("a1", "a2", "b1")
     assert say("--pause", "a") == "groups_lane: group a is paused\n"
-    assert document("--limit", "b", "--concurrency", "2", "--rate-limit", "10/m") == {
+    assert document("--limit", "b", "--concurrency", "2", "--rate-limit", "10/60") == {
         "queue": lane.name,
         "group": "b",
         "done": "limited",
@@ -131,3 +131,5 @@ def test_command_refuses_limits_without_a_group() -> None:
     with pytest.raises(CommandError, match="--limit NAME") as caught:
         say("--concurrency", "2")
     assert caught.value.returncode == 2
+    with pytest.raises(CommandError, match="like 10/60"):
+        say("--limit", "a", "--rate-limit", "ten")
