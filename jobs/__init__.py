@@ -51,6 +51,7 @@ from .errors import (
     UnknownCause,
     UnknownJob,
     UnknownObject,
+    UnknownProcess,
     UnknownQueue,
     UnknownSchedule,
     UnknownTask,
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
     from .operate.promote import promote
     from .operate.retry import dead_letters, retry
     from .operate.retry_cause import retry_cause
+    from .operate.workers import SeenWorker, pause_worker, resume_worker, workers
 
 __all__ = [
     "Ailment",
@@ -136,6 +138,7 @@ __all__ = [
     "Retention",
     "RetryLater",
     "RunningJob",
+    "SeenWorker",
     "State",
     "Subject",
     "Task",
@@ -146,6 +149,7 @@ __all__ = [
     "UnknownCause",
     "UnknownJob",
     "UnknownObject",
+    "UnknownProcess",
     "UnknownQueue",
     "UnknownSchedule",
     "UnknownTask",
@@ -169,15 +173,18 @@ __all__ = [
     "mentions",
     "obliterate",
     "pause",
+    "pause_worker",
     "promote",
     "receives",
     "register_eraser",
     "register_findings",
     "reschedule",
     "resume",
+    "resume_worker",
     "retry",
     "retry_cause",
     "set_priority",
+    "workers",
 ]
 
 #: Where the functions live that read the jobs' tables.
@@ -210,6 +217,10 @@ _HOMES = {
     "retry": "operate.retry",
     "retry_cause": "operate.retry_cause",
     "set_priority": "operate.change",
+    "pause_worker": "operate.workers",
+    "resume_worker": "operate.workers",
+    "SeenWorker": "operate.workers",
+    "workers": "operate.workers",
 }
 
 
