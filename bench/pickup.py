@@ -45,14 +45,14 @@ def main() -> None:
             os.environ["BENCH_DATABASE"] = options.database
         if options.redis:
             os.environ["BENCH_REDIS"] = options.redis
-        _set_up()
+        set_up()
         print(
             f"{'':<16}{'pickup p50':>12}{'p99':>9}{'most':>9}{'delayed p50':>14}{'p99':>9}{'least':>9}{'idle CPU':>11}"
         )
         for label in ("with word",) if options.database or options.redis else ("with word", "the net alone"):
             if label == "the net alone":
                 _forbid_word(folder)
-            with _huey(folder) as pid:
+            with running_huey(folder) as pid:
                 time.sleep(6.0)
                 idle = _idle_cpu(pid, options.idle)
                 pickup = _pickup(folder, options.jobs)
@@ -64,7 +64,8 @@ def main() -> None:
             )
 
 
-def _set_up() -> None:
+def set_up() -> None:
+    """Django, and the tables of the benchmark's database."""
     import django
     from django.core.management import call_command
 
@@ -86,7 +87,8 @@ def _forbid_word(folder: Path) -> None:
 
 
 @contextmanager
-def _huey(folder: Path) -> Iterator[int]:
+def running_huey(folder: Path, workers: int = 3) -> Iterator[int]:
+    """A `run_huey` with so many workers; its process id."""
     with (folder / "output").open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "run_huey", "--no-reload"], cwd=ROOT, stdout=output, stderr=output
@@ -94,7 +96,7 @@ def _huey(folder: Path) -> Iterator[int]:
     try:
         until = time.monotonic() + 60
         before = (folder / "log").read_text().count("worker_stopped")
-        while (folder / "log").read_text().count("worker_started") - before < 3:
+        while (folder / "log").read_text().count("worker_started") - before < workers:
             if process.poll() is not None or time.monotonic() > until:
                 sys.exit((folder / "output").read_text())
             time.sleep(0.1)

@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from .operate.drain import drain
     from .operate.edit import edit
     from .operate.erase import erase_jobs, register_eraser
+    from .operate.groups import groups, pause_group, resume_group, set_group_limits
     from .operate.obliterate import obliterate
     from .operate.pause import pause, resume
     from .operate.promote import promote
@@ -168,11 +169,13 @@ __all__ = [
     "edit",
     "erase_jobs",
     "examine",
+    "groups",
     "job_events",
     "jobs_about",
     "mentions",
     "obliterate",
     "pause",
+    "pause_group",
     "pause_worker",
     "promote",
     "receives",
@@ -180,9 +183,11 @@ __all__ = [
     "register_findings",
     "reschedule",
     "resume",
+    "resume_group",
     "resume_worker",
     "retry",
     "retry_cause",
+    "set_group_limits",
     "set_priority",
     "workers",
 ]
@@ -205,17 +210,21 @@ _HOMES = {
     "edit": "operate.edit",
     "erase_jobs": "operate.erase",
     "examine": "operate.doctor",
+    "groups": "operate.groups",
     "job_events": "history.job_events",
     "jobs_about": "history.about",
     "obliterate": "operate.obliterate",
     "pause": "operate.pause",
+    "pause_group": "operate.groups",
     "promote": "operate.promote",
     "register_eraser": "operate.erase",
     "register_findings": "history.status.registered",
     "reschedule": "operate.change",
     "resume": "operate.pause",
+    "resume_group": "operate.groups",
     "retry": "operate.retry",
     "retry_cause": "operate.retry_cause",
+    "set_group_limits": "operate.groups",
     "set_priority": "operate.change",
     "pause_worker": "operate.workers",
     "resume_worker": "operate.workers",

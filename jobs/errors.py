@@ -164,14 +164,22 @@ class PermanentError(TaskSignal):
 class RetryLater(TaskSignal):
     """Start the job again in `seconds`; burns no attempt.
 
-    With `whole_queue=True` the whole queue starts nothing until then (a provider's "slow down").
+    With `whole_queue=True` the whole queue starts nothing until then (a provider's "slow down"), and with
+    `whole_group=True` the job's group; a job without a group then waits alone. Raises `InvalidOption`.
     """
 
-    def __init__(self, seconds: float, *, whole_queue: bool = False, reason: str = "") -> None:
+    def __init__(
+        self, seconds: float, *, whole_queue: bool = False, whole_group: bool = False, reason: str = ""
+    ) -> None:
         if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 <= seconds <= 31_536_000:
             raise InvalidOption(f"RetryLater({seconds!r}): expected seconds between 0 and one year (31,536,000)")
+        if whole_queue and whole_group:
+            raise InvalidOption(
+                "RetryLater(whole_queue=True, whole_group=True): the queue waits, or the group; give one"
+            )
         self.seconds = float(seconds)
         self.whole_queue = whole_queue
+        self.whole_group = whole_group
         self.reason = reason
         super().__init__(reason or f"asked to be started again in {seconds:g} s")
 

@@ -157,12 +157,6 @@ class GroupRules:
     concurrency: int | None = None
     rate_limit: RateLimit | None = None
 
-    def __post_init__(self) -> None:
-        if self.concurrency is not None:
-            _whole("group", "concurrency", self.concurrency, 1, 100_000)
-        if self.rate_limit is not None and not isinstance(self.rate_limit, RateLimit):
-            raise InvalidPolicy(f"group: rate_limit={self.rate_limit!r}: expected RateLimit(limit, per=seconds)")
-
 
 @dataclass(frozen=True)
 class Retention:
@@ -227,6 +221,11 @@ class QueuePolicy:
             _positive(where, "timeout", self.timeout)
         if self.global_concurrency is not None:
             _whole(where, "global_concurrency", self.global_concurrency, 1, 100_000)
+        if self.groups.concurrency is not None:
+            _whole(where, "group_concurrency", self.groups.concurrency, 1, 100_000)
+        if self.groups.rate_limit is not None and not isinstance(self.groups.rate_limit, RateLimit):
+            given = self.groups.rate_limit
+            raise InvalidPolicy(f"{where}: group_rate_limit={given!r}: expected RateLimit(limit, per=seconds)")
 
 
 def stored_priority(shown: int) -> int:

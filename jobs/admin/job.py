@@ -34,6 +34,7 @@ from . import many, page
 from .buttons import BUTTONS, Button
 from .change import EDITED, change_page, changeable
 from .filters import OF_JOBS
+from .group import groups_page
 from .keyset import JobChangeList
 from .readonly import ReadOnlyAdmin
 from .search import places
@@ -93,6 +94,8 @@ class JobAdmin(ReadOnlyAdmin):
             own.append(path(f"queues/<str:queue>/{name}/", view, {"name": name}, f"jobs_queue_{name}"))
             of_worker = self.admin_site.admin_view(self.operate_worker)
             own.append(path(f"workers/<uuid:worker>/{name}/", of_worker, {"name": name}, f"jobs_worker_{name}"))
+        groups = self.admin_site.admin_view(groups_page)
+        own.append(path("groups/<str:queue>/", groups, {"model_admin": self}, "jobs_queue_groups"))
         return own + super().get_urls()
 
     # permissions of the actions

@@ -20,7 +20,16 @@ from huey.registry import Registry
 from .. import defined
 from ..broker import get_broker
 from ..errors import InvalidOption, InvalidTask, NotSupported
-from ..policy import DEFAULT_PRIORITY, Exponential, GivenBackoff, QueuePolicy, RateLimit, Retention, backoff_of
+from ..policy import (
+    DEFAULT_PRIORITY,
+    Exponential,
+    GivenBackoff,
+    GroupRules,
+    QueuePolicy,
+    RateLimit,
+    Retention,
+    backoff_of,
+)
 from ..rules.asked import Asked
 from . import huey as huey_interface
 from .handle import JobHandle
@@ -35,8 +44,9 @@ class Queue(Huey):
     `attempts` how often a job is tried in all; `backoff` how long it waits between, a policy or a function of
     (exception, attempt); `concurrency` threads a worker process; `rate_limit` starts in a rolling window over all
     workers; `keep_completed`, `keep_failed`, `keep_age` and `keep_failed_age` what history keeps
-    (`jobs.policy.Retention`); `priority` the default, 1 (highest) to 10; `timeout` in seconds, cooperative;
-    `global_concurrency` a bound over all machines. Raises `InvalidPolicy`.
+    (`jobs.policy.Retention`); `priority` the default, 1 (highest) to 10; `timeout` in seconds, cooperative in threads;
+    `global_concurrency` a bound over all machines; `group_concurrency` and `group_rate_limit` the same of each group of
+    its jobs. Raises `InvalidPolicy`.
     """
 
     def __init__(
@@ -54,6 +64,8 @@ class Queue(Huey):
         priority: int = DEFAULT_PRIORITY,
         timeout: float | None = None,
         global_concurrency: int | None = None,
+        group_concurrency: int | None = None,
+        group_rate_limit: RateLimit | None = None,
         **other: Any,
     ) -> None:
         huey_interface.refuse_options(f"Queue({name!r})", other, huey_interface.QUEUE_OPTIONS_REFUSED)
@@ -67,6 +79,7 @@ class Queue(Huey):
             priority=priority,
             timeout=timeout,
             global_concurrency=global_concurrency,
+            groups=GroupRules(group_concurrency, group_rate_limit),
         )
         super().__init__(name, serializer=_NoSerializer())
         self._registry = _TaskRegistry()
@@ -85,10 +98,10 @@ class Queue(Huey):
         `encrypted` True, or parameters: these and the result are ciphertext wherever they are stored; `attempts`,
         `backoff`, `timeout`, `priority` (1 highest to 10) other than the queue's; `expires` seconds or timedelta after
         which a call that says nothing else is not started any more; `unique` parameters whose values make the key of a
-        call that gives none; `sequence` the parameter that names the sequence of a call that gives none; `schedule` one
-        `Cron(...)` or `Every(...)`, or several, at which keepers enqueue it; `isolated` each job runs in a process of
-        its own, killed at its `timeout` with all that it has started, and where it uses more than `memory` MiB. Raises
-        `InvalidTask`, and `InvalidOption` for a wrong `expires`.
+        call that gives none; `sequence` and `group` the parameter that names that of a call that gives none;
+        `schedule` one `Cron(...)` or `Every(...)`, or several, at which keepers enqueue it; `isolated` each job runs in
+        a process of its own, killed at its `timeout` with all that it has started, and where it uses more than `memory`
+        MiB. Raises `InvalidTask`, and `InvalidOption` for a wrong `expires`.
         """
         if wrong:
             raise InvalidTask(f"write @{self.name}.task() with parentheses; options are given by name")
@@ -248,6 +261,7 @@ class Queue(Huey):
             "isolated",
             "memory",
             "sequence",
+            "group",
             "encrypted",
         }
         unknown = {key: value for key, value in options.items() if key not in known}

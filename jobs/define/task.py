@@ -34,7 +34,7 @@ from .options import NO_OPTIONS, Options
 from .passed import Takes, incomplete_message
 from .results import decode_result, encode_result
 from .scope import scope_of
-from .sequence import checked_parameter, sequence_of_message
+from .sequence import checked_parameter, name_of_message
 from .unique import check_rule, checked_encrypted, checked_names, key_of_message
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Task(TaskWrapper):
         schedule: Rule | Iterable[Rule] = (),
         unique: Iterable[str] | None = None,
         sequence: str | None = None,
+        group: str | None = None,
         expires: float | timedelta | None = None,
         isolated: bool = False,
         memory: int | None = None,
@@ -100,7 +101,8 @@ class Task(TaskWrapper):
         # what is not to be read in the store is not to be read anywhere else
         self.personal = self.signature.personal = frozenset(personal) | self.encrypted
         self.unique = checked_names(stable_name, self.signature, unique)
-        self.sequence = checked_parameter(stable_name, self.signature, sequence)
+        self.sequence = checked_parameter(stable_name, self.signature, "sequence", sequence)
+        self.group = checked_parameter(stable_name, self.signature, "group", group)
         super().__init__(
             queue,
             func,
@@ -143,8 +145,9 @@ class Task(TaskWrapper):
         `key` at most one live job of the queue has it; `expires` seconds or timedelta after which it is not started
         any more; `about` the model instance that the job is about; `after` jobs (handles, ids) and calls (`bind`) that
         it waits for; `on_failure` what follows where one of them does not complete: `fail` (it becomes a dead letter),
-        `run` or `cancel`; `tags` up to 10 texts and `group` a name, by which many jobs are found again
-        (`jobs.JobFilter`); `sequence` a name: jobs of the queue that share it run one after another.
+        `run` or `cancel`; `tags` up to 10 texts, by which many jobs are found again (`jobs.JobFilter`); `group` a
+        name: the groups of a queue take turns; `sequence` a name: jobs of the queue that share it run one after
+        another.
         With a key (this, or the task's `unique`) at most one of: `throttle` seconds in which the first call answers
         for the others, also when its job has ended; `debounce` seconds without a call after which the last call runs;
         `replace` True: a job that waits takes this call's arguments and options; `rerun` True: it takes its arguments.
@@ -335,9 +338,11 @@ class PreparedTask:
                 text = "its arguments, of which unique= makes its key, come of another job: enqueue it inside that job"
                 raise InvalidOption(f"{task.name} in a pipeline: {text}")
             key = key_of_message(task.signature, task.unique, message)
-        sequence = options.sequence
+        sequence, group = options.sequence, options.group
         if task.sequence and not sequence:
-            sequence = sequence_of_message(task.signature, task.sequence, message, takes)
+            sequence = name_of_message(task.signature, "sequence", task.sequence, message, takes)
+        if task.group and not group:
+            group = name_of_message(task.signature, "group", task.group, message, takes)
         return NewJob(
             id=clock.new_id(),
             queue=task.queue.name,
@@ -349,12 +354,12 @@ class PreparedTask:
             expires_in=options.expires,
             about=options.about,
             at=options.at,
-            group=options.group,
+            group=group,
             tags=options.tags,
             scope=scope_of(task.signature.signature, args, kwargs, complete=takes is None),
             rule=rule,
             sequence=sequence,
-            lane=lane_of(options.group, task.name, limited=task.name in task.queue.policy.limits),
+            lane=lane_of(group, task.name, limited=task.name in task.queue.policy.limits),
         )
 
 

@@ -26,6 +26,7 @@ from ..history import lookup
 from ..history.facts import LOST, catch_up
 from ..history.live import policy_of
 from ..models import Job, QueueState
+from ..operate.groups import tell_groups
 from ..states import ENDED, State
 from .each import each_queue
 
@@ -72,6 +73,7 @@ def recover(broker: Broker, queue: str, state: QueueState | None = None) -> int:
         if life.has_lost_facts or state.life == LOST:
             _end_again(broker, queue)
         _keep_paused(broker, queue, state.paused)
+        tell_groups(broker, queue)
         rows, is_done = _mend(broker, queue, life)
         text = "recovered queue=%s jobs=%d: their store was wiped, restarted or is a new one"
         logger.log(logging.WARNING if rows else logging.INFO, text, queue, rows)

@@ -30,9 +30,10 @@ from ..errors import Refused
 from ..faults import point
 from ..history import facts, lookup
 from ..history.live import policy_of
-from ..models import Grant, Job, Marker, QueueState
+from ..models import Grant, GroupState, Job, Marker, QueueState
 from ..reasons import COMMITTED_BEFORE
 from ..states import State
+from .groups import all_groups
 
 if TYPE_CHECKING:
     from ..broker.redis.left import LeftRedis, Waiting
@@ -217,8 +218,22 @@ def _open(source: LeftRedis, queue: str) -> None:
         if held.elsewhere and limit is not None:
             _grant(queue, held, [at for at in source.grants(queue) if at > now - timedelta(seconds=limit.per)])
         wait = {"wait_until": until, "wait_from": now} if until is not None else {}
+        _open_groups(source, queue, now)
         rows.filter(queue=queue).update(elsewhere=False, life="", **wait)
     point("move.opened")
+
+
+def _open_groups(source: LeftRedis, queue: str, now: datetime) -> None:
+    """What providers have asked for groups holds on, and so does their pace; what people have asked is in SQL."""
+    alias = jobs_settings().database
+    for seen in all_groups(source, queue):
+        if seen.blocked_until is not None:
+            wait = {"wait_until": seen.blocked_until, "wait_from": now}
+            GroupState.objects.using(alias).update_or_create(queue=queue, name=seen.name, defaults=wait)
+    Grant.objects.using(alias).bulk_create(
+        Grant(queue=queue, subject=f"g{name}", number=1, granted_at=min(at, now), start_by=at)
+        for name, at in source.group_grants(queue)
+    )
 
 
 def _grant(queue: str, held: QueueState, moments: Sequence[datetime]) -> None:

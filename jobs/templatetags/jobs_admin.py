@@ -73,6 +73,7 @@ def queue_overview(context: Context) -> dict[str, Any]:
                 }
                 for state in State
             ],
+            "groups": reverse(f"{site}:jobs_queue_groups", args=[row.name]),
             "button": reverse(f"{site}:jobs_queue_{_other_way(row.counts)}", args=[row.name]),
         }
         for row in seen.queues

@@ -210,8 +210,8 @@ def _write_line(settlement: Settlement, state: State | None) -> None:
             text = "job_retrying id=%s queue=%s task=%s attempt=%d delay=%.1f error=%s"
             logger.warning(text, *where, outcome.delay, outcome.error)
         case Postponed():
-            text = "job_postponed id=%s queue=%s task=%s attempt=%d delay=%.1f whole_queue=%s"
-            logger.info(text, *where, outcome.delay, outcome.whole_queue)
+            text = "job_postponed id=%s queue=%s task=%s attempt=%d delay=%.1f whole_queue=%s whole_group=%s"
+            logger.info(text, *where, outcome.delay, outcome.whole_queue, outcome.whole_group)
         case HandedBack():
             logger.info("job_handed_back id=%s queue=%s task=%s attempt=%d reason=%s", *where, outcome.reason)
         case GivenUp():

@@ -290,7 +290,7 @@ class _Execution:
         if isinstance(error, RetryLater):
             if self._has_started_too_often(self.claimed.starts + 1):
                 return Failed(reasons.ASKS_TOO_OFTEN % {"count": MAX_STARTS, "error": text}, trace)
-            return Postponed(error.seconds, text, error.whole_queue)
+            return Postponed(error.seconds, text, error.whole_queue, error.whole_group)
         if isinstance(error, (PermanentError, InvalidArguments)):
             return Failed(text, trace)
         attempt = self.claimed.attempts + 1

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ class Runner:
     def __init__(self, command: Sequence[str], queue: str, worker: UUID) -> None:
         ours, theirs = socket.socketpair()
         self._mark = f"{RUNNER_MARK}={clock.new_id()}"
-        self._stacks = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `_forget`
+        self._stacks = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `kill`
         ends = theirs.fileno(), self._stacks.fileno()
         try:
             self._process = subprocess.Popen(
@@ -75,6 +76,7 @@ class Runner:
         finally:
             theirs.close()
         self._connection = Connection(ours.detach())
+        self._ending_lock = threading.Lock()
         self._ready = False
         self._fresh = 0  # its memory before its first job
         self.jobs = 0
@@ -146,15 +148,23 @@ class Runner:
             return True
         return (memory_of(self._process.pid) or 0) - self._fresh <= max(0, memory * MIB - self._fresh) / 4
 
-    def end(self) -> None:
-        """Let it end by itself, and with it all that its jobs have started."""
+    def dismiss(self) -> None:
+        """There will be no job: it may end by itself."""
         self._say(End())
+
+    def end(self) -> None:
+        """Wait for its end once it is dismissed, and end all that its jobs have started."""
         self._has_died(EXIT_TIME)
         self.kill()
 
+    def cut(self) -> None:
+        """End it now, with all that its jobs have started; another thread may wait for what it says."""
+        with self._ending_lock:
+            end_with_all(self._process, self._mark.encode())
+
     def kill(self) -> None:
-        """End it now, with all that its jobs have started."""
-        end_with_all(self._process, self._mark.encode())
+        """The same by the thread that waits, or where none does: it is not asked anything any more."""
+        self.cut()
         with contextlib.suppress(OSError):
             self._connection.close()
         self._stacks.close()
@@ -164,7 +174,7 @@ class Runner:
             self.kill()
             return None
         trace = stacks.asked_for(self._process.pid, self._stacks.fileno())
-        end_with_all(self._process, self._mark.encode())
+        self.cut()
         # it may have ended in the last moment
         while self._connection.poll(0) and (frame := heard_by_worker(self._connection)) is not None:
             if isinstance(frame, Ended):
@@ -198,7 +208,9 @@ class Runner:
         return True
 
     def _ending(self) -> str:
-        found = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        found = None
+        with contextlib.suppress(ChildProcessError):  # somebody has asked already
+            found = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if found is None:
             return "its process has died"
         if found.si_code == os.CLD_EXITED:

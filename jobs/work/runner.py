@@ -31,7 +31,7 @@ from ..defined import find_queue
 from . import reports
 from .execution import execute
 from .forks import call, leave_forks_alone
-from .frames import Begun, Cancel, End, Ended, Ready, Stop, Work, heard_by_runner, send
+from .frames import Begun, Cancel, End, Ended, Ready, Stop, ToWorker, Work, heard_by_runner, send
 from .link import STOP_SIGNALS, note
 from .stacks import STACK_SIGNAL
 
@@ -86,9 +86,9 @@ class _Runner:
     def run(self) -> None:
         """Until the worker says that it was all."""
         threading.Thread(target=self._listen, name="jobs-line", daemon=True).start()
-        send(self._connection, Ready())
+        self._say(Ready())
         while (job := self._jobs.get()) is not None:
-            send(self._connection, Begun())
+            self._say(Begun())
             task = self._queue.find_task(job.task)
             if task is not None and task.isolation is not None:
                 # by a thread of C code, whoever holds the interpreter
@@ -98,7 +98,13 @@ class _Runner:
             faulthandler.cancel_dump_traceback_later()
             if settlement is None:  # only an atomic task settles by itself
                 raise RuntimeError(f"job {job.id} has ended without an outcome")
-            send(self._connection, Ended.by(settlement))
+            self._say(Ended.by(settlement))
+
+    def _say(self, frame: ToWorker) -> None:
+        try:
+            send(self._connection, frame)
+        except OSError:
+            _end_at_once(self._parent)
 
     def _listen(self) -> None:
         while True:

@@ -49,6 +49,7 @@ class Runners(threading.Thread):
         self._failure = ""
         self._start_at = 0.0
         self._closing = False
+        self._cut = False  # what runs was killed because this process ends
 
     def is_for(self, job: ClaimedJob) -> Task | None:
         """The task of a job that is to run in a runner; None for any other job."""
@@ -70,6 +71,8 @@ class Runners(threading.Thread):
             self._give_back(runner, is_well=isinstance(ended, Ended))
             if isinstance(ended, Ended):
                 return ended.settlement(job)
+            while self._cut:  # the job goes back with the end of this process, as if it ran in a thread
+                threading.Event().wait(1.0)
             if isinstance(ended, Broken):
                 text = "isolated_broken id=%s task=%s %s %s: %s"
                 logger.warning(text, job.id, task.name, runner, type(ended.error).__name__, ended.error)
@@ -82,8 +85,11 @@ class Runners(threading.Thread):
             self._closing = True
             self._changed.notify_all()
         self.join()
-        for runner in list(self._busy):
-            runner.kill()
+        with self._changed:
+            self._cut = bool(self._busy)
+            left = [*self._busy, *self._idle]
+        for runner in left:
+            runner.cut()
 
     def run(self) -> None:
         """The thread's life: it starts what is missing, and ends what is worn."""
@@ -99,6 +105,8 @@ class Runners(threading.Thread):
                 starts = not self._closing and self._is_short(clock.monotonic())
             if starts:
                 self._start_one()
+            for runner in leaving:
+                runner.dismiss()
             for runner in leaving:
                 runner.end()
             if self._closing and not self._leaving:

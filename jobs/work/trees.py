@@ -75,12 +75,13 @@ def end_with_all(process: subprocess.Popen[bytes], mark: bytes) -> None:
     Returns when all of it is dead, or stuck in the kernel for too long. `mark` is a line in the environment of what it
     has started, by which that is found where the process had died before.
     """
-    # what is stopped starts nothing more, and keeps below itself what it has started
-    _send(os.kill, process.pid, signal.SIGSTOP)
-    _kill_all(lambda: descendants_of(process.pid))
-    _send(os.killpg, process.pid, signal.SIGKILL)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(KILL_LIMIT)
+    if process.returncode is None:  # else its number may be another's
+        # what is stopped starts nothing more, and keeps below itself what it has started
+        _send(os.kill, process.pid, signal.SIGSTOP)
+        _kill_all(lambda: descendants_of(process.pid))
+        _send(os.killpg, process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(KILL_LIMIT)
     _kill_all(lambda: _marked(mark))
 
 

@@ -10,14 +10,14 @@ import pytest
 from jobs.broker.changes import Change
 from jobs.broker.contract import PACE_GUARD
 from jobs.broker.lanes import GroupSettings, lane_of
-from jobs.broker.records import Completed, Failed, HandedBack, KeyMode, KeyRule, Postponed, Retried
+from jobs.broker.records import Failed, HandedBack, KeyMode, KeyRule, Postponed, Retried
 from jobs.models import Grant, GroupState, QueueState
 from jobs.policy import GroupRules, QueuePolicy, RateLimit
 from tests.contract.conftest import BENCHES, SLOW
 from tests.contract.hands import Hands
 
 #: The brokers that know groups.
-WITH_GROUPS = [name for name in ("bounded", "pooled", "postgresql", "sqlite") if name in BENCHES]
+WITH_GROUPS = [name for name in ("bounded", "pooled", "postgresql", "redis", "redis3", "sqlite") if name in BENCHES]
 
 PLAIN = QueuePolicy("lane")
 ONE_EACH = QueuePolicy("lane", groups=GroupRules(concurrency=1))
@@ -232,10 +232,10 @@ def test_the_answer_says_when_a_group_may_start_something_again(hands, bench):
 
 
 def test_a_job_of_a_paced_group_must_start_soon(hands):
-    hands.push_each(["a", ""])
-    told = {job.group: job.start_by for job in hands.claim(2, policy=PACED)}
-    assert told["a"] is not None
-    assert told[""] is None
+    hands.push_each("a")
+    assert hands.claim_one().start_by is None
+    hands.push_each("a")
+    assert hands.claim_one(policy=PACED).start_by is not None
 
 
 @pytest.mark.parametrize("queue_limit", [None, RateLimit(100, per=10)])
@@ -343,7 +343,7 @@ def test_the_groups_are_listed_by_name_with_what_they_hold(hands, broker, bench)
     (first,) = broker.groups("lane", limit=1)
     assert first.name == "a"
     assert (first.blocked_until - broker.now()).total_seconds() == pytest.approx(30, abs=2)
-    assert broker.groups("other") == []
+    assert not broker.groups("other")
 
 
 # What happens to jobs with a group
@@ -501,12 +501,10 @@ def test_an_empty_group_leaves_no_trace(hands, broker, bench):
     assert hands.settle(job, Postponed(1, "slow down", whole_group=True))
     bench.advance(30)
     assert hands.turns(3, policy=policy) in ("aab", "aba", "baa")
-    assert broker.groups("lane") == []
+    assert not broker.groups("lane")
     bench.advance(30)
     hands.push_each("c")
     assert hands.turns(1, policy=policy) == "c"
     assert not GroupState.objects.exists()
     assert set(Grant.objects.values_list("subject", flat=True)) <= {"ga", "gb", "gc"}
-    assert QueueState.objects.get(queue="lane").turns in ("", '{"0": "c"}')
-    assert hands.exchange(policy=policy, wanted=1).jobs == ()
-    Completed()
+    assert set(QueueState.objects.values_list("turns", flat=True)) <= {"", '{"0": "c"}'}

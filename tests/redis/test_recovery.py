@@ -15,8 +15,10 @@ import redis
 from django.db import transaction
 from django.db.models import Sum
 
-from jobs import Queue
+import jobs
+from jobs import Queue, RateLimit
 from jobs.broker import forget_broker
+from jobs.broker.lanes import GroupSettings
 from jobs.broker.records import ClaimedJob, Completed, Failed, HandedBack, Outcome, Retried
 from jobs.broker.redis.broker import RedisBroker
 from jobs.enqueue import outbox
@@ -530,3 +532,25 @@ def replica_of(store: Store, make_server: Callable[..., RedisServer]) -> RedisSe
 def broker_facts(server: RedisServer) -> list[object]:
     with redis.Redis.from_url(server.url()) as client:
         return list(client.xrange(f"{{tests:{NAME}}}:facts"))
+
+
+def test_what_holds_for_groups_is_told_again_to_a_store_that_was_wiped(
+    store: Store, broker: RedisBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.defined.queues", lambda: {NAME: lane})
+    jobs.pause_group(lane, "a")
+    jobs.set_group_limits(lane, "b", concurrency=1, rate_limit=RateLimit(3, per=60))
+    echo.using(group="a").enqueue("x")
+    mend(broker)
+    before = broker.groups(NAME)
+    assert [seen.name for seen in before] == ["a", "b"]
+
+    store.wipe()
+    mend(broker)
+    assert [seen.settings for seen in broker.groups(NAME)] == [seen.settings for seen in before]
+
+    # one that a rolled back store believes, and nobody wants any more
+    store.wipe()
+    broker.set_group(NAME, "c", GroupSettings(paused=True))
+    mend(broker)
+    assert [seen.name for seen in broker.groups(NAME)] == ["a", "b"]

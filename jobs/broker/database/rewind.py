@@ -32,12 +32,17 @@ def rewind_jobs(trip: Trip) -> Rewound:
 
 
 def rewind_waits(trip: Trip) -> float:
-    """Let the queues wait from now on that were told to wait in the future; returns how far that was, in seconds."""
+    """Let queues and groups wait from now on that were told to wait in the future; returns how far that was."""
     now, ahead = trip.now, timedelta(0)
     for queue, wait_from, wait_until in trip.run("read_waits_to_come", after=text_of(now + SLACK)):
         shift = moment_of(wait_from) - now
         until = moment_of(wait_until) - shift
         trip.run("move_wait", queue=queue, wait_from=text_of(now), wait_until=text_of(until))
+        ahead = max(ahead, shift)
+    for id, wait_from, wait_until in trip.run("read_group_waits_to_come", after=text_of(now + SLACK)):
+        shift = moment_of(wait_from) - now
+        until = moment_of(wait_until) - shift
+        trip.run("move_group_wait", id=id, wait_from=text_of(now), wait_until=text_of(until))
         ahead = max(ahead, shift)
     return ahead.total_seconds()
 

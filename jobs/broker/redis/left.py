@@ -68,6 +68,11 @@ class LeftRedis(RedisBroker):
         found = self._scripts.command("ZRANGE", queue, "pace", 0, -1, "WITHSCORES")
         return [moment(float(score)) for score in found[1::2]]
 
+    def group_grants(self, queue: str) -> Sequence[tuple[str, datetime]]:
+        """The same of the rates of its groups, each with the group's name."""
+        found = [grant.partition(b"\0") for grant in self._scripts.command("ZRANGE", queue, "group_pace", 0, -1)]
+        return [(name.decode(), moment(int.from_bytes(rest[:7], "big"))) for name, _nul, rest in found]
+
     def generation(self, queue: str) -> str:
         """The life of what is held of the queue."""
         return self.life(queue, "", "").generation

@@ -8,6 +8,7 @@ from jobs.management.actions.batches import BATCHES
 from jobs.management.actions.change import DISCARD, EDIT, PRIORITY, RESCHEDULE
 from jobs.management.actions.dead import DEAD
 from jobs.management.actions.events import EVENTS
+from jobs.management.actions.groups import GROUPS
 from jobs.management.actions.key import KEY
 from jobs.management.actions.logs import LOGS
 from jobs.management.actions.look import LIST, SHOW, STATUS
@@ -20,7 +21,7 @@ from jobs.management.actions.workers import WORKERS
 __all__ = ["ACTIONS", "Action"]
 
 ACTIONS: tuple[Action, ...] = (
-    *(STATUS, LIST, SHOW, LOGS, EVENTS, KEY, DEAD, BATCHES),
+    *(STATUS, LIST, SHOW, LOGS, EVENTS, KEY, DEAD, BATCHES, GROUPS),
     *(ENQUEUE, RETRY, CANCEL, PROMOTE, PAUSE, RESUME),
     *(RESCHEDULE, PRIORITY, EDIT, DISCARD),
     *(DRAIN, CLEAN, ERASE, MOVE),

@@ -220,6 +220,12 @@ def alone_nap(seconds: float = 0.0) -> int:
     return os.getpid()
 
 
+@work.task(isolated=True, timeout=1_000)
+def alone_nap_at_first(seconds: float) -> None:
+    """See `nap_at_first`."""
+    nap_at_first.func(seconds)
+
+
 @work.task(isolated=True, timeout=1, attempts=1)
 def alone_match() -> None:
     """One regular expression that would take years."""

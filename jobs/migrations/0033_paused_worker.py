@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0031_lane_indexes"),
+        ("jobs", "0032_limits_at_run_time"),
     ]
 
     operations = [

@@ -1,0 +1,137 @@
+"""What people do with the groups of a queue, in Python and on the command line."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
+
+import jobs
+from jobs import InvalidOption, Queue, RateLimit, UnknownQueue
+from jobs.errors import InvalidPolicy
+from jobs.models import GroupState
+from jobs.testing import run_jobs
+from tests.each_broker import claim
+from tests.each_broker import each_broker as each_broker
+
+#: Those whose claims know groups.
+GROUPED = ("redis",)
+pytestmark = pytest.mark.parametrize("each_broker", GROUPED, indirect=True)
+
+lane = Queue("groups_lane")
+ran: list[str] = []
+
+
+@lane.task(name="groups.note")
+def note(name: str) -> None:
+    ran.append(name)
+
+
+@pytest.fixture(autouse=True)
+def _lane_is_configured(each_broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.defined.queues", lambda: {lane.name: lane})
+    ran.clear()
+
+
+def enqueue(*names: str) -> None:
+    for name in names:
+        note.using(group=name[0]).enqueue(name)
+
+
+def say(*words: str) -> str:
+    out = StringIO()
+    call_command("jobs", "groups", lane.name, *words, stdout=out)
+    return out.getvalue()
+
+
+def document(*words: str) -> Any:
+    return json.loads(say(*words, "--json"))
+
+
+def test_paused_group_starts_nothing_until_it_is_resumed_and_was_paused_before_its_first_job() -> None:
+    jobs.pause_group(lane, "a")
+    enqueue("a1", "b1")
+    run_jobs()
+    assert ran == ["b1"]
+
+    jobs.resume_group(lane, "a")
+    run_jobs()
+    assert ran == ["b1", "a1"]
+    assert not GroupState.objects.exists()
+    assert jobs.groups(lane) == ()
+
+
+def test_limits_of_a_group_stay_beside_its_pause_and_go_without_a_trace() -> None:
+    jobs.set_group_limits(lane, "a", concurrency=1, rate_limit=RateLimit(5, per=60))
+    jobs.pause_group(lane, "a")
+    jobs.resume_group(lane, "a")
+    enqueue("a1", "a2")
+    assert [job.group for job in claim(lane.name, 10)] == ["a"]
+    (seen,) = jobs.groups(lane)
+    assert (seen.settings.concurrency, seen.settings.rate_limit) == (1, RateLimit(5, per=60))
+    assert (seen.waiting, seen.active, seen.settings.paused) == (1, 1, False)
+
+    jobs.set_group_limits(lane, "a")
+    assert [job.group for job in claim(lane.name, 10)] == ["a"]
+    assert not GroupState.objects.exists()
+
+
+@pytest.mark.parametrize("group", ["", " ", "a\x1fb", "a" * 101, None])
+def test_name_that_is_none_is_refused(group: Any) -> None:
+    for act in (jobs.pause_group, jobs.resume_group, jobs.set_group_limits):
+        with pytest.raises(InvalidOption, match="group="):
+            act(lane, group)
+
+
+def test_wrong_limits_and_unknown_queues_are_refused() -> None:
+    with pytest.raises(InvalidPolicy, match="concurrency=0"):
+        jobs.set_group_limits(lane, "a", concurrency=0)
+    with pytest.raises(InvalidPolicy, match="rate_limit="):
+        jobs.set_group_limits(lane, "a", rate_limit="10/s")  # type: ignore[arg-type]
+    with pytest.raises(UnknownQueue):
+        jobs.groups("nowhere")
+
+
+def test_each_act_leaves_a_line_in_the_admins_log() -> None:
+    person = get_user_model().objects.create(email="ana@example.com")
+    jobs.pause_group(lane, "a", by=person)
+    jobs.set_group_limits(lane, "a", concurrency=2, by=person)
+    jobs.resume_group(lane, "a", by=person)
+    told = LogEntry.objects.order_by("pk").values_list("object_id", "change_message")
+    assert [queue for queue, _text in told] == 3 * [lane.name]
+    assert [text for _queue, text in told] == [
+        "Paused group a.",
+        "Changed the limits of group a.",
+        "Resumed group a.",
+    ]
+
+
+def test_command_pauses_resumes_limits_and_lists() -> None:
+    enqueue("a1", "a2", "b1")
+    assert say("--pause", "a") == "groups_lane: group a is paused\n"
+    assert document("--limit", "b", "--concurrency", "2", "--rate-limit", "10/m") == {
+        "queue": lane.name,
+        "group": "b",
+        "done": "limited",
+    }
+    first, second = document()
+    assert (first["name"], first["waiting"], first["paused"], first["own_limits"]) == ("a", 2, True, False)
+    assert (second["concurrency"], second["rate_limit"]) == (2, {"limit": 10, "per": 60})
+    assert say().splitlines()[1:] == [
+        "a      2        0      0       –            –        paused",
+        "b      1        0      0       2            10/60 s",
+    ]
+    assert document("--after", "a") == [second]
+    assert say("--resume", "a") == "groups_lane: group a goes on\n"
+    assert say("--limit", "b") == "groups_lane: group b has the queue's limits\n"
+
+
+def test_command_refuses_limits_without_a_group() -> None:
+    with pytest.raises(CommandError, match="--limit NAME") as caught:
+        say("--concurrency", "2")
+    assert caught.value.returncode == 2
