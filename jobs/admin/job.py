@@ -36,6 +36,7 @@ from .change import EDITED, change_page, changeable
 from .filters import OF_JOBS
 from .group import groups_page
 from .keyset import JobChangeList
+from .limits import limits_page
 from .readonly import ReadOnlyAdmin
 from .search import places
 from .sight import check_reach, may, of_scopes, scopes_of, sees_all
@@ -96,6 +97,8 @@ class JobAdmin(ReadOnlyAdmin):
             own.append(path(f"workers/<uuid:worker>/{name}/", of_worker, {"name": name}, f"jobs_worker_{name}"))
         groups = self.admin_site.admin_view(groups_page)
         own.append(path("groups/<str:queue>/", groups, {"model_admin": self}, "jobs_queue_groups"))
+        limits = self.admin_site.admin_view(limits_page)
+        own.append(path("queues/<str:queue>/limits/", limits, {"model_admin": self}, "jobs_queue_limits"))
         return own + super().get_urls()
 
     # permissions of the actions

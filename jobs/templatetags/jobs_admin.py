@@ -74,6 +74,7 @@ def queue_overview(context: Context) -> dict[str, Any]:
                 for state in State
             ],
             "groups": reverse(f"{site}:jobs_queue_groups", args=[row.name]),
+            "limits": reverse(f"{site}:jobs_queue_limits", args=[row.name]),
             "button": reverse(f"{site}:jobs_queue_{_other_way(row.counts)}", args=[row.name]),
         }
         for row in seen.queues
@@ -86,6 +87,7 @@ def queue_overview(context: Context) -> dict[str, Any]:
         "workers": _workers(site),
         "now": clock.now(),
         "words": [STATE_WORDS[state] for state in State],
+        "may_limit": request.user.has_perm("jobs.change_limits"),
         "may_pause": request.user.has_perm("jobs.pause_queue"),
         "csrf_token": context.get("csrf_token"),
     }

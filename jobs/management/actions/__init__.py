@@ -10,6 +10,7 @@ from jobs.management.actions.dead import DEAD
 from jobs.management.actions.events import EVENTS
 from jobs.management.actions.groups import GROUPS
 from jobs.management.actions.key import KEY
+from jobs.management.actions.limits import LIMITS
 from jobs.management.actions.logs import LOGS
 from jobs.management.actions.look import LIST, SHOW, STATUS
 from jobs.management.actions.mend import DOCTOR, OBLITERATE
@@ -22,7 +23,7 @@ __all__ = ["ACTIONS", "Action"]
 
 ACTIONS: tuple[Action, ...] = (
     *(STATUS, LIST, SHOW, LOGS, EVENTS, KEY, DEAD, BATCHES, GROUPS),
-    *(ENQUEUE, RETRY, CANCEL, PROMOTE, PAUSE, RESUME),
+    *(ENQUEUE, RETRY, CANCEL, PROMOTE, PAUSE, RESUME, LIMITS),
     *(RESCHEDULE, PRIORITY, EDIT, DISCARD),
     *(DRAIN, CLEAN, ERASE, MOVE),
     *(DOCTOR, OBLITERATE),

@@ -12,8 +12,9 @@ from uuid import UUID
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
+from jobs.errors import InvalidPolicy
 from jobs.operate.subjects import SHORTEST_TEXT
-from jobs.policy import ONE_YEAR, RateLimit
+from jobs.policy import AS_IN_CODE, ONE_YEAR, InCode, RateLimit
 
 #: Characters of a wrong argument that its error repeats.
 MOST_QUOTED = 200
@@ -90,6 +91,31 @@ def pace(text: str) -> RateLimit:
     if not fits or not 1 <= int(number) <= FASTEST:
         raise _wrong(_("%(value)s: expected a pace like 10/s, 100/m or 1000/h"), text)
     return RateLimit(int(number), per=_UNITS[unit])
+
+
+def limit_of(name: str) -> Callable[[str], list[RateLimit | int | None | InCode]]:
+    """What a limit of a queue is to be, in a list: a number or a pace, none, code; `set_limits` checks the rest."""
+
+    def read(text: str) -> list[RateLimit | int | None | InCode]:
+        if text == "code":
+            return [AS_IN_CODE]
+        if text == "none" and name != "concurrency":
+            return [None]
+        if name != "rate_limit":
+            if not (text.isascii() and text.isdigit()):
+                refusal = _("%(value)s: expected a number, or code (what the code says)")
+                if name == "global_concurrency":
+                    refusal = _("%(value)s: expected a number, none, or code (what the code says)")
+                raise _wrong(refusal, text)
+            return [int(text)]
+        number, _slash, per = text.partition("/")
+        try:
+            return [RateLimit(int(number), per=_UNITS.get(per) or float(per))]
+        except (ValueError, InvalidPolicy):
+            refusal = _("%(value)s: expected a limit like 10/1 (ten in one second) or 100/m, none, or code")
+            raise _wrong(refusal, text) from None
+
+    return read
 
 
 def age(text: str) -> timedelta:
