@@ -51,7 +51,7 @@ def _is_old(alias: str) -> bool:
 
 
 def _is_of_the_site(name: str) -> bool:
-    return name in {"jobs.view_every_scope", "jobs.pause_queue"} or name.startswith("auth.")
+    return name in {"jobs.view_every_scope", "jobs.pause_queue", "jobs.change_limits"} or name.startswith("auth.")
 
 
 def _permissions(model: Any) -> Iterator[str]:

@@ -51,6 +51,7 @@ from .errors import (
     UnknownCause,
     UnknownJob,
     UnknownObject,
+    UnknownProcess,
     UnknownQueue,
     UnknownSchedule,
     UnknownTask,
@@ -60,7 +61,7 @@ from .history.batch_counts import BatchCounts
 from .history.counts import Counts
 from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
-from .policy import GIVE_UP, Exponential, Fixed, RateLimit, Retention
+from .policy import AS_IN_CODE, GIVE_UP, Exponential, Fixed, RateLimit, Retention
 from .rules.cron import Cron
 from .rules.every import Every
 from .states import State
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from .history.choice import JobFilter
     from .history.counters import counts
     from .history.job_events import JobEvent, job_events
+    from .history.limits import HeldLimits, limits
     from .history.status.registered import register_findings
     from .operate.by_filter import Progress, act_on
     from .operate.cancel import cancel
@@ -83,13 +85,16 @@ if TYPE_CHECKING:
     from .operate.edit import edit
     from .operate.erase import erase_jobs, register_eraser
     from .operate.groups import groups, pause_group, resume_group, set_group_limits
+    from .operate.limits import reset_limits, set_limits
     from .operate.obliterate import obliterate
     from .operate.pause import pause, resume
     from .operate.promote import promote
     from .operate.retry import dead_letters, retry
     from .operate.retry_cause import retry_cause
+    from .operate.workers import SeenWorker, pause_worker, resume_worker, workers
 
 __all__ = [
+    "AS_IN_CODE",
     "Ailment",
     "AwaitedJob",
     "Batch",
@@ -110,6 +115,7 @@ __all__ = [
     "Finding",
     "Fixed",
     "GIVE_UP",
+    "HeldLimits",
     "InvalidArguments",
     "InvalidEvent",
     "InvalidOption",
@@ -137,6 +143,7 @@ __all__ = [
     "Retention",
     "RetryLater",
     "RunningJob",
+    "SeenWorker",
     "State",
     "Subject",
     "Task",
@@ -147,6 +154,7 @@ __all__ = [
     "UnknownCause",
     "UnknownJob",
     "UnknownObject",
+    "UnknownProcess",
     "UnknownQueue",
     "UnknownSchedule",
     "UnknownTask",
@@ -168,25 +176,35 @@ __all__ = [
     "groups",
     "job_events",
     "jobs_about",
+    "limits",
     "mentions",
     "obliterate",
     "pause",
     "pause_group",
+    "pause_worker",
     "promote",
     "receives",
     "register_eraser",
     "register_findings",
     "reschedule",
+    "reset_limits",
     "resume",
     "resume_group",
+    "resume_worker",
     "retry",
     "retry_cause",
     "set_group_limits",
+    "set_limits",
     "set_priority",
+    "workers",
 ]
 
 #: Where the functions live that read the jobs' tables.
 _HOMES = {
+    "HeldLimits": "history.limits",
+    "limits": "history.limits",
+    "reset_limits": "operate.limits",
+    "set_limits": "operate.limits",
     "Ailment": "operate.doctor",
     "JobEvent": "history.job_events",
     "JobFilter": "history.choice",
@@ -219,6 +237,10 @@ _HOMES = {
     "retry_cause": "operate.retry_cause",
     "set_group_limits": "operate.groups",
     "set_priority": "operate.change",
+    "pause_worker": "operate.workers",
+    "resume_worker": "operate.workers",
+    "SeenWorker": "operate.workers",
+    "workers": "operate.workers",
 }
 
 

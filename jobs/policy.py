@@ -6,7 +6,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum
 from typing import Any, Final
@@ -226,6 +226,34 @@ class QueuePolicy:
         if self.groups.rate_limit is not None and not isinstance(self.groups.rate_limit, RateLimit):
             given = self.groups.rate_limit
             raise InvalidPolicy(f"{where}: group_rate_limit={given!r}: expected RateLimit(limit, per=seconds)")
+
+
+class InCode(Enum):
+    """What a limit may be set to at run time: as the code says."""
+
+    AS_IN_CODE = "code"
+
+
+AS_IN_CODE: Final = InCode.AS_IN_CODE
+
+
+@dataclass(frozen=True)
+class QueueLimits:
+    """What was set at run time of a queue, in place of what its policy says; None: without that limit."""
+
+    rate_limit: RateLimit | None | InCode = AS_IN_CODE
+    concurrency: int | InCode = AS_IN_CODE
+    global_concurrency: int | None | InCode = AS_IN_CODE
+
+    def over(self, policy: QueuePolicy) -> QueuePolicy:
+        """The policy that holds: what was set wins over what the code says. Raises `InvalidPolicy`."""
+        names = ("rate_limit", "concurrency", "global_concurrency")
+        given = {name: value for name in names if (value := getattr(self, name)) is not AS_IN_CODE}
+        return replace(policy, **given) if given else policy
+
+
+#: Nothing was set.
+AS_THE_CODE_SAYS = QueueLimits()
 
 
 def stored_priority(shown: int) -> int:

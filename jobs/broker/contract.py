@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from ..policy import QueuePolicy
+from ..policy import QueueLimits, QueuePolicy
 from ..states import State
 from .changes import Change, ChangeAnswer
 from .facts import FactPage, Lag
@@ -115,6 +115,9 @@ class Broker(Protocol):
     def report_dropped(self, worker: UUID, dropped: int) -> None:
         """Note for the status how many news of its jobs a process has dropped so far, the last of them just now."""
 
+    def pause_worker(self, queue: str, worker: UUID, *, paused: bool) -> bool:
+        """A claim of this worker begun after this returned takes nothing, or takes again; False: it is not known."""
+
     def processes(self) -> Sequence[SeenProcess] | None:
         """Every process that holds a lease, or held one and was not reaped yet. None: the rows say it."""
 
@@ -138,7 +141,8 @@ class Broker(Protocol):
         nothing waits for it, and it is to be said again under the next number.
 
         Claim: due jobs by (priority, larger first, ready_at, id), none while the queue is paused or told to wait, no
-        more than the rate limit and the global concurrency grant, and only for a worker whose lease has not ended (else
+        more than the rate limit and the global concurrency grant (those of the policy, or what `set_limits` has put in
+        their place), and only for a worker whose lease has not ended (else
         nothing is claimed). A job whose `expires_at` has passed is not claimed: it ends as expired. A job lost
         `alone_after` times is claimed only with `alone=True`, and such a claim takes only those. Cancelled-while-active
         jobs that come back end as cancelled. A job of a limited queue whose function was never called gives its slot
@@ -250,6 +254,12 @@ class Broker(Protocol):
 
     def resume(self, queue: str) -> None:
         """End a pause and what a provider's "slow down" had asked for."""
+
+    def set_limits(self, queue: str, limits: QueueLimits) -> None:
+        """Let these limits hold in place of what a worker's policy says of them, from the next claim on."""
+
+    def limits(self, queue: str) -> QueueLimits:
+        """What was set of the queue's limits at run time."""
 
     # A group
 

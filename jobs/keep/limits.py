@@ -23,7 +23,8 @@ QUIET = timedelta(seconds=ONE_DAY)
 def run() -> int:
     """Forget the grants of such queues; returns of how many queues."""
     alias = jobs_settings().database
-    limited = {name for name, queue in queues().items() if queue.policy.rate_limit is not None}
+    set_here = set(QueueState.objects.using(alias).filter(rate_limit__gt=0).values_list("queue", flat=True))
+    limited = set_here | {name for name, queue in queues().items() if queue.policy.rate_limit is not None}
     now = get_broker().now()
     forgotten = 0
     for name in Grant.objects.using(alias).filter(subject="").values_list("queue", flat=True).distinct():

@@ -24,6 +24,7 @@ from ..errors import BrokerAway
 from ..faults import point
 from ..history import lookup
 from ..history.facts import LOST, catch_up
+from ..history.limits import limits_of_row
 from ..history.live import policy_of
 from ..models import Job, QueueState
 from ..operate.groups import tell_groups
@@ -73,6 +74,8 @@ def recover(broker: Broker, queue: str, state: QueueState | None = None) -> int:
         if life.has_lost_facts or state.life == LOST:
             _end_again(broker, queue)
         _keep_paused(broker, queue, state.paused)
+        if broker.limits(queue) != (limits := limits_of_row(state)):
+            broker.set_limits(queue, limits)
         tell_groups(broker, queue)
         rows, is_done = _mend(broker, queue, life)
         text = "recovered queue=%s jobs=%d: their store was wiped, restarted or is a new one"

@@ -95,6 +95,7 @@ class Job(models.Model):
             ("edit_personal_arguments", _("Can edit personal arguments of jobs")),
             ("promote_job", _("Can run scheduled jobs now")),
             ("pause_queue", _("Can pause and resume queues")),
+            ("change_limits", _("Can change the limits of queues")),
             ("view_every_scope", _("Can see the jobs of every scope")),
         ]
         constraints = [

@@ -17,6 +17,11 @@ class QueueState(models.Model):
     wait_from = models.DateTimeField(null=True, editable=False)
     # together by the rows of Grant; NULL: the queue had no limit so far
     taken = models.IntegerField(null=True)
+    # what was set at run time in place of what the code says; NULL: nothing, 0: no limit
+    rate_limit = models.IntegerField(null=True)
+    rate_per = models.FloatField(null=True)
+    concurrency = models.PositiveSmallIntegerField(null=True)
+    global_concurrency = models.IntegerField(null=True)
     # how often jobs came back to their old places; only PostgreSQL asks: see broker.database.postgresql.dead_rows
     returns = models.BigIntegerField(default=0, db_default=0)
     # a broker that is not the rows: which life of its store, and up to which of its facts this history holds

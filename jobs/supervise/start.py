@@ -24,7 +24,10 @@ from ..define.queue import Queue
 from ..defined import find_queue, queues
 from ..errors import BrokerAway, JobsError
 from ..history import lookup
+from ..history.connections import BESIDE, connections_allowed, connections_of
+from ..history.limits import limits_that_were_set
 from ..keep import take_over
+from ..policy import AS_THE_CODE_SAYS
 from ..states import LIVE
 from ..work.wear import own_memory
 from .children import Post
@@ -181,29 +184,25 @@ def _check_encoding(connection: BaseDatabaseWrapper) -> None:
 
 
 def check_connections(posts: Sequence[Post]) -> None:
-    """Raise `CannotStart` where PostgreSQL allows fewer connections than these posts need; warn if others hold them.
-
-    A worker needs one for each thread, and one each for the queue and for hints; with isolated tasks two more for each
-    thread and for the spare: a runner has one for its job and one for what the job reports.
-    """
-    connection = connections[jobs_settings().database]
-    if connection.vendor != "postgresql":
-        return
-    needed = sum(map(_connections_of, posts)) + 2
+    """Raise `CannotStart` where PostgreSQL allows fewer connections than these posts need; warn if others hold them."""
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT current_setting('max_connections')::integer "
-                "- current_setting('superuser_reserved_connections')::integer, (SELECT count(*) FROM pg_stat_activity "
-                "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())"
-            )
-            allowed, used = cursor.fetchone()
+        threads = {name: limits_that_were_set(name) for name in {post.queue for post in posts if post.queue}}
+        found = connections_allowed()
     except DatabaseFailure:
         if get_broker().rows_are_the_queue:
             raise
         return  # `check_database` has warned
     finally:
-        connection.close()
+        connections[jobs_settings().database].close()
+    for post in posts:
+        if post.kind == "worker" and isinstance(set_here := threads[post.queue].concurrency, int):
+            _tell_of_threads(post, set_here)
+    if found is None:
+        return
+    allowed, used = found
+    needed = BESIDE + sum(
+        connections_of(post.queue, post.threads, threads.get(post.queue, AS_THE_CODE_SAYS)) for post in posts
+    )
     if needed > allowed:
         text = _(
             "these workers can need %(needed)d connections, and PostgreSQL allows %(allowed)d (max_connections, "
@@ -218,11 +217,13 @@ def check_connections(posts: Sequence[Post]) -> None:
         )
 
 
-def _connections_of(post: Post) -> int:
-    if post.kind != "worker":
-        return 2
-    isolated = any(task.isolation is not None for task in find_queue(post.queue).tasks.values())
-    return post.threads + 2 + (2 * (post.threads + 1) if isolated else 0)
+def _tell_of_threads(post: Post, threads: int) -> None:
+    if threads != post.threads:
+        logger.warning(
+            "concurrency_set %s threads=%d instead of %d: set at run time, which wins over --concurrency and the code; "
+            "`manage.py jobs limits %s --concurrency code` ends that",
+            *(post, threads, post.threads, post.queue),
+        )
 
 
 def _numbers(

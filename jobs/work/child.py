@@ -21,6 +21,7 @@ from . import event_loop, reports
 from .consumer import QueueConsumer
 from .hints import HintEar
 from .leases import OwnLease
+from .limits import LimitsWatch
 from .link import BEAT_EVERY, LOOK_EVERY, ParentLink
 from .runners import Runners
 from .wear import Wear
@@ -50,11 +51,20 @@ def run_worker(
     """
     settings, queue, broker = jobs_settings(), find_queue(queue_name), get_broker()
     keep_connections()
+    watch = LimitsWatch(broker, queue.name)
+    watch.look()
     wear = wear.possible(queue.name) if wear is not None else Wear()
     runners = None
     if any(task.isolation is not None for task in queue.tasks.values()):
         runners = Runners(queue, worker, command, wear.most_memory)
-    consumer = QueueConsumer(queue, broker, worker, threads=threads, grace=settings.grace, alone=alone, runners=runners)
+    consumer = QueueConsumer(
+        *(queue, broker, worker),
+        threads=threads,
+        grace=settings.grace,
+        alone=alone,
+        runners=runners,
+        limits=watch.held,
+    )
     worn = threading.Event()
 
     def is_worn() -> bool:
@@ -83,6 +93,7 @@ def run_worker(
     link.start()
     lease.start()
     ear.start()
+    watch.begin(consumer.hold)
     if runners is not None:
         runners.start()
     logger.info("worker_started queue=%s pid=%d threads=%d", queue.name, os.getpid(), consumer.workers)
@@ -91,8 +102,8 @@ def run_worker(
     if runners is not None:
         runners.close()
     reports.finish(LAST_REPORTS)
-    lease.end()
-    ear.end()
+    for thread in (lease, ear, watch):
+        thread.end()
     if not consumer.drained:
         logger.warning("worker_cut queue=%s pid=%d jobs=%d", queue.name, os.getpid(), consumer.pool.held)
         logs.finish()
@@ -102,6 +113,7 @@ def run_worker(
         # threads that still run must not touch anything any more, not even while the interpreter closes
         os._exit(int(consumer.broken))
     lease.join()
+    watch.join()
     logger.info("worker_stopped queue=%s pid=%d", queue.name, os.getpid())
     connections.close_all()
     forget_broker()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from django.db import connections
-from huey.consumer import Consumer, ConsumerStopped, Scheduler, Worker
+from huey.consumer import Consumer, ConsumerStopped, Scheduler, Worker, WorkerRecycle
 
 from ..broker.contract import Broker
 from ..broker.records import ClaimedJob, Settlement
 from ..define.queue import Queue
+from ..policy import AS_THE_CODE_SAYS, QueueLimits
 from .announce import Announcer
 from .pool import Pool
 from .runners import Runners
@@ -30,13 +33,19 @@ class QueueWorker(Worker):
     def __init__(self, pool: Pool, **options: Any) -> None:
         super().__init__(**options)
         self.pool = pool
+        self.has_left = False  # there were more threads than places
 
     def loop(self, now: Any = None) -> None:
-        """Work until the pool is closed and drained."""
+        """Work until the pool is closed and drained, or until there are more threads than places."""
+        is_over = True
         try:
-            self.pool.work()
+            is_over = self.pool.work()
         finally:
-            self.stop_flag.set()
+            if is_over:
+                self.stop_flag.set()
+        if not is_over:
+            self.has_left = True
+            raise WorkerRecycle
 
     def shutdown(self) -> None:
         """Run Huey's hooks and close this thread's database connections."""
@@ -78,17 +87,22 @@ class QueueConsumer(Consumer):
         grace: float,
         alone: bool = False,
         runners: Runners | None = None,
+        limits: QueueLimits = AS_THE_CODE_SAYS,
     ) -> None:
         self.alone = alone
+        # as the command line or the code says
+        self._policy = replace(queue.policy, concurrency=threads)
+        self._starting = threading.Lock()
         self._grace = grace
         self.broken = False  # the process is to be replaced
         self.has_many_late = False  # as many places were filled anew as there were
-        self._filling = threading.Lock()
         self._runners = runners
-        self.pool = Pool(queue, broker, worker_id, alone=alone, run=self._run_job if runners is not None else None)
-        super().__init__(
-            queue, workers=1 if alone else threads, periodic=False, shutdown_timeout=grace, health_check_interval=10
-        )
+        held = limits.over(self._policy)
+        threads = 1 if alone else held.concurrency
+        run = self._run_job if runners is not None else None
+        self.pool = Pool(queue, broker, worker_id, alone=alone, threads=threads, run=run)
+        self.pool.keep_to(threads, paced=held.rate_limit is not None)
+        super().__init__(queue, workers=threads, periodic=False, shutdown_timeout=grace, health_check_interval=10)
 
     def run(self) -> None:
         """Work until told to stop, or until something of the engine breaks (see `broken`)."""
@@ -112,23 +126,35 @@ class QueueConsumer(Consumer):
         self.broken = self.pool.broken
         raise ConsumerStopped
 
+    def hold(self, limits: QueueLimits) -> None:
+        """Go by these limits from now on: begin further threads, or let some leave when they have nothing to do."""
+        held = limits.over(self._policy)
+        with self._starting:
+            self.workers = 1 if self.alone else held.concurrency
+            self._start_threads(self.pool.keep_to(self.workers, paced=held.rate_limit is not None))
+        logger.info("limits_changed queue=%s pid=%d threads=%d", held.name, os.getpid(), self.workers)
+
     def fill_place(self, job: UUID) -> None:
         """Start a thread in the place of one whose job runs on past its time; at most as many as there were."""
-        with self._filling:
-            if self.alone or self.pool.late >= self.workers:
+        with self._starting:
+            if self.alone or len(self.pool.places.late) >= self.workers:
                 return
-            if self.pool.fill_place(job):
-                number = len(self.worker_threads) + 1
-                worker = self._create_worker()
-                thread = self._create_process(worker, f"Worker-{number}")
-                self.worker_threads.append((worker, thread))
-                thread.start()
-            self.has_many_late = self.has_many_late or self.pool.late >= self.workers
+            self._start_threads(int(self.pool.fill_place(job)))
+            self.has_many_late = self.has_many_late or len(self.pool.places.late) >= self.workers
 
-    def check_worker_health(self) -> None:
-        """Huey's look at its threads, of which none is started meanwhile."""
-        with self._filling:
-            super().check_worker_health()
+    def check_worker_health(self) -> bool:
+        """Huey's look at its threads, of which none is started meanwhile; those that left are not missed."""
+        with self._starting:
+            self._start_threads(0)
+            return super().check_worker_health()
+
+    def _start_threads(self, number: int) -> None:
+        self.worker_threads = [one for one in self.worker_threads if not getattr(one[0], "has_left", False)]
+        for _ in range(number):
+            worker = self._create_worker()
+            thread = self._create_process(worker, f"Worker-{len(self.worker_threads) + 1}")
+            self.worker_threads.append((worker, thread))
+            thread.start()
 
     def wait_for_all(self) -> None:
         """Let what runs end, however long it takes: the supervisor says when it is over."""

@@ -1,7 +1,8 @@
-"""How many jobs a pool runs at a time: one for each of its threads, but for those that a job keeps past its time.
+"""How many jobs a pool runs at a time: one for each place, beside those that a job keeps past its time.
 
-Such a thread cannot be stopped. Its place is filled with another one; when it comes back at last, it waits until it
-is needed again. All of it happens under the pool's lock.
+Such a thread cannot be stopped. Its place is filled with another one; when it comes back at last, there is one thread
+too many, and whichever has nothing to do leaves. So they do when there are fewer places than before. All of it happens
+under the pool's lock.
 """
 
 from __future__ import annotations
@@ -11,16 +12,29 @@ from uuid import UUID
 
 
 class Places:
-    """The threads of a pool, and the jobs past their time whose places are filled anew."""
+    """The threads of a pool, and the jobs past their time whose places are filled anew.
 
-    def __init__(self) -> None:
+    There are as many places as threads `coming` were started, or arrive; until `keep_to` says otherwise.
+    """
+
+    def __init__(self, coming: int = 0) -> None:
         self.threads = 0
         self.late: set[UUID] = set()
-        self._over = 0  # threads that came back to a place that was filled
+        self._number = self._coming = coming
+
+    @property
+    def has_surplus(self) -> bool:
+        """Whether there are more threads than are needed."""
+        return self.threads > self._number + len(self.late)
 
     def room(self, running: int) -> int:
         """For how many more jobs there are threads, beside so many that run."""
-        return self.threads - self._over - running
+        return min(self.threads, self._number + len(self.late)) - running
+
+    def keep_to(self, number: int) -> int:
+        """Let there be so many places; returns how many threads are to be started for them."""
+        self._number = number
+        return self._missing()
 
     def fill(self, job: UUID, running: Container[UUID]) -> bool:
         """The place of this job is to be filled; whether it takes a thread more."""
@@ -28,13 +42,25 @@ class Places:
         if job not in running:  # looked at after it was added: its thread looks the other way round
             self.late.discard(job)
             return False
-        if self._over:
-            self._over -= 1
-            return False
-        return True
+        return self._missing() > 0
 
     def back(self, job: UUID) -> None:
         """The job has ended."""
-        if job in self.late:
-            self.late.discard(job)
-            self._over += 1
+        self.late.discard(job)
+
+    def arrive(self) -> None:
+        """A thread begins its work."""
+        self.threads += 1
+        if self._coming:
+            self._coming -= 1
+        elif self.threads > self._number:
+            self._number += 1
+
+    def leave(self) -> None:
+        """A thread ends it."""
+        self.threads -= 1
+
+    def _missing(self) -> int:
+        missing = max(0, self._number + len(self.late) - self.threads - self._coming)
+        self._coming += missing
+        return missing

@@ -26,6 +26,7 @@ from ..define.context import running
 from ..define.queue import Queue
 from ..errors import BrokerAway
 from .announce import Announcer, seconds_run
+from .at_once import AtOnce
 from .exchanges import Exchanges, Request
 from .execution import execute
 from .forks import call
@@ -44,16 +45,13 @@ HINTED_WAIT = 1.0
 SHORTEST_WAIT = 0.001
 #: After a job that takes longer than `SHORT`, for so many claims all threads are woken at once.
 LONG_FOR = 32
-#: Of a queue with a rate limit so many short jobs are claimed together, and one that is not short by itself: what has
-#: no thread to start it within the guard of its grant would have to be handed back (G7).
-AT_ONCE, AT_ONCE_SHORT = 5, 0.001
 
 
 class Pool:
     """What the threads share: jobs claimed and not begun, settlements not yet sent, and who leads.
 
-    With `alone`, jobs that must run alone are claimed until one of them ends badly, and then the pool closes by itself.
-    A test may `run` something else than `execute`.
+    `threads` are on their way. With `alone`, jobs that must run alone are claimed until one of them ends badly, and
+    then the pool closes by itself. A test may `run` something else than `execute`.
     """
 
     def __init__(
@@ -63,6 +61,7 @@ class Pool:
         worker_id: UUID,
         *,
         alone: bool = False,
+        threads: int = 0,
         run: Callable[[ClaimedJob], Settlement | None] | None = None,
     ) -> None:
         self.announcer = Announcer(queue)
@@ -82,7 +81,8 @@ class Pool:
         self._closing = False
         self.broken = False  # a thread has left by an error
         self._alone = alone
-        self._places = Places()
+        self.places = Places(coming=threads)
+        self._at_once = AtOnce(queue.policy.rate_limit is not None)
         self._running = 0  # claimed, and not known to have ended
         self._unsettled = 0  # ended, and not settled
         self._hinted = False  # the broker sends word of new jobs
@@ -91,7 +91,6 @@ class Pool:
         self.room.set()
         self._hint_at = self._look_at = self._worked_at = 0.0
         self._long = LONG_FOR
-        self._short = False  # the jobs of a limited queue, of late
         self.claimed = self._drained = 0  # jobs in all
         self._watch = Watch()
 
@@ -112,6 +111,15 @@ class Pool:
             self._hand_back_ready()
             seats = self._seats.call_all()
         rouse(seats)
+
+    def keep_to(self, places: int, *, paced: bool) -> int:
+        """Let so many threads work; others leave when they have nothing to do. Returns how many are to be started."""
+        with self._lock:
+            missing = 0 if self._closing else self.places.keep_to(places)
+            self._at_once.paced, self._look_at = paced, 0.0
+            seats = self._seats.call_all()
+        rouse(seats)
+        return missing
 
     def hear(self, hint: bool | None) -> bool:
         """There may be something to claim (True), or not (False); None: from now on no hint will come.
@@ -137,49 +145,42 @@ class Pool:
     def fill_place(self, job: UUID) -> bool:
         """Let another thread have the place of a job that runs on past its time; whether one is to be started."""
         with self._lock:
-            starts = self._places.fill(job, running)
-            self._trouble.late = self.late
+            starts = self.places.fill(job, running)
+            self._trouble.late = len(self.places.late)
             seats = self._seats.call_watch()
         rouse(seats)
         return starts
 
-    @property
-    def late(self) -> int:
-        """How many jobs run on past their time whose places were filled anew."""
-        return len(self._places.late)
-
-    def work(self) -> None:
-        """The life of one thread; returns when the pool is closed and this thread has nothing left to settle.
+    def work(self) -> bool:
+        """The life of one thread; returns True when the pool is closed, False when there are more threads than places.
 
         What it raises is the pool's own mistake, after which nobody can know what is still held: the pool closes, and
         what it holds goes back with the end of the process.
         """
         seat, ready, done = Seat(), self._ready, self._done
         with self._lock:
-            self._places.threads += 1
+            self.places.arrive()
         try:
             while True:
                 try:
                     job = ready.popleft()
                 except IndexError:
                     if not self._find_work(seat):
-                        return
+                        return self._closing
                 else:
                     done.append(self._run_guarded(job))
-                    if self._places.late:
+                    if self.places.late:
                         self._come_back(job.id)
         except BaseException:
             self.broken = True
             self.close()
-            raise
-        finally:
             with self._lock:
-                self._places.threads -= 1
-                seats: list[Seat] = []
+                self.places.leave()
                 if self._leader is seat:
                     self._leader = None
-                    seats = self._seats.call_all()
+                seats = self._seats.call_all()
             rouse(seats)
+            raise
 
     def execute(self, job: ClaimedJob) -> Settlement | None:
         """Run a job in the caller's thread."""
@@ -187,8 +188,8 @@ class Pool:
 
     def _come_back(self, job: UUID) -> None:
         with self._lock:
-            self._places.back(job)
-            self._trouble.late = self.late
+            self.places.back(job)
+            self._trouble.late = len(self.places.late)
 
     def _run_guarded(self, job: ClaimedJob) -> Settlement | None:
         try:
@@ -216,7 +217,8 @@ class Pool:
                     seats = self._share_out() if watched else self._seats.call_to_watch()
                     found: bool | None = True
                 elif not self._ready and self._is_over:
-                    seats = self._seats.call_all()
+                    self.places.leave()
+                    seats = self._seats.call_all() if self._closing else self._seats.call_to_watch()
                     found = False
                 else:
                     found = None
@@ -259,11 +261,13 @@ class Pool:
         """For how many more jobs there is room; what has ended has made room, settled or not."""
         if self._closing:
             return 0
-        return self._places.room(self._running)
+        return self.places.room(self._running)
 
     @property
     def _is_over(self) -> bool:
-        return self._closing and not (self._leader or self._done or self._exchanges.has_more)
+        """Whether a thread is to leave: the pool closes, or there is one too many; what has ended is settled first."""
+        rest = self._leader or self._done or self._exchanges.has_more
+        return (self._closing or self.places.has_surplus) and not rest
 
     def _next_request(self, now: float) -> Request | None:
         """What to say to the broker; None: nothing."""
@@ -273,11 +277,7 @@ class Pool:
         self._trouble.learn(settlements, now)
         if self._long and 2 * sum(seconds_run(settlement) < SHORT for settlement in settlements) > len(settlements):
             self._long = 0
-        wanted = self._trouble.limit(self._wants, now)
-        if self._queue.policy.rate_limit is not None:
-            if settlements:
-                self._short = all(seconds_run(settlement) < AT_ONCE_SHORT for settlement in settlements)
-            wanted = min(wanted, AT_ONCE if self._short else 1)
+        wanted = self._at_once.limit(self._trouble.limit(self._wants, now), settlements)
         return self._exchanges.next(settlements, wanted, now)
 
     def _drain(self) -> list[Settlement]:
@@ -366,7 +366,7 @@ class Pool:
 
     def _pass_on(self, now: float) -> list[Seat]:
         """Whom the leader wakes when it comes back: for long jobs everybody, else at most the watch."""
-        if self._closing:
+        if self._closing or self.places.has_surplus:
             return self._seats.call_all()
         waiting = len(self._ready)
         seats: list[Seat] = []

@@ -7,9 +7,10 @@ import pytest
 from jobs import clock
 from jobs.broker.changes import Change
 from jobs.broker.contract import Broker
+from jobs.broker.lanes import GroupSettings
 from jobs.broker.records import Completed, Settlement
 from jobs.errors import BrokerAway
-from jobs.policy import QueuePolicy, RateLimit
+from jobs.policy import QueueLimits, QueuePolicy, RateLimit
 from tests.contract.hands import QUEUES
 
 PACED = QueuePolicy("lane", rate_limit=RateLimit(10, per=1))
@@ -49,6 +50,10 @@ CALLS = {
     "queues": lambda broker, hands, job: broker.queues(),
     "pause": lambda broker, hands, job: broker.pause("lane"),
     "resume": lambda broker, hands, job: broker.resume("lane"),
+    "set_group": lambda broker, hands, job: broker.set_group("lane", "g", GroupSettings(paused=True)),
+    "groups": lambda broker, hands, job: broker.groups("lane"),
+    "set_limits": lambda broker, hands, job: broker.set_limits("lane", QueueLimits(concurrency=3)),
+    "limits": lambda broker, hands, job: broker.limits("lane"),
     "counts": lambda broker, hands, job: broker.counts("lane"),
     "life": lambda broker, hands, job: broker.life("lane", "", ""),
     "mend": lambda broker, hands, job: broker.mend("lane"),

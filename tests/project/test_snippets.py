@@ -38,7 +38,15 @@ def lead():
 @pytest.mark.parametrize(
     "document",
     [
-        *("README.md", "docs/add-a-queue-task-event.md", "docs/flows.md", "docs/inside-a-task.md", "docs/schedules.md"),
+        *(
+            "README.md",
+            "docs/add-a-queue-task-event.md",
+            "docs/flows.md",
+            "docs/groups.md",
+            "docs/inside-a-task.md",
+            "docs/limits.md",
+            "docs/schedules.md",
+        ),
         *("docs/testing.md", "docs/events.md"),
     ],
 )

@@ -412,6 +412,26 @@ def test_pause_and_its_end_are_remembered_when_redis_forgets_them(
     assert not broker.counts(NAME).paused
 
 
+def test_limits_that_were_set_are_remembered_when_redis_forgets_them(
+    store: Store, broker: RedisBroker, worker: Hands
+) -> None:
+    from jobs import RateLimit
+    from jobs.operate.limits import reset_limits, set_limits
+    from jobs.policy import AS_IN_CODE, AS_THE_CODE_SAYS, QueueLimits
+
+    before = store.moment()
+    set_limits(NAME, rate_limit=RateLimit(2, per=60), concurrency=9)
+    store.return_to(before)
+    assert broker.limits(NAME) == AS_THE_CODE_SAYS
+    mend(broker)
+    assert broker.limits(NAME) == QueueLimits(RateLimit(2, per=60), 9, AS_IN_CODE)
+    before = store.moment()
+    reset_limits(NAME)
+    store.return_to(before)
+    mend(broker)
+    assert broker.limits(NAME) == AS_THE_CODE_SAYS
+
+
 def test_fallen_count_of_pushes_is_a_loss_although_nothing_else_tells_of_it(
     store: Store, broker: RedisBroker, worker: Hands
 ) -> None:

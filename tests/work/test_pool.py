@@ -516,3 +516,56 @@ def test_worker_in_trouble_says_so_claims_less_and_less_and_works_on_when_it_is_
     wait_for(lambda: sum(isinstance(said.outcome, Completed) for said in queue.settled) == 200)
     wait_for(lambda: not queue.troubles[-1])
     crew.close()
+
+
+def test_threads_that_have_no_place_any_more_leave_when_their_jobs_are_settled(start: Start) -> None:
+    queue, release = Stub(4), threading.Event()
+    crew = start(queue, lambda job: (release.wait(60), completed(job))[1], 4)
+    wait_for(lambda: not queue.waiting)
+    crew.pool.keep_to(1, paced=False)
+    queue.waiting.extend(claimed_job() for _ in range(20))
+    time.sleep(0.2)
+    assert crew.pool.claimed == 4
+    release.set()
+    wait_for(lambda: len(queue.settled) == 24)
+    wait_for(lambda: sum(thread.is_alive() for thread in crew.threads) == 1)
+    assert max(wanted for _, wanted in queue.trips[1:]) == 1
+    crew.close()
+
+
+def test_idle_threads_that_have_no_place_any_more_leave_at_once_and_the_last_works_on(start: Start) -> None:
+    queue = Stub()
+    crew = start(queue, completed, 6)
+    wait_for(lambda: queue.trips)
+    crew.pool.keep_to(2, paced=False)
+    wait_for(lambda: sum(thread.is_alive() for thread in crew.threads) == 2, limit=2)
+    queue.waiting.extend(claimed_job() for _ in range(50))
+    wait_for(lambda: len(queue.settled) == 50)
+    assert sum(thread.is_alive() for thread in crew.threads) == 2
+
+
+def test_job_of_a_thread_that_leaves_is_settled_while_the_one_that_stays_is_busy(start: Start) -> None:
+    queue, long_ends, short_ends = Stub(2), threading.Event(), threading.Event()
+    long = queue.waiting[0]
+    crew = start(queue, lambda job: ((long_ends if job is long else short_ends).wait(60), completed(job))[1], 2)
+    wait_for(lambda: not queue.waiting)
+    crew.pool.keep_to(1, paced=False)
+    short_ends.set()
+    wait_for(lambda: len(queue.settled) == 1)
+    wait_for(lambda: sum(thread.is_alive() for thread in crew.threads) == 1, limit=10)
+    long_ends.set()
+    wait_for(lambda: len(queue.settled) == 2)
+
+
+def test_more_places_ask_for_the_threads_that_are_missing(start: Start) -> None:
+    barrier = threading.Barrier(5, timeout=60)
+    queue = Stub()
+    crew = start(queue, lambda job: (barrier.wait(), completed(job))[1], 2)
+    wait_for(lambda: queue.trips)
+    assert crew.pool.keep_to(5, paced=False) == 3
+    assert crew.pool.keep_to(5, paced=False) == 0  # they are on their way
+    crew.threads += [threading.Thread(target=crew.pool.work, daemon=True) for _ in range(3)]
+    for thread in crew.threads[2:]:
+        thread.start()
+    queue.waiting.extend(claimed_job() for _ in range(5))
+    wait_for(lambda: len(queue.settled) == 5)

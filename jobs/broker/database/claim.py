@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ...policy import QueuePolicy
+from ...policy import AS_THE_CODE_SAYS, QueueLimits, QueuePolicy
 from ..records import ClaimedJob
 from .connection import Trip
+from .limits import limits_of, read_limits
 from .pace import Window, look_at_window, open_window
 from .values import id_of, moment_of, tags_of, uuid_of
 
@@ -22,7 +23,8 @@ MOST_SLOTS = 1_000_000
 class Room:
     """How many jobs the queue may start now, and for how long not one more. `window`: of its rate limit, if open.
 
-    `laned`: jobs with a lane wait; `turns`: whose turn it was (see turns.py); `has_groups`: some have settings.
+    `laned`: jobs with a lane wait; `turns`: whose turn it was (see turns.py); `has_groups`: some have settings;
+    `limits`: what was set of the queue's at run time.
     """
 
     slots: int
@@ -31,6 +33,7 @@ class Room:
     laned: bool = False
     turns: str = ""
     has_groups: bool = False
+    limits: QueueLimits = AS_THE_CODE_SAYS
 
 
 def look(trip: Trip, policy: QueuePolicy, heads: Iterable[Sequence[Any]]) -> tuple[bool, float | None]:
@@ -75,8 +78,10 @@ def room_of(trip: Trip, policy: QueuePolicy, wanted: int = 0) -> Room:
     """
     row = trip.run("read_queue", queue=policy.name)[0]
     paused, wait_until, taken = row[:3]
+    limits = limits_of(tuple(row[3:7]))
     turns, laned, has_groups = row[-3:]
-    room = Room(0, laned=bool(laned), turns=turns, has_groups=bool(has_groups))
+    policy = limits.over(policy)
+    room = Room(0, laned=bool(laned), turns=turns, has_groups=bool(has_groups), limits=limits)
     if paused:
         return room
     if wait_until is not None and moment_of(wait_until) > trip.now:
@@ -95,6 +100,11 @@ def room_of(trip: Trip, policy: QueuePolicy, wanted: int = 0) -> Room:
         most = policy.global_concurrency
         slots = min(slots, most - trip.run("count_active", queue=policy.name, most=most)[0][0])
     return replace(room, slots=max(0, slots), window=window)
+
+
+def policy_held(trip: Trip, policy: QueuePolicy) -> QueuePolicy:
+    """The policy with what was set of its limits at run time."""
+    return read_limits(trip, policy.name).over(policy)
 
 
 def start_order(job: ClaimedJob) -> tuple[int, datetime, UUID]:

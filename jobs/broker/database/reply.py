@@ -19,7 +19,7 @@ from ...policy import QueuePolicy
 from ...states import State
 from ..contract import PACE_GUARD
 from ..records import Answer, ClaimedJob, Exchange, Settled, Settlement
-from .claim import claimed_job, start_order
+from .claim import claimed_job, policy_held, start_order
 from .connection import Trip
 from .outcomes import BUSY, REFUSED, token_number
 from .values import id_of, moment_of, text_of
@@ -103,6 +103,6 @@ def _read_claimed(
     if order is not None:
         jobs.sort(key=lambda job: order.index(job.id.hex))
     # their slots were granted then, and not for now; a group may have a pace of its own
-    is_paced = policy.rate_limit is not None
+    is_paced = policy_held(trip, policy).rate_limit is not None
     jobs = [replace(job, start_by=monotonic + PACE_GUARD) if is_paced or job.group else job for job in jobs]
     return tuple(jobs)

@@ -40,6 +40,7 @@ from ..records import (
 from . import group_list, groups, hints, release, rewind
 from .change import change_job
 from .connection import JobsDatabase
+from .limits import Limited
 from .one_store import OneStore
 from .outcomes import token_number
 from .reach import reaching
@@ -47,13 +48,14 @@ from .take import take_all
 from .values import MAX_REASON, found_job, id_of, moment_of, text_of
 
 
-class SharedBroker(OneStore, ABC):
+class SharedBroker(Limited, OneStore, ABC):
     """Keeps the live jobs in the database of one alias. See `jobs.broker.contract`."""
 
     rows_are_the_queue = True
     store = ""
 
     def __init__(self, alias: str) -> None:
+        super().__init__()
         self._alias = alias
         self._database: JobsDatabase = self._connect(alias)
         self._guards: defaultdict[str, Guard] = defaultdict(Guard)
@@ -308,6 +310,14 @@ class SharedBroker(OneStore, ABC):
         with self._database.write_synced() as trip:
             trip.run("resume_queue", queue=queue)
             trip.told.add(queue)
+
+    @reaching
+    def pause_worker(self, queue: str, worker: UUID, *, paused: bool) -> bool:
+        """Let a worker claim nothing more, or claim again; see the contract."""
+        with self._database.write_synced() as trip:
+            found = trip.run("pause_worker", worker=worker.hex, paused=paused)
+            trip.told.update(queue for (queue,) in found if not paused)
+        return bool(found)
 
     @reaching
     def set_group(self, queue: str, group: str, settings: GroupSettings) -> None:

@@ -35,7 +35,7 @@ class AtomicTasks:
         """
         began = clock.monotonic()
         done = self._markers.begin(job)
-        if policy.rate_limit is not None:
+        if job.start_by is not None:
             # the way to the database is a part of the way to the task's first line
             self._guards[policy.name].learn(clock.monotonic() - began)
         if done is None and not self.holds(job.queue, job.id, job.token):

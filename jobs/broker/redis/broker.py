@@ -40,6 +40,7 @@ from .atomic import AtomicTasks
 from .changing import Changing
 from .examining import Examining
 from .grouping import Grouping, group_rules
+from .limits import Limited
 from .lives import FORMER, Recovering
 from .moments import micros, moment, moment_or_none, span
 from .processes import Vanished, seen_process, write_process
@@ -71,7 +72,7 @@ _REFUSED = Settled(Answer.REFUSED)
 _COUNTED = {str(state): Settled(Answer.COUNTED, state) for state in State}
 
 
-class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, AtomicTasks):
+class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, Limited, AtomicTasks):
     """Keeps the live jobs of one namespace on a Redis server."""
 
     rows_are_the_queue = False
@@ -159,6 +160,10 @@ class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, AtomicTask
             raise failure
         return Renewal(frozenset(alive), frozenset(asked))
 
+    def pause_worker(self, queue: str, worker: UUID, *, paused: bool) -> bool:
+        """Let a worker claim nothing more, or claim again; see the contract."""
+        return bool(self._run("pause_worker", queue, worker=worker.hex, paused=paused))
+
     def report_trouble(self, worker: UUID, trouble: str) -> None:
         """Note for the status what keeps a process from working; see the contract."""
         self._report(worker, "trouble", trouble)
@@ -203,13 +208,12 @@ class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, AtomicTask
         limit, guard, began = policy.rate_limit, self._guards[policy.name], clock.monotonic()
         guarded = min(guard.seconds, LONGEST_GUARD)
         ask: dict[str, Any] = {"wanted": wanted, "alone": alone, "word": any(map(comes_back_soon, settlements))}
+        ask["guard"] = span(guarded)
         if limit:
-            ask |= {"limit": limit.limit, "per": span(limit.per), "guard": span(guarded)}
+            ask |= {"limit": limit.limit, "per": span(limit.per)}
         if policy.global_concurrency:
             ask["most"] = policy.global_concurrency
         ask |= group_rules(policy)
-        if policy.groups.rate_limit:
-            ask["guard"] = span(guarded)
         name, many = worker.hex, len(settlements)
         words = settled_words(name, settlements)
         answer = self._scripts.run("exchange", policy.name, *words, worker=name, number=number, many=many, **ask)
@@ -220,12 +224,13 @@ class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, AtomicTask
             point("settle.after_commit")
         if claimed:
             point("claim.after_commit")
+        # where there are grants, within which time the jobs are to start
         states, wait, at, life, first, *paced = decode(head)
         if FORMER in states:
             states = self._lives.testify(worker, policy, settlements, states)
-        if limit or paced:
+        if paced:
             guard.learn(clock.monotonic() - began)
-        start_within = paced[0] / 1_000_000 if paced else guarded if limit else None
+        start_within = paced[0] / 1_000_000 if paced else None
         jobs = claimed_jobs(policy.name, claimed, life, first, moment(at), began - age / 1_000_000, start_within)
         self._lives.note_exchange(worker, policy.name, generation.decode(), settlements, jobs)
         return Exchange(

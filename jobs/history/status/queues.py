@@ -15,6 +15,8 @@ from ...errors import QueueBroken
 from ...models import Process
 from ...states import LIVE, State
 from .. import lookup
+from ..limits import HeldLimits, held_limits, limits_that_were_set
+from ..live import policy_of
 from ..lookup import Capped
 from ..verdict import duration, seconds_between
 from .finding import Finding, Limits
@@ -34,6 +36,7 @@ class QueueReport:
     states: Mapping[State, Capped]
     workers: int
     oldest_wait: float | None
+    limits: HeldLimits
     broken: str = ""
 
     @property
@@ -63,6 +66,7 @@ def queue_report(
         states=states,
         workers=sum(worker.kind == "worker" and worker.queue == name for worker in alive),
         oldest_wait=seconds_between(counts.oldest_ready_at, now) if counts is not None and counts.waiting else None,
+        limits=held_limits(policy_of(name), limits_that_were_set(name)),
         broken=broken,
     )
 

@@ -10,20 +10,22 @@ from jobs.management.actions.dead import DEAD
 from jobs.management.actions.events import EVENTS
 from jobs.management.actions.groups import GROUPS
 from jobs.management.actions.key import KEY
+from jobs.management.actions.limits import LIMITS
 from jobs.management.actions.logs import LOGS
 from jobs.management.actions.look import LIST, SHOW, STATUS
 from jobs.management.actions.mend import DOCTOR, OBLITERATE
 from jobs.management.actions.move import MOVE
 from jobs.management.actions.remove import CLEAN, DRAIN, ERASE
 from jobs.management.actions.schedules import SCHEDULES
+from jobs.management.actions.workers import WORKERS
 
 __all__ = ["ACTIONS", "Action"]
 
 ACTIONS: tuple[Action, ...] = (
     *(STATUS, LIST, SHOW, LOGS, EVENTS, KEY, DEAD, BATCHES, GROUPS),
-    *(ENQUEUE, RETRY, CANCEL, PROMOTE, PAUSE, RESUME),
+    *(ENQUEUE, RETRY, CANCEL, PROMOTE, PAUSE, RESUME, LIMITS),
     *(RESCHEDULE, PRIORITY, EDIT, DISCARD),
     *(DRAIN, CLEAN, ERASE, MOVE),
     *(DOCTOR, OBLITERATE),
-    SCHEDULES,
+    *(SCHEDULES, WORKERS),
 )

@@ -19,10 +19,12 @@ from jobs.history import inside, live, lookup, verdict
 from jobs.history.counters import totals
 from jobs.history.lateness import history_note
 from jobs.history.status.finding import LIMITS
+from jobs.history.status.queues import QueueReport
 from jobs.history.status.report import Report, headline, report
 from jobs.history.targets import name_of
 from jobs.history.waits import waits_of
 from jobs.management.actions.action import Action, Paper
+from jobs.management.actions.limits import document_of as limits_document
 from jobs.management.actions.words import seconds, uuid, whole
 from jobs.models import Attempt, Job
 from jobs.states import State
@@ -165,7 +167,7 @@ def _print_status(paper: Paper, seen: Report) -> None:
     lines = [
         (
             row.name,
-            _("paused") if row.counts and row.counts.paused else "",
+            ", ".join(_marks(row)),
             verdict.duration(row.oldest_wait),
             *_live_numbers(row.counts),
             *(str(row.states[state]) for state in (State.PENDING, State.FAILED, State.COMPLETED)),
@@ -187,6 +189,11 @@ def _print_status(paper: Paper, seen: Report) -> None:
         _("workers"),
     )
     paper.table(heads, lines)
+
+
+def _marks(row: QueueReport) -> list[str]:
+    marks = [_("paused")] if row.counts and row.counts.paused else []
+    return marks + ([_("limits changed")] if row.limits.set_at_run_time else [])
 
 
 def _live_numbers(counts: QueueCounts | None) -> tuple[str, str, str]:
@@ -213,6 +220,7 @@ def _status_document(seen: Report) -> dict[str, Any]:
             {
                 "queue": row.name,
                 "paused": row.counts and row.counts.paused,
+                "limits": limits_document(row.limits),
                 "oldest_waiting_seconds": row.oldest_wait,
                 "due": row.counts and row.counts.waiting,
                 "later": row.counts and row.counts.scheduled,

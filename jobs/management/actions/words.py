@@ -12,8 +12,9 @@ from uuid import UUID
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
+from jobs.errors import InvalidPolicy
 from jobs.operate.subjects import SHORTEST_TEXT
-from jobs.policy import ONE_YEAR, RateLimit
+from jobs.policy import AS_IN_CODE, ONE_YEAR, InCode, RateLimit
 
 #: Characters of a wrong argument that its error repeats.
 MOST_QUOTED = 200
@@ -92,6 +93,38 @@ def pace(text: str) -> RateLimit:
     return RateLimit(int(number), per=_UNITS[unit])
 
 
+def rate_limit(text: str) -> RateLimit:
+    """How many in so many seconds: 10/60, or with a unit 100/m."""
+    try:
+        return _rate_of(text)
+    except (ValueError, InvalidPolicy):
+        raise _wrong(_("%(value)s: expected a limit like 10/60 (ten in a minute) or 100/m"), text) from None
+
+
+def limit_of(name: str) -> Callable[[str], list[RateLimit | int | None | InCode]]:
+    """What a limit of a queue is to be, in a list: a number or a pace, none, code; `set_limits` checks the rest."""
+
+    def read(text: str) -> list[RateLimit | int | None | InCode]:
+        if text == "code":
+            return [AS_IN_CODE]
+        if text == "none" and name != "concurrency":
+            return [None]
+        if name != "rate_limit":
+            if not (text.isascii() and text.isdigit()):
+                refusal = _("%(value)s: expected a number, or code (what the code says)")
+                if name == "global_concurrency":
+                    refusal = _("%(value)s: expected a number, none, or code (what the code says)")
+                raise _wrong(refusal, text)
+            return [int(text)]
+        try:
+            return [_rate_of(text)]
+        except (ValueError, InvalidPolicy):
+            refusal = _("%(value)s: expected a limit like 10/1 (ten in one second) or 100/m, none, or code")
+            raise _wrong(refusal, text) from None
+
+    return read
+
+
 def age(text: str) -> timedelta:
     """An age: a number with its unit (s, m, h, d), or seconds."""
     number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
@@ -105,6 +138,11 @@ def long_text(text: str) -> str:
     if len(text) < SHORTEST_TEXT:
         raise _wrong(_("%(value)s: expected at least %(number)d characters"), text, number=SHORTEST_TEXT)
     return text
+
+
+def _rate_of(text: str) -> RateLimit:
+    number, _slash, per = text.partition("/")
+    return RateLimit(int(number), per=_UNITS.get(per) or float(per))
 
 
 def _wrong(refusal: str, text: str, **values: object) -> ArgumentTypeError:

@@ -135,3 +135,13 @@ async def alone_async(seconds: float) -> str:
 def alone_walk(items: int) -> int:
     """See `walk`."""
     return walk.func(items)
+
+
+@work.task(timeout=0.1, attempts=1)
+def deaf(path: str) -> str:
+    """In a thread: open a pipe, and hear nothing until somebody writes into it."""
+    write("start")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    write("end")
+    return text

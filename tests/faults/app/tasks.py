@@ -233,5 +233,13 @@ def walk(items: int) -> int:
     return items
 
 
+@work.task()
+def touch(key: str) -> None:
+    """What many calls of one key ask for."""
+    write("start")
+    select.select([], [], [], 0.01)
+    write("end")
+
+
 if os.environ.get("FAULTS_ISOLATED"):
     from .isolated import *  # noqa: F403

@@ -26,6 +26,7 @@ from ...records import (
 )
 from .. import claim as claiming
 from .. import edges, groups, hints, pace, turns
+from ..limits import read_limits
 from ..outcomes import BUSY
 from ..reach import reaching
 from ..reply import known_worker, read_reply, save_reply
@@ -105,7 +106,7 @@ class PostgresqlBroker(SharedBroker):
         pass_exchange("before", settlements, wanted)
         # what is seen in the caller's transaction may be rolled back
         dead_rows = DeadRows() if self._database.in_callers_transaction else self._dead_rows[policy.name]
-        limited = (wanted and (_is_limited(policy) or self._laned[policy.name])) or _needs_lock(settlements)
+        limited = (wanted and self._is_limited(policy)) or _needs_lock(settlements)
         trips = self._exchange_limited if limited else self._exchange_free
         answer, due = trips(worker, policy, settlements, wanted, number, alone, dead_rows, repeated=repeated)
         if answer is None:
@@ -123,6 +124,11 @@ class PostgresqlBroker(SharedBroker):
             answer = walked or answer
         return answer if answer.jobs else self._remember(worker, number, answer)
 
+    def _is_limited(self, policy: QueuePolicy) -> bool:
+        """Whether a claim needs the lock of the queue's row, as far as is known here."""
+        held = self._as_seen(policy)
+        return held.rate_limit is not None or held.global_concurrency is not None or self._laned[policy.name]
+
     def _exchange_free(
         self,
         worker: UUID,
@@ -136,20 +142,26 @@ class PostgresqlBroker(SharedBroker):
         walk: bool = False,
         repeated: bool = False,
     ) -> tuple[Exchange | None, bool]:
-        """Settle and claim; None: the number was answered already. Also whether a walk without bounds is due."""
+        """Settle and claim; None: the number was answered already. Also whether a walk without bounds is due.
+
+        Where a limit was set meanwhile it claims nothing.
+        """
+        limits = None
         with self._database.write() if repeated else self._database.read() as trip:
             if repeated and known_worker(trip.lock_process(worker)).is_repeated(number):
                 return None, False
             found = exchange_jobs(
                 trip, worker, policy.name, settlements, wanted,
-                number=number, alone=alone, bounds=dead_rows.bounds(walk=walk), saves=True,
+                number=number, alone=alone, bounds=dead_rows.bounds(walk=walk), saves=True, unless_limited=policy,
             )  # fmt: skip
-            if hints.makes_due(policy, settlements, len(found.jobs)):
+            if hints.makes_due(self._as_seen(policy), settlements, len(found.jobs)):
                 trip.told.add(policy.name)
+            if found.limited:
+                limits = self._limits[policy.name] = read_limits(trip, policy.name)
         if not found.fresh:
             return None, False
         self._laned[policy.name] |= found.laned
-        if found.laned and not settlements:
+        if (found.laned or limits is not None) and not settlements:
             return self._exchange_limited(worker, policy, settlements, wanted, number, alone, dead_rows, walk=walk)
         self._owes |= found.awaited
         due = dead_rows.note(found.seen)
@@ -211,7 +223,10 @@ class PostgresqlBroker(SharedBroker):
                 settled, owes = first.settled, first.awaited
                 pace.return_grants(trip, name, settlements, settled)
                 groups.delay_groups(trip, name, _delayed_groups(settlements, settled))
-            room = claiming.room_of(trip, policy, wanted) if wanted else claiming.Room(0)
+            room = claiming.Room(0, limits=self._limits[name])
+            if wanted:
+                room = claiming.room_of(trip, policy, wanted)
+                self._limits[name] = room.limits
             slots = min(wanted, room.slots)
             self._laned[name] = room.laned or (self._laned[name] and not wanted)
             by_turns: turns.Claimed | None = None
@@ -226,7 +241,7 @@ class PostgresqlBroker(SharedBroker):
             answer = Exchange(settled, jobs, wait)
             if settled or jobs:
                 save_reply(trip, worker, number, settlements, answer, jobs[0].claimed_at if jobs else trip.now)
-            if hints.makes_due(policy, settlements, len(jobs)):
+            if hints.makes_due(room.limits.over(policy), settlements, len(jobs)):
                 trip.told.add(name)
             if room.window is not None:
                 stamp = pace.save_window(trip, name, room.window, len(jobs), guard)
@@ -308,7 +323,7 @@ class PostgresqlBroker(SharedBroker):
                 f"settle_in_transaction needs an open transaction.atomic(using={self._alias!r})"
             )
         with self._database.on_django() as trip:
-            if hints.makes_due(policy, [settlement], 0):
+            if hints.makes_due(self._as_seen(policy), [settlement], 0):
                 trip.told.add(policy.name)
             found = exchange_jobs(trip, worker, policy.name, [settlement], 0)
             if found.settled[0] is BUSY:
@@ -338,7 +353,3 @@ def _delayed_groups(settlements: Sequence[Settlement], settled: Sequence[Settled
         for one in counted
         if isinstance(one.outcome, Postponed) and one.outcome.whole_group and one.job.group
     ]
-
-
-def _is_limited(policy: QueuePolicy) -> bool:
-    return policy.rate_limit is not None or policy.global_concurrency is not None

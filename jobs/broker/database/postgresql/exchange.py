@@ -15,8 +15,8 @@ hand_back; `notes`: it writes to the queue's row. number: the exchange's; nothin
 worker's last one. The answer has rows of three kinds: 'settled' (id, state reached as task, whether others wait for
 its end as run), 'claimed' (the job), and
 one 'moment' (now as ready_at, whether the number was new as run, whether a claim was possible as priority, returns as
-token, microseconds of the walk as attempts, seconds until the next look as message, whether jobs with a lane kept it
-from claiming as lost).
+token, microseconds of the walk as attempts, seconds until the next look as message, whether a limit was in the way as
+starts, whether jobs with a lane kept it from claiming as lost).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from uuid import UUID
 
 from .... import clock
 from ....fingerprint import cause_of
+from ....policy import QueuePolicy
 from ....states import State
 from ...records import (
     Answer,
@@ -71,8 +72,8 @@ class Found:
     """What one statement brought; `wait` as in `Exchange`, None also when no claim was wanted.
 
     `awaited`: others wait for a job that ended here. `fresh`: the number was higher than the worker's last one, else
-    nothing happened. `seen`: what a usual claim learnt of the queue, None where it was not possible. `laned`: jobs
-    with a lane wait, so that nothing was claimed.
+    nothing happened. `seen`: what a usual claim learnt of the queue, None where it was not possible. Nothing was
+    claimed where jobs with a lane wait (`laned`), or where there is a limit (`limited`).
     """
 
     settled: tuple[Settled, ...] = ()
@@ -81,6 +82,7 @@ class Found:
     seen: Seen | None = None
     fresh: bool = True
     awaited: bool = False
+    limited: bool = False
     laned: bool = False
 
 
@@ -96,11 +98,14 @@ def exchange_jobs(
     bounds: Bounds = NO_BOUNDS,
     saves: bool = False,
     ids: Sequence[UUID] | None = None,
+    unless_limited: QueuePolicy | None = None,
 ) -> Found:
     """Settle and claim in one statement; `saves`: remember the reply, if there is anything in it.
 
-    `ids`: claim these, and in this order.
+    `ids`: claim these, and in this order. With `unless_limited` it claims nothing where that policy, or what was set at
+    run time, limits the queue.
     """
+    limits = unless_limited
     given = _unique(settlements)
     began = clock.monotonic()
     found = trip.run_parts(
@@ -121,6 +126,9 @@ def exchange_jobs(
         wanted=wanted,
         ids=ids,
         part=part_of_this_thread(),
+        unless_limited=limits is not None,
+        is_paced=limits is not None and limits.rate_limit is not None,
+        is_bounded=limits is not None and limits.global_concurrency is not None,
     )
     moment = next(row for row in found if row[0] == "moment")
     now = moment[10].astimezone(UTC)
@@ -137,6 +145,7 @@ def exchange_jobs(
     return Found(
         laned=laned,
         fresh=bool(moment[2]),
+        limited=bool(moment[8]),
         awaited=any(row[2] for row in found if row[0] == "settled"),
         settled=tuple(answers.get(id(settlement), REFUSED) for settlement in settlements),
         jobs=tuple(jobs),

@@ -16,6 +16,7 @@ from ...records import Exchange, Settled, Settlement
 from .. import claim as claiming
 from .. import edges, groups, hints, pace
 from ..connection import JobsDatabase
+from ..limits import read_limits
 from ..reach import reaching
 from ..reply import known_worker, read_reply, save_reply
 from ..shared import SharedBroker, pass_exchange
@@ -60,7 +61,7 @@ class SqliteBroker(SharedBroker):
                 if known.is_repeated(number):
                     return read_reply(trip, worker, known, policy, settlements)
                 possible, wait = claiming.look(trip, policy, claiming.read_heads(trip, policy.name, alone))
-            if not possible:
+            if not possible or not known.may_claim:
                 return self._remember(worker, number, Exchange(wait=wait))
         pass_exchange("before", settlements, wanted > 0)
         guard = self._guards[policy.name]
@@ -78,7 +79,8 @@ class SqliteBroker(SharedBroker):
             answer = Exchange(settled, claimed.jobs, claimed.wait)
             if settled or claimed.jobs:
                 save_reply(trip, worker, number, settlements, answer, trip.now)
-            if hints.makes_due(policy, settlements, len(claimed.jobs)):
+            limits = claimed.limits or read_limits(trip, policy.name)
+            if hints.makes_due(limits.over(policy), settlements, len(claimed.jobs)):
                 trip.told.add(policy.name)
             trip.write_counts()
             stamp = claimed.window and pace.save_window(trip, policy.name, claimed.window, len(claimed.jobs), guard)
@@ -100,7 +102,7 @@ class SqliteBroker(SharedBroker):
             )
         with self._database.write_synced() as trip:
             known = known_worker(trip.run("read_process", process=worker.hex, now=trip.text_now))
-            if hints.makes_due(policy, [settlement], 0):
+            if hints.makes_due(claiming.policy_held(trip, policy), [settlement], 0):
                 trip.told.add(policy.name)
             settled = settle_all(trip, worker, known.label, [settlement])[0]
             if settled.state in ENDED:

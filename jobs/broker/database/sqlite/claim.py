@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from .... import clock
-from ....policy import QueuePolicy
+from ....policy import QueueLimits, QueuePolicy
 from ...records import ClaimedJob
 from ..claim import claimed_job, due_of, read_heads, room_of, start_order, wait_after
 from ..connection import Trip
@@ -21,12 +21,16 @@ from ..values import text_of
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a claim brought. `window` and `groups`, unless None, are to be saved as late in the transaction as can."""
+    """What a claim brought. `window` and `groups`, unless None, are to be saved as late in the transaction as can.
+
+    `limits`: what was set of the queue's, as far as it is known.
+    """
 
     jobs: tuple[ClaimedJob, ...] = ()
     wait: float | None = None
     window: Window | None = None
     groups: Groups | None = None
+    limits: QueueLimits | None = None
 
 
 def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: bool) -> Claim:
@@ -34,7 +38,7 @@ def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: boo
     room = room_of(trip, policy, wanted)
     slots = min(wanted, room.slots)
     if slots <= 0:
-        return Claim(wait=room.wait, window=room.window)
+        return Claim(wait=room.wait, window=room.window, limits=room.limits)
     for (queue,) in trip.run("expire_jobs", queues=json.dumps([policy.name]), now=text_of(trip.now)):
         trip.count(queue, expired=1)
     heads = read_heads(trip, policy.name, alone)
@@ -42,7 +46,7 @@ def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: boo
         by_turns = claim_by_turns(
             trip, policy, room, wanted, heads, alone, lambda ids: _claim_given(trip, worker, policy.name, ids)
         )
-        return Claim(by_turns.jobs, by_turns.wait, room.window, by_turns.groups)
+        return Claim(by_turns.jobs, by_turns.wait, room.window, by_turns.groups, room.limits)
     due, wait = due_of(trip, heads)
     jobs: list[ClaimedJob] = []
     for priority in due:
@@ -54,7 +58,7 @@ def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: boo
         wait = due_of(trip, read_heads(trip, policy.name, alone))[1] if due else wait
     else:
         wait = 0.0 if slots == wanted else wait_after(room, slots, trip.now)
-    return Claim(tuple(jobs), wait, room.window)
+    return Claim(tuple(jobs), wait, room.window, limits=room.limits)
 
 
 def _claim_priority(trip: Trip, worker: UUID, queue: str, priority: int, wanted: int, alone: bool) -> list[ClaimedJob]:

@@ -1,11 +1,11 @@
 -- Settle what a worker finished and claim what it has room for, in one step.
 -- ARGV[1]: worker, number, many (settlements), wanted; alone; limit, per and guard of the rate limit; most: the global
---   concurrency; word: whether a job comes back soon; of queues with groups and limits what parts/lanes.lua says. Behind it of all settlements the ids, then the holds, then what else
+--   concurrency, unless others were set at run time; word: whether a job comes back soon; of queues with groups and limits what parts/lanes.lua says. Behind it of all settlements the ids, then the holds, then what else
 --   is asked (parts/settle.lua), then what the history is told of each, passed on unread.
 -- Result: a MessagePack of {states, wait, now, life, first, paced}, the generation, how long ago that was, then id and record of
 --   each claimed job: the state that each settlement reached, false where it is refused, 'former' where its token is of
 --   another life than this one (testify.lua); for how long there is nothing to claim, or false; the tokens of the jobs are
---   life and number, from `first` on; paced: the guard of their groups' grants, where there are any. The same number brings the same reply, without the records of jobs that the worker
+--   life and number, from `first` on; paced: the guard of their grants, where there are any. The same number brings the same reply, without the records of jobs that the worker
 --   does not hold any more. The last number alone where `number` is lower.
 -- Guarantees: a settlement counts once, under its token only. Nothing is claimed without a lease, while the queue is
 --   paused or told to wait, while a new life is to be mended, beyond the limit of any rolling period or beyond the global concurrency.
@@ -40,7 +40,17 @@ local function answer_again(head, at, life, first, ids)
     return words
 end
 
+-- What was set at run time wins over what the worker says.
+local function go_by_limits()
+    local set = call('HGET', meta, 'limits')
+    if not set then return end
+    local limit, per, most = unpack(cmsgpack.unpack(set))
+    if limit then ask.limit, ask.per = limit > 0 and limit, per end
+    if most then ask.most = most > 0 and most end
+end
+
 begin_life()
+go_by_limits()
 local known, last = call('HGET', workers, ask.worker), call('HGET', replies, ask.worker)
 local told_before = 0
 if last then
@@ -51,18 +61,22 @@ if last then
 end
 
 local lease_until, _, label
-if known then _, lease_until, _, _, label = cmsgpack.unpack_limit(known, 4, 1) end
+local is_paused
+if known then
+    local told = cmsgpack.unpack(known)
+    lease_until, label, is_paused = told[1], told[4], told[8]
+end
 local raws, reasons, gone, former = read_settled(ask.many)
 -- the first write frees memory, so that a full server drains
 if #gone == 0 then call('HDEL', replies, ask.worker) end
 local states = settle(ask.many, raws, reasons, gone, former, label or '')
 if #freed > 0 then follow() end
 local got, wait, first = {}, false, 0
-if known and lease_until >= now and ask.wanted > 0 then got, wait, first = claim(ask.worker, ask.wanted, ask.alone) end
+if known and lease_until >= now and not is_paused and ask.wanted > 0 then got, wait, first = claim(ask.worker, ask.wanted, ask.alone) end
 first = first or 0
 told = told + told_before
 if told >= ENOUGH or not known then weigh_what_was_told() end
-local head, ids = cmsgpack.pack({states, wait, now, generation, first, paced}), {}
+local head, ids = cmsgpack.pack({states, wait, now, generation, first, paced or ask.limit and ask.guard or nil}), {}
 for i = 1, #got, 2 do ids[#ids + 1] = got[i] end
 if known then
     call('HSET', replies, ask.worker, cmsgpack.pack(ask.number, told, head, now, generation, first, table.concat(ids)))

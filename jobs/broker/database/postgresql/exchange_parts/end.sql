@@ -38,6 +38,7 @@ answer AS MATERIALIZED (
     SELECT CASE
         WHEN %(wanted)s = 0 OR paused THEN NULL
         WHEN greatest(wait_until, until) > now THEN extract(epoch FROM greatest(wait_until, until) - now)
+        WHEN limited THEN 0
         WHEN NOT gate.open THEN NULL
         WHEN (SELECT found FROM laned) THEN 0
         WHEN (SELECT count(*) FROM picked) >= %(wanted)s THEN 0
@@ -68,7 +69,7 @@ SELECT 'settled', id, (awaited AND state <> 'queued')::integer, state, NULL, NUL
 FROM settled
 UNION ALL
 SELECT 'moment', NULL, coalesce((SELECT fresh FROM owner), (SELECT fresh FROM worker), true)::integer, NULL,
-    wait::text, gate.open::integer, hold.returns, (SELECT microseconds FROM walk), NULL,
+    wait::text, gate.open::integer, hold.returns, (SELECT microseconds FROM walk), limited::integer,
     (SELECT found FROM laned)::integer, clock.now, NULL, NULL,
     NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM clock, hold, gate, answer

@@ -1,0 +1,74 @@
+"""Which limits of a queue hold now, and which of them were set at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from ..broker.database.limits import limits_of
+from ..conf import jobs_settings
+from ..models import QueueState
+from ..policy import AS_IN_CODE, AS_THE_CODE_SAYS, InCode, QueueLimits, QueuePolicy, RateLimit
+from .live import policy_of
+from .targets import HasName, name_of
+
+#: What can be set at run time.
+NAMES = ("rate_limit", "concurrency", "global_concurrency")
+
+
+@dataclass(frozen=True)
+class HeldLimits:
+    """The limits of a queue that hold now; None: it has no such limit.
+
+    `concurrency` is that of each worker process; one that was started with `run_huey --concurrency` goes by that
+    number instead, unless it was set at run time. `set_at_run_time` names those that were, and `in_code` says what the
+    code has in their place.
+    """
+
+    queue: str
+    rate_limit: RateLimit | None
+    concurrency: int
+    global_concurrency: int | None
+    set_at_run_time: tuple[str, ...]
+    in_code: Mapping[str, RateLimit | int | None]
+
+
+def limits(queue: HasName | str) -> HeldLimits:
+    """Which limits of a queue hold now. Raises `UnknownQueue`, and `InvalidOption` for what is no queue."""
+    name = name_of(queue)
+    return held_limits(policy_of(name), limits_that_were_set(name))
+
+
+def held_limits(policy: QueuePolicy, given: QueueLimits) -> HeldLimits:
+    """What holds of a policy where this was set."""
+    held = given.over(policy)
+    return HeldLimits(
+        queue=policy.name,
+        rate_limit=held.rate_limit,
+        concurrency=held.concurrency,
+        global_concurrency=held.global_concurrency,
+        set_at_run_time=tuple(name for name in NAMES if getattr(given, name) is not AS_IN_CODE),
+        in_code={name: getattr(policy, name) for name in NAMES},
+    )
+
+
+def limits_that_were_set(queue: str) -> QueueLimits:
+    """What the queue's row says, which is right for every broker."""
+    state = QueueState.objects.using(jobs_settings().database).filter(queue=queue).first()
+    return AS_THE_CODE_SAYS if state is None else limits_of_row(state)
+
+
+def limits_of_row(state: QueueState) -> QueueLimits:
+    """What was set of the limits of this queue."""
+    return limits_of((state.rate_limit, state.rate_per, state.concurrency, state.global_concurrency))
+
+
+def text_of_limit(value: object) -> str:
+    """A limit as people read and write it: 10/1, 5, none, code."""
+    if isinstance(value, RateLimit):
+        return f"{value.limit}/{value.per:g}"
+    if isinstance(value, InCode):
+        return _("as in the code")
+    return _("none") if value is None else str(value)

@@ -1,0 +1,79 @@
+"""`manage.py jobs limits`: which limits of the queues hold, and others in their place from now on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from jobs.defined import queues
+from jobs.history.limits import NAMES, HeldLimits, limits, text_of_limit
+from jobs.management.actions.action import Action, Paper
+from jobs.management.actions.words import limit_of
+from jobs.operate.limits import set_limits
+from jobs.policy import RateLimit
+
+
+def _arguments(parser: CommandParser) -> None:
+    parser.add_argument("queue", nargs="?", metavar=_("QUEUE"), help=_("Only this queue; needed to change one."))
+    parser.add_argument(
+        "--rate-limit",
+        type=limit_of("rate_limit"),
+        metavar=_("LIMIT"),
+        help=_("At most so many starts: 10/1 (in one second), 100/m, none, or code (what the code says)."),
+    )
+    parser.add_argument(
+        "--concurrency",
+        type=limit_of("concurrency"),
+        metavar=_("NUMBER"),
+        help=_("Threads of each worker process, or code (what the code says)."),
+    )
+    parser.add_argument(
+        "--global-concurrency",
+        type=limit_of("global_concurrency"),
+        metavar=_("NUMBER"),
+        help=_("At most so many of its jobs run at once, over all machines; none, or code."),
+    )
+
+
+def _limits(paper: Paper, options: Mapping[str, Any]) -> None:
+    # None is what argparse has where nothing was given, so a value comes in a list
+    changed = {name: options[name][0] for name in NAMES if options[name] is not None}
+    if changed and not options["queue"]:
+        raise CommandError(_("say which queue: manage.py jobs limits QUEUE --concurrency 10"), returncode=2)
+    if changed:
+        found = [set_limits(options["queue"], **changed)]
+    else:
+        found = [limits(name) for name in ([options["queue"]] if options["queue"] else queues())]
+    if paper.as_json:
+        paper.document([document_of(one) for one in found])
+        return
+    heads = (_("queue"), _("rate limit"), _("concurrency (a process)"), _("concurrency (everywhere)"))
+    paper.table(heads, [(one.queue, *(_shown(one, name) for name in NAMES)) for one in found])
+
+
+def document_of(held: HeldLimits) -> dict[str, Any]:
+    """What holds, what the code says, and which were set at run time."""
+    return {
+        "queue": held.queue,
+        **{name: _plain(getattr(held, name)) for name in NAMES},
+        "set_at_run_time": list(held.set_at_run_time),
+        "in_code": {name: _plain(value) for name, value in held.in_code.items()},
+    }
+
+
+def _shown(held: HeldLimits, name: str) -> str:
+    text = text_of_limit(getattr(held, name))
+    if name in held.set_at_run_time:
+        return _("%(limit)s (in the code: %(other)s)") % {"limit": text, "other": text_of_limit(held.in_code[name])}
+    return text
+
+
+def _plain(value: RateLimit | int | None) -> dict[str, float] | int | None:
+    return {"limit": value.limit, "per": value.per} if isinstance(value, RateLimit) else value
+
+
+LIMITS = Action("limits", gettext_noop("Show the limits of queues, or change those of one."), _arguments, _limits)

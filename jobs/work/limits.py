@@ -1,0 +1,62 @@
+"""What was set of a queue's limits at run time, as a worker process hears of it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from django.db import connections
+
+from ..broker.contract import Broker
+from ..policy import AS_THE_CODE_SAYS, QueueLimits
+
+logger = logging.getLogger("jobs.worker")
+
+#: Seconds between two looks: what is set holds within a second.
+LOOK_EVERY = 0.5
+
+
+class LimitsWatch(threading.Thread):
+    """Looks twice a second what was set, also while all threads are busy, and tells `hold` of what has changed.
+
+    The broker keeps to a rate limit and a global concurrency by itself; how many threads a process has, only it knows.
+    """
+
+    def __init__(self, broker: Broker, queue: str) -> None:
+        super().__init__(name="limits-watch", daemon=True)
+        self.held = AS_THE_CODE_SAYS
+        self._broker = broker
+        self._queue = queue
+        self._hold: Callable[[QueueLimits], None] = lambda limits: None
+        self._ended = threading.Event()
+        self._failed = False
+
+    def look(self) -> None:
+        """Look once; where the broker is away, what held before goes on holding."""
+        try:
+            limits = self._broker.limits(self._queue)
+        except Exception as error:
+            if not self._failed:
+                logger.warning("limits_not_read queue=%s %s: %s", self._queue, type(error).__name__, error)
+            self._failed = True
+            return
+        self._failed = False
+        if limits != self.held:
+            self.held = limits
+            self._hold(limits)
+
+    def begin(self, hold: Callable[[QueueLimits], None]) -> None:
+        """Tell of changes from now on."""
+        self._hold = hold
+        self.start()
+
+    def end(self) -> None:
+        """Look no more."""
+        self._ended.set()
+
+    def run(self) -> None:
+        """The thread's life."""
+        while not self._ended.wait(LOOK_EVERY):
+            self.look()
+        connections.close_all()
