@@ -15,8 +15,9 @@ import pytest
 from jobs import Fixed, Queue, clock, current_job
 from jobs.broker.records import ClaimedJob, Completed, Failed, GivenUp, HandedBack, Postponed, Retried, Settlement
 from jobs.errors import InvalidTask, OutOfTime
+from jobs.history.connections import connections_of
+from jobs.policy import AS_THE_CODE_SAYS
 from jobs.supervise import start
-from jobs.supervise.children import Post
 from jobs.supervise.start import CannotStart, plan
 from jobs.testing import run_jobs
 from jobs.work import stacks, trees
@@ -76,8 +77,8 @@ def test_a_memory_limit_is_refused_where_nobody_tells_how_large_a_process_is(mon
 
 
 def test_the_connections_of_runners_are_counted() -> None:
-    threads = start._connections_of(Post("worker", "email", 1, 4))
-    assert start._connections_of(Post("worker", lane.name, 1, 4)) == threads + 2 * (4 + 1)
+    threads = connections_of("email", 4, AS_THE_CODE_SAYS)
+    assert connections_of(lane.name, 4, AS_THE_CODE_SAYS) == threads + 2 * (4 + 1)
 
 
 @pytest.mark.parametrize(
