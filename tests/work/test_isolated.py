@@ -14,6 +14,7 @@ import pytest
 
 from jobs import Fixed, Queue, clock, current_job
 from jobs.broker.records import ClaimedJob, Completed, Failed, GivenUp, HandedBack, Postponed, Retried, Settlement
+from jobs.defined import find_queue
 from jobs.errors import InvalidTask, OutOfTime
 from jobs.history.connections import connections_of
 from jobs.policy import AS_THE_CODE_SAYS
@@ -77,8 +78,12 @@ def test_a_memory_limit_is_refused_where_nobody_tells_how_large_a_process_is(mon
 
 
 def test_the_connections_of_runners_are_counted() -> None:
-    threads = connections_of("email", 4, AS_THE_CODE_SAYS)
-    assert connections_of(lane.name, 4, AS_THE_CODE_SAYS) == threads + 2 * (4 + 1)
+    without = connections_of("email", 4, AS_THE_CODE_SAYS)
+    task = find_queue("email").task(name="isolated.mail", isolated=True, timeout=1)(lambda: None)
+    try:
+        assert connections_of("email", 4, AS_THE_CODE_SAYS) == without + 2 * (4 + 1)
+    finally:
+        task.unregister()
 
 
 @pytest.mark.parametrize(
