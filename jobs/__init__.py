@@ -51,6 +51,7 @@ from .errors import (
     UnknownCause,
     UnknownJob,
     UnknownObject,
+    UnknownProcess,
     UnknownQueue,
     UnknownSchedule,
     UnknownTask,
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from .operate.promote import promote
     from .operate.retry import dead_letters, retry
     from .operate.retry_cause import retry_cause
+    from .operate.workers import SeenWorker, pause_worker, resume_worker, workers
 
 __all__ = [
     "AS_IN_CODE",
@@ -142,6 +144,7 @@ __all__ = [
     "Retention",
     "RetryLater",
     "RunningJob",
+    "SeenWorker",
     "State",
     "Subject",
     "Task",
@@ -152,6 +155,7 @@ __all__ = [
     "UnknownCause",
     "UnknownJob",
     "UnknownObject",
+    "UnknownProcess",
     "UnknownQueue",
     "UnknownSchedule",
     "UnknownTask",
@@ -178,6 +182,7 @@ __all__ = [
     "obliterate",
     "pause",
     "pause_group",
+    "pause_worker",
     "promote",
     "receives",
     "register_eraser",
@@ -186,11 +191,13 @@ __all__ = [
     "reset_limits",
     "resume",
     "resume_group",
+    "resume_worker",
     "retry",
     "retry_cause",
     "set_group_limits",
     "set_limits",
     "set_priority",
+    "workers",
 ]
 
 #: Where the functions live that read the jobs' tables.
@@ -231,6 +238,10 @@ _HOMES = {
     "retry_cause": "operate.retry_cause",
     "set_group_limits": "operate.groups",
     "set_priority": "operate.change",
+    "pause_worker": "operate.workers",
+    "resume_worker": "operate.workers",
+    "SeenWorker": "operate.workers",
+    "workers": "operate.workers",
 }
 
 

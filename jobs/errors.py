@@ -68,6 +68,10 @@ class UnknownCause(JobsError, LookupError):
     """No dead letter of this cause is known."""
 
 
+class UnknownProcess(JobsError, LookupError):
+    """No living worker process is called so."""
+
+
 class UnknownObject(JobsError, LookupError):
     """No object of this model and id is there, and no job is about one."""
 

@@ -24,10 +24,11 @@ from django.views.decorators.http import require_POST
 from admin_lists.owners import streams_of
 
 from .. import clock
-from ..errors import BrokerAway, InvalidOption, Refused, UnknownJob, UnknownQueue
+from ..errors import BrokerAway, InvalidOption, Refused, UnknownJob, UnknownProcess, UnknownQueue
 from ..history import live, verdict
 from ..models import STATE_WORDS, Job
 from ..operate.pause import pause, resume
+from ..operate.workers import pause_worker, resume_worker
 from ..states import State
 from . import many, page
 from .buttons import BUTTONS, Button
@@ -92,6 +93,8 @@ class JobAdmin(ReadOnlyAdmin):
         for name in ("pause", "resume"):
             view = self.admin_site.admin_view(self.operate_queue)
             own.append(path(f"queues/<str:queue>/{name}/", view, {"name": name}, f"jobs_queue_{name}"))
+            of_worker = self.admin_site.admin_view(self.operate_worker)
+            own.append(path(f"workers/<uuid:worker>/{name}/", of_worker, {"name": name}, f"jobs_worker_{name}"))
         groups = self.admin_site.admin_view(groups_page)
         own.append(path("groups/<str:queue>/", groups, {"model_admin": self}, "jobs_queue_groups"))
         limits = self.admin_site.admin_view(limits_page)
@@ -251,6 +254,10 @@ class JobAdmin(ReadOnlyAdmin):
         """Pause or resume a queue."""
         return _posted(request, lambda: self._operate_queue(request, queue, name))
 
+    def operate_worker(self, request: HttpRequest, worker: UUID, name: str) -> HttpResponse:
+        """Pause or resume a worker process."""
+        return _posted(request, lambda: self._operate_worker(request, worker, name))
+
     def _operate(self, request: HttpRequest, job_id: UUID, button: Button) -> HttpResponse:
         check_reach(request, job_id, button.permission)
         try:
@@ -271,6 +278,18 @@ class JobAdmin(ReadOnlyAdmin):
         else:
             text = gettext("%(queue)s is paused.") if name == "pause" else gettext("%(queue)s goes on.")
             self.message_user(request, text % {"queue": queue}, messages.SUCCESS)
+        return HttpResponseRedirect(reverse(f"{self.admin_site.name}:app_list", args=["jobs"]))
+
+    def _operate_worker(self, request: HttpRequest, worker: UUID, name: str) -> HttpResponse:
+        if not (request.user.has_perm("jobs.pause_queue") and sees_all(request, "jobs.pause_queue")):
+            raise PermissionDenied
+        try:
+            (pause_worker if name == "pause" else resume_worker)(worker, by=_user(request))
+        except (UnknownProcess, BrokerAway) as refusal:
+            self.message_user(request, capfirst(str(refusal)), messages.ERROR)
+        else:
+            text = gettext("The worker takes no more jobs.") if name == "pause" else gettext("The worker goes on.")
+            self.message_user(request, text, messages.SUCCESS)
         return HttpResponseRedirect(reverse(f"{self.admin_site.name}:app_list", args=["jobs"]))
 
     def _address(self, name: str, *args: object) -> str:

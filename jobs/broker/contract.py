@@ -115,6 +115,9 @@ class Broker(Protocol):
     def report_dropped(self, worker: UUID, dropped: int) -> None:
         """Note for the status how many news of its jobs a process has dropped so far, the last of them just now."""
 
+    def pause_worker(self, queue: str, worker: UUID, *, paused: bool) -> bool:
+        """A claim of this worker begun after this returned takes nothing, or takes again; False: it is not known."""
+
     def processes(self) -> Sequence[SeenProcess] | None:
         """Every process that holds a lease, or held one and was not reaped yet. None: the rows say it."""
 

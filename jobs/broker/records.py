@@ -247,6 +247,7 @@ class SeenProcess:
     trouble_since: datetime | None = None
     dropped: int = 0
     dropped_at: datetime | None = None
+    paused: bool = False
 
 
 class Answer(StrEnum):

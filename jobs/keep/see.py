@@ -5,15 +5,15 @@ from __future__ import annotations
 from django.db import transaction
 
 from ..broker import get_broker
-from ..broker.records import SeenProcess
 from ..conf import jobs_settings
+from ..history.processes import row_of
 from ..models import Process
 
 #: Seconds between two runs.
 INTERVAL = 2.0
 _CHANGED = (
     *("renewed_at", "lease_until", "clock_offset", "concurrency"),
-    *("trouble", "trouble_since", "news_dropped", "news_dropped_at"),
+    *("trouble", "trouble_since", "news_dropped", "news_dropped_at", "paused"),
 )
 
 
@@ -25,28 +25,8 @@ def run() -> int:
         return 0
     rows = Process.objects.using(jobs_settings().database)
     with transaction.atomic(using=rows.db):
-        rows.bulk_create(map(_row, seen), update_conflicts=True, unique_fields=["id"], update_fields=_CHANGED)
+        rows.bulk_create(map(row_of, seen), update_conflicts=True, unique_fields=["id"], update_fields=_CHANGED)
         # those of another broker, from which the jobs have moved, end with their leases
         gone = rows.exclude(pk__in=[one.record.id for one in seen])
         gone.filter(lease_until__lte=broker.now()).delete()
     return len(seen)
-
-
-def _row(seen: SeenProcess) -> Process:
-    record = seen.record
-    return Process(
-        id=record.id,
-        kind=record.kind,
-        queue=record.queue,
-        host=record.host[:100],
-        pid=record.pid,
-        concurrency=record.concurrency,
-        started_at=seen.started_at,
-        renewed_at=seen.renewed_at,
-        lease_until=seen.lease_until,
-        clock_offset=seen.clock_offset,
-        trouble=seen.trouble,
-        trouble_since=seen.trouble_since,
-        news_dropped=seen.dropped,
-        news_dropped_at=seen.dropped_at,
-    )

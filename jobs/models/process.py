@@ -35,6 +35,9 @@ class Process(models.Model):
     news_dropped = models.BigIntegerField(default=0, db_default=0)
     news_dropped_at = models.DateTimeField(null=True)
 
+    #: a worker: somebody lets it claim nothing more
+    paused = models.BooleanField(_("paused"), default=False, db_default=False)
+
     class Meta:
         verbose_name = _("process")
         verbose_name_plural = _("processes")

@@ -11,15 +11,21 @@ from django.template.context import Context
 from django.urls import reverse
 from django.utils.html import format_html
 
+from .. import clock
 from ..admin import page
 from ..admin.sight import sees_all
 from ..broker.records import QueueCounts
+from ..errors import BrokerAway
 from ..history import lookup, verdict
 from ..history.status.report import headline, report
 from ..models import STATE_WORDS
+from ..operate.workers import workers
 from ..states import State
 
 register = template.Library()
+
+#: Worker processes that the overview shows.
+MOST_WORKERS = 200
 
 
 @register.simple_tag
@@ -78,11 +84,25 @@ def queue_overview(context: Context) -> dict[str, Any]:
         "headline": headline(seen.findings),
         "others": seen.findings[1:],
         "rows": rows,
+        "workers": _workers(site),
+        "now": clock.now(),
         "words": [STATE_WORDS[state] for state in State],
         "may_limit": request.user.has_perm("jobs.change_limits"),
         "may_pause": request.user.has_perm("jobs.pause_queue"),
         "csrf_token": context.get("csrf_token"),
     }
+
+
+def _workers(site: str) -> list[dict[str, Any]]:
+    try:
+        found = workers()
+    except BrokerAway:  # the headline says so
+        return []
+    names = {True: "resume", False: "pause"}
+    return [
+        {"seen": one, "button": reverse(f"{site}:jobs_worker_{names[one.paused]}", args=[one.id])}
+        for one in found[:MOST_WORKERS]
+    ]
 
 
 def _other_way(counts: QueueCounts | None) -> str:

@@ -312,6 +312,14 @@ class SharedBroker(Limited, OneStore, ABC):
             trip.told.add(queue)
 
     @reaching
+    def pause_worker(self, queue: str, worker: UUID, *, paused: bool) -> bool:
+        """Let a worker claim nothing more, or claim again; see the contract."""
+        with self._database.write_synced() as trip:
+            found = trip.run("pause_worker", worker=worker.hex, paused=paused)
+            trip.told.update(queue for (queue,) in found if not paused)
+        return bool(found)
+
+    @reaching
     def set_group(self, queue: str, group: str, settings: GroupSettings) -> None:
         """Let this hold for one group; see the contract."""
         with self._database.write_synced() as trip:

@@ -162,6 +162,10 @@ class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, Limited, A
             raise failure
         return Renewal(frozenset(alive), frozenset(asked))
 
+    def pause_worker(self, queue: str, worker: UUID, *, paused: bool) -> bool:
+        """Let a worker claim nothing more, or claim again; see the contract."""
+        return bool(self._run("pause_worker", queue, worker=worker.hex, paused=paused))
+
     def report_trouble(self, worker: UUID, trouble: str) -> None:
         """Note for the status what keeps a process from working; see the contract."""
         self._report(worker, "trouble", trouble)

@@ -22,7 +22,7 @@ def write_process(process: ProcessRecord) -> str:
 
 def seen_process(id: UUID, queue: str, told: Sequence[Any], trouble: bytes, dropped: bytes) -> SeenProcess:
     """A process by what `processes.lua` answers, and by its last reports: a moment and what there was to say."""
-    until, renewed, _lease, _label, words, since, offset = told
+    until, renewed, _lease, _label, words, since, offset, *paused = told
     kind, host, pid, concurrency = json.loads(words)
     since_trouble, _, trouble_text = trouble.decode().partition(" ")
     at_dropped, _, number = dropped.decode().partition(" ")
@@ -36,6 +36,7 @@ def seen_process(id: UUID, queue: str, told: Sequence[Any], trouble: bytes, drop
         trouble_since=moment(int(since_trouble)) if since_trouble else None,
         dropped=int(number or 0),
         dropped_at=moment(int(at_dropped)) if at_dropped else None,
+        paused=paused == [True],
     )
 
 

@@ -17,6 +17,7 @@ from jobs.management.actions.mend import DOCTOR, OBLITERATE
 from jobs.management.actions.move import MOVE
 from jobs.management.actions.remove import CLEAN, DRAIN, ERASE
 from jobs.management.actions.schedules import SCHEDULES
+from jobs.management.actions.workers import WORKERS
 
 __all__ = ["ACTIONS", "Action"]
 
@@ -26,5 +27,5 @@ ACTIONS: tuple[Action, ...] = (
     *(RESCHEDULE, PRIORITY, EDIT, DISCARD),
     *(DRAIN, CLEAN, ERASE, MOVE),
     *(DOCTOR, OBLITERATE),
-    SCHEDULES,
+    *(SCHEDULES, WORKERS),
 )

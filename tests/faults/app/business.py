@@ -1,5 +1,8 @@
 """What a caller of the engine does: a business row and its job in one transaction, or a job alone."""
 
+import contextlib
+import random
+import time
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from typing import Any
@@ -13,7 +16,7 @@ from jobs.errors import JobsError
 from jobs.history import batches
 
 from .models import Sale
-from .tasks import blink, count, grow, nap, step
+from .tasks import blink, count, grow, nap, step, touch
 
 
 def sell(**options: Any) -> str:
@@ -80,6 +83,35 @@ def enqueue_batches(number: int, rows: int) -> list[str]:
             batch.add_many(replace(kinds[at % 6]) for at in range(rows))
         made.append(str(batch.id))
     return made
+
+
+#: The modes of a key, and what `using` is told for each.
+MODES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "throttle": {"throttle": 0.3},
+    "debounce": {"debounce": 0.1},
+    "replace": {"replace": True},
+    "rerun": {"rerun": True},
+}
+
+
+def storm(number: int, calls: int) -> list[list[Any]]:
+    """Calls of a few keys, in transactions and outside; of each that was accepted mode, key, job, created and since."""
+    chance, told = random.Random(number), []
+    for _call in range(calls):
+        mode = chance.choice(list(MODES))
+        key, way = f"{mode}-{chance.randrange(2)}", chance.randrange(5)
+        begin = time.time()
+        call = touch.using(key=key, **MODES[mode])
+        if way == 0:
+            with contextlib.suppress(ZeroDivisionError), transaction.atomic():
+                call.enqueue(key)
+                raise ZeroDivisionError
+            continue
+        with transaction.atomic() if way < 3 else contextlib.nullcontext():
+            handle = call.enqueue(key)
+        told.append([mode, key, handle, handle.created, begin])
+    return told
 
 
 def batches_as_they_are(ids: list[str]) -> list[dict[str, Any]]:

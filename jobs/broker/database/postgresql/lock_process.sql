@@ -1,5 +1,5 @@
 -- A process, whether it may claim, and its last exchange. Nobody ends or renews its lease until this transaction is over.
-SELECT host, pid, lease_until > clock_timestamp() AND ending = '' AS may_claim, exchange_number, exchanged_at, reply, ending
+SELECT host, pid, lease_until > clock_timestamp() AND ending = '' AND NOT paused AS may_claim, exchange_number, exchanged_at, reply, ending
 FROM jobs_process
 WHERE id = %(process)s
 FOR NO KEY UPDATE

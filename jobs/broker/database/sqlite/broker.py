@@ -61,7 +61,7 @@ class SqliteBroker(SharedBroker):
                 if known.is_repeated(number):
                     return read_reply(trip, worker, known, policy, settlements)
                 possible, wait = claiming.look(trip, policy, claiming.read_heads(trip, policy.name, alone))
-            if not possible:
+            if not possible or not known.may_claim:
                 return self._remember(worker, number, Exchange(wait=wait))
         pass_exchange("before", settlements, wanted > 0)
         guard = self._guards[policy.name]

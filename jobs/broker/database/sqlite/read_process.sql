@@ -1,4 +1,4 @@
 -- A process, whether it may claim, and its last exchange.
-SELECT host, pid, lease_until > :now AND ending = '' AS may_claim, exchange_number, exchanged_at, reply, ending
+SELECT host, pid, lease_until > :now AND ending = '' AND NOT paused AS may_claim, exchange_number, exchanged_at, reply, ending
 FROM jobs_process
 WHERE id = :process

@@ -63,14 +63,18 @@ if last then
 end
 
 local lease_until, _, label
-if known then _, lease_until, _, _, label = cmsgpack.unpack_limit(known, 4, 1) end
+local is_paused
+if known then
+    local told = cmsgpack.unpack(known)
+    lease_until, label, is_paused = told[1], told[4], told[8]
+end
 local raws, reasons, gone, former = read_settled(ask.many)
 -- the first write frees memory, so that a full server drains
 if #gone == 0 then call('HDEL', replies, ask.worker) end
 local states = settle(ask.many, raws, reasons, gone, former, label or '')
 if #freed > 0 then follow() end
 local got, wait, first = {}, false, 0
-if known and lease_until >= now and ask.wanted > 0 then got, wait, first = claim(ask.worker, ask.wanted, ask.alone) end
+if known and lease_until >= now and not is_paused and ask.wanted > 0 then got, wait, first = claim(ask.worker, ask.wanted, ask.alone) end
 first = first or 0
 told = told + told_before
 if told >= ENOUGH or not known then weigh_what_was_told() end

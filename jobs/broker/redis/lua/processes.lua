@@ -1,6 +1,6 @@
 -- The processes that hold a lease, or held one and were not reaped yet.
 -- Result: id, then the end of the lease, when it was renewed, its length, the label, what else is told, since when it is
---   known and its clock's offset, of each.
+--   known and its clock's offset and whether it is paused, of each.
 --:include queue
 
 local found, known = {}, call('HGETALL', workers)

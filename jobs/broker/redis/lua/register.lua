@@ -13,7 +13,7 @@ for i, process in ipairs(ask.processes) do
     local label, words, since = told and told[4], told and told[5], told and told[6]
     if not told and ask.known then label, words, since = ask.known[i][1], ask.known[i][2], now end
     if label then
-        local lease = {now + ask.lease, now, ask.lease, label, words, since, ask.clock_offset}
+        local lease = {now + ask.lease, now, ask.lease, label, words, since, ask.clock_offset, told and told[8] or false}
         call('HSET', workers, process, cmsgpack.pack(lease))
         alive[#alive + 1], is_alive[process] = process, true
     end

@@ -10,7 +10,7 @@ hold AS MATERIALIZED (
     FROM jobs_queuestate WHERE queue = %(queue)s
 ),
 worker AS MATERIALIZED (
-    SELECT exchange_number < %(number)s AS fresh, ending = '' AND lease_until > now AS lasts
+    SELECT exchange_number < %(number)s AS fresh, ending = '' AND NOT paused AND lease_until > now AS lasts
     FROM jobs_process, clock
     WHERE id = %(worker)s
 ),

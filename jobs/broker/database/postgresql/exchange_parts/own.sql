@@ -5,7 +5,7 @@ walk AS MATERIALIZED (
     FROM (SELECT count(*) FROM picked) AS the_whole_walk
 ),
 owner AS MATERIALIZED (
-    SELECT host || ':' || pid AS label, exchange_number < %(number)s AS fresh, ending = '' AND lease_until > now AS lasts
+    SELECT host || ':' || pid AS label, exchange_number < %(number)s AS fresh, ending = '' AND NOT paused AND lease_until > now AS lasts
     FROM (
         SELECT now FROM clock, walk WHERE %(settles)s OR EXISTS (SELECT FROM picked)
     ) AS needed
