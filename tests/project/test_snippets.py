@@ -42,6 +42,7 @@ def lead():
             "README.md",
             "docs/add-a-queue-task-event.md",
             "docs/flows.md",
+            "docs/groups.md",
             "docs/inside-a-task.md",
             "docs/limits.md",
             "docs/schedules.md",

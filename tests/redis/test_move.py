@@ -17,7 +17,7 @@ from django.db import transaction
 from jobs import Queue, clock
 from jobs.broker import forget_broker, get_broker
 from jobs.broker.contract import Broker
-from jobs.broker.records import Completed, Retried
+from jobs.broker.records import Completed, Postponed, Retried
 from jobs.broker.redis.broker import RedisBroker
 from jobs.enqueue.outbox import push_pending
 from jobs.errors import BrokerAway, Refused
@@ -27,7 +27,8 @@ from jobs.history.status.report import report
 from jobs.keep import recover, relay, sweep, take_over
 from jobs.models import Job, Marker, QueueStat, QueueState
 from jobs.operate import move as moving
-from jobs.policy import QueuePolicy, RateLimit
+from jobs.operate.groups import pause_group, resume_group
+from jobs.policy import GroupRules, QueuePolicy, RateLimit
 from tests.contract.hands import Hands
 from tests.servers import RedisServer
 
@@ -321,6 +322,28 @@ def test_pace_goes_on_in_the_database(server: RedisServer, use: Callable[[str], 
     here = hands_of(get_broker())
     assert len(here.claim(policy=policy)) == 1
     assert here.claim(policy=policy) == []
+
+
+def test_what_holds_for_groups_goes_on_in_the_database(
+    server: RedisServer, use: Callable[[str], Broker], monkeypatch
+) -> None:
+    policy = QueuePolicy("move_lane", groups=GroupRules(rate_limit=RateLimit(2, per=3600)))
+    monkeypatch.setattr(lane, "policy", policy)
+    there = hands_of(use(server.url()))
+    pause_group(lane, "paused")
+    for group in ("paused", "paced", "paced", "paced", "waits", "free"):
+        echo.using(group=group).enqueue("x")
+    for job in there.claim():
+        assert there.settle(job, Postponed(3600, "slow down", whole_group=True) if job.group == "waits" else None)
+    echo.using(group="waits").enqueue("x")
+    use("")
+    move(server.url())
+
+    here = hands_of(get_broker())
+    assert here.claim() == []
+    resume_group(lane, "paused")
+    resume_group(lane, "waits")
+    assert sorted(job.group for job in here.claim()) == ["paused", "waits"]
 
 
 def test_what_cannot_be_moved_is_one_sentence(server: RedisServer, use: Callable[[str], Broker], client) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py jobs groups QUEUE [--pause NAME | --resume NAME | --limit NAME [--concurrency N] [--rate-limit PACE]]`."""
+"""`manage.py jobs groups QUEUE [--pause | --resume | --limit NAME [--concurrency N] [--rate-limit LIMIT]]`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils.translation import gettext_noop
 from jobs.broker.lanes import GroupSeen
 from jobs.history.live import policy_of
 from jobs.management.actions.action import Action, Paper
-from jobs.management.actions.words import pace, whole
+from jobs.management.actions.words import rate_limit, whole
 from jobs.operate.groups import MOST, groups, pause_group, resume_group, set_group_limits
 from jobs.policy import GroupRules, RateLimit
 
@@ -29,7 +29,9 @@ def _arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--concurrency", type=whole(1, 100_000), metavar=_("NUMBER"), help=_("How many of its jobs run at once.")
     )
-    parser.add_argument("--rate-limit", type=pace, metavar=_("PACE"), help=_("Its starts: 10/s, 100/m, 1000/h."))
+    parser.add_argument(
+        "--rate-limit", type=rate_limit, metavar=_("LIMIT"), help=_("How many start in so many seconds: 10/60, 100/m.")
+    )
     parser.add_argument("--after", default="", metavar=_("NAME"), help=_("List the groups behind this one."))
 
 

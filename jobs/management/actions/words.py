@@ -93,6 +93,14 @@ def pace(text: str) -> RateLimit:
     return RateLimit(int(number), per=_UNITS[unit])
 
 
+def rate_limit(text: str) -> RateLimit:
+    """How many in so many seconds: 10/60, or with a unit 100/m."""
+    try:
+        return _rate_of(text)
+    except (ValueError, InvalidPolicy):
+        raise _wrong(_("%(value)s: expected a limit like 10/60 (ten in a minute) or 100/m"), text) from None
+
+
 def limit_of(name: str) -> Callable[[str], list[RateLimit | int | None | InCode]]:
     """What a limit of a queue is to be, in a list: a number or a pace, none, code; `set_limits` checks the rest."""
 
@@ -108,9 +116,8 @@ def limit_of(name: str) -> Callable[[str], list[RateLimit | int | None | InCode]
                     refusal = _("%(value)s: expected a number, none, or code (what the code says)")
                 raise _wrong(refusal, text)
             return [int(text)]
-        number, _slash, per = text.partition("/")
         try:
-            return [RateLimit(int(number), per=_UNITS.get(per) or float(per))]
+            return [_rate_of(text)]
         except (ValueError, InvalidPolicy):
             refusal = _("%(value)s: expected a limit like 10/1 (ten in one second) or 100/m, none, or code")
             raise _wrong(refusal, text) from None
@@ -131,6 +138,11 @@ def long_text(text: str) -> str:
     if len(text) < SHORTEST_TEXT:
         raise _wrong(_("%(value)s: expected at least %(number)d characters"), text, number=SHORTEST_TEXT)
     return text
+
+
+def _rate_of(text: str) -> RateLimit:
+    number, _slash, per = text.partition("/")
+    return RateLimit(int(number), per=_UNITS.get(per) or float(per))
 
 
 def _wrong(refusal: str, text: str, **values: object) -> ArgumentTypeError:
