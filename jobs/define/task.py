@@ -22,13 +22,14 @@ from ..conf import jobs_settings
 from ..enqueue.accept import accept
 from ..enqueue.own_ids import accept_once
 from ..errors import InvalidArguments, InvalidOption, InvalidTask
-from ..policy import GivenBackoff, stored_priority
+from ..policy import GivenBackoff, Limit, stored_priority
 from ..rules.rule import Rule
 from . import huey as huey_interface
 from .context import RunningJob, working_on
 from .flow import Call, Chain, checked_after, enqueue_calls
 from .handle import JobHandle
 from .isolation import isolation_of
+from .labels import checked_limits
 from .message import RESERVED_PARAMETERS, Signature
 from .names import call_of, named_schedules, task_name
 from .options import NO_OPTIONS, Options
@@ -75,6 +76,7 @@ class Task(TaskWrapper):
         expires: float | timedelta | None = None,
         isolated: bool = False,
         memory: int | None = None,
+        limits: Iterable[Limit] = (),
         **settings: Any,
     ) -> None:
         if not inspect.isfunction(func):
@@ -103,6 +105,7 @@ class Task(TaskWrapper):
         self.personal = self.signature.personal = frozenset(personal) | self.encrypted
         self.unique = checked_names(stable_name, self.signature, unique)
         self.sequence = checked_parameter(stable_name, self.signature, "sequence", sequence)
+        self.limits = checked_limits(stable_name, limits)
         self.group = checked_parameter(stable_name, self.signature, "group", group)
         super().__init__(
             queue,

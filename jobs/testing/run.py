@@ -248,7 +248,7 @@ def _claim(workers: _Workers, queues: list[Queue]) -> tuple[ClaimedJob, Queue] |
 
 def _claim_of(workers: _Workers, queue: Queue) -> ClaimedJob | None:
     worker = workers.of(queue)
-    policy = replace(queue.policy, rate_limit=None, global_concurrency=None)
+    policy = replace(queue.policy, rate_limit=None, global_concurrency=None, limits={})
     for alone in (False, True):
         jobs = get_broker().exchange(worker.id, policy, [], 1, number=next(_numbers), alone=alone).jobs
         if jobs:

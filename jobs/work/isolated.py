@@ -153,8 +153,8 @@ class Runner:
         self._say(End())
 
     def end(self) -> None:
-        """Wait for its end once it is dismissed, and end all that its jobs have started."""
-        self._has_died(EXIT_TIME)
+        """Wait for its end once it is dismissed, and end all that its jobs have started; a fresh one has no time."""
+        self._has_died(EXIT_TIME if self.jobs else 0)
         self.kill()
 
     def cut(self) -> None:

@@ -105,10 +105,7 @@ class Runners(threading.Thread):
                 starts = not self._closing and self._is_short(clock.monotonic())
             if starts:
                 self._start_one()
-            for runner in leaving:
-                runner.dismiss()
-            for runner in leaving:
-                runner.end()
+            _end(leaving)
             if self._closing and not self._leaving:
                 return
 
@@ -119,8 +116,8 @@ class Runners(threading.Thread):
     def _start_one(self) -> None:
         try:
             runner = Runner(self._command, self._queue.name, self._worker)
-        except OSError as error:
-            self._failed(str(error))
+        except Exception as error:  # whatever it is: jobs wait for this thread
+            self._failed(f"{type(error).__name__}: {error}")
             return
         with self._changed:
             self._idle.appendleft(runner)
@@ -176,3 +173,13 @@ class Runners(threading.Thread):
 
     def _no_runner(self, failure: str) -> HandedBack:
         return HandedBack(reasons.NO_RUNNER % {"error": failure}, trouble=True)
+
+
+def _end(runners: Sequence[Runner]) -> None:
+    """All at once, since each has some time to end by itself."""
+    for end in (Runner.dismiss, Runner.end):
+        for runner in runners:
+            try:
+                end(runner)
+            except Exception:
+                logger.exception("runner_not_ended %s", runner)
