@@ -105,11 +105,16 @@ local function head_of(stream, count)
 end
 
 -- Whether each limit of a lane's task has room.
+local asked_for = {}
 local function has_room(stream)
+    local is_free = true
     for _, name in ipairs(stream.limits or {}) do
-        if (ask.rooms[name] or 0) <= 0 then return false end
+        if (ask.rooms[name] or 0) <= 0 then
+            short, is_free = short or {}, false
+            if not asked_for[name] then short[#short + 1], asked_for[name] = name, true end
+        end
     end
-    return true
+    return is_free
 end
 
 -- The group's next place, which it gives away; nil where it has none that may start.
