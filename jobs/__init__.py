@@ -61,7 +61,7 @@ from .history.batch_counts import BatchCounts
 from .history.counts import Counts
 from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
-from .policy import AS_IN_CODE, GIVE_UP, Exponential, Fixed, RateLimit, Retention
+from .policy import AS_IN_CODE, GIVE_UP, Exponential, Fixed, Limit, RateLimit, Retention
 from .rules.cron import Cron
 from .rules.every import Every
 from .states import State
@@ -127,6 +127,7 @@ __all__ = [
     "JobHandle",
     "JobsError",
     "LeaseLost",
+    "Limit",
     "NotInTask",
     "NotInTransaction",
     "NotSupported",

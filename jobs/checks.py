@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from .broker import get_broker
 from .conf import jobs_settings
 from .defined import queues
+from .policy import Limit
 from .sqlite_files import is_in_memory, path_of
 
 LOWEST_SQLITE = (3, 37, 0)
@@ -38,7 +39,23 @@ def check_jobs(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
         get_broker()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="jobs.E001")]
-    return [*_check_task_names(), *_check_encryption(), *_check_database()]
+    return [*_check_task_names(), *_check_limits(), *_check_encryption(), *_check_database()]
+
+
+def _check_limits() -> Iterable[CheckMessage]:
+    """One name has one rule: each claim counts by the one of its own task."""
+    first: dict[str, tuple[str, Limit]] = {}
+    for task in (task for queue in queues().values() for task in queue.tasks.values()):
+        for limit in task.limits:
+            name, known = first.setdefault(limit.name, (task.name, limit))
+            if known != limit:
+                text = _(
+                    "the limit '%(limit)s' has two rules: %(one)s of task %(first)s and %(other)s of task %(second)s; "
+                    "give both the same, or two names"
+                )
+                one, other = (f"{each.rate_limit.limit}/{each.rate_limit.per:g}" for each in (known, limit))
+                values = {"limit": limit.name, "first": name, "second": task.name, "one": one, "other": other}
+                yield Error(text % values, id="jobs.E018")
 
 
 def check_admin(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:

@@ -15,6 +15,7 @@ from . import clock
 from .errors import InvalidPolicy
 
 QUEUE_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+LIMIT_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}\Z")
 HIGHEST_PRIORITY, DEFAULT_PRIORITY, LOWEST_PRIORITY = 1, 5, 10
 #: Stored priorities run from -100 to 100, larger first, and leave room between and above those that people give.
 PRIORITY_STEP = 20
@@ -159,6 +160,27 @@ class GroupRules:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """A rate limit with a name, which tasks of several queues share: at most so many of their jobs start, over all.
+
+    `name` is letters, digits, `_`, `.` and `-`. Every task that names it gives the same `rate_limit`.
+    """
+
+    name: str
+    rate_limit: RateLimit
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not LIMIT_NAME.match(self.name):
+            raise InvalidPolicy(
+                f"Limit({self.name!r}): a name is letters, digits, _, . and - (1 to 100), for example 'hubspot'"
+            )
+        if not isinstance(self.rate_limit, RateLimit):
+            raise InvalidPolicy(
+                f"Limit({self.name!r}): rate_limit={self.rate_limit!r}: expected RateLimit(limit, per=seconds)"
+            )
+
+
+@dataclass(frozen=True)
 class Retention:
     """Which ended jobs history keeps, of those that ended last (G9).
 
@@ -185,7 +207,7 @@ class QueuePolicy:
     """Everything that a broker and a worker must know of a queue.
 
     `timeout` is in seconds and cooperative in threads (see docs/your-project.md); `global_concurrency` bounds the
-    queue's active jobs over all machines; `groups` holds for each of its groups; `limits` names the limits of each task
+    queue's active jobs over all machines; `groups` holds for each of its groups; `limits` holds those of each task
     that has some.
     """
 
@@ -199,7 +221,7 @@ class QueuePolicy:
     timeout: float | None = None
     global_concurrency: int | None = None
     groups: GroupRules = GroupRules()
-    limits: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    limits: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not QUEUE_NAME.match(self.name) or len(self.name) > 50:

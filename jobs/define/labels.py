@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..broker.lanes import LONGEST_GROUP
-from ..errors import InvalidOption
+from ..errors import InvalidOption, InvalidTask
+from ..policy import Limit
 from .reference import is_storable
 
 #: Tags of one job, characters of each, and of all together as they are stored; characters of a sequence's name.
@@ -37,6 +38,20 @@ def checked_group(group: Any) -> str:
     if not is_name(group, LONGEST_GROUP):
         raise InvalidOption(f"group={group!r}: expected a printable text of 1 to {LONGEST_GROUP} characters")
     return str(group)
+
+
+def checked_limits(task: str, limits: Any) -> tuple[Limit, ...]:
+    """The limits of a task, each once; raises `InvalidTask`."""
+    given = (
+        (limits,) if isinstance(limits, Limit) else tuple(limits) if isinstance(limits, (list, tuple)) else (limits,)
+    )
+    wrong = [one for one in given if not isinstance(one, Limit)]
+    if wrong or len({one.name for one in given}) < len(given):
+        raise InvalidTask(
+            f"task {task}: limits={limits!r}: expected one Limit or several of different names: "
+            "limits=[Limit('hubspot', RateLimit(100, per=10))]"
+        )
+    return given
 
 
 def checked_sequence(sequence: Any) -> str:

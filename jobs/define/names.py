@@ -1,8 +1,8 @@
-"""The stable names of tasks and of their schedules."""
+"""The stable names of tasks and of their schedules; and how a call is written down."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.apps import apps
@@ -29,3 +29,12 @@ def named_schedules(task: str, given: Rule | Iterable[Rule]) -> dict[str, Rule]:
     if len({rule.spelling for rule in rules}) < len(rules):
         raise InvalidTask(f"task {task}: schedule= holds the same times twice")
     return dict(zip(names, rules, strict=True))
+
+
+def call_of(one: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """The arguments of one of many calls, as `enqueue_many` takes them."""
+    if isinstance(one, tuple):
+        return one, {}
+    if isinstance(one, dict):
+        return (), one
+    return (one,), {}

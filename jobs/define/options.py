@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from .. import clock
 from ..broker.records import KeyMode, KeyRule
@@ -39,6 +40,7 @@ class Options:
     #: ids of jobs and calls (`jobs.define.flow`), checked where they are given
     after: tuple[Any, ...] = field(default=(), repr=False)
     on_failure: str | None = None
+    id: UUID | None = None
 
     def changed(self, **given: Any) -> Options:
         """The same with the options of `Task.using`; None leaves one as it is. Raises `InvalidOption`."""
@@ -92,6 +94,16 @@ def _checked_time(at: Any) -> datetime:
     return max(at, EARLIEST).astimezone(UTC)
 
 
+def _checked_id(given: Any) -> UUID:
+    try:
+        id = given if isinstance(given, UUID) else UUID(given)
+    except (AttributeError, TypeError, ValueError):
+        id = UUID(int=0)
+    if not id.int:
+        raise InvalidOption(f"id={given!r}: expected a UUID or its text")
+    return id
+
+
 def _checked_on_failure(on_failure: Any) -> str:
     if on_failure not in ON_FAILURE:
         raise InvalidOption(f"on_failure={on_failure!r}: expected one of {', '.join(ON_FAILURE)}")
@@ -106,6 +118,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "expires": lambda value: seconds_of("expires", value, allow_zero=False),
     "about": object_reference,
     "after": tuple,
+    "id": _checked_id,
     "on_failure": _checked_on_failure,
     "group": checked_group,
     "sequence": checked_sequence,

@@ -101,7 +101,8 @@ class Queue(Huey):
         call that gives none; `sequence` and `group` the parameter that names that of a call that gives none;
         `schedule` one `Cron(...)` or `Every(...)`, or several, at which keepers enqueue it; `isolated` each job runs in
         a process of its own, killed at its `timeout` with all that it has started, and where it uses more than `memory`
-        MiB. Raises `InvalidTask`, and `InvalidOption` for a wrong `expires`.
+        MiB; `limits` one `Limit(...)` or several that it shares with other tasks. Raises `InvalidTask`, and
+        `InvalidOption` for a wrong `expires`.
         """
         if wrong:
             raise InvalidTask(f"write @{self.name}.task() with parentheses; options are given by name")
@@ -263,6 +264,7 @@ class Queue(Huey):
             "sequence",
             "group",
             "encrypted",
+            "limits",
         }
         unknown = {key: value for key, value in options.items() if key not in known}
         huey_interface.refuse_options(f"@{self.name}.task", unknown, huey_interface.TASK_OPTIONS_REFUSED)
@@ -273,6 +275,9 @@ class Queue(Huey):
                 _check_takes_nothing(task)
             self.tasks[task.name] = task
             self._aliases.update(dict.fromkeys(task.aliases, task))
+            if task.limits:
+                limits = {**self.policy.limits, **dict.fromkeys((task.name, *task.aliases), task.limits)}
+                self.policy = replace(self.policy, limits=limits)
             return task
 
         return decorate

@@ -20,16 +20,18 @@ from ..broker.lanes import lane_of
 from ..broker.records import ClaimedJob, KeyMode, NewJob, Outcome
 from ..conf import jobs_settings
 from ..enqueue.accept import accept
+from ..enqueue.own_ids import accept_once
 from ..errors import InvalidArguments, InvalidOption, InvalidTask
-from ..policy import GivenBackoff, stored_priority
+from ..policy import GivenBackoff, Limit, stored_priority
 from ..rules.rule import Rule
 from . import huey as huey_interface
 from .context import RunningJob, working_on
 from .flow import Call, Chain, checked_after, enqueue_calls
 from .handle import JobHandle
 from .isolation import isolation_of
+from .labels import checked_limits
 from .message import RESERVED_PARAMETERS, Signature
-from .names import named_schedules, task_name
+from .names import call_of, named_schedules, task_name
 from .options import NO_OPTIONS, Options
 from .passed import Takes, incomplete_message
 from .results import decode_result, encode_result
@@ -74,6 +76,7 @@ class Task(TaskWrapper):
         expires: float | timedelta | None = None,
         isolated: bool = False,
         memory: int | None = None,
+        limits: Iterable[Limit] = (),
         **settings: Any,
     ) -> None:
         if not inspect.isfunction(func):
@@ -102,6 +105,7 @@ class Task(TaskWrapper):
         self.personal = self.signature.personal = frozenset(personal) | self.encrypted
         self.unique = checked_names(stable_name, self.signature, unique)
         self.sequence = checked_parameter(stable_name, self.signature, "sequence", sequence)
+        self.limits = checked_limits(stable_name, limits)
         self.group = checked_parameter(stable_name, self.signature, "group", group)
         super().__init__(
             queue,
@@ -147,7 +151,7 @@ class Task(TaskWrapper):
         it waits for; `on_failure` what follows where one of them does not complete: `fail` (it becomes a dead letter),
         `run` or `cancel`; `tags` up to 10 texts, by which many jobs are found again (`jobs.JobFilter`); `group` a
         name: the groups of a queue take turns; `sequence` a name: jobs of the queue that share it run one after
-        another.
+        another; `id` a UUID of the caller's own: a second call with it is answered with the first one's job.
         With a key (this, or the task's `unique`) at most one of: `throttle` seconds in which the first call answers
         for the others, also when its job has ended; `debounce` seconds without a call after which the last call runs;
         `replace` True: a job that waits takes this call's arguments and options; `rerun` True: it takes its arguments.
@@ -291,10 +295,11 @@ class PreparedTask:
         debounce: float | timedelta | None = None,
         replace: bool | None = None,
         rerun: bool | None = None,
+        id: UUID | str | None = None,
     ) -> PreparedTask:
         """The same with more options; see `Task.using`."""
         given = {"priority": priority, "delay": delay, "at": at, "key": key, "expires": expires, "about": about}
-        labels = {"group": group, "sequence": sequence, "tags": tags}
+        labels = {"group": group, "sequence": sequence, "tags": tags, "id": id}
         modes = {"throttle": throttle, "debounce": debounce, "replace": replace, "rerun": rerun}
         waits = {"after": None if after is None else checked_after(after), "on_failure": on_failure}
         options = self.options.changed(**given, **labels, **modes, **waits)
@@ -306,25 +311,33 @@ class PreparedTask:
         if self.options.after:
             return self.bind(*args, **kwargs).enqueue()
         self._check_waits()
+        if self.options.id is not None:
+            return JobHandle(*accept_once(self.new_job(args, kwargs)))
         return JobHandle(*accept([self.new_job(args, kwargs)])[0])
 
     def bind(self, *args: Any, **kwargs: Any) -> Call:
         """A call with these options that is not enqueued yet; see `Task.bind`."""
+        self._check_id("bind")
         return Call(self, args, kwargs, self.new_job(args, kwargs))
 
     def enqueue_many(self, calls: Iterable[Any]) -> list[JobHandle]:
         """Enqueue many calls with these options; see `Task.enqueue_many`."""
         if not isinstance(calls, Iterable):
             raise InvalidArguments(f"enqueue_many({calls!r}): expected several calls: a list, say")
+        self._check_id("enqueue_many")
         if self.options.after:
-            return enqueue_calls([self.bind(*args, **kwargs) for args, kwargs in map(_call, calls)])
+            return enqueue_calls([self.bind(*args, **kwargs) for args, kwargs in map(call_of, calls)])
         self._check_waits()
-        return [JobHandle(*one) for one in accept([self.new_job(*_call(one)) for one in calls])]
+        return [JobHandle(*one) for one in accept([self.new_job(*call_of(one)) for one in calls])]
 
     def _check_waits(self) -> None:
         if self.options.on_failure is not None:
             text = "it says what follows where a job fails that this one waits for: add after=[...]"
             raise InvalidOption(f"on_failure={self.options.on_failure!r} without after=: {text}")
+
+    def _check_id(self, name: str) -> None:
+        if self.options.id is not None:
+            raise InvalidOption(f"id={self.options.id} with {name}, or after=: it is for one job that waits for none")
 
     def new_job(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], takes: Takes | None = None) -> NewJob:
         """The job of a call with these options, and what it takes of those that it waits for, behind its arguments."""
@@ -344,7 +357,7 @@ class PreparedTask:
         if task.group and not group:
             group = name_of_message(task.signature, "group", task.group, message, takes)
         return NewJob(
-            id=clock.new_id(),
+            id=options.id or clock.new_id(),
             queue=task.queue.name,
             task=task.name,
             message=message,
@@ -374,14 +387,6 @@ def _check_name(queue: Queue, name: Any) -> None:
         raise InvalidTask(f"queue {queue.name}: the task name {name!r}: expected a text of 1 to {MAX_NAME} characters")
     if queue.find_own_task(name) is not None:
         raise InvalidTask(f"queue {queue.name}: the task name {name!r} is taken; give another name=")
-
-
-def _call(one: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
-    if isinstance(one, tuple):
-        return one, {}
-    if isinstance(one, dict):
-        return (), one
-    return (one,), {}
 
 
 async def _wait_for(coroutine: Coroutine[Any, Any, Any]) -> Any:

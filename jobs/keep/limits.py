@@ -44,9 +44,14 @@ def _forget_groups(now: datetime) -> None:
     grants = Grant.objects.using(alias).filter(subject__startswith="g")
     for name in list(grants.values_list("queue", flat=True).distinct()):
         grants.filter(queue=name, start_by__lt=now - _longest(name)).delete()
+    # a limit's own claims remove what is over; this is for what no task names any more
+    limits = [limit for queue in queues().values() for ones in queue.policy.limits.values() for limit in ones]
+    longest = max((timedelta(seconds=limit.rate_limit.per) for limit in limits), default=QUIET)
+    of_limits = Grant.objects.using(alias).filter(queue="", subject__startswith="l")
+    of_limits.filter(start_by__lt=now - max(QUIET, longest)).delete()
     over = GroupState.objects.using(alias).filter(wait_until__lte=now)
     over.filter(paused=False, concurrency=None, rate_limit=None).delete()
-    waiting = Job.objects.using(alias).filter(state=State.QUEUED, lane__gt="")
+    waiting = Job.objects.using(alias).filter(state=State.QUEUED).exclude(lane="")
     for name in QueueState.objects.using(alias).exclude(turns="").values_list("queue", flat=True):
         # one by one: each goes by an index of its own
         if not any(waiting.filter(queue=name, alone=alone).exists() for alone in (False, True)):

@@ -34,9 +34,10 @@ from ..connections import opened_by_caller
 from ..define.handle import JobHandle
 from ..define.queue import Queue
 from ..defined import find_queue
-from ..enqueue.accept import Accepted, accept
+from ..enqueue.accept import accept
 from ..enqueue.flow import accept_flow
 from ..enqueue.outbox import push_pending
+from ..enqueue.own_ids import accept_once
 from ..errors import Refused
 from ..states import State
 from ..work.announce import announce
@@ -170,7 +171,7 @@ def inline() -> Iterator[None]:
         finally:
             busy = False
 
-    def accept_and_run(take: Callable[[Any], list[Accepted]], jobs: Any) -> list[Accepted]:
+    def accept_and_run(take: Callable[[Any], Any], jobs: Any) -> Any:
         accepted = take(jobs)
         if opened_by_caller(connections[_alias()]) and connections[_alias()].in_atomic_block:
             transaction.on_commit(run, using=_alias())
@@ -178,8 +179,9 @@ def inline() -> Iterator[None]:
             run()
         return accepted
 
-    places: dict[str, Callable[[Any], list[Accepted]]] = {
+    places: dict[str, Callable[[Any], Any]] = {
         "task.accept": accept,
+        "task.accept_once": accept_once,
         "flow.accept": accept,
         "flow.accept_flow": accept_flow,
     }
@@ -246,7 +248,7 @@ def _claim(workers: _Workers, queues: list[Queue]) -> tuple[ClaimedJob, Queue] |
 
 def _claim_of(workers: _Workers, queue: Queue) -> ClaimedJob | None:
     worker = workers.of(queue)
-    policy = replace(queue.policy, rate_limit=None, global_concurrency=None)
+    policy = replace(queue.policy, rate_limit=None, global_concurrency=None, limits={})
     for alone in (False, True):
         jobs = get_broker().exchange(worker.id, policy, [], 1, number=next(_numbers), alone=alone).jobs
         if jobs:

@@ -42,7 +42,7 @@ def test_storm_of_processes_never_makes_two_live_jobs_of_one_key(site: Site) -> 
     assert runs.keys() == keys.keys(), "a job ran that nobody was told of: that of a rollback, say"
     _check_one_at_a_time(runs, keys)
     _check_answers(site, told, runs)
-    check_ledger(site, set(runs))
+    check_ledger(site, set(runs), maybe={job for _mode, _key, job, *_rest in told})
     print(f"uniqueness: {len(told)} calls, {len(runs)} jobs")
 
 

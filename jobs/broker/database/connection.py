@@ -145,6 +145,9 @@ class Trip:
         """Lock a blocked job; False: somebody else has it, or it is blocked no more."""
         return True
 
+    def lock_limit(self, name: str) -> None:
+        """Let nobody else start a job under this limit until the end of this transaction."""
+
     def count(self, queue: str, **numbers: int) -> None:
         """Add to the queue's counters; written by `write_counts`."""
         sums = self._counts.setdefault(queue, {})

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from msgspec.structs import replace
 
@@ -18,6 +19,7 @@ from ..lanes import GroupSettings, group_of
 from ..records import ClaimedJob
 from .connection import Trip
 from .pace import is_to_come, restart_grants
+from .rooms import Rooms
 from .values import moment_of, text_of
 
 #: More than any worker asks for: nothing limits the group.
@@ -36,10 +38,14 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class GroupStamp:
-    """Grants that are written down, by group, and what `clock.monotonic()` showed then or a little before."""
+    """Grants that are written down, and what `clock.monotonic()` showed then or a little before.
+
+    `grants`: by group; `of_limits`: those of the limits of each job that has some.
+    """
 
     grants: dict[str, int]
     monotonic: float
+    of_limits: dict[UUID, tuple[int, ...]]
 
 
 class Groups:
@@ -49,6 +55,7 @@ class Groups:
     """
 
     def __init__(self, trip: Trip, policy: QueuePolicy, *, has_settings: bool) -> None:
+        self.rooms = Rooms(trip, policy)
         self._trip = trip
         self._queue = policy.name
         self._of_queue = Rules(concurrency=policy.groups.concurrency, rate_limit=policy.groups.rate_limit)
@@ -90,12 +97,14 @@ class Groups:
             self.blocked_until = min(until, self.blocked_until or until)
 
     def save(self, jobs: Sequence[ClaimedJob], guard: Guard) -> GroupStamp | None:
-        """Write down what the groups with a rate have started, at the latest moment before the commit."""
+        """Write down what groups with a rate, and limits, have started, at the latest moment before the commit."""
         started = Counter(job.group for job in jobs if job.group and self._rate_of(job.group) is not None)
-        if not started:
-            return None
         trip, monotonic = self._trip, clock.monotonic()
-        grants = {}
+        given = self.rooms.save(jobs, guard)
+        if not started and not given:
+            return None
+        of_limits = {job.id: ones for job in jobs if (ones := self.rooms.grants_of(job, given))}
+        grants: dict[str, int] = {}
         for name, number in sorted(started.items()):
             subject, per = subject_of(name), self._per_of(name)
             before = trip.parameter(trip.now - timedelta(seconds=per))
@@ -110,7 +119,7 @@ class Groups:
                 granted_at=text_of(now),
                 start_by=text_of(now + timedelta(seconds=guard.seconds)),
             )
-        return GroupStamp(grants, monotonic)
+        return GroupStamp(grants, monotonic, of_limits)
 
     def _rate_of(self, name: str) -> RateLimit | None:
         return self._rules[name].rate_limit if name in self._rules else None
@@ -181,15 +190,16 @@ class Groups:
 
 
 def granted(jobs: Sequence[ClaimedJob], stamp: GroupStamp, guard: Guard) -> tuple[ClaimedJob, ...]:
-    """The jobs of a claim that has just committed: those of a group with a rate are told until when they must start."""
+    """The jobs of a claim that has just committed: those with such a grant are told until when they must start."""
     start_by = stamp.monotonic + guard.seconds
     guard.learn(clock.monotonic() - stamp.monotonic)
-    return tuple(
-        replace(job, start_by=min(start_by, job.start_by or start_by), other_grants=(stamp.grants[job.group],))
-        if job.group in stamp.grants
-        else job
-        for job in jobs
-    )
+    limited = []
+    for job in jobs:
+        of_group = (stamp.grants[job.group],) if job.group in stamp.grants else ()
+        if grants := of_group + stamp.of_limits.get(job.id, ()):
+            job = replace(job, start_by=min(start_by, job.start_by or start_by), other_grants=grants)
+        limited.append(job)
+    return tuple(limited)
 
 
 def subject_of(group: str) -> str:

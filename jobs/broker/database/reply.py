@@ -104,5 +104,8 @@ def _read_claimed(
         jobs.sort(key=lambda job: order.index(job.id.hex))
     # their slots were granted then, and not for now; a group may have a pace of its own
     is_paced = policy_held(trip, policy).rate_limit is not None
-    jobs = [replace(job, start_by=monotonic + PACE_GUARD) if is_paced or job.group else job for job in jobs]
+    jobs = [
+        replace(job, start_by=monotonic + PACE_GUARD) if is_paced or job.group or job.task in policy.limits else job
+        for job in jobs
+    ]
     return tuple(jobs)

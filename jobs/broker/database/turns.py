@@ -24,7 +24,7 @@ from ..records import ClaimedJob
 from .claim import Room, due_of, wait_after
 from .connection import Trip
 from .groups import Groups
-from .rooms import rooms_of
+from .rooms import Rooms
 from .values import id_of, moment_of
 
 #: Where no more jobs are due at a priority, they are read and sorted.
@@ -96,7 +96,8 @@ def claim_by_turns(
             # the due ones hid what comes after them
             ((to_come,),) = trip.run("read_to_come", queue=policy.name, now=trip.parameter(trip.now))
             wait = None if to_come is None else (moment_of(to_come) - trip.now).total_seconds()
-        if (until := turns.groups.blocked_until) is not None:
+        moments = (turns.groups.blocked_until, turns.groups.rooms.blocked_until)
+        if (until := min(filter(None, moments), default=None)) is not None:
             blocked = (until - trip.now).total_seconds()
             wait = blocked if wait is None else min(wait, blocked)
         wait = None if wait is None else max(0.0, wait)
@@ -115,10 +116,11 @@ class _Turns:
     _turns: dict[str, str] = field(init=False)
     _picked: list[Waiting] = field(default_factory=list)
     _left_out: set[UUID] = field(default_factory=set)
-    _rooms: dict[str, int] = field(default_factory=dict)
+    _rooms: Rooms = field(init=False)
 
     def __post_init__(self) -> None:
         self.groups = Groups(self.trip, self.policy, has_settings=self.room.has_groups)
+        self._rooms = self.groups.rooms
         self._turns = json.loads(self.room.turns or "{}")
 
     @property
@@ -156,8 +158,7 @@ class _Turns:
             self._picked.remove(row)
             self._left_out.add(row.id)
             self.groups.take(group_of(row.lane), -1)
-            for name in self._limits(row):
-                self._rooms[name] += 1
+            self._rooms.take(limited_task_of(row.lane), -1)
         return bool(left)
 
     def save(self, priorities: Sequence[int]) -> None:
@@ -203,18 +204,10 @@ class _Turns:
     def _take_row(self, row: Waiting) -> None:
         self._picked.append(row)
         self.groups.take(group_of(row.lane))
-        for name in self._limits(row):
-            self._rooms[name] -= 1
+        self._rooms.take(limited_task_of(row.lane))
 
     def _has_room(self, row: Waiting) -> bool:
-        names = self._limits(row)
-        if new := [name for name in names if name not in self._rooms]:
-            self._rooms |= rooms_of(self.trip, new)
-        return all(self._rooms[name] > 0 for name in names)
-
-    def _limits(self, row: Waiting) -> tuple[str, ...]:
-        task = limited_task_of(row.lane)
-        return self.policy.limits.get(task, ()) if task else ()
+        return self._rooms.has_room(limited_task_of(row.lane))
 
     # The groups in their turn
 

@@ -45,6 +45,7 @@ from .lives import FORMER, Recovering
 from .moments import micros, moment, moment_or_none, span
 from .processes import Vanished, seen_process, write_process
 from .scripts import COMMON, Scripts, decode
+from .shared_limits import NOTHING, SharedLimits, limit_rules, wait_of
 from .telling import Telling
 from .values import (
     claimed_jobs,
@@ -84,6 +85,7 @@ class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, Limited, A
         self._server = self._scripts.server
         super().__init__(self._scripts)
         self._waiting = Waiting(self._server, self._scripts)
+        self._shared = SharedLimits(self._scripts)
         self._guards: defaultdict[str, Guard] = defaultdict(Guard)
         # by process: its queue
         self._queues: dict[UUID, str] = {}
@@ -214,6 +216,8 @@ class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, Limited, A
         if policy.global_concurrency:
             ask["most"] = policy.global_concurrency
         ask |= group_rules(policy)
+        reserved = self._shared.reserve(policy, worker, number, wanted, guarded) if policy.limits else NOTHING
+        ask |= limit_rules(policy, reserved)
         name, many = worker.hex, len(settlements)
         words = settled_words(name, settlements)
         answer = self._scripts.run("exchange", policy.name, *words, worker=name, number=number, many=many, **ask)
@@ -225,18 +229,24 @@ class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, Limited, A
         if claimed:
             point("claim.after_commit")
         # where there are grants, within which time the jobs are to start
-        states, wait, at, life, first, *paced = decode(head)
+        states, wait, at, life, first, *more = decode(head)
         if FORMER in states:
             states = self._lives.testify(worker, policy, settlements, states)
-        if paced:
+        paced, short = (*more, None, None)[:2]
+        if paced or reserved.starts:
             guard.learn(clock.monotonic() - began)
-        start_within = paced[0] / 1_000_000 if paced else None
+        start_within = paced / 1_000_000 if paced else None
         jobs = claimed_jobs(policy.name, claimed, life, first, moment(at), began - age / 1_000_000, start_within)
+        longest = None if wait is False else wait / 1_000_000
+        if policy.limits:
+            self._shared.settle(settlements)
+            jobs = self._shared.take(policy, reserved, jobs, short or (), guarded)
+            longest = wait_of(reserved, short or (), longest)
         self._lives.note_exchange(worker, policy.name, generation.decode(), settlements, jobs)
         return Exchange(
             settled=tuple(_COUNTED.get(state, _REFUSED) for state in states),
             jobs=jobs,
-            wait=None if wait is False else wait / 1_000_000,
+            wait=longest,
         )
 
     def release(self, process: ProcessRecord, *, lost: bool) -> Released:

@@ -68,6 +68,10 @@ class Scripts:
         except QueueBroken:
             return None
 
+    def reserve(self, place: str, ask: Mapping[str, Any]) -> Any:
+        """Reserve starts under a limit that queues share; see `reserve.lua`."""
+        return self._call(place, "reserve", 1, self.key(place, "pace"), encode(ask))
+
     def note(self, queue: str, fields: Mapping[str, str]) -> None:
         """Note a queue, if it has a name, and what is told of processes, also on a full server."""
         words = [word for field in fields.items() for word in field]

@@ -159,6 +159,10 @@ class PostgresqlTrip(Trip):
         """Lock a blocked job; False: somebody else has it, or it is blocked no more."""
         return bool(self.run("lock_blocked", id=job_id))
 
+    def lock_limit(self, name: str) -> None:
+        """Let nobody else start a job under this limit until the end of this transaction."""
+        self.run("lock_limit", name=name)
+
     def lock_queue(self, queue: str, patience: float) -> bool:
         """Be the only one to claim from the queue until the end of this transaction; waits at most so many seconds."""
         if self.run("lock_queue_if_free", queue=queue):

@@ -2,10 +2,10 @@
 -- ARGV[1]: worker, number, many (settlements), wanted; alone; limit, per and guard of the rate limit; most: the global
 --   concurrency, unless others were set at run time; word: whether a job comes back soon; of queues with groups and limits what parts/lanes.lua says. Behind it of all settlements the ids, then the holds, then what else
 --   is asked (parts/settle.lua), then what the history is told of each, passed on unread.
--- Result: a MessagePack of {states, wait, now, life, first, paced}, the generation, how long ago that was, then id and record of
+-- Result: a MessagePack of {states, wait, now, life, first, paced, short}, the generation, how long ago that was, then id and record of
 --   each claimed job: the state that each settlement reached, false where it is refused, 'former' where its token is of
 --   another life than this one (testify.lua); for how long there is nothing to claim, or false; the tokens of the jobs are
---   life and number, from `first` on; paced: the guard of their grants, where there are any. The same number brings the same reply, without the records of jobs that the worker
+--   life and number, from `first` on; paced: the guard of their grants, or false; short: the names of limits that kept a job from its start, where there are any. The same number brings the same reply, without the records of jobs that the worker
 --   does not hold any more. The last number alone where `number` is lower.
 -- Guarantees: a settlement counts once, under its token only. Nothing is claimed without a lease, while the queue is
 --   paused or told to wait, while a new life is to be mended, beyond the limit of any rolling period or beyond the global concurrency.
@@ -14,6 +14,8 @@
 -- What holds where jobs have lanes. soonest: when something that this claim passed over may start; paced: the guard of
 -- its grants, where a group has a rate.
 local take_turns, takes_turn, hold_lane, note_used, soonest, paced
+-- The limits that kept a job from its start; nothing where there is none.
+local short
 local function with_lanes()
 --:include lanes
 end
@@ -76,7 +78,7 @@ if known and lease_until >= now and not is_paused and ask.wanted > 0 then got, w
 first = first or 0
 told = told + told_before
 if told >= ENOUGH or not known then weigh_what_was_told() end
-local head, ids = cmsgpack.pack({states, wait, now, generation, first, paced or ask.limit and ask.guard or nil}), {}
+local head, ids = cmsgpack.pack({states, wait, now, generation, first, paced or ask.limit and ask.guard or false, short}), {}
 for i = 1, #got, 2 do ids[#ids + 1] = got[i] end
 if known then
     call('HSET', replies, ask.worker, cmsgpack.pack(ask.number, told, head, now, generation, first, table.concat(ids)))

@@ -6,7 +6,7 @@
 -- ask.group_most, group_limit, group_per: the queue's rule for each group; limits: task -> names of its limits; rooms: how
 -- many more may start of each limit.
 -- Costs of a claim: some calls for each group that is looked at, whatever waits in it.
-local MOST_LANES, LOOK_AGAIN, MOST_OVER = 2000, 100000, 100
+local MOST_LANES, LOOK_AGAIN, MOST_OVER = 500, 100000, 100
 local known, have_own = {}, call('HLEN', groups) > 0
 local guard, steps = ask.guard or 20000, 0
 
@@ -105,11 +105,16 @@ local function head_of(stream, count)
 end
 
 -- Whether each limit of a lane's task has room.
+local asked_for = {}
 local function has_room(stream)
+    local is_free = true
     for _, name in ipairs(stream.limits or {}) do
-        if (ask.rooms[name] or 0) <= 0 then return false end
+        if (ask.rooms[name] or 0) <= 0 then
+            short, is_free = short or {}, false
+            if not asked_for[name] then short[#short + 1], asked_for[name] = name, true end
+        end
     end
-    return true
+    return is_free
 end
 
 -- The group's next place, which it gives away; nil where it has none that may start.
