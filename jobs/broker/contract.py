@@ -48,7 +48,6 @@ PACE_GUARD = 0.020
 
 #: Where `counts` stops unless it is to be exact: people read "10,000+".
 COUNT_LIMIT = 10_000
-
 LOSS_RULES = LossRules()
 
 #: Said where somebody still uses a store from which `jobs move` has taken the jobs.
@@ -61,7 +60,7 @@ LEFT = (
 class Broker(Protocol):
     """Keeps the live jobs."""
 
-    #: True when the job rows themselves are the queue: a committed row is queued, without a push
+    #: the job rows themselves are the queue: a committed row is queued, without a push
     rows_are_the_queue: bool
     #: names the store by its address; empty where the rows are the queue
     store: str
@@ -72,8 +71,7 @@ class Broker(Protocol):
     def clock_offset(self) -> float:
         """By how many seconds this machine's clock is ahead of the broker's (behind: below 0), at least.
 
-        What the way there may have made of it is taken off. Measured at most every few seconds; told at `register` and
-        `renew`, so that `jobs status` knows it of every machine.
+        Less what the way there may have made of it. Measured at most every few seconds; told with each lease.
         """
 
     # Jobs come in
@@ -81,13 +79,13 @@ class Broker(Protocol):
     def push(self, queue: str, jobs: Sequence[NewJob], as_of: datetime | None = None) -> PushReply:
         """Take jobs of one queue in, all or none, answers in order. Idempotent by (id, run).
 
-        A job whose key is held by another live job of its queue is not taken; the answer names the holder. Of two jobs
-        in one call with the same key the first wins. Where the job has a rule for that case (`KeyRule`), the one that
-        holds the key and waits may take over what it says (merged, and the row that it may have ends as cancelled), or
-        it waits behind one that runs. Where the rows are the queue such a job stays pending, and is to be pushed again
-        until the key is free. A higher run of a dead letter begins that run, with fresh
-        counters; a known id in any other state is left as it is. `as_of` is the broker's time before the jobs were
-        read from the outbox: a store that forgets ids refuses what was read too long ago.
+        A job whose key is held by another live job of its queue is not taken, nor is its row later; the answer names
+        the holder. Of two jobs in one call the first wins. Where it has a rule for that case (`KeyRule`), the one that
+        holds the key and waits may take over what it says (merged: its row ends as cancelled), or it waits behind one
+        that runs. Where the rows are the queue it stays pending then, and is to be pushed again until the key is free.
+        A higher run of a dead letter begins that run, with fresh counters; a known id in any other state is left as it
+        is. `as_of`: the broker's time before the rows were read: a store that forgets ids refuses what was read long
+        ago.
         """
 
     def adopt(self, queue: str, held: Sequence[NewJob], grants: Sequence[datetime] = ()) -> frozenset[UUID]:
@@ -214,8 +212,11 @@ class Broker(Protocol):
         In an order of the store's own. A job that becomes due while one goes through the pages may be missed.
         """
 
-    def cancel(self, queue: str, job_id: UUID, reason: str) -> CancelAnswer | None:
-        """Cancel a queued job or dead letter, ask an active one. None: the broker does not know the job."""
+    def cancel(self, queue: str, job_id: UUID, reason: str, *, pending_run: int = 0) -> CancelAnswer | None:
+        """Cancel a queued job or dead letter, ask an active one. None: the broker does not know the job.
+
+        A row on its way here is taken in no more in its `pending_run`, if that is given: it is cancelled.
+        """
 
     def cancel_waiting(self, queue: str, job_ids: Sequence[UUID], reason: str) -> frozenset[UUID]:
         """Cancel those of these jobs that wait; returns which. One that runs, has ended or is a dead letter stays."""

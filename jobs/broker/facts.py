@@ -24,6 +24,7 @@ class Step(StrEnum):
     CHANGED = "changed"  # when it is due, its priority, its arguments, its key: `before` is the job as it is now
     DISCARDED = "discarded"  # a dead letter was
     MERGED = "merged"  # a job of the outbox ended: the job named by `reason` took over what it said
+    REFUSED = "refused"  # a job of the outbox ended: the job named by `reason` has its key
     COUNTED = "counted"  # a job ended of which no more was kept
 
 

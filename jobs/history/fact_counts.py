@@ -28,7 +28,9 @@ def counts_of(
         numbers = hours[fact.at.replace(minute=0, second=0, microsecond=0)]
         if fact.step is Step.LOST:
             numbers["lost"] += 1
-        if fact.state in ENDED and fact.step is not Step.DISCARDED:
+        # a refused retry stays the dead letter that was counted when its last run failed
+        is_refused_retry = fact.step is Step.REFUSED and fact.state is State.FAILED
+        if fact.state in ENDED and fact.step is not Step.DISCARDED and not is_refused_retry:
             numbers[fact.state.value] += 1
         if fact.step is Step.DISCARDED:
             numbers["discarded"] += 1

@@ -204,6 +204,10 @@ def _write(cursor: Cursor, queue: str, pages: Sequence[FactPage]) -> None:
         add_counts_of_hour(cursor, vendor, queue, hour, counts)
 
 
+#: What is said of a row that gave way to another job.
+_GIVES_WAY = {Step.MERGED: reasons.MERGED, Step.REFUSED: reasons.DUPLICATE}
+
+
 def _fold(
     facts: Sequence[Fact], known: Mapping[UUID, Row]
 ) -> tuple[tuple[list[Row], list[Row]], list[AttemptRow], list[Fact]]:
@@ -213,7 +217,7 @@ def _fold(
     void: list[Fact] = []
     for fact in facts:
         row = rows.get(fact.job)
-        if row is not None and _is_of_an_ended_run(fact, row):
+        if _is_noted(fact, row) or (row is not None and _is_of_an_ended_run(fact, row)):
             void.append(fact)
         elif (row := _row(row, fact)) is not None:
             rows[fact.job] = row
@@ -249,15 +253,21 @@ def _row(row: Row | None, fact: Fact) -> Row | None:
         row.lost += fact.step is Step.LOST
     if fact.start is not None:
         _set_from_start(row, fact, fact.start)
-    elif fact.state is State.FAILED:
+    elif fact.state is State.FAILED and fact.step is not Step.REFUSED:
         row.error = reasons.KILLED_WORKER % {"count": row.lost}
     if fact.state is State.CANCELLED:
         # what a job says that agreed wins over what the asker said
         said = fact.start.reason if fact.start and fact.start.outcome is GivenUp else ""
         row.reason = _text(said or fact.reason)[:MAX_REASON]
-    if fact.step is Step.MERGED:
-        row.reason = reasons.MERGED % {"holder": UUID(fact.reason)}
+    if fact.step in _GIVES_WAY:
+        text = _GIVES_WAY[fact.step] if fact.state is State.CANCELLED else reasons.RETRY_REFUSED
+        row.reason = (text % {"holder": UUID(fact.reason)})[:MAX_REASON]
     return row
+
+
+def _is_noted(fact: Fact, row: Row | None) -> bool:
+    """Whether whoever gave the row to the broker has noted in it, and counted, that it gave way."""
+    return fact.step is Step.REFUSED and (row is None or not _tells_of(fact, row))
 
 
 def _is_of_an_ended_run(fact: Fact, row: Row) -> bool:

@@ -60,6 +60,11 @@ def cancel_now(queue: str, job_id: UUID, reason: str) -> CancelAnswer:
             return CancelAnswer.CANCELLED
         if edges.cancel_blocked(connection, job_id, reason):
             return CancelAnswer.CANCELLED
+        if job.state == State.PENDING:
+            # on its way, perhaps: whoever has read the row would give it to the broker all the same
+            answer = get_broker().cancel(queue, job_id, reason, pending_run=job.run)
+            if answer is not None:
+                return answer
         if pending.end_pending(connection, job_id, job.run, State.CANCELLED, reason):
             return CancelAnswer.CANCELLED
     text = _("job %(id)s is %(state)s, but its broker does not know it; try again")

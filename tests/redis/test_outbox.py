@@ -12,18 +12,20 @@ from typing import Any
 
 import pytest
 import redis
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
+from django.db.models import Sum
 
 from jobs import Queue, clock
 from jobs.broker import forget_broker
-from jobs.broker.records import Completed
+from jobs.broker.database.pending import read_pending
+from jobs.broker.records import Completed, Failed, PushStatus
 from jobs.broker.redis.broker import RedisBroker
 from jobs.broker.redis.scripts import load_script
 from jobs.enqueue import outbox
-from jobs.errors import BrokerUnavailable
+from jobs.errors import BrokerUnavailable, Refused
 from jobs.history import facts
 from jobs.keep import merge, recover, relay
-from jobs.models import Job
+from jobs.models import Job, QueueStat
 from jobs.operate.pause import pause, resume
 from jobs.states import State
 from tests.contract.hands import Hands
@@ -90,6 +92,17 @@ def work_off(broker: RedisBroker) -> list[str]:
     return ran
 
 
+def fail_all(broker: RedisBroker) -> list[str]:
+    """Let what waits become dead letters."""
+    hands = Hands(broker)
+    hands.policy = lane.policy
+    hands.worker = hands.new_worker()
+    jobs = hands.claim(100)
+    hands.exchange(*(hands.settlement(job, Failed("no")) for job in jobs), wanted=0)
+    merge.merge_queue(broker, lane.policy, merge.Forgetting())
+    return [job.message for job in jobs]
+
+
 def state_of_rows() -> set[str]:
     return set(Job.objects.values_list("state", flat=True))
 
@@ -125,6 +138,56 @@ def test_rollback_of_a_transaction_or_of_a_savepoint_leaves_no_job(broker: Redis
             echo.enqueue("gone too")
             raise ZeroDivisionError
     assert ["kept" in message for message in work_off(broker)] == [True]
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["noted in its row", "killed before that"])
+@pytest.mark.parametrize("run", [1, 2])
+def test_a_row_that_gave_way_never_runs_whoever_has_read_it_before(
+    broker: RedisBroker, monkeypatch: pytest.MonkeyPatch, run: int, noted: bool
+) -> None:
+    late = echo.using(key="k").enqueue("late") if run == 2 else None
+    if late is not None:
+        assert len(fail_all(broker)) == 1
+    holder = echo.using(key="k").enqueue("holder")
+    pushed, push = [], broker.push
+    monkeypatch.setattr(broker, "push", lambda *given: (pushed.append(given), push(*given))[1])
+    if not noted:
+        monkeypatch.setattr(outbox, "_refuse_pending", lambda *given: 0)
+    if late is not None:
+        with pytest.raises(Refused, match="holds the key") if noted else nullcontext():
+            late.retry()
+    else:
+        with transaction.atomic():
+            late = echo.using(key="k").enqueue("late")
+    (read_before,) = pushed
+    assert len(work_off(broker)) == 1
+    assert push(*read_before).answers[0].status is PushStatus.KNOWN
+    relay.run()
+    assert work_off(broker) == []
+    row = Job.objects.get(pk=late.id)
+    assert row.state == (State.CANCELLED if run == 1 else State.FAILED)
+    assert str(holder.id) in row.reason
+    counted = QueueStat.objects.aggregate(*(Sum(name) for name in ("cancelled", "failed", "completed")))
+    assert list(counted.values()) == [int(run == 1), int(run == 2), 1]
+    # its end is forgotten with the fact of it, and a retry begins the next run
+    if run == 2:
+        late.retry()
+        assert len(work_off(broker)) == 1
+
+
+def test_a_row_that_was_cancelled_on_its_way_never_runs(own: RedisServer, broker: RedisBroker) -> None:
+    own.stop()
+    with transaction.atomic():
+        late = echo.enqueue("late")
+    own.start()
+    as_of, read_before = broker.now(), read_pending(connection, [late.id])
+    assert late.cancel() == "cancelled"
+    assert broker.push("outbox_lane", read_before, as_of).answers[0].status is PushStatus.KNOWN
+    assert work_off(broker) == []
+    relay.run()
+    assert work_off(broker) == []
+    assert Job.objects.get(pk=late.id).state == State.CANCELLED
+    assert QueueStat.objects.aggregate(Sum("cancelled")) == {"cancelled__sum": 1}
 
 
 def test_jobs_committed_while_redis_is_down_run_once_when_it_is_back(own: RedisServer, broker: RedisBroker) -> None:

@@ -232,7 +232,7 @@ class SharedBroker(Limited, OneStore, ABC):
         return frozenset(queue for (queue,) in found)
 
     @reaching
-    def cancel(self, queue: str, job_id: UUID, reason: str) -> CancelAnswer | None:
+    def cancel(self, queue: str, job_id: UUID, reason: str, *, pending_run: int = 0) -> CancelAnswer | None:
         """Cancel a waiting job or a dead letter, ask an active one; see the contract."""
         with self._database.write_synced() as trip:
             trip.lock_job(job_id)

@@ -291,14 +291,14 @@ class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, Limited, A
         """Some of the queue's jobs that wait: what is due by its order, then the others by their time."""
         return waiting_page(queue, self._scripts.run("list_waiting", queue, bytes.fromhex(after), limit=limit))
 
-    def cancel(self, queue: str, job_id: UUID, reason: str) -> CancelAnswer | None:
+    def cancel(self, queue: str, job_id: UUID, reason: str, *, pending_run: int = 0) -> CancelAnswer | None:
         """Cancel a waiting job or a dead letter, ask an active one; see the contract."""
-        (answer,) = self._run("cancel", queue, ids=[id_word(job_id)], reason=reason, also=True)
+        (answer,) = self._run("cancel", queue, ids=[id_word(job_id)], reason=reason, also=True, run=pending_run)
         return CancelAnswer(answer) if answer else None
 
     def cancel_waiting(self, queue: str, job_ids: Sequence[UUID], reason: str) -> frozenset[UUID]:
         """Cancel those of these jobs that wait; see the contract."""
-        answers = self._run("cancel", queue, ids=[id_word(id) for id in job_ids], reason=reason, also=False)
+        answers = self._run("cancel", queue, ids=[id_word(id) for id in job_ids], reason=reason, also=False, run=0)
         return frozenset(id for id, answer in zip(job_ids, answers, strict=True) if answer)
 
     # A queue

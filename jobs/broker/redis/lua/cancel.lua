@@ -1,5 +1,5 @@
 -- Cancel jobs that wait, and with `also` a dead letter or, by asking it, one that runs.
--- ARGV[1]: ids, reason, also.
+-- ARGV[1]: ids, reason, also; run: of one whose row is on its way here, above 0, which is not taken in any more.
 -- Result: for each "cancelled", "asked", "ended", or false: not known, or left as it is.
 --:include queue clock life record end shrink
 
@@ -25,6 +25,10 @@ for i, id in ipairs(ask.ids) do
         answers[i] = 'cancelled'
     elseif state and ask.also then
         answers[i] = 'ended'
+    elseif ask.run > 0 then
+        call('HSET', ended, id, ask.run .. ' cancelled')
+        tell('cancelled', 'cancelled', id, ask.run, false, '', {ask.reason})
+        answers[i] = 'cancelled'
     end
 end
 weigh()

@@ -21,6 +21,10 @@ end
 local live, over, held = call('HMGET', jobs, unpack(ids)), call('HMGET', ended, unpack(ids)), call('HMGET', keys, unpack(names))
 local holds = call('HMGET', active, unpack(ids))
 
+local function in_hex(id)
+    return (string.gsub(id, '.', function(byte) return string.format('%02x', string.byte(byte)) end))
+end
+
 -- Whether this run is known: the job lives or has ended, unless it is a dead letter whose next run this is, or comes from
 -- another broker, whose worker held it.
 local function is_known(i, job)
@@ -28,6 +32,14 @@ local function is_known(i, job)
     if not over[i] then return false end
     local run, state = string.match(over[i], '(%d+) (%a+)')
     return not (state == 'failed' and job.run > tonumber(run))
+end
+
+-- A row that gives way to the holder of its key: who has read it before that is noted may push it again, and by then the
+-- key may be free.
+local function give_way(job, holder)
+    local state = job.run > 1 and 'failed' or 'cancelled'
+    call('HSET', ended, job.id, job.run .. ' ' .. state)
+    tell('refused', state, job.id, job.run, false, '', {in_hex(holder)})
 end
 
 local by_rule, write_by_rule, with_a_place
@@ -99,6 +111,12 @@ if #news > 0 then
 end
 if #with_row > 0 then call('HSET', jobs, unpack(with_row)) end
 if write_by_rule then write_by_rule() end
+if ask.as_of then
+    for i, job in ipairs(ask.jobs) do
+        -- an id and nothing before it
+        if answers[i] and answers[i] ~= true and #answers[i] == 16 then give_way(job, answers[i]) end
+    end
+end
 -- a paused queue wakes nobody: its end does
 if soon and call('HEXISTS', meta, 'paused') == 0 then say_word() end
 for _, one in ipairs(over_with_row) do

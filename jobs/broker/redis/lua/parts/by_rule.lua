@@ -78,6 +78,6 @@ write_by_rule = function()
     for _, one in ipairs(merged) do
         local id, run, into = unpack(one)
         call('HSET', ended, id, run .. ' cancelled')
-        tell('merged', 'cancelled', id, run, false, '', {(string.gsub(into, '.', function(byte) return string.format('%02x', string.byte(byte)) end))}, '', '', rank_of('cancelled', 1))
+        tell('merged', 'cancelled', id, run, false, '', {in_hex(into)}, '', '', rank_of('cancelled', 1))
     end
 end
