@@ -27,10 +27,10 @@ from .connection import Trip
 from .groups import Groups
 from .rooms import Rooms
 from .values import id_of, moment_of
-from .walks import Walks, recall, remember
+from .walks import FEW_DUE, LONG, Walks, recall, remember
 
 #: Where as many jobs have become due since a walk, it says too little.
-MOST_NEW = 1_000
+MOST_NEW = 5_000
 #: Where no more jobs are due at a priority, they are read and sorted.
 FEW = 100
 #: The first page of a walk over lanes, how much longer each is than the one before, and the longest.
@@ -124,6 +124,7 @@ class _Turns:
     _picked: list[Waiting] = field(default_factory=list)
     _left_out: set[UUID] = field(default_factory=set)
     _passed: int = 0
+    _is_enough: bool = False
     _due: set[str] = field(default_factory=set)
     _rooms: Rooms = field(init=False)
 
@@ -182,10 +183,16 @@ class _Turns:
 
     def _pick_priority(self, priority: int) -> None:
         seats: list[Seat] = []
-        for seat in self._seats(priority):
+        self._passed, self._is_enough = 0, False
+        turn = self._seats(priority)
+        for seat in turn:
             if self._take(priority, seat):
                 seats.append(seat)
             if not self._missing:
+                # a long walk is walked to its end, to be remembered
+                self._is_enough = True
+                if self._passed > LONG:
+                    deque(turn, maxlen=0)
                 return
         found = True
         while found and self._missing:
@@ -251,7 +258,9 @@ class _Turns:
             return None
         since = self.trip.parameter(walk.since)
         new = self._read("read_due_since", priority=priority, since=since, most=MOST_NEW)
-        return sorted({*walk.lanes, *(lane for (lane,) in new)}) if len(new) < MOST_NEW else None
+        if sum(number for _, number in new) == MOST_NEW:
+            return None
+        return sorted({*walk.lanes, *(lane for lane, _ in new)})
 
     def _recall(self, priority: int, cursor: str | None, lanes: Sequence[str]) -> Iterator[Seat]:
         """The groups in their turn, of lanes that are known."""
@@ -267,7 +276,8 @@ class _Turns:
         if cursor is not None:
             yield from self._walk_from(priority, cursor + LAST, None)
         limited = self._limited_lanes(priority)
-        yield from self._seat_without_group(priority, limited)
+        if not self._is_enough:
+            yield from self._seat_without_group(priority, limited)
         if cursor != "":
             yield from self._walk_from(priority, LAST, None if cursor is None else cursor + LAST)
         due, now = frozenset({*self._due, *limited}), self.trip.now
@@ -292,14 +302,16 @@ class _Turns:
             self._passed += len(page)
             self._due.update(due)
             yield from self._seats_of(priority, due)
-            if is_last:
+            if is_last or (self._is_enough and len(self._due) > FEW_DUE):
                 return
             after, most = (page[-1][0], min(LONGEST_PAGE, most * GROWTH)) if page else (after, most * GROWTH)
 
     def _seats_of(self, priority: int, lanes: Sequence[str]) -> Iterator[Seat]:
+        if self._is_enough:
+            return
         groups = [(name, tuple(of_group)) for name, of_group in groupby(lanes, group_of)]
         self.groups.look(name for name, _ in groups)
-        while groups:
+        while groups and not self._is_enough:
             # the first job of as many as the claim still needs, and those that have no room between them
             some: list[tuple[str, tuple[str, ...]]] = []
             needed = self._missing
