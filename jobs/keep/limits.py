@@ -51,7 +51,7 @@ def _forget_groups(now: datetime) -> None:
     of_limits.filter(start_by__lt=now - max(QUIET, longest)).delete()
     over = GroupState.objects.using(alias).filter(wait_until__lte=now)
     over.filter(paused=False, concurrency=None, rate_limit=None).delete()
-    waiting = Job.objects.using(alias).filter(state=State.QUEUED, lane__gt="")
+    waiting = Job.objects.using(alias).filter(state=State.QUEUED).exclude(lane="")
     for name in QueueState.objects.using(alias).exclude(turns="").values_list("queue", flat=True):
         # one by one: each goes by an index of its own
         if not any(waiting.filter(queue=name, alone=alone).exists() for alone in (False, True)):

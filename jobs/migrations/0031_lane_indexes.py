@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="job",
             index=models.Index(
-                condition=models.Q(("alone", False), ("lane__gt", ""), ("state", "queued")),
+                condition=models.Q(("alone", False), ("state", "queued"), models.Q(("lane", ""), _negated=True)),
                 fields=["queue", "stored_priority", "ready_at", "id"],
                 name="jobs_ready_laned",
             ),
@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="job",
             index=models.Index(
-                condition=models.Q(("alone", False), ("lane__gt", ""), ("state", "queued")),
+                condition=models.Q(("alone", False), ("state", "queued"), models.Q(("lane", ""), _negated=True)),
                 fields=["queue", "stored_priority", "lane", "ready_at", "id"],
                 name="jobs_lanes",
             ),
@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="job",
             index=models.Index(
-                condition=models.Q(("lane__gt", ""), ("state", "active")),
+                condition=models.Q(("state", "active"), models.Q(("lane", ""), _negated=True)),
                 fields=["queue", "lane"],
                 name="jobs_active_lane",
             ),

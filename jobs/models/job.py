@@ -118,15 +118,15 @@ class Job(models.Model):
             # of jobs with a lane: those that are due, and the first of each lane; others pay for neither
             models.Index(
                 fields=["queue", "stored_priority", "ready_at", "id"],
-                condition=Q(state="queued", alone=False, lane__gt=""),
+                condition=Q(state="queued", alone=False) & ~Q(lane=""),
                 name="jobs_ready_laned",
             ),
             models.Index(
                 fields=["queue", "stored_priority", "lane", "ready_at", "id"],
-                condition=Q(state="queued", alone=False, lane__gt=""),
+                condition=Q(state="queued", alone=False) & ~Q(lane=""),
                 name="jobs_lanes",
             ),
-            models.Index(fields=["queue", "lane"], condition=Q(state="active", lane__gt=""), name="jobs_active_lane"),
+            models.Index(fields=["queue", "lane"], condition=Q(state="active") & ~Q(lane=""), name="jobs_active_lane"),
             models.Index(
                 fields=["queue", "ready_at"], condition=Q(state="queued", alone=True), name="jobs_ready_alone"
             ),

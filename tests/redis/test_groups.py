@@ -283,6 +283,19 @@ def test_worker_that_is_killed_leaks_no_room(broker: RedisBroker) -> None:
     assert broker.groups(NAME)[0].active == 0
 
 
+def test_worker_that_falls_silent_leaks_no_room(broker: RedisBroker, client: redis.Redis) -> None:
+    hands = grouped(broker, concurrency=1)
+    job = push(hands, "a")
+    silent = hands.new_worker(lease=0.05)
+    assert [claimed.id for claimed in hands.claim(1, worker=silent)] == [job]
+    assert hands.claim(10) == []
+
+    while not broker.reap([NAME]).lost:
+        pass
+    assert client.zcard(key("held")) == 0
+    assert hands.claim_ids() == [job]
+
+
 def test_job_that_must_run_alone_waits_for_its_group(broker: RedisBroker) -> None:
     hands = grouped(broker, concurrency=1)
     suspect = push(hands, "a")

@@ -32,6 +32,7 @@ from jobs.broker.redis import processes, scripts
 from jobs.broker.redis.broker import RedisBroker
 from jobs.broker.redis.left import LeftRedis
 from jobs.errors import BrokerAway
+from jobs.policy import QueueLimits, RateLimit
 from tests.contract.hands import Hands
 from tests.faults.proxy import Proxy
 from tests.servers import RedisServer
@@ -134,6 +135,7 @@ def settle_and_claim(world: World, jobs: Any) -> Any:
 
 
 OUTCOMES = (Completed(), Retried(3.0, "broken"))
+RESERVE = {"limit": 3, "per": 10_000_000, "guard": 20_000, "wanted": 2, "id": "claim"}
 
 
 def settle_in_a_new_life(world: World, job: Any) -> Any:
@@ -210,6 +212,13 @@ SCENES: dict[str, Scene] = {
     "hold": Scene(some_jobs, lambda world, ids: world.broker.pause("lane")),
     "set_group": Scene(
         some_groups, lambda world, _: world.broker.set_group("lane", "a", GroupSettings(paused=True, concurrency=2))
+    ),
+    "set_limits": Scene(
+        some_jobs, lambda world, ids: world.broker.set_limits("lane", QueueLimits(rate_limit=RateLimit(3, per=10)))
+    ),
+    "reserve": Scene(nothing, lambda world, _: world.broker._scripts.reserve("hub", RESERVE)),
+    "pause_worker": Scene(
+        a_claimed_job, lambda world, job: world.broker.pause_worker("lane", world.hands.worker, paused=True)
     ),
     "groups": Scene(some_groups, lambda world, _: world.broker.groups("lane")),
     "read_facts": Scene(a_claimed_job, lambda world, job: world.broker.read_facts("lane", "", "", 100).facts),

@@ -14,9 +14,11 @@ import pytest
 
 from jobs import Fixed, Queue, clock, current_job
 from jobs.broker.records import ClaimedJob, Completed, Failed, GivenUp, HandedBack, Postponed, Retried, Settlement
+from jobs.defined import find_queue
 from jobs.errors import InvalidTask, OutOfTime
+from jobs.history.connections import connections_of
+from jobs.policy import AS_THE_CODE_SAYS
 from jobs.supervise import start
-from jobs.supervise.children import Post
 from jobs.supervise.start import CannotStart, plan
 from jobs.testing import run_jobs
 from jobs.work import stacks, trees
@@ -76,8 +78,12 @@ def test_a_memory_limit_is_refused_where_nobody_tells_how_large_a_process_is(mon
 
 
 def test_the_connections_of_runners_are_counted() -> None:
-    threads = start._connections_of(Post("worker", "email", 1, 4))
-    assert start._connections_of(Post("worker", lane.name, 1, 4)) == threads + 2 * (4 + 1)
+    without = connections_of("email", 4, AS_THE_CODE_SAYS)
+    task = find_queue("email").task(name="isolated.mail", isolated=True, timeout=1)(lambda: None)
+    try:
+        assert connections_of("email", 4, AS_THE_CODE_SAYS) == without + 2 * (4 + 1)
+    finally:
+        task.unregister()
 
 
 @pytest.mark.parametrize(
@@ -220,3 +226,48 @@ def test_a_thread_that_waits_for_a_runner_hears_that_none_comes() -> None:
         thread.join(60)
     runners.close()
     assert [type(one.outcome) for one in ended] == [HandedBack] * 5
+
+
+def lean_runners() -> Runners:
+    runners = Runners(lane, clock.new_id(), [sys.executable, "-m", "tests.work.lean_runner"])
+    runners.start()
+    return runners
+
+
+def pids(runners: Runners, messages: list[str]) -> list[str | None]:
+    """Which processes have run these, one after the other."""
+    outcomes = [runners.execute(claimed(message=message), where).outcome for message in messages]
+    return [outcome.result for outcome in outcomes if isinstance(outcome, Completed)]
+
+
+def test_a_runner_is_kept_until_its_jobs_have_left_too_much() -> None:
+    runners = lean_runners()
+    try:
+        small, large, fresh, full_of_dead, last = pids(runners, ["{}", '{"keep":100}', "{}", '{"leave":30}', "{}"])
+        kept = runners._idle[-1]
+        assert kept.is_worn(1)
+        assert not kept.is_worn(100_000)
+    finally:
+        runners.close()
+    assert small == large
+    assert fresh == full_of_dead
+    assert len({small, fresh, last}) == 3
+    assert all(trees.is_dead(int(pid or 0)) for pid in (small, fresh, last))
+
+
+def test_each_slot_has_a_runner_and_there_is_a_spare() -> None:
+    runners = lean_runners()
+    ended: list[str | None] = []
+    threads = [threading.Thread(target=lambda: ended.extend(pids(runners, ["{}"] * 5))) for _ in range(3)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert len(ended) == 15
+        wait_for(lambda: len(runners._idle) > len(set(ended)) or len(runners._idle) == 4)
+        assert len(runners._idle) <= 4
+        left = [runner._process.pid for runner in runners._idle]
+    finally:
+        runners.close()
+    assert all(map(trees.is_dead, left))

@@ -100,7 +100,9 @@ def wait_of(reserved: Reserved, short: Sequence[str], wait: float | None) -> flo
 
 
 def _limits_of(policy: QueuePolicy, names: Sequence[str]) -> set[Limit]:
-    return {limit for limits in policy.limits.values() for limit in limits if limit.name in names}
+    """Those of these names, and of the tasks that have them: a job needs a start of each."""
+    asked = [limits for limits in policy.limits.values() if any(limit.name in names for limit in limits)]
+    return {limit for limits in asked for limit in limits}
 
 
 def _place(limit: str) -> str:

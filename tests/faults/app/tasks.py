@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db.models import F
 from huey import crontab
 
-from jobs import Cancelled, current_job
+from jobs import Cancelled, Limit, RateLimit, current_job
 
 from . import forks, programs
 from .models import Counter
@@ -38,6 +38,21 @@ def nap(seconds: float = 0.0) -> None:
     write("start")
     # under libfaketime time.sleep fails
     select.select([], [], [], seconds)
+    write("end")
+
+
+SHARED = Limit("shared", RateLimit(10, per=1))
+
+
+@work.task(limits=[SHARED])
+def call_provider() -> None:
+    write("start")
+    write("end")
+
+
+@paced.task(limits=[SHARED])
+def call_provider_too() -> None:
+    write("start")
     write("end")
 
 

@@ -11,11 +11,11 @@ level AS (
     WHERE level.priority IS NOT NULL
 ),
 laned AS (
-    SELECT max(priority) AS priority FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane > ''
+    SELECT max(priority) AS priority FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane <> ''
     UNION ALL
     SELECT (
         SELECT max(priority) FROM jobs_job
-        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane > '' AND priority < laned.priority
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane <> '' AND priority < laned.priority
     )
     FROM laned
     WHERE laned.priority IS NOT NULL
@@ -34,7 +34,7 @@ SELECT
         SELECT 1 FROM laned
         CROSS JOIN LATERAL (
             SELECT 1 FROM jobs_job
-            WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane > '' AND priority = laned.priority
+            WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane <> '' AND priority = laned.priority
               AND ready_at <= (SELECT now FROM clock)
             LIMIT 10000
         ) AS found
@@ -56,7 +56,7 @@ SELECT
         SELECT 1 FROM laned
         CROSS JOIN LATERAL (
             SELECT 1 FROM jobs_job
-            WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane > '' AND priority = laned.priority
+            WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane <> '' AND priority = laned.priority
               AND ready_at > (SELECT now FROM clock)
             LIMIT 10000
         ) AS found

@@ -10,11 +10,11 @@ WITH RECURSIVE level AS (
     WHERE level.priority IS NOT NULL
 ),
 laned AS (
-    SELECT max(priority) AS priority FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane > ''
+    SELECT max(priority) AS priority FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane <> ''
     UNION ALL
     SELECT (
         SELECT max(priority) FROM jobs_job
-        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane > '' AND priority < laned.priority
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane <> '' AND priority < laned.priority
     )
     FROM laned
     WHERE laned.priority IS NOT NULL
@@ -33,7 +33,7 @@ SELECT min(ready_at) FROM (
     FROM laned
     CROSS JOIN LATERAL (
         SELECT ready_at FROM jobs_job
-        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane > '' AND priority = laned.priority AND ready_at > %(now)s
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane <> '' AND priority = laned.priority AND ready_at > %(now)s
         ORDER BY ready_at
         LIMIT 1
     ) AS head

@@ -2,7 +2,7 @@
 WITH RECURSIVE walk AS (
     (
         SELECT lane, ready_at, 1 AS step FROM jobs_job
-        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane > '' AND priority = %(priority)s AND lane > %(after)s
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane <> '' AND priority = %(priority)s AND lane > %(after)s
         ORDER BY lane, ready_at
         LIMIT 1
     )
@@ -11,7 +11,7 @@ WITH RECURSIVE walk AS (
     FROM walk
     CROSS JOIN LATERAL (
         SELECT lane, ready_at FROM jobs_job
-        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane > '' AND priority = %(priority)s AND lane > walk.lane
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane <> '' AND priority = %(priority)s AND lane > walk.lane
         ORDER BY lane, ready_at
         LIMIT 1
     ) AS next

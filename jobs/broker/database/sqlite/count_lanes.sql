@@ -4,12 +4,12 @@ SELECT
     given.value,
     (SELECT count(*) FROM (
         SELECT 1 FROM jobs_job INDEXED BY jobs_lanes
-        WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0 AND lane > '' AND priority = :priority
+        WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0 AND NOT (lane = '') AND priority = :priority
           AND lane = given.value AND ready_at <= :now
         LIMIT 10000)),
     (SELECT count(*) FROM (
         SELECT 1 FROM jobs_job INDEXED BY jobs_lanes
-        WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0 AND lane > '' AND priority = :priority
+        WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0 AND NOT (lane = '') AND priority = :priority
           AND lane = given.value AND ready_at > :now
         LIMIT 10000))
 FROM json_each(:lanes) AS given

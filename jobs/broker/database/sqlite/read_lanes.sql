@@ -4,7 +4,7 @@ SELECT job.id, job.lane, job.ready_at
 FROM json_each(:lanes) AS given
 CROSS JOIN jobs_job AS job ON job.id IN (
     SELECT id FROM jobs_job INDEXED BY jobs_lanes
-    WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0 AND lane > '' AND priority = :priority
+    WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0 AND NOT (lane = '') AND priority = :priority
       AND lane = given.value AND ready_at <= :now
     ORDER BY ready_at, id
     LIMIT :most

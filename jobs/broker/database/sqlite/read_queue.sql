@@ -3,10 +3,10 @@ SELECT coalesce(held.paused OR held.elsewhere, 0), held.wait_until, held.taken, 
     held.concurrency, held.global_concurrency, coalesce(held.turns, ''),
     EXISTS (
         SELECT 1 FROM jobs_job INDEXED BY jobs_ready_laned
-        WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0 AND lane > ''
+        WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0 AND NOT (lane = '')
     ) OR EXISTS (
         SELECT 1 FROM jobs_job INDEXED BY jobs_ready_alone
-        WHERE queue = :queue AND state = 'queued' AND alone AND alone = 1 AND lane > ''
+        WHERE queue = :queue AND state = 'queued' AND alone AND alone = 1 AND NOT (lane = '')
     ) AS laned,
     EXISTS (SELECT 1 FROM jobs_groupstate WHERE queue = :queue) AS has_groups
 FROM (SELECT 1) AS one

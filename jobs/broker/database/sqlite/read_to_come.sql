@@ -14,11 +14,11 @@ WITH RECURSIVE priorities (priority) AS (
 ),
 laned (priority) AS (
     SELECT max(priority) FROM jobs_job INDEXED BY jobs_ready_laned
-    WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0 AND lane > ''
+    WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0 AND NOT (lane = '')
     UNION ALL
     SELECT (
         SELECT max(job.priority) FROM jobs_job AS job INDEXED BY jobs_ready_laned
-        WHERE job.queue = :queue AND job.state = 'queued' AND NOT job.alone AND job.alone = 0 AND job.lane > ''
+        WHERE job.queue = :queue AND job.state = 'queued' AND NOT job.alone AND job.alone = 0 AND NOT (job.lane = '')
           AND job.priority < laned.priority
     )
     FROM laned
@@ -36,7 +36,7 @@ SELECT min(ready_at) FROM (
     UNION ALL
     SELECT (
         SELECT ready_at FROM jobs_job INDEXED BY jobs_ready_laned
-        WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0 AND lane > '' AND priority = laned.priority
+        WHERE queue = :queue AND state = 'queued' AND NOT alone AND alone = 0 AND NOT (lane = '') AND priority = laned.priority
           AND ready_at > :now
         ORDER BY ready_at
         LIMIT 1

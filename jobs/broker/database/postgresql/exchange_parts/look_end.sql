@@ -7,7 +7,7 @@ laned AS (
     FROM laned
     CROSS JOIN LATERAL (
         SELECT priority FROM jobs_job
-        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane > '' AND priority < laned.priority
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane <> '' AND priority < laned.priority
         ORDER BY priority DESC
         LIMIT 1
     ) AS found
@@ -28,7 +28,7 @@ first AS (
     FROM laned
     CROSS JOIN LATERAL (
         SELECT ready_at FROM jobs_job
-        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane > '' AND priority = laned.priority
+        WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane <> '' AND priority = laned.priority
         ORDER BY ready_at
         LIMIT 1
     ) AS head

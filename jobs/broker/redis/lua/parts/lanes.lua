@@ -6,7 +6,7 @@
 -- ask.group_most, group_limit, group_per: the queue's rule for each group; limits: task -> names of its limits; rooms: how
 -- many more may start of each limit.
 -- Costs of a claim: some calls for each group that is looked at, whatever waits in it.
-local MOST_LANES, LOOK_AGAIN, MOST_OVER = 2000, 100000, 100
+local MOST_LANES, LOOK_AGAIN, MOST_OVER = 500, 100000, 100
 local known, have_own = {}, call('HLEN', groups) > 0
 local guard, steps = ask.guard or 20000, 0
 
