@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from ..policy import QueueLimits, QueuePolicy
+from ..policy import Limit, QueueLimits, QueuePolicy
 from ..states import State
 from .changes import Change, ChangeAnswer
 from .facts import FactPage, Lag
@@ -45,11 +45,9 @@ from .records import (
 #: The least pace guard of G7, in seconds: a slot is free again after `per` and the guard of its grant, and a job of a
 #: limited queue that did not start within that guard is handed back, and its slot is free again.
 PACE_GUARD = 0.020
-
 #: Where `counts` stops unless it is to be exact: people read "10,000+".
 COUNT_LIMIT = 10_000
 LOSS_RULES = LossRules()
-
 #: Said where somebody still uses a store from which `jobs move` has taken the jobs.
 LEFT = (
     "the jobs were moved away from this Redis by `manage.py jobs move`: take it out of REDIS_URL and restart, or say "
@@ -139,12 +137,11 @@ class Broker(Protocol):
         nothing waits for it, and it is to be said again under the next number.
 
         Claim: due jobs by (priority, larger first, ready_at, id), none while the queue is paused or told to wait, no
-        more than the rate limit and the global concurrency grant (those of the policy, or what `set_limits` has put in
-        their place), and only for a worker whose lease has not ended (else
-        nothing is claimed). A job whose `expires_at` has passed is not claimed: it ends as expired. A job lost
+        more than the rate limit and the global concurrency grant (the policy's, or what `set_limits` has put in their
+        place), and only while the worker's lease lasts. One whose `expires_at` has passed ends as expired. A job lost
         `alone_after` times is claimed only with `alone=True`, and such a claim takes only those. Cancelled-while-active
-        jobs that come back end as cancelled. A job of a limited queue whose function was never called gives its slot
-        back with its settlement.
+        jobs that come back end as cancelled. A job under a limit whose function was never called gives its slot back.
+        A claim that lacks starts of shared limits may bring less than there is: `wait` is 0 then.
 
         Groups: within a priority the groups take turns, in the order of their names behind the one that was served
         last; each gives its first by (ready_at, id). Jobs without a group are one group, of the name "", for which no
@@ -261,6 +258,9 @@ class Broker(Protocol):
 
     def limits(self, queue: str) -> QueueLimits:
         """What was set of the queue's limits at run time."""
+
+    def starts_of(self, limit: Limit) -> int:
+        """How many starts of its present period a shared limit has granted."""
 
     # A group
 

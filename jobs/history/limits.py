@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
+from ..broker import get_broker
 from ..broker.database.limits import limits_of
 from ..conf import jobs_settings
+from ..defined import queues
 from ..models import QueueState
-from ..policy import AS_IN_CODE, AS_THE_CODE_SAYS, InCode, QueueLimits, QueuePolicy, RateLimit
+from ..policy import AS_IN_CODE, AS_THE_CODE_SAYS, InCode, Limit, QueueLimits, QueuePolicy, RateLimit
 from .live import policy_of
 from .targets import HasName, name_of
 
@@ -39,6 +41,27 @@ def limits(queue: HasName | str) -> HeldLimits:
     """Which limits of a queue hold now. Raises `UnknownQueue`, and `InvalidOption` for what is no queue."""
     name = name_of(queue)
     return held_limits(policy_of(name), limits_that_were_set(name))
+
+
+@dataclass(frozen=True)
+class SharedLimit:
+    """A limit that tasks share, how many starts of its present period it has granted, and whose it is."""
+
+    limit: Limit
+    starts: int
+    tasks: tuple[str, ...]
+
+
+def shared_limits() -> list[SharedLimit]:
+    """The limits that tasks share, by their names. Raises `BrokerAway`."""
+    tasks: dict[Limit, list[str]] = {}
+    for task in (task for queue in queues().values() for task in queue.tasks.values()):
+        for limit in task.limits:
+            tasks.setdefault(limit, []).append(task.name)
+    return [
+        SharedLimit(limit, get_broker().starts_of(limit), tuple(sorted(names)))
+        for limit, names in sorted(tasks.items(), key=lambda one: one[0].name)
+    ]
 
 
 def held_limits(policy: QueuePolicy, given: QueueLimits) -> HeldLimits:

@@ -10,7 +10,7 @@ from jobs.broker.contract import Broker
 from jobs.broker.lanes import GroupSettings
 from jobs.broker.records import Completed, Settlement
 from jobs.errors import BrokerAway
-from jobs.policy import QueueLimits, QueuePolicy, RateLimit
+from jobs.policy import Limit, QueueLimits, QueuePolicy, RateLimit
 from tests.contract.hands import QUEUES
 
 PACED = QueuePolicy("lane", rate_limit=RateLimit(10, per=1))
@@ -49,10 +49,12 @@ CALLS = {
     "wipe": lambda broker, hands, job: broker.wipe("lane", force=True),
     "queues": lambda broker, hands, job: broker.queues(),
     "pause": lambda broker, hands, job: broker.pause("lane"),
+    "pause_worker": lambda broker, hands, job: broker.pause_worker("lane", hands.worker, paused=True),
     "resume": lambda broker, hands, job: broker.resume("lane"),
     "set_group": lambda broker, hands, job: broker.set_group("lane", "g", GroupSettings(paused=True)),
     "groups": lambda broker, hands, job: broker.groups("lane"),
     "set_limits": lambda broker, hands, job: broker.set_limits("lane", QueueLimits(concurrency=3)),
+    "starts_of": lambda broker, hands, job: broker.starts_of(Limit("hubspot", RateLimit(1))),
     "limits": lambda broker, hands, job: broker.limits("lane"),
     "counts": lambda broker, hands, job: broker.counts("lane"),
     "life": lambda broker, hands, job: broker.life("lane", "", ""),

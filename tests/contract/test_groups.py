@@ -109,6 +109,21 @@ def test_many_groups_take_turns_like_few(hands):
     assert served == [*names, *names, *names]
 
 
+def test_hundreds_of_groups_with_jobs_to_come_hide_nobody(hands, bench):
+    hands.push_all([hands.new_job(f"g{number:03}", delay=50 if number == 300 else 500) for number in range(600)])
+    hands.push_each(["flood"] * 150)
+    # a whole round without another group: from here on a process may know which there are
+    assert hands.groups_of(3) == "flood" * 3
+    hands.push_each(["a", "", "g100", "z"])
+    assert [job.group for job in hands.claim(6)] == ["g100", "z", "", "a", "flood", "flood"]
+    bench.advance(51)
+    assert sorted(job.group for job in hands.claim(3)) == ["flood", "flood", "g300"]
+    bench.advance(450)
+    claimed = [job.group for job in hands.claim(300)]
+    assert len(set(claimed)) == 300
+    assert len({*claimed, *(job.group for job in hands.claim(400))}) == 600
+
+
 def test_jobs_without_a_group_are_one_group(hands):
     hands.push_each(["", "", "", "a", "a", "b"])
     assert hands.turns(6) == "-ab-a-"

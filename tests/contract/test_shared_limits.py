@@ -46,7 +46,9 @@ def test_tasks_of_two_queues_share_one_window(hands, beside, bench):
     assert len(jobs) == 1
     assert wait == pytest.approx(10, abs=1)
     assert claim(hands, policy=LANE)[0] == []
+    assert [hands.broker.starts_of(limit) for limit in (HUBSPOT, OTHER)] == [3, 0]
     bench.advance(10 + 1)
+    assert beside.broker.starts_of(HUBSPOT) == 0
     assert len(claim(hands, policy=LANE)[0]) == 3
     assert claim(beside, policy=BESIDE)[0] == []
 

@@ -85,7 +85,7 @@ IN_POSTGRESQL = {
     "close_edges": {"jobs_edge_awaited", "jobs_job_pkey"},
     "note_awaited": {"jobs_job_pkey"},
     "read_failed_waits": {"jobs_edge_states", "jobs_job_pkey"},
-    "start_blocked": {"jobs_edge_states", "jobs_job_pkey"},
+    "start_blocked": {"jobs_edge_states", "jobs_job_pkey", "jobs_sequence"},
 }
 IN_SQLITE = {
     "read_ended_awaited": {"jobs_awaited (state=?)"},
@@ -93,7 +93,11 @@ IN_SQLITE = {
     "close_edges": {"jobs_edge_awaited (awaited_id=?)", "sqlite_autoindex_jobs_job_1 (id=?)"},
     "note_awaited": {"sqlite_autoindex_jobs_job_1 (id=?)"},
     "read_failed_waits": {"jobs_state (state=? AND id=?)", "jobs_edge_states (waiting_id=? AND state=?)"},
-    "start_blocked": {"jobs_state (state=? AND id=?)", "jobs_edge_states (waiting_id=? AND state=?)"},
+    "start_blocked": {
+        "jobs_state (state=? AND id=?)",
+        "jobs_edge_states (waiting_id=? AND state=?)",
+        "jobs_sequence (queue=? AND sequence=? AND place<?)",
+    },
 }
 
 

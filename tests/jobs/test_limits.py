@@ -89,7 +89,7 @@ def test_an_unknown_queue_is_refused() -> None:
 def test_the_command_changes_one_queue_and_shows_all() -> None:
     assert "10/1" in say("limits", lane.name)
     changed = document("limits", lane.name, "--rate-limit", "100/m", "--concurrency", "9", "--global-concurrency", "20")
-    assert changed == [
+    assert changed["queues"] == [
         {
             "queue": "limits_lane",
             "rate_limit": {"limit": 100, "per": 60},

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from jobs import InvalidPolicy, InvalidTask, Limit, Queue, RateLimit
 from jobs.broker import get_broker
@@ -12,6 +15,7 @@ from jobs.broker.records import ProcessRecord
 from jobs.checks import check_jobs
 from jobs.clock import new_id
 from jobs.defined import queues
+from jobs.history.limits import shared_limits
 
 HUBSPOT = Limit("hubspot", RateLimit(2, per=60))
 
@@ -54,7 +58,7 @@ def test_one_name_with_two_rules_is_an_error_at_start_that_names_both_tasks(monk
 
 
 @pytest.mark.django_db
-def test_jobs_of_two_queues_keep_to_it_together_also_under_an_earlier_name() -> None:
+def test_jobs_of_two_queues_keep_to_it_together_also_under_an_earlier_name(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = Queue("limited_lane"), Queue("limited_lane_beside")
 
     @first.task(name="limited.push", aliases=["limited.old_push"], limits=HUBSPOT)
@@ -72,3 +76,14 @@ def test_jobs_of_two_queues_keep_to_it_together_also_under_an_earlier_name() -> 
         get_broker().register(worker, 30)
         started.append(get_broker().exchange(worker.id, queue.policy, [], 5, number=1).jobs)
     assert [len(jobs) for jobs in started] == [2, 0]
+
+    monkeypatch.setattr("jobs.history.limits.queues", lambda: {first.name: first, second.name: second})
+    (shared,) = shared_limits()
+    assert (shared.limit, shared.starts, shared.tasks) == (HUBSPOT, 2, ("limited.pull", "limited.push"))
+    out = StringIO()
+    call_command("jobs", "limits", stdout=out)
+    assert out.getvalue().splitlines()[-1].split() == ["hubspot", "2/60", "2", "limited.pull,", "limited.push"]
+    out = StringIO()
+    call_command("jobs", "limits", "--json", stdout=out)
+    document = {"limit": "hubspot", "rate_limit": {"limit": 2, "per": 60}, "starts_in_period": 2}
+    assert json.loads(out.getvalue())["shared"] == [{**document, "tasks": ["limited.pull", "limited.push"]}]

@@ -46,6 +46,7 @@ from .outcomes import token_number
 from .reach import reaching
 from .take import take_all
 from .values import MAX_REASON, found_job, id_of, moment_of, text_of
+from .walks import Walks
 
 
 class SharedBroker(Limited, OneStore, ABC):
@@ -59,6 +60,7 @@ class SharedBroker(Limited, OneStore, ABC):
         self._alias = alias
         self._database: JobsDatabase = self._connect(alias)
         self._guards: defaultdict[str, Guard] = defaultdict(Guard)
+        self._walks: Walks = {}
         # by worker: the number of its last exchange, if that brought nothing, and the reply
         self._empty: dict[UUID, tuple[int, Exchange]] = {}
 
@@ -159,6 +161,10 @@ class SharedBroker(Limited, OneStore, ABC):
     def processes(self) -> Sequence[SeenProcess] | None:
         """None: the rows say it."""
         return None
+
+    def _known_walks(self) -> Walks:
+        """What long walks have found; what is seen in the caller's transaction may be rolled back."""
+        return {} if self._database.in_callers_transaction else self._walks
 
     def _remember(self, worker: UUID, number: int, answer: Exchange) -> Exchange:
         """Keep a reply that brought nothing: it is not written down, that would be a write for each idle look."""

@@ -18,6 +18,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from ... import clock
 from ...policy import QueuePolicy
 from ..lanes import SEPARATOR, group_of, limited_task_of
 from ..records import ClaimedJob
@@ -26,7 +27,10 @@ from .connection import Trip
 from .groups import Groups
 from .rooms import Rooms
 from .values import id_of, moment_of
+from .walks import FEW_DUE, LONG, Walks, recall, remember
 
+#: Where as many jobs have become due since a walk, it says too little.
+MOST_NEW = 5_000
 #: Where no more jobs are due at a priority, they are read and sorted.
 FEW = 100
 #: The first page of a walk over lanes, how much longer each is than the one before, and the longest.
@@ -73,13 +77,15 @@ def claim_by_turns(
     heads: Sequence[Sequence[Any]],
     alone: bool,
     claim: ClaimIds,
+    walks: Walks,
 ) -> Claimed:
     """Claim up to as many jobs as wanted and as there is room for; `heads`: as `read_heads` says.
 
-    `claim` claims the jobs of these ids, except those that are locked or have expired.
+    `claim` claims the jobs of these ids, except those that are locked or have expired. `walks`: what this process has
+    learnt from long walks.
     """
     slots = min(wanted, room.slots)
-    turns = _Turns(trip, policy, room, slots)
+    turns = _Turns(trip, policy, room, slots, walks)
     due, wait = due_of(trip, heads)
     jobs: list[ClaimedJob] = []
     for _round in range(ROUNDS):
@@ -112,10 +118,14 @@ class _Turns:
     policy: QueuePolicy
     room: Room
     slots: int
+    walks: Walks
     groups: Groups = field(init=False)
     _turns: dict[str, str] = field(init=False)
     _picked: list[Waiting] = field(default_factory=list)
     _left_out: set[UUID] = field(default_factory=set)
+    _passed: int = 0
+    _is_enough: bool = False
+    _due: set[str] = field(default_factory=set)
     _rooms: Rooms = field(init=False)
 
     def __post_init__(self) -> None:
@@ -173,10 +183,16 @@ class _Turns:
 
     def _pick_priority(self, priority: int) -> None:
         seats: list[Seat] = []
-        for seat in self._seats(priority):
+        self._passed, self._is_enough = 0, False
+        turn = self._seats(priority)
+        for seat in turn:
             if self._take(priority, seat):
                 seats.append(seat)
             if not self._missing:
+                # a long walk is walked to its end, to be remembered
+                self._is_enough = True
+                if self._passed > LONG:
+                    deque(turn, maxlen=0)
                 return
         found = True
         while found and self._missing:
@@ -215,7 +231,11 @@ class _Turns:
         """The groups with due jobs and room, once each, from the one behind that which was served last."""
         cursor = self._turns.get(str(priority))
         found = self._read("read_due_lanes", priority=priority, most=FEW + 1)
-        seats = self._walk(priority, cursor) if len(found) > FEW else iter(self._sorted(priority, cursor, found))
+        if len(found) <= FEW:
+            seats = iter(self._sorted(priority, cursor, found))
+        else:
+            known = self._known_lanes(priority)
+            seats = self._walk(priority, cursor) if known is None else self._recall(priority, cursor, known)
         for seat in seats:
             if self.groups.room(seat.group):
                 yield seat
@@ -231,17 +251,42 @@ class _Turns:
             return seats
         return [seat for seat in seats if seat.group > cursor] + [seat for seat in seats if seat.group <= cursor]
 
+    def _known_lanes(self, priority: int) -> list[str] | None:
+        """All lanes with due jobs, from a walk not long ago; None: nothing is known."""
+        walk = recall(self.walks, self.policy.name, priority)
+        if walk is None:
+            return None
+        since = self.trip.parameter(walk.since)
+        new = self._read("read_due_since", priority=priority, since=since, most=MOST_NEW)
+        if sum(number for _, number in new) == MOST_NEW:
+            return None
+        return sorted({*walk.lanes, *(lane for lane, _ in new)})
+
+    def _recall(self, priority: int, cursor: str | None, lanes: Sequence[str]) -> Iterator[Seat]:
+        """The groups in their turn, of lanes that are known."""
+        limited, named = [lane for lane in lanes if lane < LAST], [lane for lane in lanes if lane > LAST]
+        behind = [lane for lane in named if cursor is not None and group_of(lane) > cursor]
+        yield from self._seats_of(priority, behind)
+        yield from self._seat_without_group(priority, limited)
+        yield from self._seats_of(priority, [lane for lane in named if cursor is None or group_of(lane) <= cursor])
+
     def _walk(self, priority: int, cursor: str | None) -> Iterator[Seat]:
         """The same lane by lane."""
+        began, self._passed, self._due = clock.monotonic(), 0, set()
         if cursor is not None:
             yield from self._walk_from(priority, cursor + LAST, None)
-        plain = self._plain(priority)
         limited = self._limited_lanes(priority)
-        rows = sorted([*plain, *self._rows_of(priority, limited)])
-        if rows:
-            yield Seat("", deque(rows), ("", *limited))
+        if not self._is_enough:
+            yield from self._seat_without_group(priority, limited)
         if cursor != "":
             yield from self._walk_from(priority, LAST, None if cursor is None else cursor + LAST)
+        due, now = frozenset({*self._due, *limited}), self.trip.now
+        remember(self.walks, self.policy.name, priority, at=now, began=began, passed=self._passed, due=due)
+
+    def _seat_without_group(self, priority: int, limited: Sequence[str]) -> Iterator[Seat]:
+        rows = sorted([*self._plain(priority), *self._rows_of(priority, limited)])
+        if rows:
+            yield Seat("", deque(rows), ("", *limited))
 
     def _walk_from(self, priority: int, after: str, last: str | None) -> Iterator[Seat]:
         """The groups of the lanes behind `after`, up to `last`."""
@@ -254,15 +299,19 @@ class _Turns:
                 unfinished = group_of(page[-1][0])
                 page = [row for row in page if group_of(row[0]) != unfinished]
             due = [lane for lane, ready in page if (last is None or lane <= last) and moment_of(ready) <= self.trip.now]
+            self._passed += len(page)
+            self._due.update(due)
             yield from self._seats_of(priority, due)
-            if is_last:
+            if is_last or (self._is_enough and len(self._due) > FEW_DUE):
                 return
             after, most = (page[-1][0], min(LONGEST_PAGE, most * GROWTH)) if page else (after, most * GROWTH)
 
     def _seats_of(self, priority: int, lanes: Sequence[str]) -> Iterator[Seat]:
+        if self._is_enough:
+            return
         groups = [(name, tuple(of_group)) for name, of_group in groupby(lanes, group_of)]
         self.groups.look(name for name, _ in groups)
-        while groups:
+        while groups and not self._is_enough:
             # the first job of as many as the claim still needs, and those that have no room between them
             some: list[tuple[str, tuple[str, ...]]] = []
             needed = self._missing

@@ -52,7 +52,7 @@ class SharedLimits:
         for limit in sorted(_limits_of(policy, short), key=lambda limit: limit.name):
             most = min(wanted, limit.rate_limit.limit)
             ask = {"limit": limit.rate_limit.limit, "per": span(limit.rate_limit.per), "guard": span(guard)}
-            given, wait = decode(self._scripts.reserve(_place(limit.name), {**ask, "wanted": most, "id": id}))
+            given, wait = decode(self._scripts.reserve(place_of(limit.name), {**ask, "wanted": most, "id": id}))
             reserved.starts[limit.name] = [f"{id}{i}" for i in range(1, given + 1)]
             if wait is not False:
                 reserved.wait = min(wait / 1_000_000, reserved.wait or wait / 1_000_000)
@@ -87,7 +87,7 @@ class SharedLimits:
 
     def _give_back(self, limit: str, starts: Sequence[str]) -> None:
         if starts:
-            self._scripts.command("ZREM", _place(limit), "pace", *starts)
+            self._scripts.command("ZREM", place_of(limit), "pace", *starts)
 
 
 def wait_of(reserved: Reserved, short: Sequence[str], wait: float | None) -> float | None:
@@ -105,7 +105,7 @@ def _limits_of(policy: QueuePolicy, names: Sequence[str]) -> set[Limit]:
     return {limit for limits in asked for limit in limits}
 
 
-def _place(limit: str) -> str:
+def place_of(limit: str) -> str:
     """Where its keys stand: no queue can be called so."""
     return f"limit:{limit}"
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from jobs.defined import queues
-from jobs.history.limits import NAMES, HeldLimits, limits, text_of_limit
+from jobs.history.limits import NAMES, HeldLimits, SharedLimit, limits, shared_limits, text_of_limit
 from jobs.management.actions.action import Action, Paper
 from jobs.management.actions.words import limit_of
 from jobs.operate.limits import set_limits
@@ -49,10 +49,20 @@ def _limits(paper: Paper, options: Mapping[str, Any]) -> None:
     else:
         found = [limits(name) for name in ([options["queue"]] if options["queue"] else queues())]
     if paper.as_json:
-        paper.document([document_of(one) for one in found])
+        documents: dict[str, Any] = {"queues": [document_of(one) for one in found]}
+        paper.document(documents if options["queue"] else documents | {"shared": list(map(_shared, shared_limits()))})
         return
     heads = (_("queue"), _("rate limit"), _("concurrency (a process)"), _("concurrency (everywhere)"))
     paper.table(heads, [(one.queue, *(_shown(one, name) for name in NAMES)) for one in found])
+    shared = [] if options["queue"] else shared_limits()
+    if shared:
+        paper.say("")
+        heads = (_("limit"), _("starts"), _("in this period"), _("tasks"))
+        lines = [
+            (one.limit.name, text_of_limit(one.limit.rate_limit), str(one.starts), ", ".join(one.tasks))
+            for one in shared
+        ]
+        paper.table(heads, lines)
 
 
 def document_of(held: HeldLimits) -> dict[str, Any]:
@@ -63,6 +73,11 @@ def document_of(held: HeldLimits) -> dict[str, Any]:
         "set_at_run_time": list(held.set_at_run_time),
         "in_code": {name: _plain(value) for name, value in held.in_code.items()},
     }
+
+
+def _shared(one: SharedLimit) -> dict[str, Any]:
+    rule = _plain(one.limit.rate_limit)
+    return {"limit": one.limit.name, "rate_limit": rule, "starts_in_period": one.starts, "tasks": list(one.tasks)}
 
 
 def _shown(held: HeldLimits, name: str) -> str:

@@ -269,7 +269,7 @@ class PostgresqlBroker(SharedBroker):
         def claim(ids: Sequence[UUID]) -> Sequence[ClaimedJob]:
             return exchange_jobs(trip, worker, policy.name, (), len(ids), ids=ids).jobs
 
-        return turns.claim_by_turns(trip, policy, room, wanted, heads, alone, claim)
+        return turns.claim_by_turns(trip, policy, room, wanted, heads, alone, claim, self._known_walks())
 
     def _decide_owed(self) -> None:
         """Tell those that wait for jobs that ended here, in a transaction of its own: the keeper does it otherwise."""

@@ -75,7 +75,7 @@ class SqliteBroker(SharedBroker):
                 edges.decide_all(trip)
             claimed = Claim()
             if known.may_claim and wanted > 0:
-                claimed = claim(trip, worker, policy, wanted, alone)
+                claimed = claim(trip, worker, policy, wanted, alone, self._known_walks())
             answer = Exchange(settled, claimed.jobs, claimed.wait)
             if settled or claimed.jobs:
                 save_reply(trip, worker, number, settlements, answer, trip.now)

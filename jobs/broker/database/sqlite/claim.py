@@ -17,6 +17,7 @@ from ..groups import Groups
 from ..pace import Window
 from ..turns import claim_by_turns
 from ..values import text_of
+from ..walks import Walks
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Claim:
     limits: QueueLimits | None = None
 
 
-def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: bool) -> Claim:
+def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: bool, walks: Walks) -> Claim:
     """Claim up to `wanted` jobs for a worker whose lease lasts."""
     room = room_of(trip, policy, wanted)
     slots = min(wanted, room.slots)
@@ -44,7 +45,7 @@ def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: boo
     heads = read_heads(trip, policy.name, alone)
     if room.laned:
         by_turns = claim_by_turns(
-            trip, policy, room, wanted, heads, alone, lambda ids: _claim_given(trip, worker, policy.name, ids)
+            trip, policy, room, wanted, heads, alone, lambda ids: _claim_given(trip, worker, policy.name, ids), walks
         )
         return Claim(by_turns.jobs, by_turns.wait, room.window, by_turns.groups, room.limits)
     due, wait = due_of(trip, heads)
