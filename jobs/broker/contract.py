@@ -2,8 +2,7 @@
 
 Every method may be called from any thread and is atomic: it happened whole or not at all. All decisions about time
 are made by the broker's own clock. Each raises `BrokerAway`, and nothing else, when its store cannot be reached: the
-call may then have happened all the same; `QueueBroken` is the one of them that is of one queue only. Repeating any call
-is harmless.
+call may have happened all the same; `QueueBroken` is that of one queue only. Repeating any call is harmless.
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ class Broker(Protocol):
     def clock_offset(self) -> float:
         """By how many seconds this machine's clock is ahead of the broker's (behind: below 0), at least.
 
-        Less what the way there may have made of it. Measured at most every few seconds; told with each lease.
+        Measured at most every few seconds; told with each lease.
         """
 
     # Jobs come in
@@ -212,7 +211,7 @@ class Broker(Protocol):
     def cancel(self, queue: str, job_id: UUID, reason: str, *, pending_run: int = 0) -> CancelAnswer | None:
         """Cancel a queued job or dead letter, ask an active one. None: the broker does not know the job.
 
-        A row on its way here is taken in no more in its `pending_run`, if that is given: it is cancelled.
+        A row on its way here, if its `pending_run` is given, is taken in no more: it is cancelled.
         """
 
     def cancel_waiting(self, queue: str, job_ids: Sequence[UUID], reason: str) -> frozenset[UUID]:
