@@ -1,7 +1,11 @@
 -- The same of the jobs that must run alone.
 laned AS MATERIALIZED (
-    SELECT EXISTS (SELECT FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane <> '')
-        OR EXISTS (SELECT FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND alone AND lane <> '') AS found
+    SELECT (
+        SELECT max(priority) FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane <> ''
+    ) IS NOT NULL
+        OR (
+        SELECT min(ready_at) FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND alone AND lane <> ''
+    ) IS NOT NULL AS found
 ),
 picked AS MATERIALIZED (
     SELECT id, expires_at <= (SELECT now FROM clock) AS late FROM jobs_job
