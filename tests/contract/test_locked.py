@@ -175,3 +175,12 @@ def test_a_process_that_renews_at_this_moment_is_not_reaped(bench, broker, quick
     assert broker.renew([hands.worker], 30).alive == {hands.worker}
     assert broker.reap(QUEUES) == Reaped()
     assert broker.holds("lane", job_id, claimed.token)
+
+
+def test_a_locked_job_of_a_group_lets_its_group_give_the_next(bench, hands, quickly):
+    first, second, third = (hands.push(group="a", lane="a") for _ in range(3))
+    other = hands.push(group="b", lane="b")
+    with bench.locked("jobs_job", "id", first):
+        assert hands.claim_ids(2) == [other, second]
+        assert hands.claim_ids(1) == [third]
+    assert hands.claim_ids() == [first]

@@ -27,7 +27,7 @@ class QueueReport:
     """A queue in numbers. `counts` come from the broker, and so do the live ones of `states`; the others are rows.
 
     `counts` is None while the broker is away or `broken`, which says why it cannot use what it holds of the queue: then
-    all of `states` are rows. `oldest_wait` is in seconds.
+    all of `states` are rows. `oldest_wait` is in seconds. `limits` is None where no code defines the queue.
     """
 
     name: str
@@ -36,7 +36,7 @@ class QueueReport:
     states: Mapping[State, Capped]
     workers: int
     oldest_wait: float | None
-    limits: HeldLimits
+    limits: HeldLimits | None
     broken: str = ""
 
     @property
@@ -66,7 +66,7 @@ def queue_report(
         states=states,
         workers=sum(worker.kind == "worker" and worker.queue == name for worker in alive),
         oldest_wait=seconds_between(counts.oldest_ready_at, now) if counts is not None and counts.waiting else None,
-        limits=held_limits(policy_of(name), limits_that_were_set(name)),
+        limits=held_limits(policy_of(name), limits_that_were_set(name)) if defined else None,
         broken=broken,
     )
 

@@ -193,7 +193,7 @@ def _print_status(paper: Paper, seen: Report) -> None:
 
 def _marks(row: QueueReport) -> list[str]:
     marks = [_("paused")] if row.counts and row.counts.paused else []
-    return marks + ([_("limits changed")] if row.limits.set_at_run_time else [])
+    return marks + ([_("limits changed")] if row.limits and row.limits.set_at_run_time else [])
 
 
 def _live_numbers(counts: QueueCounts | None) -> tuple[str, str, str]:
@@ -220,7 +220,7 @@ def _status_document(seen: Report) -> dict[str, Any]:
             {
                 "queue": row.name,
                 "paused": row.counts and row.counts.paused,
-                "limits": limits_document(row.limits),
+                "limits": row.limits and limits_document(row.limits),
                 "oldest_waiting_seconds": row.oldest_wait,
                 "due": row.counts and row.counts.waiting,
                 "later": row.counts and row.counts.scheduled,
