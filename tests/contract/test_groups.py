@@ -437,7 +437,8 @@ def test_many_expired_jobs_of_a_group_hold_the_next_one_up_only_for_moments(hand
     for _ in range(20):
         if exchange.jobs:
             break
-        assert exchange.wait is not None and exchange.wait < 0.1
+        assert exchange.wait is not None
+        assert exchange.wait < 0.1
         exchange = hands.exchange(wanted=1)
     assert [job.id for job in exchange.jobs] == [kept]
 
