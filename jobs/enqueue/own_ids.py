@@ -48,7 +48,7 @@ def _is_known(connection: BaseDatabaseWrapper, job: NewJob) -> bool:
 
 
 def _found_at_broker(job: NewJob) -> tuple[str, str] | None:
-    """Queue and task of the job that a broker other than the rows knows by this id; while it is away the rows decide."""
+    """Queue and task of the job that a broker beside the rows knows by this id; while it is away the rows decide."""
     broker = get_broker()
     if broker.rows_are_the_queue or is_away():
         return None
