@@ -256,7 +256,7 @@ def test_task_without_keys_is_an_error_that_names_the_variable(
     assert not Attempt.objects.exists()
 
 
-@pytest.mark.parametrize("wrong", ["", "short", "x" * 44, f"{FIRST[:-1]}x", 7])
+@pytest.mark.parametrize("wrong", ["", "short", "x" * 44, f"{FIRST[:-1]}x", 7], ids=range(5))
 def test_wrong_key_is_refused_and_not_quoted(site: Any, wrong: Any) -> None:
     use(site, FIRST, wrong)
     with pytest.raises(ImproperlyConfigured, match="JOBS_ENCRYPTION_KEYS: key 2") as error:
