@@ -101,7 +101,7 @@ def push_each_queue(jobs: Sequence[NewJob], as_of: datetime | None = None) -> It
         except BrokerAway:
             note_away()
             raise
-        note_here()
+        _note_here()
         if as_of is not None:
             _note_queued(answered)
         yield from answered
@@ -132,8 +132,7 @@ def is_away() -> bool:
         return False
 
 
-def note_here() -> None:
-    """The broker has answered."""
+def _note_here() -> None:
     global _away_until
     _away_until = 0.0
 
@@ -144,7 +143,7 @@ def _time_of_the_broker() -> datetime:
     except BrokerAway:
         note_away()
         raise
-    note_here()
+    _note_here()
     return now
 
 

@@ -141,9 +141,11 @@ class QueueConsumer(Consumer):
     def fill_place(self, job: UUID) -> None:
         """Start a thread in the place of one whose job runs on past its time; at most as many as there were."""
         with self._starting:
-            if self.alone or len(self.pool.places.late) >= self.workers:
+            if self.alone:
                 return
-            self._start_threads(int(self.pool.fill_place(job)))
+            if len(self.pool.places.late) < self.workers:
+                self._start_threads(int(self.pool.fill_place(job)))
+            # also where there are fewer places now than were filled
             self.has_many_late = self.has_many_late or len(self.pool.places.late) >= self.workers
 
     def check_worker_health(self) -> bool:
