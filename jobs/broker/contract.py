@@ -263,10 +263,10 @@ class Broker(Protocol):
 
     # A group
 
-    def set_group(self, queue: str, group: str, settings: GroupSettings) -> None:
+    def set_group(self, queue: str, group: str, settings: GroupSettings, *, ends_wait: bool = False) -> None:
         """Let this hold for one group from the next claim on, in place of what the queue's policy says; any name.
 
-        The default settings remove those that it has and end what a provider's "slow down" had asked for it.
+        The default settings remove those that it has; they, or `ends_wait`, end a provider's "slow down" for it.
         """
 
     def groups(self, queue: str, after: str = "", limit: int = 100) -> Sequence[GroupSeen]:

@@ -106,15 +106,13 @@ def _change(
     queue: str, group: str, change: Callable[[GroupSettings], GroupSettings], *, ends_wait: bool = False
 ) -> None:
     broker, rows = get_broker(), _rows().filter(queue=queue, name=group)
-    if broker.rows_are_the_queue:
-        settings = change(settings_of(rows.first()))
-    else:
-        with transaction.atomic(using=rows.db):
-            settings = change(settings_of(rows.select_for_update().first()))
-            _keep(queue, group, settings)
-    if ends_wait and settings != GroupSettings():
-        with_broker(partial(broker.set_group, queue, group, GroupSettings()), None)
-    with_broker(partial(broker.set_group, queue, group, settings), None)
+    with transaction.atomic(using=rows.db):
+        settings = change(settings_of(rows.select_for_update().first()))
+        if broker.rows_are_the_queue:
+            broker.set_group(queue, group, settings, ends_wait=ends_wait)
+            return
+        _keep(queue, group, settings)
+    with_broker(partial(broker.set_group, queue, group, settings, ends_wait=ends_wait), None)
 
 
 def _keep(queue: str, group: str, settings: GroupSettings) -> None:

@@ -306,6 +306,17 @@ def test_a_job_without_a_group_that_lets_its_group_wait_waits_itself(hands):
 # Settings of one group
 
 
+def test_the_wait_of_a_group_ends_and_its_settings_stay(hands, broker):
+    broker.set_group("lane", "a", GroupSettings(concurrency=1))
+    hands.push_each("aa")
+    assert hands.settle(hands.claim_one(), Postponed(20, "slow down", whole_group=True))
+    broker.set_group("lane", "a", GroupSettings(concurrency=1))
+    assert hands.groups_of(10) == ""
+    broker.set_group("lane", "a", GroupSettings(concurrency=1), ends_wait=True)
+    assert hands.groups_of(10) == "a"
+    assert hands.groups_of(10) == ""
+
+
 def test_a_group_is_paused_before_its_first_job_and_resumed(hands, broker):
     broker.set_group("lane", "a", GroupSettings(paused=True))
     hands.push_each("aab")
@@ -416,6 +427,43 @@ def test_expired_jobs_of_a_group_do_not_start_and_take_no_turn_for_long(hands, b
     claimed = {*hands.claim_ids(2), *hands.claim_ids(2)}
     assert claimed == {kept, other}
     assert bench.counters("lane")["expired"] == 3
+
+
+def test_many_expired_jobs_of_a_group_hold_the_next_one_up_only_for_moments(hands, bench):
+    hands.push_each("a" * 20, expires_in=5)
+    kept = hands.push(group="a")
+    bench.advance(6)
+    exchange = hands.exchange(wanted=1)
+    for _ in range(20):
+        if exchange.jobs:
+            break
+        assert exchange.wait is not None
+        assert exchange.wait < 0.1
+        exchange = hands.exchange(wanted=1)
+    assert [job.id for job in exchange.jobs] == [kept]
+
+
+def test_a_job_that_must_run_alone_calls_for_no_process_while_its_group_waits(hands, broker):
+    hands.push(group="a")
+    hands.lose(2)
+    assert broker.waits_alone(["lane"]) == {"lane"}
+    broker.set_group("lane", "a", GroupSettings(paused=True))
+    assert broker.waits_alone(["lane"]) == frozenset()
+    broker.set_group("lane", "a", GroupSettings())
+    assert broker.waits_alone(["lane"]) == {"lane"}
+    assert hands.settle(hands.claim_one(alone=True), Postponed(20, "slow down", whole_group=True))
+    hands.push(group="a", priority=5)
+    assert broker.waits_alone(["lane"]) == frozenset()
+
+
+def test_many_jobs_of_a_paused_group_that_must_run_alone_hide_nobody(hands, broker):
+    hands.push_each("a" * 110 + "b")
+    for _ in range(2):
+        worker = hands.new_worker()
+        assert len(hands.claim(200, worker=worker)) == 111
+        hands.release(worker, lost=True)
+    broker.set_group("lane", "a", GroupSettings(paused=True))
+    assert hands.groups_of(1, alone=True) == "b"
 
 
 def test_a_job_that_must_run_alone_keeps_to_its_groups_rules(hands, broker):

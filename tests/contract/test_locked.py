@@ -7,8 +7,11 @@ import pytest
 from msgspec.structs import replace
 
 from jobs.broker.database.postgresql import connection
+from jobs.broker.database.postgresql.exchange import exchange_jobs
+from jobs.broker.lanes import lane_of
 from jobs.broker.records import Answer, CancelAnswer, Completed, HandedBack, Postponed, Reaped, Released
-from jobs.policy import QueuePolicy, RateLimit
+from jobs.models import Grant
+from jobs.policy import Limit, QueuePolicy, RateLimit
 from jobs.states import State
 from tests.contract.hands import QUEUES, Hands
 
@@ -184,3 +187,26 @@ def test_a_locked_job_of_a_group_lets_its_group_give_the_next(bench, hands, quic
         assert hands.claim_ids(2) == [other, second]
         assert hands.claim_ids(1) == [third]
     assert hands.claim_ids() == [first]
+
+
+def test_a_grant_that_is_over_and_locked_stops_no_claim_under_its_limit(bench, hands, quickly):
+    # who gives slots of it back holds it, and may wait for the lock of the limit
+    policy = QueuePolicy("lane", limits={"app.sync": (Limit("hubspot", RateLimit(1, per=1)),)})
+    for _ in range(2):
+        hands.push(task="app.sync", lane=lane_of("", "app.sync", limited=True))
+    assert len(hands.claim(policy=policy)) == 1
+    bench.advance(60)
+    with bench.locked("jobs_grant", "id", Grant.objects.get().pk):
+        assert len(hands.claim(policy=policy)) == 1
+    assert Grant.objects.count() == 2
+
+
+def test_a_picked_job_that_was_put_off_or_moved_meanwhile_is_not_claimed(bench, hands):
+    later, due, other = (
+        hands.push(delay=50),
+        hands.push(),
+        Hands(bench.broker, policy=QueuePolicy("other")).push(queue="other"),
+    )
+    with bench.broker._database.write() as trip:
+        found = exchange_jobs(trip, hands.new_worker(), "lane", (), 3, ids=[later, due, other])
+    assert [job.id for job in found.jobs] == [due]

@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 
 import jobs
 from jobs import InvalidOption, Queue, RateLimit, UnknownQueue
+from jobs.broker import get_broker
 from jobs.errors import InvalidPolicy
 from jobs.models import GroupState
 from jobs.testing import run_jobs
@@ -75,6 +76,21 @@ def test_limits_of_a_group_stay_beside_its_pause_and_go_without_a_trace() -> Non
     jobs.set_group_limits(lane, "a")
     assert [job.group for job in claim(lane.name, 10)] == ["a"]
     assert not GroupState.objects.exists()
+
+
+def test_a_resumed_group_is_at_no_moment_without_its_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs.set_group_limits(lane, "a", concurrency=1)
+    jobs.pause_group(lane, "a")
+    broker, told = get_broker(), []
+    set_group = broker.set_group
+
+    def note_and_set(queue: str, group: str, settings: Any, **options: Any) -> None:
+        told.append(settings.concurrency)
+        set_group(queue, group, settings, **options)
+
+    monkeypatch.setattr(broker, "set_group", note_and_set)
+    jobs.resume_group(lane, "a")
+    assert told == [1]
 
 
 @pytest.mark.parametrize("group", ["", " ", "a\x1fb", "a" * 101, None])

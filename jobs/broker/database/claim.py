@@ -68,7 +68,8 @@ def due_of(trip: Trip, heads: Iterable[Sequence[Any]]) -> tuple[list[int], float
             due.append(priority)
         else:
             to_come.append(ready_at)
-    return sorted(due, reverse=True), (min(to_come) - trip.now).total_seconds() if to_come else None
+    # a priority has two heads, of jobs with a lane and of those without
+    return sorted(set(due), reverse=True), (min(to_come) - trip.now).total_seconds() if to_come else None
 
 
 def room_of(trip: Trip, policy: QueuePolicy, wanted: int = 0) -> Room:

@@ -214,7 +214,7 @@ def delay_groups(trip: Trip, queue: str, delays: Collection[tuple[str, float]]) 
         trip.change("delay_group", queue=queue, name=name, until=until, now=text_of(trip.now))
 
 
-def set_group(trip: Trip, queue: str, group: str, settings: GroupSettings) -> None:
+def set_group(trip: Trip, queue: str, group: str, settings: GroupSettings, *, ends_wait: bool) -> None:
     """Let this hold for one group; the default settings remove all there is."""
     if settings == GroupSettings():
         trip.change("drop_group", queue=queue, name=group)
@@ -224,6 +224,7 @@ def set_group(trip: Trip, queue: str, group: str, settings: GroupSettings) -> No
         "queue": queue,
         "name": group,
         "paused": settings.paused,
+        "ends_wait": ends_wait,
         "concurrency": settings.concurrency,
         "rate_limit": rate and rate.limit,
         "rate_per": rate and rate.per,

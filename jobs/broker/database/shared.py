@@ -326,10 +326,10 @@ class SharedBroker(Limited, OneStore, ABC):
         return bool(found)
 
     @reaching
-    def set_group(self, queue: str, group: str, settings: GroupSettings) -> None:
+    def set_group(self, queue: str, group: str, settings: GroupSettings, *, ends_wait: bool = False) -> None:
         """Let this hold for one group; see the contract."""
         with self._database.write_synced() as trip:
-            groups.set_group(trip, queue, group, settings)
+            groups.set_group(trip, queue, group, settings, ends_wait=ends_wait)
             trip.told.add(queue)
 
     @reaching

@@ -39,6 +39,10 @@ FIRST_PAGE, GROWTH, LONGEST_PAGE = 16, 4, 1_000
 LAST = SEPARATOR + "\U0010ffff"
 #: How often more are picked in place of jobs that somebody holds locked, or that have just expired.
 ROUNDS = 3
+#: Seconds until the next look where there were more of those.
+AGAIN = 0.02
+#: How many of the jobs that must run alone are looked at: those of a group that waits stand before the others.
+MOST_ALONE = 1_000
 
 ClaimIds = Callable[[Sequence[UUID]], Sequence[ClaimedJob]]
 
@@ -88,11 +92,13 @@ def claim_by_turns(
     turns = _Turns(trip, policy, room, slots, walks)
     due, wait = due_of(trip, heads)
     jobs: list[ClaimedJob] = []
+    is_cut = True
     for _round in range(ROUNDS):
         picked = turns.pick_alone() if alone else turns.pick(due)
         claimed = claim([row.id for row in picked]) if picked else ()
         jobs += claimed
         if not turns.give_back(picked, {job.id for job in claimed}) or len(jobs) == slots:
+            is_cut = False
             break
     turns.save([priority for priority, _ in heads])
     if len(jobs) == slots:
@@ -106,6 +112,8 @@ def claim_by_turns(
         if (until := min(filter(None, moments), default=None)) is not None:
             blocked = (until - trip.now).total_seconds()
             wait = blocked if wait is None else min(wait, blocked)
+        if is_cut:
+            wait = AGAIN if wait is None else min(wait, AGAIN)
         wait = None if wait is None else max(0.0, wait)
     return Claimed(tuple(jobs), wait, turns.groups)
 
@@ -149,7 +157,7 @@ class _Turns:
     def pick_alone(self) -> list[Waiting]:
         """The next jobs that must run alone, in the order of their priority: there are few, and they take no turns."""
         before = len(self._picked)
-        rows = [self._waiting(row) for row in self._read("read_alone_due", most=FEW + len(self._left_out))]
+        rows = [self._waiting(row) for row in self._read("read_alone_due", most=MOST_ALONE + len(self._left_out))]
         self.groups.look(group_of(row.lane) for row in rows)
         for row in rows:
             if not self._missing:

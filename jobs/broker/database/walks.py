@@ -3,7 +3,7 @@
 Thousands of groups may have jobs that are yet to come, and stand between those that have due ones: a walk passes them
 all. After a whole round the process knows which lanes have due jobs; what becomes due later is found by its time. So
 for a while, so many times the length of the walk, claims look at these lanes and no others. What turns up at an old
-place meanwhile, as a job does that a process hands back, waits for the next walk: some seconds at most.
+place meanwhile, as a job does that a process hands back, waits for the next walk: a second at most.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ... import clock
 #: A walk is remembered that passed so many lanes, and found due jobs in so few.
 LONG, FEW_DUE = 500, 1_000
 #: For so many times its own length, and so many seconds at most.
-TIMES, LONGEST = 20.0, 5.0
+TIMES, LONGEST = 20.0, 1.0
 #: What others commit a little later than it became due is found, too.
 SLACK = timedelta(seconds=1)
 

@@ -17,7 +17,7 @@ class Grouping:
 
     _scripts: Scripts
 
-    def set_group(self, queue: str, group: str, settings: GroupSettings) -> None:
+    def set_group(self, queue: str, group: str, settings: GroupSettings, *, ends_wait: bool = False) -> None:
         """Let this hold for one group; see the contract."""
         rate = settings.rate_limit
         self._scripts.run(
@@ -28,6 +28,7 @@ class Grouping:
             concurrency=settings.concurrency or False,
             limit=rate.limit if rate else False,
             per=span(rate.per) if rate else False,
+            ends_wait=ends_wait,
         )
 
     def groups(self, queue: str, after: str = "", limit: int = 100) -> Sequence[GroupSeen]:

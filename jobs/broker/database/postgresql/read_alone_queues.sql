@@ -1,4 +1,5 @@
--- The queues, of those named, with a due job that must run alone while no such job is active; not while they stand still.
+-- The queues, of those named, with a due job that must run alone while no such job is active; not while they stand still,
+-- or its group does.
 SELECT DISTINCT queue
 FROM jobs_job
 WHERE state = 'queued' AND alone AND ready_at <= clock_timestamp()
@@ -10,4 +11,9 @@ WHERE state = 'queued' AND alone AND ready_at <= clock_timestamp()
   AND NOT EXISTS (
       SELECT 1 FROM jobs_queuestate AS held
       WHERE held.queue = jobs_job.queue AND (held.paused OR held.elsewhere OR held.wait_until > clock_timestamp())
+  )
+  AND NOT EXISTS (
+      SELECT 1 FROM jobs_groupstate AS held
+      WHERE held.queue = jobs_job.queue AND held.name = jobs_job."group"
+        AND (held.paused OR held.wait_until > clock_timestamp())
   )
