@@ -52,19 +52,13 @@ def drain(
     # one stored state at a time: each is walked in the order of its index
     for stored in (State.PENDING, State.QUEUED):
         rows = lookup.all_jobs().filter(queue=name, state=stored)
-        rows = rows if older_than is None else created_before(rows, now - older_than)
+        rows = rows if older_than is None else lookup.created_before(rows, now - older_than)
         left = None if limit is None else limit - drained
         drained += rows.filter(condition)[:left].count() if dry_run else _cancel(name, rows, condition, left)
     if drained and not dry_run:
         text = ngettext("Drained: %(count)d job cancelled.", "Drained: %(count)d jobs cancelled.", drained)
         note(by, QueueState(queue=name), text % {"count": drained})
     return drained
-
-
-def created_before(jobs: QuerySet[Job], moment: datetime) -> QuerySet[Job]:
-    """Those of the jobs that were created before the moment."""
-    # the id, of the caller's clock, keeps the look short; created_at, of the database's, lets no younger job in
-    return jobs.filter(id__lt=lookup.first_id_at(moment), created_at__lt=moment)
 
 
 def _cancel(queue: str, rows: QuerySet[Job], condition: Q, limit: int | None) -> int:
