@@ -117,12 +117,18 @@ def first_id_at(moment: datetime) -> UUID:
     return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
+def ranges_before(moment: datetime) -> tuple[Q, Q]:
+    """What was made before the moment, in two ranges of ids, each a short look."""
+    # the id is of the caller's clock, and one of people's own need not begin with a time: almost all such are beyond
+    # those of today. created_at, of the database's clock, lets no younger job in
+    beyond = first_id_at(clock.now() + timedelta(days=1))
+    return Q(pk__lt=first_id_at(moment), created_at__lt=moment), Q(pk__gte=beyond, created_at__lt=moment)
+
+
 def created_before(rows: QuerySet[Job], moment: datetime) -> QuerySet[Job]:
     """Those of the rows that were made before the moment."""
-    # the id, of the caller's clock, keeps the look short, but one of people's own need not begin with a time: almost
-    # all such are beyond those of today. created_at, of the database's clock, lets no younger job in
-    possible = Q(pk__lt=first_id_at(moment)) | Q(pk__gte=first_id_at(clock.now() + timedelta(days=1)))
-    return rows.filter(possible, created_at__lt=moment)
+    usual, own = ranges_before(moment)
+    return rows.filter(usual | own)
 
 
 def created_since(rows: QuerySet[Job], moment: datetime) -> QuerySet[Job]:
