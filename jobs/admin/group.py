@@ -164,5 +164,5 @@ def _pace(rate: RateLimit | None) -> str:
         return ""
     if rate.per == 1:
         return gettext("%(starts)s a second") % {"starts": number_format(rate.limit)}
-    per = number_format(f"{rate.per:g}" if rate.per != int(rate.per) else int(rate.per))
+    per = number_format(f"{rate.per:.15g}" if rate.per != int(rate.per) else int(rate.per))
     return gettext("%(starts)s in %(per)s s") % {"starts": number_format(rate.limit), "per": per}
