@@ -149,7 +149,7 @@ def _line(seen: GroupSeen, rules: GroupRules) -> GroupLine:
         concurrency=str(own.concurrency or rules.concurrency or "–"),
         pace=_pace(rate) or "–",
         has_own=bool(own.concurrency or own.rate_limit),
-        per=f"{own.rate_limit.per if own.rate_limit else 1:g}",
+        per=f"{own.rate_limit.per if own.rate_limit else 1:.15g}",
     )
 
 
