@@ -15,6 +15,7 @@ from jobs.models import Job
 from .conftest import Flow
 
 lane = Queue("own_ids", attempts=1)
+bare = Queue("own_ids_bare", attempts=1, keep_completed=0)
 began: list[str] = []
 
 
@@ -22,6 +23,11 @@ began: list[str] = []
 def note(text: str) -> str:
     began.append(text)
     return text
+
+
+@bare.task(name="own_ids.bare")
+def bare_note(text: str) -> None:
+    began.append(text)
 
 
 @lane.task(name="own_ids.other")
@@ -118,3 +124,15 @@ def test_it_is_for_one_job_that_waits_for_none(flow: Flow) -> None:
     ):
         with pytest.raises(InvalidOption, match="one job that waits for none"):
             refused()
+
+
+def test_id_of_a_job_of_which_nothing_is_kept_is_known_or_new_and_never_half_of_both(flow: Flow) -> None:
+    id = uuid4()
+    bare_note.using(id=id).enqueue("a")
+    flow.work(bare)
+    flow.keep()
+    for name in ("b", "c"):
+        again = bare_note.using(id=id).enqueue(name)
+        flow.work(bare)
+        flow.keep()
+        assert (name in began) is again.created

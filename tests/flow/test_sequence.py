@@ -121,6 +121,27 @@ def test_transaction_keeps_the_order_of_its_calls_and_of_commits(flow: Flow) -> 
     assert began == list("abcdef")
 
 
+def test_sequences_of_one_transaction_are_arranged_in_one_go(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    went: list[Any] = []
+    monkeypatch.setattr(sequences, "arrange", lambda names, go=sequences.arrange: (went.append(names), go(names)))
+    with transaction.atomic():
+        for lead_id in (7, 8, 7):
+            with transaction.atomic():
+                step.enqueue(lead_id, "a")
+        with pytest.raises(RuntimeError), transaction.atomic():
+            step.enqueue(9, "never")
+            raise RuntimeError
+    assert len(went) == 1
+    with transaction.atomic():
+        with pytest.raises(RuntimeError), transaction.atomic():
+            step.enqueue(7, "never")
+            raise RuntimeError
+        step.enqueue(7, "a")
+    assert len(went) == 2
+    flow.work(line)
+    assert began == ["a"] * 4
+
+
 def test_one_that_is_enqueued_first_and_committed_later_runs_later(flow: Flow) -> None:
     if connection.vendor != "postgresql":
         # SQLite has one writer: the other one would wait for this transaction
