@@ -18,6 +18,7 @@ from jobs import (
     PermanentError,
     Queue,
     RateLimit,
+    Refused,
     cancel,
     chain,
     clock,
@@ -320,6 +321,18 @@ def lambda_task(text: str) -> None: ...
 def test_wrong_name_is_refused(wrong: Any) -> None:
     with pytest.raises(InvalidOption, match="sequence="):
         plain.using(sequence=wrong)
+
+
+def test_argument_that_names_the_sequence_is_not_edited(flow: Flow) -> None:
+    broken.add("a")
+    dead, later = step.enqueue(7, "a"), step.enqueue(7, "b")
+    with pytest.raises(Refused, match="lead_id names its sequence"):
+        later.edit(lead_id=8)
+    later.edit(text="c")
+    flow.work(line)
+    assert began == ["a", "a", "c"]
+    with pytest.raises(Refused, match="lead_id names its sequence"):
+        retry(dead, arguments={"lead_id": 8})
 
 
 def test_page_says_whose_turn_it_is(flow: Flow) -> None:
