@@ -53,7 +53,7 @@ def _check_limits() -> Iterable[CheckMessage]:
                     "the limit '%(limit)s' has two rules: %(one)s of task %(first)s and %(other)s of task %(second)s; "
                     "give both the same, or two names"
                 )
-                one, other = (f"{each.rate_limit.limit}/{each.rate_limit.per:g}" for each in (known, limit))
+                one, other = (f"{each.rate_limit.limit}/{each.rate_limit.per:.15g}" for each in (known, limit))
                 values = {"limit": limit.name, "first": name, "second": task.name, "one": one, "other": other}
                 yield Error(text % values, id="jobs.E018")
 

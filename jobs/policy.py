@@ -22,6 +22,8 @@ PRIORITY_STEP = 20
 MOST_KEPT = 100_000_000
 ONE_DAY = 86_400.0
 ONE_YEAR = 365 * ONE_DAY
+#: Of a rate limit, in seconds: brokers count in microseconds.
+SHORTEST_PERIOD = 0.001
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,9 @@ class RateLimit:
 
     def __post_init__(self) -> None:
         _whole("RateLimit", "limit", self.limit, 1, 100_000)
-        _positive("RateLimit", "per", self.per)
+        if not _is_number(self.per) or not SHORTEST_PERIOD <= self.per <= ONE_YEAR:
+            text = f"expected seconds, from {SHORTEST_PERIOD:g} to one year"
+            raise InvalidPolicy(f"RateLimit: per={self.per!r}: {text}")
 
 
 @dataclass(frozen=True)

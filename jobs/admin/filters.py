@@ -109,7 +109,7 @@ class CreatedFilter(admin.SimpleListFilter):
         window = WINDOWS.get(str(self.value()))
         if window is None:
             raise IncorrectLookupParameters(f"since={self.value()!r}: expected one of {', '.join(WINDOWS)}")
-        return queryset.filter(pk__gte=lookup.first_id_at(clock.now() - window[0]))
+        return lookup.created_since(queryset, clock.now() - window[0])
 
 
 class OutcomeFilter(admin.SimpleListFilter):

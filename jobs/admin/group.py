@@ -149,7 +149,7 @@ def _line(seen: GroupSeen, rules: GroupRules) -> GroupLine:
         concurrency=str(own.concurrency or rules.concurrency or "–"),
         pace=_pace(rate) or "–",
         has_own=bool(own.concurrency or own.rate_limit),
-        per=f"{own.rate_limit.per if own.rate_limit else 1:g}",
+        per=f"{own.rate_limit.per if own.rate_limit else 1:.15g}",
     )
 
 
@@ -164,5 +164,5 @@ def _pace(rate: RateLimit | None) -> str:
         return ""
     if rate.per == 1:
         return gettext("%(starts)s a second") % {"starts": number_format(rate.limit)}
-    per = number_format(f"{rate.per:g}" if rate.per != int(rate.per) else int(rate.per))
+    per = number_format(f"{rate.per:.15g}" if rate.per != int(rate.per) else int(rate.per))
     return gettext("%(starts)s in %(per)s s") % {"starts": number_format(rate.limit), "per": per}

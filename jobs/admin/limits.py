@@ -19,7 +19,7 @@ from ..errors import BrokerAway, InvalidOption, Refused, UnknownQueue
 from ..history.limits import HeldLimits, limits, text_of_limit
 from ..models import Job
 from ..operate.limits import set_limits
-from ..policy import AS_IN_CODE, InCode, RateLimit
+from ..policy import AS_IN_CODE, ONE_YEAR, SHORTEST_PERIOD, InCode, RateLimit
 from .sight import sees_all
 
 CHANGE = "jobs.change_limits"
@@ -31,7 +31,9 @@ class LimitsForm(forms.Form):
 
     rate_limit = forms.ChoiceField(label=_("Rate limit"))
     rate_number = forms.IntegerField(label=_("Starts"), min_value=1, max_value=100_000, required=False)
-    rate_per = forms.FloatField(label=_("In how many seconds"), min_value=0.001, required=False)
+    rate_per = forms.FloatField(
+        label=_("In how many seconds"), min_value=SHORTEST_PERIOD, max_value=ONE_YEAR, required=False
+    )
     concurrency = forms.ChoiceField(label=_("Concurrency of each worker process"))
     concurrency_number = forms.IntegerField(label=_("Jobs at once"), min_value=1, max_value=1_000, required=False)
     global_concurrency = forms.ChoiceField(label=_("Concurrency over all machines"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -27,20 +28,20 @@ def push_after_commit(connection: BaseDatabaseWrapper, pending: Sequence[UUID]) 
     """Give these rows in state `pending` to the broker once the open transaction has committed."""
     # with autocommit off Django knows no commit to hook on to: the keeper's relay takes these
     if connection.in_atomic_block:
-        ids = _ids_of_transaction(connection)
+        ids: set[UUID] = of_transaction(connection, "_esteira_pending")
         ids.update(pending)
         transaction.on_commit(partial(_push_committed, ids), using=connection.alias, robust=True)
 
 
-def _ids_of_transaction(connection: BaseDatabaseWrapper) -> set[UUID]:
-    """The pending jobs of the open transaction: the first enqueue's hook pushes those of all."""
+def of_transaction(connection: BaseDatabaseWrapper, name: str) -> set[Any]:
+    """A set of the open transaction's own: what many calls note in it, the hook of the first one does for all."""
     outermost = connection.atomic_blocks[0]
-    ids: set[UUID]
-    known, ids = connection.__dict__.get("_esteira_pending", (None, set()))
+    found: set[Any]
+    known, found = connection.__dict__.get(name, (None, set()))
     if known is not outermost:
-        ids = set()
-        connection.__dict__["_esteira_pending"] = outermost, ids
-    return ids
+        found = set()
+        connection.__dict__[name] = outermost, found
+    return found
 
 
 def _push_committed(committed: set[UUID]) -> None:

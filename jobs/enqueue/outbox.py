@@ -101,7 +101,7 @@ def push_each_queue(jobs: Sequence[NewJob], as_of: datetime | None = None) -> It
         except BrokerAway:
             note_away()
             raise
-        _note_here()
+        note_here()
         if as_of is not None:
             _note_queued(answered)
         yield from answered
@@ -132,7 +132,8 @@ def is_away() -> bool:
         return False
 
 
-def _note_here() -> None:
+def note_here() -> None:
+    """The broker has answered."""
     global _away_until
     _away_until = 0.0
 
@@ -143,7 +144,7 @@ def _time_of_the_broker() -> datetime:
     except BrokerAway:
         note_away()
         raise
-    _note_here()
+    note_here()
     return now
 
 

@@ -16,6 +16,7 @@ from ..broker.database.sequences import Name
 from ..broker.records import NewJob
 from ..conf import jobs_settings
 from ..faults import point
+from .after_commit import of_transaction
 from .hold import chunks
 from .unblock import pass_on
 
@@ -38,11 +39,17 @@ def arrange_after_commit(connection: BaseDatabaseWrapper, names: Collection[Name
     """Arrange these sequences once the open transaction has committed."""
     # with autocommit off Django knows no commit to hook on to: the keeper does it
     if connection.in_atomic_block:
-        transaction.on_commit(partial(_arrange_committed, names), using=connection.alias, robust=True)
+        noted: set[Name] = of_transaction(connection, "_esteira_sequences")
+        noted.update(names)
+        transaction.on_commit(partial(_arrange_committed, noted), using=connection.alias, robust=True)
 
 
-def _arrange_committed(names: Collection[Name]) -> None:
+def _arrange_committed(noted: set[Name]) -> None:
     point("enqueue.after_commit")
+    names = sorted(noted)
+    noted.clear()
+    if not names:
+        return
     try:
         arrange(names)
     except Exception:

@@ -70,8 +70,7 @@ class JobFilter:
             place = StrIndex(F("tags"), Value(json.dumps(self.tag, ensure_ascii=False)))
             found = found.exclude(tags="").annotate(tag_place=place).filter(tag_place__gt=0)
         if self.older is not None:
-            moment = now - self.older
-            found = found.filter(id__lt=lookup.first_id_at(moment), created_at__lt=moment)
+            found = lookup.created_before(found, now - self.older)
         return found
 
 

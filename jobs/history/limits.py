@@ -91,7 +91,7 @@ def limits_of_row(state: QueueState) -> QueueLimits:
 def text_of_limit(value: object) -> str:
     """A limit as people read and write it: 10/1, 5, none, code."""
     if isinstance(value, RateLimit):
-        return f"{value.limit}/{value.per:g}"
+        return f"{value.limit}/{value.per:.15g}"
     if isinstance(value, InCode):
         return _("as in the code")
     return _("none") if value is None else str(value)

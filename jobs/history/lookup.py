@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -115,6 +115,25 @@ def as_they_read(rows: Sequence[Job], state: str | None = None) -> list[Job]:
 def first_id_at(moment: datetime) -> UUID:
     """The lowest id that a job made at `moment` can have: ids are UUIDv7 and begin with the time."""
     return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
+
+
+def ranges_before(moment: datetime) -> tuple[Q, Q]:
+    """What was made before the moment, in two ranges of ids, each a short look."""
+    # the id is of the caller's clock, and one of people's own need not begin with a time: almost all such are beyond
+    # those of today. created_at, of the database's clock, lets no younger job in
+    beyond = first_id_at(clock.now() + timedelta(days=1))
+    return Q(pk__lt=first_id_at(moment), created_at__lt=moment), Q(pk__gte=beyond, created_at__lt=moment)
+
+
+def created_before(rows: QuerySet[Job], moment: datetime) -> QuerySet[Job]:
+    """Those of the rows that were made before the moment."""
+    usual, own = ranges_before(moment)
+    return rows.filter(usual | own)
+
+
+def created_since(rows: QuerySet[Job], moment: datetime) -> QuerySet[Job]:
+    """Those of the rows that were made at the moment or later."""
+    return rows.filter(pk__gte=first_id_at(moment), created_at__gte=moment)
 
 
 def id_range(prefix: str) -> tuple[UUID, UUID]:

@@ -6,6 +6,7 @@ In chunks of one short transaction each, so that no worker waits for long; what 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import product
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Q, QuerySet
@@ -49,22 +50,17 @@ def drain(
     condition = _waits_as(state, now) & (Q(task=task_name_of(task, name)) if task != "" else Q())
     live.hear([name])
     drained = 0
-    # one stored state at a time: each is walked in the order of its index
-    for stored in (State.PENDING, State.QUEUED):
-        rows = lookup.all_jobs().filter(queue=name, state=stored)
-        rows = rows if older_than is None else created_before(rows, now - older_than)
+    parts = (Q(),) if older_than is None else lookup.ranges_before(now - older_than)
+    # one stored state and one range of ids at a time: each is walked in the order of its index
+    for stored, part in product((State.PENDING, State.QUEUED), parts):
+        rows = lookup.all_jobs().filter(part, queue=name, state=stored)
         left = None if limit is None else limit - drained
-        drained += rows.filter(condition)[:left].count() if dry_run else _cancel(name, rows, condition, left)
+        if left != 0:
+            drained += rows.filter(condition)[:left].count() if dry_run else _cancel(name, rows, condition, left)
     if drained and not dry_run:
         text = ngettext("Drained: %(count)d job cancelled.", "Drained: %(count)d jobs cancelled.", drained)
         note(by, QueueState(queue=name), text % {"count": drained})
     return drained
-
-
-def created_before(jobs: QuerySet[Job], moment: datetime) -> QuerySet[Job]:
-    """Those of the jobs that were created before the moment."""
-    # the id, of the caller's clock, keeps the look short; created_at, of the database's, lets no younger job in
-    return jobs.filter(id__lt=lookup.first_id_at(moment), created_at__lt=moment)
 
 
 def _cancel(queue: str, rows: QuerySet[Job], condition: Q, limit: int | None) -> int:

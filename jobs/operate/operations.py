@@ -77,7 +77,7 @@ class Listed:
             label, _colon, key = self.about.partition(":")
             found = lookup.about(found, [label], [key])
         if self.since:
-            found = found.filter(pk__gte=lookup.first_id_at(datetime.fromisoformat(self.since)))
+            found = lookup.created_since(found, datetime.fromisoformat(self.since))
         if self.scopes is not None:
             found = found.filter(scope__in=self.scopes)
         return found if self.ids is None else found.filter(pk__in=self.ids)

@@ -102,6 +102,8 @@ class QueueConsumer(Consumer):
         run = self._run_job if runners is not None else None
         self.pool = Pool(queue, broker, worker_id, alone=alone, threads=threads, run=run)
         self.pool.keep_to(threads, paced=held.rate_limit is not None)
+        if runners is not None:
+            runners.keep_to(threads)
         super().__init__(queue, workers=threads, periodic=False, shutdown_timeout=grace, health_check_interval=10)
 
     def run(self) -> None:
@@ -132,14 +134,18 @@ class QueueConsumer(Consumer):
         with self._starting:
             self.workers = 1 if self.alone else held.concurrency
             self._start_threads(self.pool.keep_to(self.workers, paced=held.rate_limit is not None))
+            if self._runners is not None:
+                self._runners.keep_to(self.workers)
         logger.info("limits_changed queue=%s pid=%d threads=%d", held.name, os.getpid(), self.workers)
 
     def fill_place(self, job: UUID) -> None:
         """Start a thread in the place of one whose job runs on past its time; at most as many as there were."""
         with self._starting:
-            if self.alone or len(self.pool.places.late) >= self.workers:
+            if self.alone:
                 return
-            self._start_threads(int(self.pool.fill_place(job)))
+            if len(self.pool.places.late) < self.workers:
+                self._start_threads(int(self.pool.fill_place(job)))
+            # also where there are fewer places now than were filled
             self.has_many_late = self.has_many_late or len(self.pool.places.late) >= self.workers
 
     def check_worker_health(self) -> bool:

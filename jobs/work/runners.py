@@ -6,6 +6,7 @@ They are kept from job to job. One that was killed, or is worn, is replaced from
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ class Runners(threading.Thread):
     """The runners of one queue. A thread of its own starts them, so that no job waits while another is started.
 
     `command` starts `run_huey` once more; `most_memory` (MiB, 0: none) is what a runner may have between two jobs.
+    `keep_to` says for how many slots they are.
     """
 
     def __init__(self, queue: Queue, worker: UUID, command: Sequence[str], most_memory: int = 0) -> None:
@@ -45,6 +47,7 @@ class Runners(threading.Thread):
         self._busy: set[Runner] = set()
         self._leaving: list[Runner] = []
         self._wanted = 0  # by so many jobs that wait for one
+        self._slots: float = math.inf
         self._failures = 0  # of starts, in a row
         self._failure = ""
         self._start_at = 0.0
@@ -78,6 +81,12 @@ class Runners(threading.Thread):
                 logger.warning(text, job.id, task.name, runner, type(ended.error).__name__, ended.error)
                 return broken_off(job, self._queue, self._worker, task, ended.error, ended.trace, ended.began)
         return Settlement(job, self._no_runner("its process died before the job began"))
+
+    def keep_to(self, slots: int) -> None:
+        """Let there be no more than one for each of so many slots, and the spare; what runs goes on to its end."""
+        with self._changed:
+            self._slots = slots
+            self._let_go()
 
     def close(self) -> None:
         """End all of them, those that still run at once; returns when they are dead."""
@@ -161,6 +170,13 @@ class Runners(threading.Thread):
                 self._leaving.append(runner)
             elif is_well:
                 self._idle.append(runner)
+            self._let_go()
+            self._changed.notify_all()
+
+    def _let_go(self) -> None:
+        """Of those that have nothing to do, the ones too many end, the fresh ones first; one stays for the next job."""
+        while len(self._idle) > max(1 + self._wanted, self._slots + 1 - len(self._busy)):
+            self._leaving.append(self._idle.popleft())
             self._changed.notify_all()
 
     def _failed(self, failure: str) -> None:

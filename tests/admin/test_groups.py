@@ -58,6 +58,11 @@ def test_page_lists_the_groups_with_what_waits_and_what_holds(operator: Client) 
     assert "<strong>paused</strong>" in page
 
 
+def test_the_form_keeps_a_long_period_to_its_last_digit(operator: Client) -> None:
+    jobs.set_group_limits(lane, "acme", rate_limit=RateLimit(5, per=1_234_567.5))
+    assert 'value="1234567.5"' in operator.get(PAGE).content.decode()
+
+
 def test_buttons_pause_resume_and_limit_a_group_and_are_noted(operator: Client) -> None:
     assert "Group acme is paused." in said(operator, group="acme", act="pause")
     assert jobs.groups(lane)[0].settings.paused

@@ -52,6 +52,7 @@ def test_only_what_was_changed_on_the_page_is_set(person: Client) -> None:
         ({"concurrency": "own", "concurrency_number": ""}, "Give a number."),
         ({"concurrency": "own", "concurrency_number": 0}, "greater than or equal to 1"),
         ({"rate_limit": "own", "rate_number": 5, "rate_per": "nan"}, "Enter a number."),
+        ({"rate_limit": "own", "rate_number": 5, "rate_per": "1e9"}, "less than or equal to 31536000"),
         ({"concurrency": "none"}, "Select a valid choice"),
     ],
 )

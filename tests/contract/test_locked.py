@@ -210,3 +210,13 @@ def test_a_picked_job_that_was_put_off_or_moved_meanwhile_is_not_claimed(bench, 
     with bench.broker._database.write() as trip:
         found = exchange_jobs(trip, hands.new_worker(), "lane", (), 3, ids=[later, due, other])
     assert [job.id for job in found.jobs] == [due]
+
+
+def test_a_group_that_somebody_changes_stops_no_claim_once_its_wait_is_over(bench, hands, quickly):
+    for group in ("a", "b", "a"):
+        hands.push(group=group, lane=lane_of(group, "app.task"))
+    assert hands.settle(hands.claim_one(), Postponed(20, "slow down", whole_group=True))
+    assert [job.group for job in hands.claim()] == ["b"]
+    bench.advance(21)
+    with bench.locked("jobs_groupstate", "name", "a"):
+        assert [job.group for job in hands.claim()] == ["a", "a"]

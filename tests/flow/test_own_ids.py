@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connections, transaction
 
-from jobs import InvalidOption, Queue
+from jobs import InvalidOption, JobFilter, Queue, clock, drain
+from jobs.history import lookup
 from jobs.models import Job
 
 from .conftest import Flow
 
 lane = Queue("own_ids", attempts=1)
+bare = Queue("own_ids_bare", attempts=1, keep_completed=0)
 began: list[str] = []
 
 
@@ -22,6 +25,11 @@ began: list[str] = []
 def note(text: str) -> str:
     began.append(text)
     return text
+
+
+@bare.task(name="own_ids.bare")
+def bare_note(text: str) -> None:
+    began.append(text)
 
 
 @lane.task(name="own_ids.other")
@@ -118,3 +126,31 @@ def test_it_is_for_one_job_that_waits_for_none(flow: Flow) -> None:
     ):
         with pytest.raises(InvalidOption, match="one job that waits for none"):
             refused()
+
+
+def test_id_of_a_job_of_which_nothing_is_kept_is_known_or_new_and_never_half_of_both(flow: Flow) -> None:
+    id = uuid4()
+    bare_note.using(id=id).enqueue("a")
+    flow.work(bare)
+    flow.keep()
+    for name in ("b", "c"):
+        again = bare_note.using(id=id).enqueue(name)
+        flow.work(bare)
+        flow.keep()
+        assert (name in began) is again.created
+
+
+@pytest.mark.parametrize("id", [UUID(int=2**128 - 1), UUID("f47ac10b-58cc-4372-a567-0e02b2c3d479"), UUID(int=7)])
+def test_id_that_begins_with_no_time_hides_a_job_from_nobody(flow: Flow, id: UUID) -> None:
+    note.using(id=id, delay=60).enqueue("a")
+    flow.keep()
+    assert flow.state(id) == "queued"
+    hour, year = timedelta(hours=1), timedelta(days=365)
+    ago = clock.now() - hour
+    assert list(JobFilter(queue=lane, older=hour).rows(clock.now())) == []
+    Job.objects.filter(pk=id).update(created_at=ago - hour)
+    assert [job.pk for job in lookup.created_before(lookup.all_jobs(), ago)] == [id]
+    assert list(lookup.created_before(lookup.all_jobs(), clock.now() - year)) == []
+    assert list(lookup.created_since(lookup.all_jobs(), ago)) == []
+    assert drain(lane, state="scheduled", older_than=hour) == 1
+    assert flow.state(id) == "cancelled"

@@ -18,6 +18,7 @@ from jobs import (
     PermanentError,
     Queue,
     RateLimit,
+    Refused,
     cancel,
     chain,
     clock,
@@ -119,6 +120,27 @@ def test_transaction_keeps_the_order_of_its_calls_and_of_commits(flow: Flow) -> 
     step.enqueue_many([(7, "d"), {"lead_id": 7, "text": "e"}, (7, "f")])
     flow.work(line)
     assert began == list("abcdef")
+
+
+def test_sequences_of_one_transaction_are_arranged_in_one_go(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    went: list[Any] = []
+    monkeypatch.setattr(sequences, "arrange", lambda names, go=sequences.arrange: (went.append(names), go(names)))
+    with transaction.atomic():
+        for lead_id in (7, 8, 7):
+            with transaction.atomic():
+                step.enqueue(lead_id, "a")
+        with pytest.raises(RuntimeError), transaction.atomic():
+            step.enqueue(9, "never")
+            raise RuntimeError
+    assert len(went) == 1
+    with transaction.atomic():
+        with pytest.raises(RuntimeError), transaction.atomic():
+            step.enqueue(7, "never")
+            raise RuntimeError
+        step.enqueue(7, "a")
+    assert len(went) == 2
+    flow.work(line)
+    assert began == ["a"] * 4
 
 
 def test_one_that_is_enqueued_first_and_committed_later_runs_later(flow: Flow) -> None:
@@ -299,6 +321,18 @@ def lambda_task(text: str) -> None: ...
 def test_wrong_name_is_refused(wrong: Any) -> None:
     with pytest.raises(InvalidOption, match="sequence="):
         plain.using(sequence=wrong)
+
+
+def test_argument_that_names_the_sequence_is_not_edited(flow: Flow) -> None:
+    broken.add("a")
+    dead, later = step.enqueue(7, "a"), step.enqueue(7, "b")
+    with pytest.raises(Refused, match="lead_id names its sequence"):
+        later.edit(lead_id=8)
+    later.edit(text="c")
+    flow.work(line)
+    assert began == ["a", "a", "c"]
+    with pytest.raises(Refused, match="lead_id names its sequence"):
+        retry(dead, arguments={"lead_id": 8})
 
 
 def test_page_says_whose_turn_it_is(flow: Flow) -> None:

@@ -1,11 +1,13 @@
 """A claim from a queue with groups stays quick: each of its looks goes by an index, and reads no more than it needs."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from jobs import clock
 from jobs.broker.database import rows
@@ -13,7 +15,7 @@ from jobs.broker.database.statements import load_statements
 from jobs.broker.database.values import text_of
 from jobs.broker.records import NewJob
 from jobs.history.plans import by_index
-from jobs.models import Job
+from jobs.models import Grant, GroupState, Job
 from jobs.states import State
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -85,3 +87,22 @@ def test_sqlite_seeks_the_lane_that_a_look_names():
             assert searches
             assert any(term in line for line in searches), plan
             assert all("lane" in line.partition("(")[2] for line in searches), plan
+
+
+@pytest.mark.parametrize("each_database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("statement", ["read_group_states", "read_group_grants"])
+def test_what_holds_for_many_groups_is_read_group_by_group_without_statistics(each_database, statement):
+    names = [f"g{number:03}" for number in range(LANES)]
+    GroupState.objects.bulk_create(GroupState(queue="lane", name=name, paused=True) for name in names)
+    made = {"queue": "lane", "number": 1, "granted_at": clock.now(), "start_by": clock.now()}
+    Grant.objects.bulk_create(Grant(subject=f"g{name}", **made) for name in names)
+    values = {
+        **{"queue": "lane", "names": json.dumps(names), "subjects": json.dumps([f"g{name}" for name in names])},
+        "since": clock.now() - timedelta(seconds=60),
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(load_statements(each_database)["go_by_indexes"])
+        cursor.execute("EXPLAIN (ANALYZE, TIMING OFF) " + load_statements(each_database)[statement], values)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert f"rows={LANES} " in plan
+    assert sum(map(int, re.findall(r"Rows Removed by [\w ]+: (\d+)", plan))) < LANES, plan

@@ -101,6 +101,8 @@ def test_the_command_changes_one_queue_and_shows_all() -> None:
     ]
     jobs.set_limits("email", rate_limit=RateLimit(7, per=2))
     assert "7/2 (in the code: 10/1)" in say("limits")
+    jobs.set_limits("email", rate_limit=RateLimit(7, per=2_592_000))
+    assert "7/2592000 (in the code: 10/1)" in say("limits")
     say("limits", lane.name, "--rate-limit", "none", "--concurrency", "code", "--global-concurrency", "none")
     held = jobs.limits(lane)
     assert (held.rate_limit, held.concurrency, held.global_concurrency) == (None, 4, None)

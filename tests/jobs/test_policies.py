@@ -38,6 +38,7 @@ def test_jitter_only_shortens_the_wait_and_by_no_more_than_its_share() -> None:
         (lambda: Fixed(5, jitter=2), "jitter=2"),
         (lambda: RateLimit(0), "limit=0"),
         (lambda: RateLimit(10, per=0), "per=0"),
+        (lambda: RateLimit(10, per=1e-7), "per=1e-07: expected seconds, from 0.001 to one year"),
         (lambda: RateLimit(True), "limit=True"),
         (lambda: Retention(completed=-1), "completed=-1"),
         (lambda: Retention(age=timedelta(0)), "age="),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import redis
@@ -432,3 +433,15 @@ def test_rows_of_the_database_broker_are_taken_over(broker: RedisBroker, monkeyp
     assert recover_all(broker) == 2
     relay.run()
     assert (broker.counts("outbox_lane").waiting, broker.counts("outbox_lane").scheduled) == (1, 1)
+
+
+@pytest.mark.parametrize("is_within", [True, False])
+def test_job_with_an_id_of_its_own_is_accepted_while_redis_is_away(
+    broker: RedisBroker, own: RedisServer, is_within: bool
+) -> None:
+    id = uuid4()
+    own.stop()
+    with transaction.atomic() if is_within else nullcontext():
+        assert echo.using(id=id).enqueue("a").created
+        assert echo.using(id=id).enqueue("b").created is False
+    assert state_of_rows() == {State.PENDING}

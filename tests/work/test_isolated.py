@@ -24,6 +24,7 @@ from jobs.testing import run_jobs
 from jobs.work import stacks, trees
 from jobs.work.execution import broken_off
 from jobs.work.frames import Ended
+from jobs.work.isolated import Runner
 from jobs.work.runners import Runners
 from tests.faults.harness import wait_for
 
@@ -271,3 +272,24 @@ def test_each_slot_has_a_runner_and_there_is_a_spare() -> None:
     finally:
         runners.close()
     assert all(map(trees.is_dead, left))
+
+
+def test_with_fewer_slots_there_are_fewer_runners() -> None:
+    runners = lean_runners()
+    assert where.isolation is not None
+    try:
+        runners.keep_to(3)
+        taken = [runner for _ in range(3) if isinstance(runner := runners._take(where.isolation), Runner)]
+        wait_for(lambda: len(runners._idle) == 1)
+        all_of_them = [runner._process.pid for runner in (*taken, *runners._idle)]
+        runners.keep_to(1)
+        for runner in taken:
+            runners._give_back(runner, is_well=True)
+        # that of the slot, which has worked before, and the spare
+        wait_for(lambda: sum(not trees.is_dead(pid) for pid in all_of_them) == 2)
+        assert list(runners._idle) == taken[1:]
+        runners.keep_to(3)
+        assert pids(runners, ["{}"]) == [str(taken[2]._process.pid)]
+    finally:
+        runners.close()
+    assert all(map(trees.is_dead, all_of_them))

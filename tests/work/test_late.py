@@ -10,9 +10,11 @@ from jobs import Fixed, Queue, clock, reasons
 from jobs.broker import get_broker
 from jobs.broker.records import ProcessRecord
 from jobs.history.status.report import report
+from jobs.policy import QueueLimits
 from jobs.work import late
 from jobs.work.consumer import QueueConsumer
 from jobs.work.execution import execute
+from jobs.work.runners import Runners
 from tests.each_broker import claim
 from tests.faults.harness import wait_for
 
@@ -126,6 +128,35 @@ def test_places_are_filled_anew_as_often_as_there_are_and_no_more(
         held = hang_two()
         assert quick.enqueue().result(timeout=60) == "quick"
         assert (len(pool.places.late), threads()) == (2, 4)
+    finally:
+        hear.set()
+        consumer.drain()
+        thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_a_worker_that_may_have_fewer_threads_than_places_were_filled_is_replaced(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late, "LATE_AFTER", 0.0)
+    hear.clear()
+    broker, record = get_broker(), ProcessRecord(clock.new_id(), "worker", deaf.name, "here", 1, 4)
+    broker.register(record, 600)
+    runners = Runners(deaf, record.id, [])  # of no use here, but they follow the limit, too
+    consumer = QueueConsumer(deaf, broker, record.id, threads=4, grace=60, runners=runners)
+    thread = threading.Thread(target=consumer.run)
+    thread.start()
+    try:
+        for number in (2, 1):  # two hang beside four places, and then one in the only place that is left
+            hang_on.enqueue_many([()] * number)
+            for _ in range(number):
+                assert runs.acquire(timeout=60)
+            wait_for(lambda: _all_late())
+            late.tell_of_late(consumer.fill_place)
+            if number == 2:
+                assert (len(consumer.pool.places.late), consumer.has_many_late, runners._slots) == (2, False, 4)
+                consumer.hold(QueueLimits(concurrency=1))
+        assert (len(consumer.pool.places.late), consumer.has_many_late, runners._slots) == (2, True, 1)
     finally:
         hear.set()
         consumer.drain()

@@ -136,7 +136,7 @@ def _findings_of_relay(now: datetime, limits: Limits) -> list[Finding]:
     since = now - timedelta(seconds=limits.oldest_pending)
     # a retry keeps its old id and is due at once: it is young while its due time is
     young = Q(ready_at__gte=since, ready_at__lte=now)
-    stuck = lookup.all_jobs().filter(state=State.PENDING, pk__lt=lookup.first_id_at(since)).exclude(young)
+    stuck = lookup.created_before(lookup.all_jobs().filter(state=State.PENDING), since).exclude(young)
     number = lookup.capped_count(stuck)
     if not number.number:
         return []

@@ -104,7 +104,7 @@ def _rate_of(one: GroupSeen, rules: GroupRules) -> RateLimit | None:
 
 
 def _pace(rate: RateLimit | None) -> str:
-    return "–" if rate is None else f"{rate.limit}/{rate.per:g} s"
+    return "–" if rate is None else f"{rate.limit}/{rate.per:.15g} s"
 
 
 def _state(one: GroupSeen) -> str:
