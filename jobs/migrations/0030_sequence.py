@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="job",
             index=models.Index(
-                condition=models.Q(("sequence__gt", ""), ("state__in", ["blocked", "pending", "queued", "active"])),
+                condition=models.Q(("ended_at__isnull", True), ("sequence__gt", "")),
                 fields=["queue", "sequence", "place"],
                 name="jobs_sequence",
             ),

@@ -7,7 +7,7 @@ WITH unplaced AS MATERIALIZED (
 ), last AS MATERIALIZED (
     SELECT max(place) AS place
     FROM jobs_job
-    WHERE queue = %(queue)s AND sequence = %(sequence)s AND sequence > '' AND state IN ('blocked', 'pending', 'queued', 'active')
+    WHERE queue = %(queue)s AND sequence = %(sequence)s AND sequence > '' AND ended_at IS NULL
 ), new AS MATERIALIZED (
     SELECT unplaced.id, row_number() OVER (ORDER BY created_at, unplaced.id) + coalesce(last.place, 0) AS place
     FROM unplaced CROSS JOIN last

@@ -9,6 +9,6 @@ WHERE state || '' = 'blocked' AND id = ANY(ARRAY(SELECT value::uuid FROM json_ar
   AND (sequence = '' OR (place IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM jobs_job AS before
     WHERE before.queue = jobs_job.queue AND before.sequence = jobs_job.sequence AND before.sequence > ''
-      AND before.place < jobs_job.place AND before.state IN ('blocked', 'pending', 'queued', 'active')
+      AND before.place < jobs_job.place AND before.ended_at IS NULL
   )))
 RETURNING id, queue, state

@@ -2,7 +2,7 @@
 WITH last AS MATERIALIZED (
     SELECT max(place) AS place
     FROM jobs_job INDEXED BY jobs_sequence
-    WHERE queue = :queue AND sequence = :sequence AND sequence > '' AND state IN ('blocked', 'pending', 'queued', 'active')
+    WHERE queue = :queue AND sequence = :sequence AND sequence > '' AND ended_at IS NULL
 ), new AS MATERIALIZED (
     SELECT id, row_number() OVER (ORDER BY rowid) + coalesce((SELECT place FROM last), 0) AS place
     FROM jobs_job INDEXED BY jobs_unplaced
