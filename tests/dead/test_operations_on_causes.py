@@ -14,6 +14,7 @@ from jobs import (
     InvalidOption,
     RateLimit,
     Refused,
+    UnknownCause,
     cancel,
     clock,
     counts,
@@ -109,7 +110,11 @@ def test_a_retry_and_a_discard_at_once_take_each_job_once(each_broker, work, mon
     monkeypatch.setattr(retrying, "CHUNK", 2)
     monkeypatch.setattr(dead_letters, "CHUNK", 2)
     cause = failed(work, 8)
-    retried, discarded = together(lambda: retry_cause(cause).retried, lambda: discard_dead_letters(cause=cause))
+    retried, discarded = (
+        # where the other one has taken all before it began
+        0 if isinstance(said, UnknownCause) else said
+        for said in together(lambda: retry_cause(cause).retried, lambda: discard_dead_letters(cause=cause))
+    )
     assert retried + discarded == 8
     assert work() == retried
     assert counts(lane).discarded == discarded
