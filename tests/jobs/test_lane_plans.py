@@ -75,6 +75,7 @@ def test_every_look_of_a_claim_by_turns_goes_by_its_index(each_database):
             assert "jobs_queue_state" not in plan, f"{statement}\n{plan}"
 
 
+@pytest.mark.sqlite
 def test_sqlite_seeks_the_lane_that_a_look_names():
     # by any other term it reads all lanes before that one: hundreds of times as long
     for statement, term in {
