@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from ...policy import AS_IN_CODE, AS_THE_CODE_SAYS, InCode, Limit, QueueLimits, RateLimit
-from .moments import micros, span
-from .scripts import Scripts, decode
+from .moments import span
+from .scripts import COMMON, Scripts, decode
 from .shared_limits import place_of
 
 _MICROSECONDS = 1_000_000
@@ -33,12 +31,8 @@ class Limited:
 
     def starts_of(self, limit: Limit) -> int:
         """How many starts of its present period a limit has granted that queues share."""
-        since = micros(self.now()) - span(limit.rate_limit.per)
+        since = int(decode(self._scripts.run("now", COMMON))) - span(limit.rate_limit.per)
         return int(self._scripts.command("ZCOUNT", place_of(limit.name), "pace", f"({since}", "+inf"))
-
-    def now(self) -> datetime:
-        """The server's time."""
-        raise NotImplementedError
 
 
 def _words_of(limits: QueueLimits) -> list[int | bool]:
