@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from .history.counters import counts
     from .history.job_events import JobEvent, job_events
     from .history.limits import HeldLimits, limits
+    from .history.status.readiness import Readiness, readiness
     from .history.status.registered import register_findings
     from .operate.breakers import close_breaker, open_breaker
     from .operate.by_filter import Progress, act_on
@@ -143,6 +144,7 @@ __all__ = [
     "Queue",
     "QueueBroken",
     "RateLimit",
+    "Readiness",
     "Refused",
     "ResultTimeout",
     "Retention",
@@ -193,6 +195,7 @@ __all__ = [
     "pause_group",
     "pause_worker",
     "promote",
+    "readiness",
     "receives",
     "register_eraser",
     "register_findings",
@@ -223,6 +226,7 @@ _HOMES = {
     "JobEvent": "history.job_events",
     "JobFilter": "history.choice",
     "Progress": "operate.by_filter",
+    "Readiness": "history.status.readiness",
     "act_on": "operate.by_filter",
     "cancel": "operate.cancel",
     "clean": "operate.clean",
@@ -242,6 +246,7 @@ _HOMES = {
     "pause": "operate.pause",
     "pause_group": "operate.groups",
     "promote": "operate.promote",
+    "readiness": "history.status.readiness",
     "register_eraser": "operate.erase",
     "register_findings": "history.status.registered",
     "reschedule": "operate.change",
