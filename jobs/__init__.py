@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from .history.limits import HeldLimits, limits
     from .history.status.readiness import Readiness, readiness
     from .history.status.registered import register_findings
+    from .metrics.registered import register_metrics
     from .operate.by_filter import Progress, act_on
     from .operate.cancel import cancel
     from .operate.change import reschedule, set_priority
@@ -190,6 +191,7 @@ __all__ = [
     "receives",
     "register_eraser",
     "register_findings",
+    "register_metrics",
     "reschedule",
     "reset_limits",
     "resume",
@@ -236,6 +238,7 @@ _HOMES = {
     "readiness": "history.status.readiness",
     "register_eraser": "operate.erase",
     "register_findings": "history.status.registered",
+    "register_metrics": "metrics.registered",
     "reschedule": "operate.change",
     "resume": "operate.pause",
     "resume_group": "operate.groups",
