@@ -20,7 +20,7 @@ import pytest
 from django.db import transaction
 from huey import crontab
 
-from jobs import Batch, Event, EventSignal, Exponential, Limit, Queue, RateLimit, chain, current_job, receives
+from jobs import Batch, Breaker, Event, EventSignal, Exponential, Limit, Queue, RateLimit, chain, current_job, receives
 from jobs.testing import assert_enqueued, run_jobs
 from leads.models import Lead, LeadStatus
 from accounts.models import Organization
