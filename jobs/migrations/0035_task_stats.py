@@ -12,7 +12,7 @@ def set_storage(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0033_paused_worker"),
+        ("jobs", "0034_breakers"),
     ]
 
     operations = [
