@@ -16,6 +16,7 @@ from ..broker.tally import BOUNDS, DISCARDED, ENDS, LOST, RETRIED
 from ..conf import jobs_settings
 from ..errors import BrokerAway, QueueBroken
 from ..history import live, lookup
+from ..history.breakers import Stand, breakers
 from ..history.limits import shared_limits
 from ..history.status.report import relay_lag
 from ..history.verdict import seconds_between
@@ -46,6 +47,7 @@ def families() -> Iterator[Metric]:
     """Everything that is told; a few look-ups a queue, whatever the tables hold. Raises the database's errors."""
     yield from _of_tasks(_counted())
     yield from _of_processes()
+    yield _of_breakers()
     try:
         yield from _of_queues()
         yield from _of_history()
@@ -136,6 +138,13 @@ def _of_processes() -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "esteira_outbox_age_seconds", "How long the oldest of them has been so.", value=relay_lag(clock.now())
     )
+
+
+def _of_breakers() -> Metric:
+    is_open = GaugeMetricFamily("esteira_breaker_open", "Whether it holds its jobs back.", labels=["breaker"])
+    for one in breakers():
+        is_open.add_metric([one.breaker.name], one.state != Stand.CLOSED)
+    return is_open
 
 
 def _of_queues() -> Iterator[Metric]:

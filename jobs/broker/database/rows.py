@@ -105,8 +105,9 @@ def add_counts_of_hour(cursor: Cursor, vendor: str, queue: str, at: datetime, co
 def _add(cursor: Cursor, statement: str, queue: str, at: datetime, part: int, counts: Tally) -> None:
     # no fraction: the ORM writes a whole hour without one, and equality of text must find it
     place = {"queue": queue, "hour": at.strftime("%Y-%m-%d %H:00:00"), "part": part}
-    for cell, sums in counts:
-        cursor.execute(statement, {**place, **cell._asdict(), **sums._asdict()})
+    for (task, outcome, ran, waited), (jobs, ran_ms, waited_ms) in counts:
+        cell = {"task": task, "outcome": outcome, "ran": ran, "waited": waited}
+        cursor.execute(statement, {**place, **cell, "jobs": jobs, "ran_ms": ran_ms, "waited_ms": waited_ms})
 
 
 def any_part() -> int:
