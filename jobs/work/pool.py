@@ -121,6 +121,11 @@ class Pool:
         rouse(seats)
         return missing
 
+    def expect_fewer(self, number: int) -> None:
+        """So many of the threads that were to be started could not be."""
+        with self._lock:
+            self.places.expect_fewer(number)
+
     def hear(self, hint: bool | None) -> bool:
         """There may be something to claim (True), or not (False); None: from now on no hint will come.
 
@@ -317,8 +322,8 @@ class Pool:
         if outage is not None:
             logger.info("broker_answers_again outage=%.1fs", outage)
         if error is not None and not isinstance(error, BrokerAway) and request is not None and request.settlements:
-            jobs = len(request.settlements)
-            logger.error("settle_failed queue=%s jobs=%d: said again", self._queue.name, jobs, exc_info=error)
+            said = self._queue.name, len(request.settlements)
+            logger.error("settle_failed queue=%s jobs=%d: said again", *said, exc_info=error)
         if error is not None and first:
             self._complain(error)
         self._trouble.tell(self._broker, self._worker_id, self._queue.name, now)
@@ -349,12 +354,9 @@ class Pool:
             self._look_at = now + max(wait, SHORTEST_WAIT)
 
     def _hand_back_ready(self) -> None:
-        while self._ready:
-            try:
-                job = self._ready.popleft()
-            except IndexError:  # its thread was faster
-                return
-            self._done.append(Settlement(job, HandedBack(reasons.WORKER_STOPS)))
+        with contextlib.suppress(IndexError):  # its thread was faster
+            while self._ready:
+                self._done.append(Settlement(self._ready.popleft(), HandedBack(reasons.WORKER_STOPS)))
 
     def _complain(self, error: BaseException) -> None:
         text = f"{type(error).__name__}: {error}"
@@ -395,6 +397,4 @@ class Pool:
         if self._leader is not None:
             return math.inf
         look_at = self._look_at if self._wants > 0 else math.inf
-        if self._done:
-            look_at = min(look_at, now + TICK)
-        return self._exchanges.due_at(look_at)
+        return self._exchanges.due_at(min(look_at, now + TICK) if self._done else look_at)
