@@ -34,7 +34,7 @@ def edited_message(
 
     `make` says how they are read: as JSON values, or as they are in Python. Raises `InvalidArguments` where they do
     not fit the task as it is now, and `Refused` where no code here knows the task, the stored arguments cannot be read,
-    the job's key is made of them, its sequence or group named by one, or `by` may not change what the task calls personal.
+    the job's key is made of them, its sequence or group named by one, or `by` may not change what is personal.
     """
     task = known_task(job)
     signature = task.signature
