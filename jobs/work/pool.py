@@ -27,8 +27,9 @@ from ..define.queue import Queue
 from ..errors import BrokerAway
 from .announce import Announcer, seconds_run
 from .at_once import AtOnce
+from .breakers import Breakers
 from .exchanges import Exchanges, Request
-from .execution import execute
+from .execution import Tell, execute
 from .forks import call
 from .places import Places
 from .seats import Seat, Seats, rouse
@@ -40,9 +41,8 @@ logger = logging.getLogger("jobs.worker")
 #: The longest time, in seconds, that a free thread does not look for new jobs (G6); and the same for a pool that has
 #: had none for QUIET_AFTER seconds, since looking is what an idle worker costs.
 LONGEST_WAIT, QUIET_WAIT, QUIET_AFTER = 0.050, 0.075, 5.0
-#: The same while the broker sends word of new jobs, which may get lost.
-HINTED_WAIT = 1.0
-SHORTEST_WAIT = 0.001
+#: The same while the broker sends word of new jobs, which may get lost; and the shortest.
+HINTED_WAIT, SHORTEST_WAIT = 1.0, 0.001
 #: After a job that takes longer than `SHORT`, for so many claims all threads are woken at once.
 LONG_FOR = 32
 
@@ -63,6 +63,7 @@ class Pool:
         alone: bool = False,
         threads: int = 0,
         run: Callable[[ClaimedJob], Settlement | None] | None = None,
+        breakers: Breakers | None = None,
     ) -> None:
         self.announcer = Announcer(queue)
         self._queue = queue
@@ -75,7 +76,7 @@ class Pool:
         # all that follows changes under the lock; it is never held while anything is waited for
         self._lock = threading.Lock()
         self._seats = Seats()
-        self._exchanges = Exchanges(queue.policy, broker, worker_id, alone)
+        self._exchanges = Exchanges(queue.policy, broker, worker_id, alone, breakers)
         self._trouble = Trouble()
         self._leader: Seat | None = None
         self._closing = False
@@ -90,9 +91,8 @@ class Pool:
         self.room = threading.Event()
         self.room.set()
         self._hint_at = self._look_at = self._worked_at = 0.0
-        self._long = LONG_FOR
+        self._long, self._watch = LONG_FOR, Watch()
         self.claimed = self._drained = 0  # jobs in all
-        self._watch = Watch()
 
     @property
     def held(self) -> int:
@@ -131,21 +131,22 @@ class Pool:
 
         Returns False where there is no room for it: `room` is set again when an exchange has brought less than wanted.
         """
-        seats: list[Seat] = []
         with self._lock:
             is_of_use = not hint or self._wants > 0
             if not is_of_use:
                 self.room.clear()
             changed = self._hinted != (hint is not None)
             self._hinted = hint is not None
-            if hint:
-                self._hint_at = clock.monotonic()
-            if hint or changed:
-                self._look_at = 0.0
-                if self._leader is None:
-                    seats = self._seats.call_watch()
-        rouse(seats)
+        if hint or changed:
+            self.look()
         return is_of_use
+
+    def look(self) -> None:
+        """Ask the broker at once, whatever was known until now."""
+        with self._lock:
+            self._hint_at, self._look_at = clock.monotonic(), 0.0
+            seats = self._seats.call_watch() if self._leader is None else []
+        rouse(seats)
 
     def fill_place(self, job: UUID) -> bool:
         """Let another thread have the place of a job that runs on past its time; whether one is to be started."""
@@ -187,9 +188,9 @@ class Pool:
             rouse(seats)
             raise
 
-    def execute(self, job: ClaimedJob) -> Settlement | None:
-        """Run a job in the caller's thread."""
-        return call(execute, job, self._queue, self._worker_id, self.announcer.put)
+    def execute(self, job: ClaimedJob, tell: Tell | None = None) -> Settlement | None:
+        """Run a job in the caller's thread; `tell` is told, in the announcer's place, what an atomic task settled."""
+        return call(execute, job, self._queue, self._worker_id, tell or self.announcer.put)
 
     def _come_back(self, job: UUID) -> None:
         with self._lock:
@@ -322,8 +323,8 @@ class Pool:
         if outage is not None:
             logger.info("broker_answers_again outage=%.1fs", outage)
         if error is not None and not isinstance(error, BrokerAway) and request is not None and request.settlements:
-            said = self._queue.name, len(request.settlements)
-            logger.error("settle_failed queue=%s jobs=%d: said again", *said, exc_info=error)
+            jobs = len(request.settlements)
+            logger.error("settle_failed queue=%s jobs=%d: said again", self._queue.name, jobs, exc_info=error)
         if error is not None and first:
             self._complain(error)
         self._trouble.tell(self._broker, self._worker_id, self._queue.name, now)
@@ -348,13 +349,12 @@ class Pool:
         if len(jobs) < request.wanted:
             self.room.set()
         if len(jobs) < request.wanted and self._hint_at < began:
-            longest = QUIET_WAIT if now - self._worked_at > QUIET_AFTER else LONGEST_WAIT
-            longest = HINTED_WAIT if self._hinted else longest
-            wait = longest if answer.wait is None else min(answer.wait, longest)
-            self._look_at = now + max(wait, SHORTEST_WAIT)
+            is_quiet = now - self._worked_at > QUIET_AFTER
+            longest = HINTED_WAIT if self._hinted else QUIET_WAIT if is_quiet else LONGEST_WAIT
+            self._look_at = now + max(longest if answer.wait is None else min(answer.wait, longest), SHORTEST_WAIT)
 
     def _hand_back_ready(self) -> None:
-        with contextlib.suppress(IndexError):  # its thread was faster
+        with contextlib.suppress(IndexError):  # a job's thread was faster
             while self._ready:
                 self._done.append(Settlement(self._ready.popleft(), HandedBack(reasons.WORKER_STOPS)))
 

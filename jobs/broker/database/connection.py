@@ -139,7 +139,7 @@ class Trip:
         """Let nobody else give these jobs' keys away until the end of this transaction."""
 
     def lock_names(self, names: Iterable[tuple[str, str]]) -> None:
-        """Let nobody else decide who is next in these sequences, or comes into these groups, until this has committed."""
+        """Let nobody else decide who is next in these sequences, or enter these groups, until the end of this."""
 
     def lock_blocked(self, job_id: UUID) -> bool:
         """Lock a blocked job; False: somebody else has it, or it is blocked no more."""

@@ -151,7 +151,7 @@ class PostgresqlTrip(Trip):
             self.run("lock_key", queue=queue, key=key)
 
     def lock_names(self, names: Iterable[tuple[str, str]]) -> None:
-        """Let nobody else decide who is next in these sequences, or comes into these groups, until this has committed."""
+        """Let nobody else decide who is next in these sequences, or enter these groups, until the end of this."""
         for queue, name in sorted(set(names)):
             self.run("lock_key", queue=queue, key=f"\x1f{name}")  # no key begins so
 
