@@ -30,6 +30,7 @@ GOES_BY = {
     "read_to_come": "jobs_ready_laned",
     "scan_lanes": "jobs_lanes",
     "read_lanes": "jobs_lanes",
+    "read_bulk": "jobs_lanes",
     "count_lanes": "jobs_lanes",
     "read_plain": "jobs_ready",
     "read_alone_due": "jobs_ready_alone",
