@@ -59,7 +59,7 @@ def looking(vendor: str, statement: str) -> Iterator[str]:
     now = moment if vendor == "postgresql" else text_of(moment)
     values = {
         **{"queue": "lane", "priority": 20, "now": now, "since": now, "after": "g100", "most": 10},
-        "lanes": json.dumps(["g100", "g200"]),
+        **{"lane": "g100", "lanes": json.dumps(["g100", "g200"])},
     }
     explain = "EXPLAIN " if vendor == "postgresql" else "EXPLAIN QUERY PLAN "
     with by_index("default"), connection.cursor() as cursor:
