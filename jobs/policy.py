@@ -161,10 +161,23 @@ class RateLimit:
 
 @dataclass(frozen=True)
 class GroupRules:
-    """What holds for each group of a queue: its active jobs over all machines, and its starts in every window."""
+    """What holds for each group of a queue: its active jobs over all machines, and its starts in every window.
+
+    `most`: so many of its jobs may wait, due to start; a call that would make them more is refused.
+    """
 
     concurrency: int | None = None
     rate_limit: RateLimit | None = None
+    most: int | None = None
+
+    def check(self, where: str, prefix: str = "") -> None:
+        """Raise `InvalidPolicy` for what is no limit, by the name that it was given with."""
+        for name, value, highest in (("concurrency", self.concurrency, 100_000), ("max", self.most, 10_000_000)):
+            if value is not None:
+                _whole(where, f"{prefix}{name}", value, 1, highest)
+        if self.rate_limit is not None and not isinstance(self.rate_limit, RateLimit):
+            text = f"{prefix}rate_limit={self.rate_limit!r}: expected RateLimit(limit, per=seconds)"
+            raise InvalidPolicy(f"{where}: {text}")
 
 
 @dataclass(frozen=True)
@@ -302,11 +315,7 @@ class QueuePolicy:
             _positive(where, "timeout", self.timeout)
         if self.global_concurrency is not None:
             _whole(where, "global_concurrency", self.global_concurrency, 1, 100_000)
-        if self.groups.concurrency is not None:
-            _whole(where, "group_concurrency", self.groups.concurrency, 1, 100_000)
-        if self.groups.rate_limit is not None and not isinstance(self.groups.rate_limit, RateLimit):
-            given = self.groups.rate_limit
-            raise InvalidPolicy(f"{where}: group_rate_limit={given!r}: expected RateLimit(limit, per=seconds)")
+        self.groups.check(where, "group_")
 
     def has_lane(self, task: str) -> bool:
         """Whether the jobs of a task stand in a lane of their own: those with limits, and those that start in bulk."""

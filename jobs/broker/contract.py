@@ -82,6 +82,7 @@ class Broker(Protocol):
         that runs. Where the rows are the queue it stays pending then, and is to be pushed again until the key is free.
         A higher run of a dead letter begins that run, with fresh counters; a known id in any other state stays as it
         is. `as_of`: the broker's time before the rows were read: a store that forgets ids refuses what is older.
+        Raises `GroupFull`, and takes nothing, if more of a group would wait than `group_max` of a job that it takes.
         """
 
     def adopt(self, queue: str, held: Sequence[NewJob], grants: Sequence[datetime] = ()) -> frozenset[UUID]:
@@ -271,10 +272,10 @@ class Broker(Protocol):
         """
 
     def groups(self, queue: str, after: str = "", limit: int = 100) -> Sequence[GroupSeen]:
-        """The groups with live jobs or settings of their own, behind a name, in the order of their names.
+        """Groups with live jobs or settings of their own (or told to wait) behind a name, by name; 1,000 at most."""
 
-        At most 1,000. One that is told to wait has settings in this sense.
-        """
+    def count_group(self, queue: str, group: str, most: int) -> int:
+        """How many of the group's jobs wait, due to start; stops at `most`. Those that must run alone do not count."""
 
     def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:
         """The queue's live jobs in numbers; each number stops counting at 10,000 unless `exact`."""

@@ -15,6 +15,8 @@ from ..policy import RateLimit
 #: Between the group and the task; no group's name holds it (`jobs.define.labels`). Below every printable character, so
 #: that the lanes of a group stand together, and those without one before all others.
 SEPARATOR = "\x1f"
+#: What comes behind all lanes of a group, and before those of a group whose name goes on.
+AFTER_LANES = " "
 #: Characters of a group's name.
 LONGEST_GROUP = 100
 

@@ -46,7 +46,8 @@ class Queue(Huey):
     workers; `keep_completed`, `keep_failed`, `keep_age` and `keep_failed_age` what history keeps
     (`jobs.policy.Retention`); `priority` the default, 1 (highest) to 10; `timeout` in seconds, cooperative in threads;
     `global_concurrency` a bound over all machines; `group_concurrency` and `group_rate_limit` the same of each group of
-    its jobs. Raises `InvalidPolicy`.
+    its jobs, and `group_max` how many jobs of a group may wait: a call with more raises `GroupFull`. Raises
+    `InvalidPolicy`.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Queue(Huey):
         global_concurrency: int | None = None,
         group_concurrency: int | None = None,
         group_rate_limit: RateLimit | None = None,
+        group_max: int | None = None,
         **other: Any,
     ) -> None:
         huey_interface.refuse_options(f"Queue({name!r})", other, huey_interface.QUEUE_OPTIONS_REFUSED)
@@ -79,7 +81,7 @@ class Queue(Huey):
             priority=priority,
             timeout=timeout,
             global_concurrency=global_concurrency,
-            groups=GroupRules(group_concurrency, group_rate_limit),
+            groups=GroupRules(group_concurrency, group_rate_limit, group_max),
         )
         super().__init__(name, serializer=_NoSerializer())
         self._registry = _TaskRegistry()

@@ -164,6 +164,8 @@ class Task(TaskWrapper):
         With each of these three a call while the job runs makes one more that waits for its end.
         Raises `InvalidOption`.
         """
+        refused = {name: True for name in options if name in huey_interface.USING_REFUSED}
+        huey_interface.refuse_options(f"{self.name}.using()", refused, huey_interface.USING_REFUSED)
         return PreparedTask(self, self.options).using(**options)
 
     def bind(self, *args: Any, **kwargs: Any) -> Call:
@@ -355,6 +357,7 @@ class PreparedTask:
             rule=rule,
             sequence=sequence,
             lane=lane_of(group, task.name, ruled=task.queue.policy.has_lane(task.name)),
+            group_max=task.queue.policy.groups.most if group else None,
         )
 
 

@@ -41,9 +41,8 @@ logger = logging.getLogger("jobs.worker")
 #: The longest time, in seconds, that a free thread does not look for new jobs (G6); and the same for a pool that has
 #: had none for QUIET_AFTER seconds, since looking is what an idle worker costs.
 LONGEST_WAIT, QUIET_WAIT, QUIET_AFTER = 0.050, 0.075, 5.0
-#: The same while the broker sends word of new jobs, which may get lost.
-HINTED_WAIT = 1.0
-SHORTEST_WAIT = 0.001
+#: The same while the broker sends word of new jobs, which may get lost; and the shortest.
+HINTED_WAIT, SHORTEST_WAIT = 1.0, 0.001
 #: After a job that takes longer than `SHORT`, for so many claims all threads are woken at once.
 LONG_FOR = 32
 
@@ -93,9 +92,8 @@ class Pool:
         self.room = threading.Event()
         self.room.set()
         self._hint_at = self._look_at = self._worked_at = 0.0
-        self._long = LONG_FOR
+        self._long, self._watch = LONG_FOR, Watch()
         self.claimed = self._drained = 0  # calls in all
-        self._watch = Watch()
 
     @property
     def held(self) -> int:
@@ -123,6 +121,11 @@ class Pool:
             seats = self._seats.call_all()
         rouse(seats)
         return missing
+
+    def expect_fewer(self, number: int) -> None:
+        """So many of the threads that were to be started could not be."""
+        with self._lock:
+            self.places.expect_fewer(number)
 
     def hear(self, hint: bool | None) -> bool:
         """There may be something to claim (True), or not (False); None: from now on no hint will come.
@@ -344,10 +347,9 @@ class Pool:
         if len(calls) < request.wanted:
             self.room.set()
         if len(calls) < request.wanted and self._hint_at < began:
-            longest = QUIET_WAIT if now - self._worked_at > QUIET_AFTER else LONGEST_WAIT
-            longest = HINTED_WAIT if self._hinted else longest
-            wait = longest if answer.wait is None else min(answer.wait, longest)
-            self._look_at = now + max(wait, SHORTEST_WAIT)
+            is_quiet = now - self._worked_at > QUIET_AFTER
+            longest = HINTED_WAIT if self._hinted else QUIET_WAIT if is_quiet else LONGEST_WAIT
+            self._look_at = now + max(longest if answer.wait is None else min(answer.wait, longest), SHORTEST_WAIT)
 
     def _hand_back_ready(self) -> None:
         with contextlib.suppress(IndexError):  # a call's thread was faster
@@ -393,6 +395,4 @@ class Pool:
         if self._leader is not None:
             return math.inf
         look_at = self._look_at if self._wants > 0 else math.inf
-        if self._done:
-            look_at = min(look_at, now + TICK)
-        return self._exchanges.due_at(look_at)
+        return self._exchanges.due_at(min(look_at, now + TICK) if self._done else look_at)

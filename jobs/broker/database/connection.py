@@ -138,8 +138,8 @@ class Trip:
     def lock_keys(self, jobs: Iterable[NewJob]) -> None:
         """Let nobody else give these jobs' keys away until the end of this transaction."""
 
-    def lock_sequences(self, names: Iterable[tuple[str, str]]) -> None:
-        """Let nobody else decide who is next in these sequences until the end of this transaction."""
+    def lock_names(self, names: Iterable[tuple[str, str]]) -> None:
+        """Let nobody else decide who is next in these sequences, or enter these groups, until the end of this."""
 
     def lock_blocked(self, job_id: UUID) -> bool:
         """Lock a blocked job; False: somebody else has it, or it is blocked no more."""
