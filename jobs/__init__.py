@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from .history.limits import HeldLimits, limits
     from .history.status.readiness import Readiness, readiness
     from .history.status.registered import register_findings
+    from .metrics.registered import register_metrics
     from .operate.breakers import close_breaker, open_breaker
     from .operate.by_filter import Progress, act_on
     from .operate.cancel import cancel
@@ -203,6 +204,7 @@ __all__ = [
     "receives",
     "register_eraser",
     "register_findings",
+    "register_metrics",
     "reschedule",
     "reset_limits",
     "resume",
@@ -253,6 +255,7 @@ _HOMES = {
     "readiness": "history.status.readiness",
     "register_eraser": "operate.erase",
     "register_findings": "history.status.registered",
+    "register_metrics": "metrics.registered",
     "reschedule": "operate.change",
     "resume": "operate.pause",
     "resume_group": "operate.groups",

@@ -45,6 +45,7 @@ from ...records import (
     Settled,
     Settlement,
 )
+from ...tally import NO_START, class_of
 from ..causes import CauseRow
 from ..claim import claimed_job, start_order
 from ..outcomes import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, BUSY, REFUSED, milliseconds, token_number
@@ -253,6 +254,8 @@ def _as_json(settlement: Settlement) -> dict[str, Any]:
         "unknown": getattr(outcome, "unknown", False),
         "whole_queue": getattr(outcome, "whole_queue", False),
         "notes": _notes(outcome),
+        "ran": NO_START,
+        "waited": NO_START,
         "ran_ms": 0,
         "waited_ms": 0,
         "result": getattr(outcome, "result", None),
@@ -266,8 +269,9 @@ def _as_json(settlement: Settlement) -> dict[str, Any]:
         values["ended_at"] = ended_at.isoformat()
     if started_at is not None:
         values["started_at"] = started_at.isoformat()
-        values["ran_ms"] = milliseconds(started_at, ended_at or started_at)
-        values["waited_ms"] = milliseconds(job.ready_at, started_at)
+        values["ran_ms"] = ran = milliseconds(started_at, ended_at or started_at)
+        values["waited_ms"] = waited = milliseconds(job.ready_at, started_at)
+        values["ran"], values["waited"] = class_of(ran), class_of(waited)
     return values
 
 
