@@ -13,6 +13,7 @@ from django.apps import apps as registry  # the name `apps` is that of the modul
 
 from .define.awaited import AwaitedJob
 from .define.batch import Batch
+from .define.bulk import BulkJob
 from .define.context import RunningJob, current_job
 from .define.events import Event, EventSignal, receives
 from .define.flow import Call, Chain, chain
@@ -108,6 +109,7 @@ __all__ = [
     "Breaker",
     "BrokerAway",
     "BrokerUnavailable",
+    "BulkJob",
     "Call",
     "Cancelled",
     "CannotDecrypt",
