@@ -252,6 +252,9 @@ class Broker(Protocol):
     def resume(self, queue: str) -> None:
         """End a pause and what a provider's "slow down" had asked for."""
 
+    def pause_tag(self, queue: str, tag: str, *, paused: bool) -> None:
+        """A claim begun after this returned takes no job that carries the tag, or takes them again, in their order."""
+
     def set_limits(self, queue: str, limits: QueueLimits) -> None:
         """Let these limits hold in place of what a worker's policy says of them, from the next claim on."""
 
@@ -270,10 +273,7 @@ class Broker(Protocol):
         """
 
     def groups(self, queue: str, after: str = "", limit: int = 100) -> Sequence[GroupSeen]:
-        """The groups with live jobs or settings of their own, behind a name, in the order of their names.
-
-        At most 1,000. One that is told to wait has settings in this sense.
-        """
+        """The groups with live jobs or settings of their own (a wait is one) behind a name, by name; 1,000 at most."""
 
     def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:
         """The queue's live jobs in numbers; each number stops counting at 10,000 unless `exact`."""

@@ -13,21 +13,21 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from ... import clock
 from ...policy import QueuePolicy
 from ..lanes import SEPARATOR, group_of, limited_task_of
 from ..records import ClaimedJob
+from .aside import Aside, Waiting
 from .claim import Room, due_of, wait_after
 from .connection import Trip
 from .groups import Groups
 from .rooms import Rooms
 from .values import id_of, moment_of
-from .walks import FEW_DUE, LONG, Walks, recall, remember
+from .walks import FEW_DUE, LONG, Walk, Walks, recall, remember
 
 #: Where as many jobs have become due since a walk, it says too little.
 MOST_NEW = 5_000
@@ -45,14 +45,6 @@ AGAIN = 0.02
 MOST_ALONE = 1_000
 
 ClaimIds = Callable[[Sequence[UUID]], Sequence[ClaimedJob]]
-
-
-class Waiting(NamedTuple):
-    """A due job: where it stands in its group, and in which lane."""
-
-    ready_at: datetime
-    id: UUID
-    lane: str
 
 
 @dataclass(slots=True)
@@ -100,6 +92,7 @@ def claim_by_turns(
         if not turns.give_back(picked, {job.id for job in claimed}) or len(jobs) == slots:
             is_cut = False
             break
+    is_cut |= turns.aside.is_cut
     turns.save([priority for priority, _ in heads])
     if len(jobs) == slots:
         wait = 0.0 if slots == wanted else wait_after(room, slots, trip.now)
@@ -128,6 +121,7 @@ class _Turns:
     slots: int
     walks: Walks
     groups: Groups = field(init=False)
+    aside: Aside = field(init=False)
     _turns: dict[str, str] = field(init=False)
     _picked: list[Waiting] = field(default_factory=list)
     _left_out: set[UUID] = field(default_factory=set)
@@ -138,12 +132,13 @@ class _Turns:
 
     def __post_init__(self) -> None:
         self.groups = Groups(self.trip, self.policy, has_settings=self.room.has_groups)
+        self.aside = Aside(self.trip, self.room.paused_tags)
         self._rooms = self.groups.rooms
         self._turns = json.loads(self.room.turns or "{}")
 
     @property
     def _missing(self) -> int:
-        return self.slots - len(self._picked)
+        return 0 if self.aside.is_cut else self.slots - len(self._picked)
 
     def pick(self, priorities: Sequence[int]) -> list[Waiting]:
         """The next jobs of these priorities, the highest first."""
@@ -165,7 +160,7 @@ class _Turns:
             name = group_of(row.lane)
             if not self.groups.room(name):
                 self.groups.pass_over(name)
-            elif row.id not in self._left_out and self._has_room(row):
+            elif row.id not in self._left_out and not self.aside.carries(row) and self._has_room(row):
                 self._take_row(row)
         return self._picked[before:]
 
@@ -217,7 +212,7 @@ class _Turns:
     def _take(self, priority: int, seat: Seat) -> bool:
         """Let the group have one turn."""
         for index, row in enumerate(seat.rows):
-            if self._has_room(row):
+            if self._missing and self._has_room(row):
                 del seat.rows[index]
                 self._take_row(row)
                 self._turns[str(priority)] = seat.group
@@ -261,7 +256,7 @@ class _Turns:
 
     def _known_lanes(self, priority: int) -> list[str] | None:
         """All lanes with due jobs, from a walk not long ago; None: nothing is known."""
-        walk = recall(self.walks, self.policy.name, priority)
+        walk = recall(self.walks, self.policy.name, priority, self.room.paused_tags)
         if walk is None:
             return None
         since = self.trip.parameter(walk.since)
@@ -289,9 +284,11 @@ class _Turns:
         if cursor != "":
             yield from self._walk_from(priority, LAST, None if cursor is None else cursor + LAST)
         due, now = frozenset({*self._due, *limited}), self.trip.now
-        remember(self.walks, self.policy.name, priority, at=now, began=began, passed=self._passed, due=due)
+        known = Walk(now, due, self.room.paused_tags)
+        remember(self.walks, self.policy.name, priority, known, began=began, passed=self._passed)
 
     def _seat_without_group(self, priority: int, limited: Sequence[str]) -> Iterator[Seat]:
+        limited = list(filter(self.aside.is_open, limited))
         rows = sorted([*self._plain(priority), *self._rows_of(priority, limited)])
         if rows:
             yield Seat("", deque(rows), ("", *limited))
@@ -317,12 +314,12 @@ class _Turns:
     def _seats_of(self, priority: int, lanes: Sequence[str]) -> Iterator[Seat]:
         if self._is_enough:
             return
-        groups = [(name, tuple(of_group)) for name, of_group in groupby(lanes, group_of)]
+        groups = [(name, tuple(of_group)) for name, of_group in groupby(filter(self.aside.is_open, lanes), group_of)]
         self.groups.look(name for name, _ in groups)
         while groups and not self._is_enough:
             # the first job of as many as the claim still needs, and those that have no room between them
             some: list[tuple[str, tuple[str, ...]]] = []
-            needed = self._missing
+            needed = max(1, self._missing)
             while groups and needed:
                 some.append(groups.pop(0))
                 needed -= self.groups.room(some[-1][0]) > 0
@@ -357,22 +354,33 @@ class _Turns:
 
     def _plain(self, priority: int) -> list[Waiting]:
         most = self._missing + len(self._picked) + len(self._left_out)
-        return self._new(self._read("read_plain", priority=priority, most=most))
+        return self._first("read_plain", priority, [""], most)
 
     def _rows_of(self, priority: int, lanes: Sequence[str], most: int = 1) -> list[Waiting]:
         if not lanes:
             return []
-        found = self._read("read_lanes", priority=priority, lanes=json.dumps(lanes), most=most + len(self._left_out))
-        return self._new(found)
+        return self._first("read_lanes", priority, lanes, most + len(self._left_out))
+
+    def _first(self, statement: str, priority: int, lanes: Sequence[str], most: int) -> list[Waiting]:
+        """The first jobs of these lanes, behind those that carry paused tags."""
+        rows: list[Waiting] = []
+        while lanes:
+            rows = [row for row in rows if row.lane not in lanes]
+            rows += self._new(self._read(statement, priority=priority, lanes=json.dumps(lanes), most=most))
+            if lanes := self.aside.moved_from():
+                most = max(most, self.aside.left // len(lanes)) + len(self._left_out)
+        return rows
 
     def _new(self, found: Sequence[Any]) -> list[Waiting]:
         """What is not picked yet."""
         taken = {row.id for row in self._picked} | self._left_out
-        return [row for row in map(self._waiting, found) if row.id not in taken]
+        free, stuck = self.aside.sift([row for row in map(self._waiting, found) if row.id not in taken])
+        self._left_out |= stuck
+        return free
 
     def _waiting(self, row: Sequence[Any]) -> Waiting:
-        id, lane, ready_at = row
-        return Waiting(moment_of(ready_at), id_of(id), lane)
+        id, lane, ready_at, tags = row
+        return Waiting(moment_of(ready_at), id_of(id), lane, tags)
 
     def _read(self, statement: str, **values: Any) -> list[Any]:
         now = self.trip.parameter(self.trip.now)
