@@ -48,6 +48,7 @@ from .errors import (
     TaskSignal,
     UndeclaredStart,
     UnknownBatch,
+    UnknownBreaker,
     UnknownCause,
     UnknownJob,
     UnknownObject,
@@ -61,19 +62,22 @@ from .history.batch_counts import BatchCounts
 from .history.counts import Counts
 from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
-from .policy import AS_IN_CODE, GIVE_UP, Exponential, Fixed, Limit, RateLimit, Retention
+from .policy import AS_IN_CODE, GIVE_UP, Breaker, Exponential, Fixed, Limit, RateLimit, Retention
 from .rules.cron import Cron
 from .rules.every import Every
 from .states import State
 
 if TYPE_CHECKING:
     from .history.about import jobs_about
+    from .history.breakers import SeenBreaker, breakers
     from .history.causes import dead_letters_by_cause
     from .history.choice import JobFilter
     from .history.counters import counts
     from .history.job_events import JobEvent, job_events
     from .history.limits import HeldLimits, limits
+    from .history.status.readiness import Readiness, readiness
     from .history.status.registered import register_findings
+    from .operate.breakers import close_breaker, open_breaker
     from .operate.by_filter import Progress, act_on
     from .operate.cancel import cancel
     from .operate.change import reschedule, set_priority
@@ -100,6 +104,7 @@ __all__ = [
     "AwaitedJob",
     "Batch",
     "BatchCounts",
+    "Breaker",
     "BrokerAway",
     "BrokerUnavailable",
     "Call",
@@ -140,11 +145,13 @@ __all__ = [
     "Queue",
     "QueueBroken",
     "RateLimit",
+    "Readiness",
     "Refused",
     "ResultTimeout",
     "Retention",
     "RetryLater",
     "RunningJob",
+    "SeenBreaker",
     "SeenWorker",
     "State",
     "Subject",
@@ -153,6 +160,7 @@ __all__ = [
     "Tick",
     "UndeclaredStart",
     "UnknownBatch",
+    "UnknownBreaker",
     "UnknownCause",
     "UnknownJob",
     "UnknownObject",
@@ -162,9 +170,11 @@ __all__ = [
     "UnknownTask",
     "WrongDatabase",
     "act_on",
+    "breakers",
     "cancel",
     "chain",
     "clean",
+    "close_breaker",
     "counts",
     "current_job",
     "dead_letters",
@@ -181,12 +191,14 @@ __all__ = [
     "limits",
     "mentions",
     "obliterate",
+    "open_breaker",
     "pause",
     "pause_group",
     "pause_tag",
     "pause_worker",
     "paused_tags",
     "promote",
+    "readiness",
     "receives",
     "register_eraser",
     "register_findings",
@@ -207,6 +219,10 @@ __all__ = [
 #: Where the functions live that read the jobs' tables.
 _HOMES = {
     "HeldLimits": "history.limits",
+    "SeenBreaker": "history.breakers",
+    "breakers": "history.breakers",
+    "close_breaker": "operate.breakers",
+    "open_breaker": "operate.breakers",
     "limits": "history.limits",
     "reset_limits": "operate.limits",
     "set_limits": "operate.limits",
@@ -214,6 +230,7 @@ _HOMES = {
     "JobEvent": "history.job_events",
     "JobFilter": "history.choice",
     "Progress": "operate.by_filter",
+    "Readiness": "history.status.readiness",
     "act_on": "operate.by_filter",
     "cancel": "operate.cancel",
     "clean": "operate.clean",
@@ -235,6 +252,7 @@ _HOMES = {
     "pause_tag": "operate.tags",
     "paused_tags": "operate.tags",
     "promote": "operate.promote",
+    "readiness": "history.status.readiness",
     "register_eraser": "operate.erase",
     "register_findings": "history.status.registered",
     "reschedule": "operate.change",

@@ -9,7 +9,7 @@ def widen(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0033_paused_worker"),
+        ("jobs", "0034_breakers"),
     ]
 
     operations = [
