@@ -8,7 +8,7 @@ import pytest
 from jobs.broker.changes import Change
 from jobs.broker.lanes import GroupSettings, lane_of
 from jobs.broker.records import Completed, Failed, HandedBack, KeyMode, KeyRule, Postponed, Retried
-from jobs.policy import GroupRules, Limit, QueuePolicy, RateLimit
+from jobs.policy import Bulk, GroupRules, Limit, QueuePolicy, RateLimit
 from tests.contract.hands import Hands
 from tests.contract.model import Model
 
@@ -21,7 +21,7 @@ class Tagging(Hands):
 
     def new_job(self, *tags, group="", **options):
         task = options.get("task", "app.task")
-        lane = lane_of(group, task, limited=task in LIMITED.limits)
+        lane = lane_of(group, task, ruled=task in ("app.sync", "app.send"))
         return super().new_job(tags=tags, group=group, lane=lane, **options)
 
     def push(self, *tags, **options):
@@ -174,6 +174,21 @@ def test_rules_of_groups_and_limits_hold_for_what_was_put_aside(hands, broker, p
     assert hands.claim_ids() == [id for id in [free, *over] if id not in {job.id for job in got}]
     broker.set_group("lane", "a", GroupSettings())
     assert hands.claim_ids() == [first]
+
+
+def test_jobs_that_start_in_bulk_are_put_aside_one_by_one(hands, bench, pause, resume):
+    send = {"task": "app.send"}
+    policy = QueuePolicy("lane", bulks={"app.send": Bulk(4, 3, 60)})
+    pause("x")
+    ids = [hands.push(*(["x"] if number % 2 else []), **send) for number in range(6)]
+    assert hands.claim_ids(1, policy=policy) == ids[::2]
+    more = [hands.push(**send), hands.push("x", **send), hands.push(**send)]
+    # too few without those that are paused, and the first has not waited long enough
+    assert hands.claim_ids(1, policy=policy) == []
+    bench.advance(61)
+    assert hands.claim_ids(1, policy=policy) == [more[0], more[2]]
+    resume("x")
+    assert hands.claim_ids(1, policy=policy) == [*ids[1::2], more[1]]
 
 
 def test_a_group_that_is_told_to_wait_by_such_a_job_waits(hands, bench, pause, resume):

@@ -8,27 +8,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
-from datetime import datetime
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from ..lanes import lane_aside, tag_of
 from .connection import JobsDatabase, Trip
 from .reach import reaching
+from .seats import Waiting
 from .values import id_of, tags_of, text_of_tags
 
 #: How many jobs a claim puts aside: where there are more, it takes nothing else, and the next one goes on.
 MOST = 1_000
-
-
-class Waiting(NamedTuple):
-    """A due job: where it stands in its group, in which lane, and its tags as they are stored."""
-
-    ready_at: datetime
-    id: UUID
-    lane: str
-    tags: str = ""
 
 
 class Aside:
@@ -41,6 +31,8 @@ class Aside:
         self.left = MOST
         #: some carry a paused tag and are still to be put aside: what stands behind them is not known
         self.is_cut = False
+        #: how many somebody else holds locked
+        self.stuck = 0
         self._moved_from: set[str] = set()
 
     def is_open(self, lane: str) -> bool:
@@ -69,7 +61,19 @@ class Aside:
         stuck: set[UUID] = set()
         for (lane, tag), ids in sorted(tagged.items()):
             stuck |= self._put_aside(lane, tag, ids)
+        self.stuck += len(stuck)
         return free, stuck
+
+    def first(
+        self, read: Callable[[Sequence[str], int], list[Waiting]], lanes: Sequence[str], most: int
+    ) -> list[Waiting]:
+        """The first jobs of these lanes that may start; `read` reads so many of each lane, and sifts them."""
+        rows: list[Waiting] = []
+        while lanes:
+            rows = [row for row in rows if row.lane not in lanes] + read(lanes, most)
+            if lanes := self.moved_from():
+                most = max(most + self.stuck, self.left // len(lanes))
+        return rows
 
     def moved_from(self) -> list[str]:
         """The lanes whose first jobs were put aside since this was asked last: others are the first there now."""

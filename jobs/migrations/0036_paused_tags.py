@@ -9,7 +9,7 @@ def widen(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0034_breakers"),
+        ("jobs", "0035_task_stats"),
     ]
 
     operations = [
