@@ -170,7 +170,7 @@ def test_what_the_function_raises_fails_all_of_which_nothing_was_said() -> None:
         assert "carl" not in Attempt.objects.filter(job_id=row.pk)[0].traceback
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_a_job_that_waits_for_others_says_so() -> None:
     said = "Its task takes several jobs at once: it starts when 2 are due, or in"
     soon, later = push_contacts.enqueue("ada"), push_contacts.using(delay=100).enqueue("beth")
