@@ -82,7 +82,7 @@ def read_page(
 ) -> Page:
     """The page below the key `before`, above `after`, the `last` one, or the first.
 
-    `streams` parts the rows so that an index has each part in order. Rows that were found by their keys are read from
+    `streams` parts the rows so that an index has each part in order. The page's rows are read by their keys from
     `of` (without it, from all of the model's), with what `fetch` adds to each.
     """
     reader = _Reader(
@@ -123,11 +123,9 @@ class _Reader:
             return self._fetch(beyond[-limit:] if upwards else beyond[:limit], upwards=upwards)
         rows = self.rows if edge is None else self.rows.filter(self.order.beyond(edge, upwards=upwards))
         names = self.order.names(upwards=upwards)
-        streams = self.streams(rows)
-        if len(streams) == 1:
-            return list(streams[0].order_by(*names)[:limit])
-        keys = [part.order_by(*names).values_list(*self.order.columns)[:limit] for part in streams]
-        merged = heapq.merge(*keys, reverse=names[0].startswith("-"))
+        # the keys alone: where a database sorts, it sorts no whole rows
+        keys = [part.order_by(*names).values_list(*self.order.columns)[:limit] for part in self.streams(rows)]
+        merged = keys[0] if len(keys) == 1 else heapq.merge(*keys, reverse=names[0].startswith("-"))
         return self._fetch(islice(merged, limit), upwards=upwards)
 
     def _read_few(self) -> list[Key] | None:

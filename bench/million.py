@@ -105,7 +105,7 @@ def _complete(part: tuple[str, tuple[str, ...], Iterable[Any]]) -> tuple[str, tu
     models = [model for model in apps.get_models() if model._meta.db_table == table]
     fields = [field for model in models for field in model._meta.concrete_fields if field.column not in columns]
     lacking = [
-        field for field in fields if not (field.null or field.auto_created or field.db_default is not NOT_PROVIDED)
+        field for field in fields if not (field.null or field.primary_key or field.db_default is not NOT_PROVIDED)
     ]
     if not lacking:
         return part
@@ -176,7 +176,7 @@ def _write_log(connection: Any, cursor: Any, site: Any) -> None:
     from jobs.models import Job
     from leads.models import Lead
 
-    boss = User.objects.get(email="boss@example.org").pk
+    boss = User.objects.get(email="boss@example.org").pk.hex
     lead, job = (ContentType.objects.get_for_model(model).pk for model in (Lead, Job))
     columns = ("action_time", "user_id", "content_type_id", "object_id", "object_repr", "action_flag", "change_message")
     values = (
