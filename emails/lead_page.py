@@ -39,7 +39,7 @@ def register() -> None:
     """Register panel, timeline and next steps; called once, when the app is ready."""
     register_panel(LeadPanel(gettext_lazy("E-mails"), "emails/lead_panel.html", mails_of))
     register_timeline(timeline_of)
-    follow_up = gettext_lazy("Follow-up email, unless somebody gets in touch before")
+    follow_up = gettext_lazy("Follow-up email, unless someone gets in touch first")
     register_step(LeadStep("emails.send_follow_up", follow_up, is_untouched))
     for task, text in (
         ("emails.send_follow_up_email", gettext_lazy("The follow-up email is sent")),

@@ -188,7 +188,7 @@ def register() -> None:
     ):
         register_action(action)
     for task, text in (
-        ("leads.enrich_lead_data", gettext_lazy("More is looked up about the lead")),
+        ("leads.enrich_lead_data", gettext_lazy("More information is looked up")),
         ("leads.calculate_lead_score", gettext_lazy("The score is calculated again")),
         ("leads.sync_to_crm", gettext_lazy("The lead is sent to the CRM")),
     ):

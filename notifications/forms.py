@@ -50,11 +50,11 @@ class PreferencesForm(forms.Form):
         label=gettext_lazy("Until"), required=False, widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"})
     )
     time_zone = forms.ChoiceField(label=gettext_lazy("Time zone"), required=False)
-    digest = forms.BooleanField(label=gettext_lazy("Email me once a day what is new and was not read"), required=False)
+    digest = forms.BooleanField(label=gettext_lazy("Email me once a day if something new is unread"), required=False)
 
     def __init__(self, person: User, wishes: ContactPreference, data: Any = None) -> None:
         self._person = person
-        initial = {
+        initial: dict[str, Any] = {
             "phone": wishes.phone,
             "quiet_from": wishes.quiet_from,
             "quiet_until": wishes.quiet_until,
@@ -103,7 +103,7 @@ class PreferencesForm(forms.Form):
                 missing = "quiet_from" if begin is None else "quiet_until"
                 self.add_error(missing, _("Quiet hours need both times; leave both empty for none."))
             elif begin is not None and begin == end:
-                self.add_error("quiet_until", _("Quiet hours end at another time than they begin."))
+                self.add_error("quiet_until", _("Quiet hours cannot begin and end at the same time."))
         if cleaned.get(Channel.SMS.value) and "phone" in cleaned and not cleaned["phone"]:
             self.add_error("phone", _("Text messages need a phone number."))
         return cleaned

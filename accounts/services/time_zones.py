@@ -14,5 +14,5 @@ from ..models import User
 def choose_time_zone(user_id: UUID, name: str) -> None:
     """Show times to the person as in this zone from now on, or as the site does (""); raises `ValidationError`."""
     if name and name not in available_timezones():
-        raise ValidationError(_("%(name)s is no time zone; one is America/Sao_Paulo.") % {"name": name})
+        raise ValidationError(_("%(name)s is not a time zone. Use one like America/Sao_Paulo.") % {"name": name})
     User.objects.filter(pk=user_id).update(time_zone=name)

@@ -41,7 +41,7 @@ TABS = {
 #: Scores from and to, both included.
 BANDS = {"high": (70, 100), "middle": (40, 69), "low": (0, 39)}
 BAND_LABELS = {
-    "high": gettext_lazy("70 and more"),
+    "high": gettext_lazy("70 or more"),
     "middle": gettext_lazy("40 to 69"),
     "low": gettext_lazy("below 40"),
 }

@@ -74,9 +74,9 @@ def advice_on(lead: Lead) -> str:
     if lead.erased_at is not None or lead.status in CLOSED:
         return ""
     if lead.assignee_id is None:
-        return _("Nobody looks after this lead yet. Take it, or assign it to somebody.")
+        return _("This lead is unassigned. Take it, or assign it to someone.")
     if lead.stale_at is not None:
-        return _("Nobody has touched this lead for a long time. Get in touch, or close it as lost.")
+        return _("Nobody has worked on this lead for a long time. Get in touch, or mark it as lost.")
     if lead.status == LeadStatus.NEW:
         return _("Nobody has been in touch yet. Call or write, then set the status to “contacted”.")
     return ""

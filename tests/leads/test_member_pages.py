@@ -230,12 +230,12 @@ def test_a_lead_s_page_tells_what_was_written_found_scored_and_comes_next(
     for part in (
         *("Please call me tomorrow", "Please call me today", 'href="tel:+5511912345678"'),
         *('href="mailto:ada@analytical.example"', "Writes from a company", "local: mail domain"),
-        *("Nobody looks after this lead yet", "Take it", "May be written to about the request"),
+        *("This lead is unassigned", "Take it", "May be written to about the request"),
         "The score is calculated again",
     ):
         assert part in page, part
     jobs_runner.run()
-    follow_up = "Follow-up email, unless somebody gets in touch before"
+    follow_up = "Follow-up email, unless someone gets in touch first"
     assert follow_up in text_of(client, lead.get_absolute_url())
     client.post(do(lead, "note"), {"text": "Called."})
     assert follow_up not in text_of(client, lead.get_absolute_url())
@@ -256,5 +256,5 @@ def test_an_empty_list_says_what_will_appear_and_how(acme: Organization) -> None
     assert reverse("leads:form", args=["acme"]) in text_of(client, f"{LIST}?show=all")
     assert "assigned to you appear here" in text_of(client, LIST)
     make_lead(acme)
-    assert "1 lead waits for somebody" in text_of(client, LIST)
-    assert "No lead fits" in text_of(client, f"{LIST}?q=nobody")
+    assert "1 lead is unassigned" in text_of(client, LIST)
+    assert "No matching leads" in text_of(client, f"{LIST}?q=nobody")
