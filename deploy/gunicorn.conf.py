@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gunicorn.glogging import Logger
 
-HEALTH = "/health/"
+PROBES = {"/health/", "/ready/"}
 #: Ids, slugs and file names are shorter; what is longer, or holds other characters, may be a token.
 HARMLESS = re.compile(r"[A-Za-z0-9._-]{0,40}")
 
@@ -21,7 +21,7 @@ class QuietLogger(Logger):
 
     def access(self, resp, req, environ, request_time):
         """Note a request, unless it is a probe."""
-        if environ.get("PATH_INFO") != HEALTH:
+        if environ.get("PATH_INFO") not in PROBES:
             super().access(resp, req, environ, request_time)
 
     def atoms(self, resp, req, environ, request_time):

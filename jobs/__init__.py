@@ -13,6 +13,7 @@ from django.apps import apps as registry  # the name `apps` is that of the modul
 
 from .define.awaited import AwaitedJob
 from .define.batch import Batch
+from .define.bulk import BulkJob
 from .define.context import RunningJob, current_job
 from .define.events import Event, EventSignal, receives
 from .define.flow import Call, Chain, chain
@@ -26,6 +27,7 @@ from .errors import (
     BrokerUnavailable,
     Cancelled,
     CannotDecrypt,
+    GroupFull,
     InvalidArguments,
     InvalidEvent,
     InvalidOption,
@@ -48,6 +50,7 @@ from .errors import (
     TaskSignal,
     UndeclaredStart,
     UnknownBatch,
+    UnknownBreaker,
     UnknownCause,
     UnknownJob,
     UnknownObject,
@@ -61,19 +64,23 @@ from .history.batch_counts import BatchCounts
 from .history.counts import Counts
 from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
-from .policy import AS_IN_CODE, GIVE_UP, Exponential, Fixed, Limit, RateLimit, Retention
+from .policy import AS_IN_CODE, GIVE_UP, Breaker, Exponential, Fixed, Limit, RateLimit, Retention
 from .rules.cron import Cron
 from .rules.every import Every
 from .states import State
 
 if TYPE_CHECKING:
     from .history.about import jobs_about
+    from .history.breakers import SeenBreaker, breakers
     from .history.causes import dead_letters_by_cause
     from .history.choice import JobFilter
     from .history.counters import counts
     from .history.job_events import JobEvent, job_events
     from .history.limits import HeldLimits, limits
+    from .history.status.readiness import Readiness, readiness
     from .history.status.registered import register_findings
+    from .metrics.registered import register_metrics
+    from .operate.breakers import close_breaker, open_breaker
     from .operate.by_filter import Progress, act_on
     from .operate.cancel import cancel
     from .operate.change import reschedule, set_priority
@@ -99,8 +106,10 @@ __all__ = [
     "AwaitedJob",
     "Batch",
     "BatchCounts",
+    "Breaker",
     "BrokerAway",
     "BrokerUnavailable",
+    "BulkJob",
     "Call",
     "Cancelled",
     "CannotDecrypt",
@@ -115,6 +124,7 @@ __all__ = [
     "Finding",
     "Fixed",
     "GIVE_UP",
+    "GroupFull",
     "HeldLimits",
     "InvalidArguments",
     "InvalidEvent",
@@ -139,11 +149,13 @@ __all__ = [
     "Queue",
     "QueueBroken",
     "RateLimit",
+    "Readiness",
     "Refused",
     "ResultTimeout",
     "Retention",
     "RetryLater",
     "RunningJob",
+    "SeenBreaker",
     "SeenWorker",
     "State",
     "Subject",
@@ -152,6 +164,7 @@ __all__ = [
     "Tick",
     "UndeclaredStart",
     "UnknownBatch",
+    "UnknownBreaker",
     "UnknownCause",
     "UnknownJob",
     "UnknownObject",
@@ -161,9 +174,11 @@ __all__ = [
     "UnknownTask",
     "WrongDatabase",
     "act_on",
+    "breakers",
     "cancel",
     "chain",
     "clean",
+    "close_breaker",
     "counts",
     "current_job",
     "dead_letters",
@@ -180,13 +195,16 @@ __all__ = [
     "limits",
     "mentions",
     "obliterate",
+    "open_breaker",
     "pause",
     "pause_group",
     "pause_worker",
     "promote",
+    "readiness",
     "receives",
     "register_eraser",
     "register_findings",
+    "register_metrics",
     "reschedule",
     "reset_limits",
     "resume",
@@ -203,6 +221,10 @@ __all__ = [
 #: Where the functions live that read the jobs' tables.
 _HOMES = {
     "HeldLimits": "history.limits",
+    "SeenBreaker": "history.breakers",
+    "breakers": "history.breakers",
+    "close_breaker": "operate.breakers",
+    "open_breaker": "operate.breakers",
     "limits": "history.limits",
     "reset_limits": "operate.limits",
     "set_limits": "operate.limits",
@@ -210,6 +232,7 @@ _HOMES = {
     "JobEvent": "history.job_events",
     "JobFilter": "history.choice",
     "Progress": "operate.by_filter",
+    "Readiness": "history.status.readiness",
     "act_on": "operate.by_filter",
     "cancel": "operate.cancel",
     "clean": "operate.clean",
@@ -229,8 +252,10 @@ _HOMES = {
     "pause": "operate.pause",
     "pause_group": "operate.groups",
     "promote": "operate.promote",
+    "readiness": "history.status.readiness",
     "register_eraser": "operate.erase",
     "register_findings": "history.status.registered",
+    "register_metrics": "metrics.registered",
     "reschedule": "operate.change",
     "resume": "operate.pause",
     "resume_group": "operate.groups",

@@ -64,12 +64,29 @@ class UnknownJob(JobsError, LookupError):
     """No job of this id is known; retention may have removed it."""
 
 
+class UnknownBreaker(JobsError, LookupError):
+    """No task names a breaker of this name."""
+
+
 class UnknownCause(JobsError, LookupError):
     """No dead letter of this cause is known."""
 
 
 class UnknownProcess(JobsError, LookupError):
     """No living worker process is called so."""
+
+
+class GroupFull(JobsError):
+    """As many jobs of the group wait already as `Queue(group_max=)` allows; nothing of the call was enqueued."""
+
+    def __init__(self, queue: str, group: str, most: int) -> None:
+        self.queue = queue
+        self.group = group
+        self.most = most
+        super().__init__(
+            f"group {group!r} of queue {queue!r} may have {most:,} jobs that wait (group_max), and would have more: "
+            "nothing was enqueued; enqueue again when some of them have started"
+        )
 
 
 class UnknownObject(JobsError, LookupError):

@@ -22,8 +22,12 @@ PRIORITY_STEP = 20
 MOST_KEPT = 100_000_000
 ONE_DAY = 86_400.0
 ONE_YEAR = 365 * ONE_DAY
+#: Jobs of one call of a bulk task, and of one claim together; and the bytes of their records, about.
+MOST_AT_ONCE, MOST_BYTES = 1_000, 1 << 20
 #: Of a rate limit, in seconds: brokers count in microseconds.
 SHORTEST_PERIOD = 0.001
+#: Of a breaker: the moments of as many failures are kept, and its times are no shorter, in seconds.
+MOST_FAILURES, SHORTEST_PROBE = 1_000, 0.1
 
 
 @dataclass(frozen=True)
@@ -157,10 +161,23 @@ class RateLimit:
 
 @dataclass(frozen=True)
 class GroupRules:
-    """What holds for each group of a queue: its active jobs over all machines, and its starts in every window."""
+    """What holds for each group of a queue: its active jobs over all machines, and its starts in every window.
+
+    `most`: so many of its jobs may wait, due to start; a call that would make them more is refused.
+    """
 
     concurrency: int | None = None
     rate_limit: RateLimit | None = None
+    most: int | None = None
+
+    def check(self, where: str, prefix: str = "") -> None:
+        """Raise `InvalidPolicy` for what is no limit, by the name that it was given with."""
+        for name, value, highest in (("concurrency", self.concurrency, 100_000), ("max", self.most, 10_000_000)):
+            if value is not None:
+                _whole(where, f"{prefix}{name}", value, 1, highest)
+        if self.rate_limit is not None and not isinstance(self.rate_limit, RateLimit):
+            text = f"{prefix}rate_limit={self.rate_limit!r}: expected RateLimit(limit, per=seconds)"
+            raise InvalidPolicy(f"{where}: {text}")
 
 
 @dataclass(frozen=True)
@@ -174,14 +191,61 @@ class Limit:
     rate_limit: RateLimit
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not LIMIT_NAME.match(self.name):
-            raise InvalidPolicy(
-                f"Limit({self.name!r}): a name is letters, digits, _, . and - (1 to 100), for example 'hubspot'"
-            )
+        _limit_name("Limit", self.name)
         if not isinstance(self.rate_limit, RateLimit):
             raise InvalidPolicy(
                 f"Limit({self.name!r}): rate_limit={self.rate_limit!r}: expected RateLimit(limit, per=seconds)"
             )
+
+    def __str__(self) -> str:
+        return f"{self.rate_limit.limit}/{self.rate_limit.per:.15g}"
+
+
+@dataclass(frozen=True)
+class Breaker:
+    """A circuit breaker with a name, for the tasks that call one provider: while it is open none of their jobs starts.
+
+    It opens once `failures` of their attempts have failed in `within` seconds. `probe_after` seconds later one job
+    starts: a success closes it, a failure keeps it open for as long again. `on`: the exceptions that count, one class
+    or a tuple of them; never `PermanentError`, `RetryLater` and `Cancelled`. `name` as for `Limit`; every task that
+    names it gives the same rule.
+    """
+
+    name: str
+    failures: int = 5
+    within: float = 60
+    probe_after: float = 30
+    on: type[BaseException] | tuple[type[BaseException], ...] = Exception
+
+    def __post_init__(self) -> None:
+        _limit_name("Breaker", self.name)
+        where = f"Breaker({self.name!r})"
+        _whole(where, "failures", self.failures, 1, MOST_FAILURES)
+        for name in ("within", "probe_after"):
+            value = getattr(self, name)
+            if not _is_number(value) or not SHORTEST_PROBE <= value <= ONE_DAY:
+                raise InvalidPolicy(
+                    f"{where}: {name}={value!r}: expected seconds, from {SHORTEST_PROBE:g} to {ONE_DAY:,.0f}"
+                )
+        classes = self.on if isinstance(self.on, tuple) else (self.on,)
+        if not classes or not all(isinstance(one, type) and issubclass(one, BaseException) for one in classes):
+            raise InvalidPolicy(f"{where}: on={self.on!r}: expected one class of exceptions, or a tuple of them")
+
+    def __str__(self) -> str:
+        on = "" if self.on is Exception else f" on {self.on!r}"
+        return f"{self.failures} failures in {self.within:.15g} s, probe after {self.probe_after:.15g} s{on}"
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """How many jobs of a task one call takes: at most `most`, and it begins when `least` of them are due.
+
+    Or when the one that is due longest has waited `wait` seconds.
+    """
+
+    most: int
+    least: int = 1
+    wait: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -211,8 +275,9 @@ class QueuePolicy:
     """Everything that a broker and a worker must know of a queue.
 
     `timeout` is in seconds and cooperative in threads (see docs/your-project.md); `global_concurrency` bounds the
-    queue's active jobs over all machines; `groups` holds for each of its groups; `limits` holds those of each task
-    that has some.
+    queue's active jobs over all machines; `groups` holds for each of its groups; `limits` and `bulks` hold those of
+    each task that has some, `breakers` the names of its breakers (in `limits` it then is, too); `rooms` says of
+    breakers that are not closed how many jobs may start now.
     """
 
     name: str
@@ -226,6 +291,9 @@ class QueuePolicy:
     global_concurrency: int | None = None
     groups: GroupRules = GroupRules()
     limits: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict, hash=False)
+    bulks: Mapping[str, Bulk] = field(default_factory=dict, hash=False)
+    breakers: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    rooms: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not QUEUE_NAME.match(self.name) or len(self.name) > 50:
@@ -247,11 +315,11 @@ class QueuePolicy:
             _positive(where, "timeout", self.timeout)
         if self.global_concurrency is not None:
             _whole(where, "global_concurrency", self.global_concurrency, 1, 100_000)
-        if self.groups.concurrency is not None:
-            _whole(where, "group_concurrency", self.groups.concurrency, 1, 100_000)
-        if self.groups.rate_limit is not None and not isinstance(self.groups.rate_limit, RateLimit):
-            given = self.groups.rate_limit
-            raise InvalidPolicy(f"{where}: group_rate_limit={given!r}: expected RateLimit(limit, per=seconds)")
+        self.groups.check(where, "group_")
+
+    def has_lane(self, task: str) -> bool:
+        """Whether the jobs of a task stand in a lane of their own: those with limits, and those that start in bulk."""
+        return task in self.limits or task in self.bulks
 
 
 class InCode(Enum):
@@ -290,6 +358,12 @@ def stored_priority(shown: int) -> int:
 def shown_priority(stored: int) -> int:
     """The priority from 1 (highest) to 10 that is next to a stored one."""
     return min(max(round(DEFAULT_PRIORITY - stored / PRIORITY_STEP), HIGHEST_PRIORITY), LOWEST_PRIORITY)
+
+
+def _limit_name(kind: str, name: object) -> None:
+    if not isinstance(name, str) or not LIMIT_NAME.match(name):
+        text = "a name is letters, digits, _, . and - (1 to 100), for example 'hubspot'"
+        raise InvalidPolicy(f"{kind}({name!r}): {text}")
 
 
 def _is_number(value: object) -> bool:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from .attempt import Attempt, AttemptOutcome
 from .batch import Batch, Member
+from .breaker import BreakerState
 from .cause import Cause, Release
 from .edge import Edge
 from .inside import JobProgress, Kept, LogPart
 from .job import STATE_WORDS, Job, JobState
 from .operation import Operation, Verb
 from .process import ClockJump, Marker, Process
-from .queue import Grant, GroupState, QueueStat, QueueState, Throttle
+from .queue import Grant, GroupState, QueueStat, QueueState, TaskStat, Throttle
 from .schedule import Schedule
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Attempt",
     "AttemptOutcome",
     "Batch",
+    "BreakerState",
     "Cause",
     "ClockJump",
     "Edge",
@@ -39,6 +41,7 @@ __all__ = [
     "QueueState",
     "Release",
     "Schedule",
+    "TaskStat",
     "Throttle",
     "Verb",
 ]

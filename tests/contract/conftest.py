@@ -14,7 +14,6 @@ import psycopg
 import pytest
 import redis
 from django.db import connection, connections, transaction
-from django.db.models import Sum
 from psycopg import sql
 
 from jobs import clock
@@ -26,10 +25,11 @@ from jobs.broker.database.postgresql import exchange as postgresql_exchange
 from jobs.broker.redis import scripts
 from jobs.broker.redis.broker import RedisBroker
 from jobs.keep.merge import Forgetting, merge_queue
-from jobs.models import Attempt, Job, QueueStat
+from jobs.models import Attempt, Job
 from jobs.policy import QueuePolicy
 from jobs.states import MOVES, State
 from tests.contract.hands import QUEUES, Hands
+from tests.counted import counted
 from tests.databases import default_is, pooled_as_default, postgresql_as_default
 from tests.servers import RedisServer
 
@@ -204,7 +204,7 @@ class PostgresqlBench(SqliteBench):
         # the machine makes tens of thousands of rows: dead ones must not slow the next example down
         self._clears = getattr(self, "_clears", 0) + 1
         if self._clears % 20 == 0:
-            _run("VACUUM jobs_job, jobs_attempt, jobs_queuestat, jobs_queuestate, jobs_process")
+            _run("VACUUM jobs_job, jobs_attempt, jobs_taskstat, jobs_queuestate, jobs_process")
 
     _refuse_illegal_moves = (
         "CREATE FUNCTION refuse_illegal_moves() RETURNS trigger LANGUAGE plpgsql AS "
@@ -219,13 +219,11 @@ class PostgresqlBench(SqliteBench):
 
 
 def counters_of(queue: str) -> dict[str, int]:
-    names = ("completed", "failed", "retried", "lost", "cancelled", "expired")
-    sums = QueueStat.objects.filter(queue=queue).aggregate(**{name: Sum(name) for name in names})
-    return {name: number for name, number in sums.items() if number}
+    return {name: number for name, number in counted(queue).items() if name != "discarded"}
 
 
 TABLES = (
-    *("attempt", "edge", "job", "grant", "groupstate", "queuestate", "queuestat", "process", "marker", "schedule"),
+    *("attempt", "edge", "job", "grant", "groupstate", "queuestate", "taskstat", "process", "marker", "schedule"),
     *("jobprogress", "logpart", "kept", "throttle", "batch", "member"),
 )
 
@@ -383,14 +381,21 @@ def _redis_and_postgresql() -> Iterator[Bench]:
 
 #: By the name of the broker; on a suite that itself runs on PostgreSQL there are no others.
 BENCHES = {"postgresql": _postgresql, "bounded": _bounded, "redis": _redis, "redis3": _redis3}
-SLOW = ("bounded", "pooled", "redis3", "redis_and_postgresql")
+SLOW = ("bounded", "pooled", "redis3")
+#: What the suite on PostgreSQL tells beside it.
+LONG = ("redis_and_postgresql",)
 if connections.settings["default"]["ENGINE"].endswith("sqlite3"):
     BENCHES |= {"sqlite": _sqlite, "pooled": _pooled, "redis_and_postgresql": _redis_and_postgresql}
 #: Where a transaction of the jobs' database and the broker meet.
 OF_TRANSACTIONS = [name for name in ("sqlite", "postgresql", "redis", "redis_and_postgresql") if name in BENCHES]
 
 
-@pytest.fixture(params=[pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in sorted(BENCHES)])
+def _marks(name: str) -> list[pytest.MarkDecorator]:
+    marks = [pytest.mark.slow] if name in (*SLOW, *LONG) else []
+    return [*marks, pytest.mark.long] if name in LONG else marks
+
+
+@pytest.fixture(params=[pytest.param(name, marks=_marks(name)) for name in sorted(BENCHES)])
 def bench(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[Bench]:
     # `transactional_db` and nothing less: without it pytest-django makes no test database, and a bench empties tables
     with BENCHES[request.param]() as standing:

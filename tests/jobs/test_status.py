@@ -20,7 +20,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from jobs import Queue, clock
+from jobs import InvalidOption, Queue, clock, readiness
 from jobs.broker import forget_broker, get_broker
 from jobs.broker.records import ProcessRecord
 from jobs.history import lookup
@@ -80,6 +80,26 @@ def test_of_a_healthy_system_nothing_is_found(at_work: str) -> None:
     assert (seen.history_lag, seen.relay_lag, seen.lease_lag) == (0.0, 0.0, 0.0)
     assert set(seen.clock_offsets) == {socket.gethostname()}
     assert abs(seen.clock_offsets[socket.gethostname()]) < 30  # a machine this busy; a zone is an hour
+
+
+def test_readiness_tells_of_a_keeper_that_stands_still_and_of_a_migration_that_is_missing(at_work: str) -> None:
+    assert [(check.name, check.problem) for check in readiness()] == [
+        ("store", ""),
+        ("migrations", ""),
+        ("broker", ""),
+        ("keeper", ""),
+    ]
+    Process.objects.filter(kind="keeper").update(duties_at=clock.now() - timedelta(minutes=2))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'jobs' AND name = '0033_paused_worker'")
+        assert {check.name: check.problem for check in readiness(leave_out=["broker"])} == {
+            "store": "",
+            "migrations": "1 missing",
+            "keeper": "stands still",
+        }
+        transaction.set_rollback(True)
+    with pytest.raises(InvalidOption, match="'kepeer'"):
+        readiness(leave_out=["kepeer"])
 
 
 def test_the_document_has_the_lags_and_the_clocks(at_work: str) -> None:

@@ -144,18 +144,25 @@ def site(
     site = Production(release, folder, database)
     try:
         site.start_web()
-        assert site.get("/health/").status == 503, "its database is empty"
+        empty = site.get("/ready/?exclude=keeper")
+        assert (empty.status, empty.text.split("\n")[0]) == (503, "store ok"), empty.text
+        assert site.get("/health/").status == 200, "it is alive"
         site.manage("migrate", "--no-input", "-v", "0")
         yield site
     finally:
         site.close()
 
 
-def test_health_is_200_once_the_database_answers_and_asks_for_neither_host_nor_https(site: Production) -> None:
+def test_probes_ask_for_neither_host_nor_https_and_say_what_is_missing(site: Production) -> None:
     answer = site.get("/health/", Host="10.0.0.7:8000")
     assert (answer.status, answer.text) == (200, "ok\n")
     assert answer.headers["Cache-Control"] == "no-store"
     assert "Set-Cookie" not in answer.headers
+    answer = site.get("/ready/", Host="10.0.0.7:8000")
+    assert (answer.status, answer.text) == (503, "store ok\nmigrations ok\nbroker ok\nkeeper none\n")
+    answer = site.get("/ready/?exclude=keeper&exclude=broker", Host="10.0.0.7:8000")
+    assert (answer.status, answer.text) == (200, "store ok\nmigrations ok\n")
+    assert site.get("/ready/?exclude=kepeer", Host="10.0.0.7:8000").status == 400
     assert site.get("/admin/", Host="10.0.0.7:8000").status == 400, "every other page asks for the host"
 
 
@@ -219,11 +226,12 @@ def test_a_lead_from_the_public_form_is_scored_by_the_workers_beside_the_web(sit
 def test_access_log_holds_neither_addresses_nor_queries_nor_tokens_nor_probes(site: Production) -> None:
     site.get("/mail/unsubscribe/secret:token/?next=hidden", **BY_PROXY, **{"User-Agent": "Browser of Ana"})
     site.get("/health/")
+    site.get("/ready/")
     wait_for(lambda: "GET /mail/unsubscribe/***/" in site.log)
     lines = [line for line in site.log.splitlines() if re.search(r"\] (GET|POST|HEAD) /", line)]
     assert lines
     told = "\n".join(lines)
-    for word in ("127.0.0.1", "secret", "hidden", "Ana", "/health/"):
+    for word in ("127.0.0.1", "secret", "hidden", "Ana", "/health/", "/ready/"):
         assert word not in told
 
 

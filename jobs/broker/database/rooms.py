@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ... import clock
-from ...policy import Limit, QueuePolicy
+from ...policy import MOST_AT_ONCE, Limit, QueuePolicy
 from ..guard import Guard
 from ..records import ClaimedJob
 from .connection import Trip
@@ -25,13 +25,17 @@ class Rooms:
     def __init__(self, trip: Trip, policy: QueuePolicy) -> None:
         self._trip = trip
         self._of_tasks = policy.limits
+        self._breakers = policy.breakers
+        self._probes = dict(policy.rooms)
         self._rooms: dict[str, int] | None = None
         self._free_at: dict[str, datetime] = {}
         #: when the first of those without room may start something; None: nobody knows
         self.blocked_until: datetime | None = None
 
     def has_room(self, task: str) -> bool:
-        """Whether all limits of the task let one more of its jobs start."""
+        """Whether all limits and breakers of the task let one more of its jobs start."""
+        if any(self._probes.get(name) == 0 for name in self._breakers.get(task, ())):
+            return False
         limits = self._of_tasks.get(task, ())
         if not limits:
             return True
@@ -44,8 +48,17 @@ class Rooms:
             self.blocked_until = min(until, self.blocked_until or until)
         return not full
 
+    def room(self, task: str) -> int:
+        """How many more jobs of the task may start, where `has_room` was asked."""
+        probes = [self._probes[name] for name in self._breakers.get(task, ()) if name in self._probes]
+        limits = [(self._rooms or {})[limit.name] for limit in self._of_tasks.get(task, ())]
+        return min([*probes, *limits], default=MOST_AT_ONCE)
+
     def take(self, task: str, number: int = 1) -> None:
         """A job of the task starts; -1: it does not."""
+        for name in self._breakers.get(task, ()):
+            if name in self._probes:
+                self._probes[name] -= number
         for limit in self._of_tasks.get(task, ()):
             if self._rooms is not None:
                 self._rooms[limit.name] -= number

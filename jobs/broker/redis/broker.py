@@ -39,7 +39,7 @@ from .address import store_of
 from .atomic import AtomicTasks
 from .changing import Changing
 from .examining import Examining
-from .grouping import Grouping, group_rules
+from .grouping import Grouping, full_group, group_rules
 from .limits import Limited
 from .lives import FORMER, Recovering
 from .moments import micros, moment, moment_or_none, span
@@ -131,7 +131,7 @@ class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, Limited, A
             raise PushedTooLate("the jobs were read from the outbox too long ago; they are read again", undone=True)
         answers, generation, sequence = told
         if not answers:
-            raise BrokerAway(LEFT, undone=True)
+            raise full_group(jobs, generation) if sequence < 0 else BrokerAway(LEFT, undone=True)
         self._scripts.note_generation(queue, generation)
         return PushReply(tuple(map(pushed, jobs, answers)), generation, sequence)
 
@@ -240,8 +240,9 @@ class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, Limited, A
         longest = None if wait is False else wait / 1_000_000
         if policy.limits:
             self._shared.settle(settlements)
-            jobs = self._shared.take(policy, reserved, jobs, short or (), guarded)
-            longest = wait_of(reserved, short or (), longest)
+            lacked = [limit for limit in short or () if limit not in policy.rooms]
+            jobs = self._shared.take(policy, reserved, jobs, lacked, guarded)
+            longest = wait_of(reserved, lacked, longest)
         self._lives.note_exchange(worker, policy.name, generation.decode(), settlements, jobs)
         return Exchange(
             settled=tuple(_COUNTED.get(state, _REFUSED) for state in states),
