@@ -45,7 +45,9 @@ from ..define.task import Task
 from ..errors import BrokerAway, Cancelled, InvalidArguments, LeaseLost, PermanentError, RetryLater, Stopped
 from ..faults import point
 from ..history.inside import stops_of
+from ..origin import origin_of, with_origin
 from ..policy import GIVE_UP, Backoff, Custom, GiveUp
+from ..tracing import attempted
 from ..visible import visible
 from . import event_loop
 from .announce import announce
@@ -128,7 +130,7 @@ class _Execution:
 
     def run(self) -> Settlement | None:
         try:
-            return self._run()
+            return attempted(self.claimed, self._run)
         except BaseException as error:  # the engine's own mistake must not take the worker's thread along
             self._log_error("execution_broke", error)
             return self._settlement(self._failure(error, self.queue.policy.attempts, self.queue.policy.backoff))
@@ -174,6 +176,7 @@ class _Execution:
             return task.signature.decode(self.claimed.message)
         except IncompleteMessage:
             message = complete_message(self.claimed.message, awaited_by(self.claimed.id))
+            message = with_origin(message, origin_of(self.claimed.message))
             self.claimed = msgspec.structs.replace(self.claimed, message=message)
             return task.signature.decode(message)
 
