@@ -47,11 +47,23 @@ class LoggedJob:
         return {name: value for name, value in found.items() if value}
 
 
+def about(job: ClaimedJob) -> dict[str, LoggedJob] | None:
+    """What a log line that is about a job is given beside its text, where somebody reads it."""
+    return {"job": LoggedJob(job)} if JsonFormatter.is_used else None
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message; job, attempt, queue, task, event, event_id, request_id.
 
     The values that a line of the engine names (`delay=2.0`) are fields as well. None of them is an argument of a job.
     """
+
+    #: whether one was made in this process
+    is_used = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        JsonFormatter.is_used = True
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""

@@ -18,9 +18,9 @@ try:
     from opentelemetry import trace
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 except ImportError:
-    IS_ON = False
+    _IS_INSTALLED = False
 else:
-    IS_ON = True
+    _IS_INSTALLED = True
     _tracer = trace.get_tracer("esteira.jobs")
     _propagator = TraceContextTextMapPropagator()
 
@@ -31,9 +31,14 @@ SYSTEM = "esteira"
 _NOTHING: ContextManager[None] = nullcontext()
 
 
+def is_on() -> bool:
+    """Whether anything is recorded: without an SDK even the API's doing nothing would cost a job its half again."""
+    return _IS_INSTALLED and not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
 def traceparent() -> str:
     """The present span as the header `traceparent` says it; empty: there is none."""
-    if not IS_ON:
+    if not is_on():
         return ""
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)
@@ -42,7 +47,7 @@ def traceparent() -> str:
 
 def trace_id() -> str:
     """The present trace; empty: there is none."""
-    if not IS_ON:
+    if not is_on():
         return ""
     context = trace.get_current_span().get_span_context()
     return trace.format_trace_id(context.trace_id) if context.is_valid else ""
@@ -50,12 +55,12 @@ def trace_id() -> str:
 
 def announcing(event: str) -> ContextManager[Any]:
     """A span for the receivers of an event."""
-    return _span(f"announce {event}", trace.SpanKind.INTERNAL, {}) if IS_ON else _NOTHING
+    return _span(f"announce {event}", trace.SpanKind.INTERNAL, {}) if is_on() else _NOTHING
 
 
 def sending(jobs: Sequence[NewJob]) -> ContextManager[Any]:
     """A span for jobs that are accepted; they carry it."""
-    if not IS_ON:
+    if not is_on():
         return _NOTHING
     queue = jobs[0].queue
     attributes: dict[str, Any] = {**_attributes("send", queue), "esteira.task": jobs[0].task}
@@ -70,7 +75,7 @@ def attempted(job: ClaimedJob, run: Callable[[], Settlement | None]) -> Settleme
     """Run one attempt for the request that caused the job, and in a span in the trace of what enqueued it."""
     origin = origin_of(job.message)
     set_request_id(origin.request_id)
-    if not IS_ON:
+    if not is_on():
         return run()
     sent = _propagator.extract({"traceparent": origin.traceparent})
     attributes: dict[str, Any] = {
