@@ -13,6 +13,7 @@ from django.apps import apps as registry  # the name `apps` is that of the modul
 
 from .define.awaited import AwaitedJob
 from .define.batch import Batch
+from .define.bulk import BulkJob
 from .define.context import RunningJob, current_job
 from .define.events import Event, EventSignal, receives
 from .define.flow import Call, Chain, chain
@@ -97,6 +98,7 @@ if TYPE_CHECKING:
     from .operate.promote import promote
     from .operate.retry import dead_letters, retry
     from .operate.retry_cause import retry_cause
+    from .operate.tags import pause_tag, paused_tags, resume_tag
     from .operate.workers import SeenWorker, pause_worker, resume_worker, workers
 
 __all__ = [
@@ -108,6 +110,7 @@ __all__ = [
     "Breaker",
     "BrokerAway",
     "BrokerUnavailable",
+    "BulkJob",
     "Call",
     "Cancelled",
     "CannotDecrypt",
@@ -196,7 +199,9 @@ __all__ = [
     "open_breaker",
     "pause",
     "pause_group",
+    "pause_tag",
     "pause_worker",
+    "paused_tags",
     "promote",
     "readiness",
     "receives",
@@ -207,6 +212,7 @@ __all__ = [
     "reset_limits",
     "resume",
     "resume_group",
+    "resume_tag",
     "resume_worker",
     "retry",
     "retry_cause",
@@ -249,6 +255,8 @@ _HOMES = {
     "obliterate": "operate.obliterate",
     "pause": "operate.pause",
     "pause_group": "operate.groups",
+    "pause_tag": "operate.tags",
+    "paused_tags": "operate.tags",
     "promote": "operate.promote",
     "readiness": "history.status.readiness",
     "register_eraser": "operate.erase",
@@ -257,6 +265,7 @@ _HOMES = {
     "reschedule": "operate.change",
     "resume": "operate.pause",
     "resume_group": "operate.groups",
+    "resume_tag": "operate.tags",
     "retry": "operate.retry",
     "retry_cause": "operate.retry_cause",
     "set_group_limits": "operate.groups",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -18,57 +17,25 @@ from django.utils.translation import gettext_lazy
 
 from accounts import sight
 from accounts.admin.scope import ScopedAdmin, signed_in
-from accounts.models import Organization
 from jobs import jobs_about
 
-from .. import normalise, services
-from ..lead_page import ERASE
+from .. import services
+from ..acting import act, actions_for, actions_of, form_of
+from ..forms import LeadFieldsForm
 from ..models import Lead
-from ..panels import LeadAction, registry
+from ..pages.describing import lead_details
+from ..panels import registry
 from ..timeline import timeline
-from ..views import lead_details
 
 JOBS_SHOWN = 50
 
 
-class LeadAdminForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Address and phone are written as everywhere else."""
+class LeadAdminForm(LeadFieldsForm):
+    """All that staff may write."""
 
     class Meta:
         model = Lead
-        exclude = ()  # noqa: DJ006 - the admin's `fields` name what is shown
-
-    def clean_email(self) -> str:
-        """A valid address, or none."""
-        value: str = self.cleaned_data["email"].strip()
-        try:
-            return normalise.email_address(value) if value else ""
-        except ValueError:
-            raise ValidationError(_("Enter a valid e-mail address.")) from None
-
-    def clean_phone(self) -> str:
-        """The number as E.164 writes it."""
-        value: str = self.cleaned_data["phone"]
-        organization = self._organization()
-        try:
-            return normalise.phone_number(value, organization.country if organization else "") if value else ""
-        except ValueError:
-            raise ValidationError(_("Enter a phone number with its country code, like +5511912345678.")) from None
-
-    def clean(self) -> dict[str, Any]:
-        """One lead an address and organisation."""
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        organization = self._organization()
-        if cleaned.get("email") and organization:
-            same = Lead.objects.filter(organization=organization, email_key=normalise.email_key(cleaned["email"]))
-            if same.exclude(pk=self.instance.pk).exists():
-                self.add_error("email", _("The organization has a lead with this address."))
-        return cleaned
-
-    def _organization(self) -> Organization | None:
-        """The one that was chosen, or the lead's own; a new lead has none yet."""
-        chosen: Organization | None = self.cleaned_data.get("organization")
-        return chosen or getattr(self.instance, "organization", None)
+        exclude = ()
 
 
 class Stale(admin.SimpleListFilter):
@@ -159,7 +126,7 @@ class LeadAdmin(ScopedAdmin):
             person, of = signed_in(request), lead.organization_id
             context |= {
                 "lead": lead,
-                "lead_actions": [a for a in _actions_of(lead) if sight.may(person, a.permission, of)],
+                "lead_actions": actions_for(lead, person).values(),
                 "jobs": jobs_about(lead)[:JOBS_SHOWN] if sight.may(person, "jobs.view_job", of) else None,
                 "timeline": timeline(lead),
                 "panels": [
@@ -174,15 +141,15 @@ class LeadAdmin(ScopedAdmin):
         """Ask what the action needs to know; do it on POST."""
         action = registry.actions.get(name)
         lead = self.get_queryset(request).select_related("organization").filter(pk=lead_id).first()
-        if action is None or lead is None or action not in _actions_of(lead):
+        if action is None or lead is None or action not in actions_of(lead):
             raise Http404
         if not sight.may(signed_in(request), action.permission, lead.organization_id) or not self.has_view_permission(
             request, lead
         ):
             raise PermissionDenied
-        form_class = action.form(lead) if action.form else forms.Form
-        form = form_class(request.POST if request.method == "POST" else None)
-        if form.is_valid() and self._perform(request, action, lead, form):
+        form = form_of(action, lead)(request.POST if request.method == "POST" else None)
+        if request.method == "POST" and (done := act(action, lead, signed_in(request), form)):
+            messages.success(request, done)
             return HttpResponseRedirect(reverse("admin:leads_lead_change", args=[lead.pk]))
         context = {
             **self.admin_site.each_context(request),
@@ -193,20 +160,3 @@ class LeadAdmin(ScopedAdmin):
             "title": action.label,
         }
         return TemplateResponse(request, "admin/leads/lead/act.html", context)
-
-    def _perform(self, request: HttpRequest, action: LeadAction, lead: Lead, form: forms.Form) -> bool:
-        try:
-            done = action.perform(lead, signed_in(request), form.cleaned_data)
-        except ValidationError as error:
-            form.add_error(None, error)
-            return False
-        # as it is now: the log must not keep the name of somebody who was just erased
-        lead.refresh_from_db()
-        self.log_change(request, lead, f"{action.label}: {done}")
-        messages.success(request, done)
-        return True
-
-
-def _actions_of(lead: Lead) -> Sequence[LeadAction]:
-    """What can be done with the lead; an erased one can only be erased again."""
-    return [one for one in registry.actions.values() if lead.erased_at is None or one.name == ERASE]

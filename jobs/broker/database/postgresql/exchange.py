@@ -134,7 +134,8 @@ def exchange_jobs(
     moment = next(row for row in found if row[0] == "moment")
     now = moment[10].astimezone(UTC)
     jobs = [claimed_job(row[1:], queue, now, began) for row in found if row[0] == "claimed"]
-    jobs.sort(key=start_order if ids is None else lambda job: ids.index(job.id))
+    places = {id: place for place, id in enumerate(ids or ())}
+    jobs.sort(key=start_order if ids is None else lambda job: places[job.id])
     _note_causes(trip, given, {row[1] for row in found if row[0] == "settled" and row[3] == State.FAILED})
     states = {row[1]: Settled(Answer.COUNTED, State(row[3])) for row in found if row[0] == "settled"}
     answers = {id(settlement): states[settlement.job.id] for settlement in given if settlement.job.id in states}

@@ -79,7 +79,8 @@ def _claim_priority(trip: Trip, worker: UUID, queue: str, priority: int, wanted:
 def _claim_given(trip: Trip, worker: UUID, queue: str, ids: Sequence[UUID]) -> list[ClaimedJob]:
     given = json.dumps([id.hex for id in ids])
     claimed = trip.run("claim_given_jobs", worker=worker.hex, ids=given, now=text_of(trip.now))
-    return sorted(_claimed(trip, queue, claimed), key=lambda job: ids.index(job.id))
+    places = {id: place for place, id in enumerate(ids)}
+    return sorted(_claimed(trip, queue, claimed), key=lambda job: places[job.id])
 
 
 def _claimed(trip: Trip, queue: str, rows: Sequence[Any]) -> list[ClaimedJob]:

@@ -1,4 +1,5 @@
--- Claim jobs that are due.
+-- Claim jobs that are due: one for each call that is wanted, or several where a task's jobs start in bulk.
+local MOST_AT_ONCE = 1000
 
 -- The first places of those that wait, taken out. One from the future (the clock was set back) waits for its time.
 local function take_waiting(wanted)
@@ -24,8 +25,9 @@ local function take_alone(wanted)
     table.sort(places, function(one, other) return is_before(string.sub(one, -PLACE), string.sub(other, -PLACE)) end)
     for _, place in ipairs(places) do
         if #taken == wanted then break end
-        if has_lane(place) and not takes_turn then with_lanes() end
-        if not has_lane(place) or takes_turn(place) then
+        local has_rules = has_lane(place) or paused_tags
+        if has_rules and not takes_turn then with_lanes() end
+        if not has_rules or takes_turn(place) then
             taken[#taken + 1] = place
             call('ZREM', alone, place)
         end
@@ -73,40 +75,42 @@ end
 
 -- Claim up to `wanted`; returns what `activate` does, and the wait in between.
 local function claim(worker, wanted, of_alone)
-    local held = call('HMGET', meta, 'paused', 'wait_until', 'mending', 'left')
+    local held = call('HMGET', meta, 'paused', 'wait_until', 'mending', 'left', 'paused_tags')
     if held[1] or held[4] then return {}, false end
     if held[2] and tonumber(held[2]) > now then return {}, held[2] - now end
     local mending = held[3] and held[3] - now or 0
     -- longer ones are of a clock that was set back
     if mending > 0 and mending <= MENDING then return {}, mending end
+    paused_tags = held[5] and cmsgpack.unpack(held[5])
     expire(1000)
     let_due_wait()
-    local slots, free, over = wanted, wanted, 0
+    local room, free, over = math.max(wanted, MOST_AT_ONCE), nil, 0
     if ask.limit then
         restart_grants()
         over, free = pace_room()
         if free == 0 then return {}, pace_wait() end
-        slots = math.min(slots, free)
+        room = math.min(room, free)
     end
-    if ask.most then slots = math.min(slots, ask.most - call('HLEN', active)) end
-    if slots <= 0 then return {}, false end
-    local places
+    if ask.most then room = math.min(room, ask.most - call('HLEN', active)) end
+    if room <= 0 then return {}, false end
+    local places, slots, full = nil, math.min(wanted, room), nil
     if of_alone then
         places = take_alone(slots)
-    elseif call('ZCARD', lanes) > 0 then
+    elseif paused_tags or call('ZCARD', lanes) > 0 then
         with_lanes()
-        places = take_turns(slots)
+        places, full = take_turns(wanted, room)
     else
         places = take_waiting(slots)
     end
+    if full == nil then full = #places == slots and (slots == wanted and 'calls' or 'slots') end
     if ask.limit and over > 0 and #places > 0 then
         call('ZREMRANGEBYRANK', pace, 0, math.min(over, 2 * #places + 100) - 1)
     end
     local got, first = activate(places, worker)
-    if #places < slots then return got, next_due(of_alone), first end
-    if slots == wanted then
+    if not full then return got, next_due(of_alone), first end
+    if full == 'calls' or #places == MOST_AT_ONCE then
         if not of_alone then say_word(true) end
         return got, 0, first
     end
-    return got, ask.limit and slots == free and pace_wait() or false, first
+    return got, ask.limit and #places == free and pace_wait() or false, first
 end
