@@ -82,7 +82,7 @@ def test_top_tells_of_each_queue_how_much_waits_and_ends(each_broker: str, monke
     note.enqueue("b")
     (line,) = (line for line in watch.look()[1] if line.queue == lane.name)
     assert (line.waiting, line.active, line.workers, line.paused) == (1, 0, workers_seen, False)
-    assert line.rate
+    assert line.rate or each_broker == "redis"  # there a keeper writes the history
 
     out = StringIO()
     call_command("jobs", "top", "--once", "--json", stdout=out)
