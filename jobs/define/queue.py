@@ -103,8 +103,9 @@ class Queue(Huey):
         call that gives none; `sequence` and `group` the parameter that names that of a call that gives none;
         `schedule` one `Cron(...)` or `Every(...)`, or several, at which keepers enqueue it; `isolated` each job runs in
         a process of its own, killed at its `timeout` with all that it has started, and where it uses more than `memory`
-        MiB; `limits` one `Limit(...)` or several that it shares with other tasks, and `Breaker(...)` of what it calls.
-        Raises `InvalidTask`, and `InvalidOption` for a wrong `expires`.
+        MiB; `limits` one `Limit(...)` or several that it shares with other tasks, and `Breaker(...)` of what it calls;
+        `bulk` one call of the function takes so many jobs (`jobs.BulkJob`), and begins when `bulk_min` are due or the
+        first has waited `wait` seconds. Raises `InvalidTask`, and `InvalidOption` for a wrong `expires`.
         """
         if wrong:
             raise InvalidTask(f"write @{self.name}.task() with parentheses; options are given by name")
@@ -267,6 +268,9 @@ class Queue(Huey):
             "group",
             "encrypted",
             "limits",
+            "bulk",
+            "bulk_min",
+            "wait",
         }
         unknown = {key: value for key, value in options.items() if key not in known}
         huey_interface.refuse_options(f"@{self.name}.task", unknown, huey_interface.TASK_OPTIONS_REFUSED)
@@ -277,11 +281,14 @@ class Queue(Huey):
                 _check_takes_nothing(task)
             self.tasks[task.name] = task
             self._aliases.update(dict.fromkeys(task.aliases, task))
+            names = (task.name, *task.aliases)
             if task.limits or task.breakers:
-                names, breakers = (task.name, *task.aliases), tuple(one.name for one in task.breakers)
+                breakers = tuple(one.name for one in task.breakers)
                 limits = {**self.policy.limits, **dict.fromkeys(names, task.limits)}
                 with_breakers = {**self.policy.breakers, **(dict.fromkeys(names, breakers) if breakers else {})}
                 self.policy = replace(self.policy, limits=limits, breakers=with_breakers)
+            if task.bulk is not None:
+                self.policy = replace(self.policy, bulks={**self.policy.bulks, **dict.fromkeys(names, task.bulk)})
             return task
 
         return decorate

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ... import clock
-from ...policy import Limit, QueuePolicy
+from ...policy import MOST_AT_ONCE, Limit, QueuePolicy
 from ..guard import Guard
 from ..records import ClaimedJob
 from .connection import Trip
@@ -47,6 +47,12 @@ class Rooms:
             until = self._free_at.get(limit.name) or self._trip.now + timedelta(seconds=limit.rate_limit.per)
             self.blocked_until = min(until, self.blocked_until or until)
         return not full
+
+    def room(self, task: str) -> int:
+        """How many more jobs of the task may start, where `has_room` was asked."""
+        probes = [self._probes[name] for name in self._breakers.get(task, ()) if name in self._probes]
+        limits = [(self._rooms or {})[limit.name] for limit in self._of_tasks.get(task, ())]
+        return min([*probes, *limits], default=MOST_AT_ONCE)
 
     def take(self, task: str, number: int = 1) -> None:
         """A job of the task starts; -1: it does not."""

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from ...faults import point
 from ...policy import QueuePolicy
+from ...states import State
 from ..changes import Change, ChangeAnswer
 from ..contract import COUNT_LIMIT
 from ..guard import Guard
@@ -36,6 +37,7 @@ from ..records import (
     Settlement,
     WaitingPage,
 )
+from ..tally import DISCARDED
 from . import crowd, hints, release, rewind
 from .change import change_job
 from .connection import JobsDatabase
@@ -249,12 +251,12 @@ class SharedBroker(Limited, Grouped, OneStore, ABC):
             values = {"queue": queue, "id": job_id.hex, "reason": reason[:MAX_REASON]}
             now = trip.text_now
             cancelled = trip.run("cancel_waiting", **values, now=now)
-            if cancelled:
-                trip.count(queue, cancelled=1)
+            for _queue, task in cancelled:
+                trip.count(queue, task, State.CANCELLED)
                 return CancelAnswer.CANCELLED
             # not as cancelled: this job was counted when it failed
-            if trip.run("discard_failed", **values, now=now):
-                trip.count(queue, discarded=1)
+            for _queue, task in trip.run("discard_failed", **values, now=now):
+                trip.count(queue, task, DISCARDED)
                 return CancelAnswer.CANCELLED
             if trip.run("request_cancel", **values):
                 return CancelAnswer.ASKED
@@ -269,9 +271,9 @@ class SharedBroker(Limited, Grouped, OneStore, ABC):
             cancelled = trip.run(
                 "cancel_waiting_jobs", queue=queue, ids=ids, reason=reason[:MAX_REASON], now=trip.text_now
             )
-            if cancelled:
-                trip.count(queue, cancelled=len(cancelled))
-        return frozenset(id_of(id) for (id,) in cancelled)
+            for _id, task in cancelled:
+                trip.count(queue, task, State.CANCELLED)
+        return frozenset(id_of(id) for id, _task in cancelled)
 
     @reaching
     def promote(self, queue: str, job_id: UUID) -> bool:

@@ -107,8 +107,8 @@ class PostgresqlTrip(Trip):
 
     def write_counts(self) -> None:
         """Write what `count` gathered, to this hour by the server's clock."""
-        for queue, sums in sorted(self._counts.items()):
-            rows.add_counts(self._cursor, "postgresql", queue, clock.now(), sums)
+        for queue, counted in sorted(self._counts.items()):
+            rows.add_counts(self._cursor, "postgresql", queue, clock.now(), counted)
         self._counts.clear()
 
     def insert(self, job: NewJob) -> bool:
