@@ -40,6 +40,7 @@ from ..records import (
 from . import group_list, groups, hints, release, rewind
 from .change import change_job
 from .connection import JobsDatabase
+from .explaining import Explaining
 from .limits import Limited
 from .one_store import OneStore
 from .outcomes import token_number
@@ -49,7 +50,7 @@ from .values import MAX_REASON, found_job, id_of, moment_of, text_of
 from .walks import Walks
 
 
-class SharedBroker(Limited, OneStore, ABC):
+class SharedBroker(Limited, Explaining, OneStore, ABC):
     """Keeps the live jobs in the database of one alias. See `jobs.broker.contract`."""
 
     rows_are_the_queue = True
