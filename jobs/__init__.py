@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from .history.limits import HeldLimits, limits
     from .history.status.readiness import Readiness, readiness
     from .history.status.registered import register_findings
+    from .history.why import Reason, Why
     from .operate.by_filter import Progress, act_on
     from .operate.cancel import cancel
     from .operate.change import reschedule, set_priority
@@ -141,6 +142,7 @@ __all__ = [
     "QueueBroken",
     "RateLimit",
     "Readiness",
+    "Reason",
     "Refused",
     "ResultTimeout",
     "Retention",
@@ -161,6 +163,7 @@ __all__ = [
     "UnknownQueue",
     "UnknownSchedule",
     "UnknownTask",
+    "Why",
     "WrongDatabase",
     "act_on",
     "cancel",
@@ -214,6 +217,8 @@ _HOMES = {
     "JobFilter": "history.choice",
     "Progress": "operate.by_filter",
     "Readiness": "history.status.readiness",
+    "Reason": "history.why",
+    "Why": "history.why",
     "act_on": "operate.by_filter",
     "cancel": "operate.cancel",
     "clean": "operate.clean",

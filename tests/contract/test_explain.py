@@ -12,7 +12,7 @@ import pytest
 from jobs.broker.lanes import GroupSettings, lane_of
 from jobs.broker.records import GivenUp, NewJob, Postponed, ProcessRecord
 from jobs.broker.redis.broker import RedisBroker
-from jobs.broker.standing import MOST_AHEAD, Found, Hindrance, hindrances
+from jobs.broker.standing import Found, Hindrance, hindrances
 from jobs.policy import GroupRules, Limit, QueuePolicy, RateLimit
 from tests.contract.conftest import BENCHES, SLOW, Bench
 from tests.contract.hands import LONG, Hands
@@ -59,7 +59,9 @@ class Scene:
             QUEUE,
             rate_limit=rate(4) if self.maybe(0.3) else None,
             global_concurrency=self.random.randint(1, 4) if self.maybe(0.25) else None,
-            groups=GroupRules(self.random.randint(1, 2) if self.maybe(0.3) else None, rate(2) if self.maybe(0.3) else None),
+            groups=GroupRules(
+                self.random.randint(1, 2) if self.maybe(0.3) else None, rate(2) if self.maybe(0.3) else None
+            ),
             limits={"app.limited": (Limit("shared", rate(3)),)},
         )
 
@@ -117,6 +119,12 @@ class Scene:
         assert self.hands.settle(job, outcome, worker=worker, policy=self.policy)
         self.held[worker] -= 1
 
+    def give_up(self, job) -> None:
+        """End a job that was claimed last, without a start."""
+        of = {"worker": self.holder, "policy": self.policy}
+        assert self.hands.settle(job, GivenUp("out of the way"), started=False, **of)
+        self.held[self.holder] -= 1
+
     def worker(self, threads: int) -> UUID:
         record = replace(self.hands.record(self.hands.new_job().id), concurrency=threads)
         self.broker.register(record, LONG)
@@ -140,15 +148,15 @@ class Scene:
         """The next job that any worker starts that has a thread free; None: nobody starts any."""
         set_threads = self.broker.limits(QUEUE).concurrency
         for worker, threads in self.threads.items():
-            if self.held[worker] < (set_threads if isinstance(set_threads, int) else threads):
-                if (job := self._exchange(worker)) is not None:
-                    self.held[worker] += 1
-                    self.holder = worker
-                    return job
+            is_free = self.held[worker] < (set_threads if isinstance(set_threads, int) else threads)
+            if is_free and (job := self._exchange(worker)) is not None:
+                self.held[worker] += 1
+                self.holder = worker
+                return job
         return None
 
     def start_alone(self):
-        """The same of those that must run alone, for which a process of its own is started where the queue is worked."""
+        """The same of those that must run alone: a process of its own is started for it where the queue is worked."""
         if not self.threads or QUEUE not in self.broker.waits_alone([QUEUE]):
             return None
         claimed = self._claim_alone()
@@ -236,7 +244,9 @@ def check(bench: Bench, seed: int) -> Counter[Hindrance]:
     before: list[int] = []
     while (job := scene.next_one()) is not None and job.id != scene.jobs[target]:
         before.append(scene.jobs.index(job.id))
-        assert scene.hands.settle(job, GivenUp("out of the way"), started=False, worker=scene.holder, policy=scene.policy)
+        assert scene.hands.settle(
+            job, GivenUp("out of the way"), started=False, worker=scene.holder, policy=scene.policy
+        )
         scene.held[scene.holder] -= 1
     assert job is not None, f"{said}: it never started, behind {len(before)}"
     assert len(before) == (ahead.number if ahead else 0), said
