@@ -48,6 +48,7 @@ from .errors import (
     TaskSignal,
     UndeclaredStart,
     UnknownBatch,
+    UnknownBreaker,
     UnknownCause,
     UnknownJob,
     UnknownObject,
@@ -61,13 +62,14 @@ from .history.batch_counts import BatchCounts
 from .history.counts import Counts
 from .history.status.finding import Finding
 from .operate.subjects import Erased, Subject
-from .policy import AS_IN_CODE, GIVE_UP, Exponential, Fixed, Limit, RateLimit, Retention
+from .policy import AS_IN_CODE, GIVE_UP, Breaker, Exponential, Fixed, Limit, RateLimit, Retention
 from .rules.cron import Cron
 from .rules.every import Every
 from .states import State
 
 if TYPE_CHECKING:
     from .history.about import jobs_about
+    from .history.breakers import SeenBreaker, breakers
     from .history.causes import dead_letters_by_cause
     from .history.choice import JobFilter
     from .history.counters import counts
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
     from .history.status.readiness import Readiness, readiness
     from .history.status.registered import register_findings
     from .history.why import Reason, Why
+    from .operate.breakers import close_breaker, open_breaker
     from .operate.by_filter import Progress, act_on
     from .operate.cancel import cancel
     from .operate.change import reschedule, set_priority
@@ -101,6 +104,7 @@ __all__ = [
     "AwaitedJob",
     "Batch",
     "BatchCounts",
+    "Breaker",
     "BrokerAway",
     "BrokerUnavailable",
     "Call",
@@ -148,6 +152,7 @@ __all__ = [
     "Retention",
     "RetryLater",
     "RunningJob",
+    "SeenBreaker",
     "SeenWorker",
     "State",
     "Subject",
@@ -156,6 +161,7 @@ __all__ = [
     "Tick",
     "UndeclaredStart",
     "UnknownBatch",
+    "UnknownBreaker",
     "UnknownCause",
     "UnknownJob",
     "UnknownObject",
@@ -166,9 +172,11 @@ __all__ = [
     "Why",
     "WrongDatabase",
     "act_on",
+    "breakers",
     "cancel",
     "chain",
     "clean",
+    "close_breaker",
     "counts",
     "current_job",
     "dead_letters",
@@ -185,6 +193,7 @@ __all__ = [
     "limits",
     "mentions",
     "obliterate",
+    "open_breaker",
     "pause",
     "pause_group",
     "pause_worker",
@@ -209,6 +218,10 @@ __all__ = [
 #: Where the functions live that read the jobs' tables.
 _HOMES = {
     "HeldLimits": "history.limits",
+    "SeenBreaker": "history.breakers",
+    "breakers": "history.breakers",
+    "close_breaker": "operate.breakers",
+    "open_breaker": "operate.breakers",
     "limits": "history.limits",
     "reset_limits": "operate.limits",
     "set_limits": "operate.limits",

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from .broker import get_broker
 from .conf import jobs_settings
 from .defined import queues
-from .policy import Limit
+from .policy import Breaker, Limit
 from .sqlite_files import is_in_memory, path_of
 
 LOWEST_SQLITE = (3, 37, 0)
@@ -44,17 +44,17 @@ def check_jobs(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
 
 def _check_limits() -> Iterable[CheckMessage]:
     """One name has one rule: each claim counts by the one of its own task."""
-    first: dict[str, tuple[str, Limit]] = {}
+    first: dict[str, tuple[str, Limit | Breaker]] = {}
     for task in (task for queue in queues().values() for task in queue.tasks.values()):
-        for limit in task.limits:
+        rules: list[Limit | Breaker] = [*task.limits, *task.breakers]
+        for limit in rules:
             name, known = first.setdefault(limit.name, (task.name, limit))
             if known != limit:
                 text = _(
                     "the limit '%(limit)s' has two rules: %(one)s of task %(first)s and %(other)s of task %(second)s; "
                     "give both the same, or two names"
                 )
-                one, other = (f"{each.rate_limit.limit}/{each.rate_limit.per:.15g}" for each in (known, limit))
-                values = {"limit": limit.name, "first": name, "second": task.name, "one": one, "other": other}
+                values = {"limit": limit.name, "first": name, "second": task.name, "one": known, "other": limit}
                 yield Error(text % values, id="jobs.E018")
 
 

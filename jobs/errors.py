@@ -64,6 +64,10 @@ class UnknownJob(JobsError, LookupError):
     """No job of this id is known; retention may have removed it."""
 
 
+class UnknownBreaker(JobsError, LookupError):
+    """No task names a breaker of this name."""
+
+
 class UnknownCause(JobsError, LookupError):
     """No dead letter of this cause is known."""
 

@@ -24,6 +24,8 @@ ONE_DAY = 86_400.0
 ONE_YEAR = 365 * ONE_DAY
 #: Of a rate limit, in seconds: brokers count in microseconds.
 SHORTEST_PERIOD = 0.001
+#: Of a breaker: the moments of as many failures are kept, and its times are no shorter, in seconds.
+MOST_FAILURES, SHORTEST_PROBE = 1_000, 0.1
 
 
 @dataclass(frozen=True)
@@ -174,14 +176,49 @@ class Limit:
     rate_limit: RateLimit
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not LIMIT_NAME.match(self.name):
-            raise InvalidPolicy(
-                f"Limit({self.name!r}): a name is letters, digits, _, . and - (1 to 100), for example 'hubspot'"
-            )
+        _limit_name("Limit", self.name)
         if not isinstance(self.rate_limit, RateLimit):
             raise InvalidPolicy(
                 f"Limit({self.name!r}): rate_limit={self.rate_limit!r}: expected RateLimit(limit, per=seconds)"
             )
+
+    def __str__(self) -> str:
+        return f"{self.rate_limit.limit}/{self.rate_limit.per:.15g}"
+
+
+@dataclass(frozen=True)
+class Breaker:
+    """A circuit breaker with a name, for the tasks that call one provider: while it is open none of their jobs starts.
+
+    It opens once `failures` of their attempts have failed in `within` seconds. `probe_after` seconds later one job
+    starts: a success closes it, a failure keeps it open for as long again. `on`: the exceptions that count, one class
+    or a tuple of them; never `PermanentError`, `RetryLater` and `Cancelled`. `name` as for `Limit`; every task that
+    names it gives the same rule.
+    """
+
+    name: str
+    failures: int = 5
+    within: float = 60
+    probe_after: float = 30
+    on: type[BaseException] | tuple[type[BaseException], ...] = Exception
+
+    def __post_init__(self) -> None:
+        _limit_name("Breaker", self.name)
+        where = f"Breaker({self.name!r})"
+        _whole(where, "failures", self.failures, 1, MOST_FAILURES)
+        for name in ("within", "probe_after"):
+            value = getattr(self, name)
+            if not _is_number(value) or not SHORTEST_PROBE <= value <= ONE_DAY:
+                raise InvalidPolicy(
+                    f"{where}: {name}={value!r}: expected seconds, from {SHORTEST_PROBE:g} to {ONE_DAY:,.0f}"
+                )
+        classes = self.on if isinstance(self.on, tuple) else (self.on,)
+        if not classes or not all(isinstance(one, type) and issubclass(one, BaseException) for one in classes):
+            raise InvalidPolicy(f"{where}: on={self.on!r}: expected one class of exceptions, or a tuple of them")
+
+    def __str__(self) -> str:
+        on = "" if self.on is Exception else f" on {self.on!r}"
+        return f"{self.failures} failures in {self.within:.15g} s, probe after {self.probe_after:.15g} s{on}"
 
 
 @dataclass(frozen=True)
@@ -212,7 +249,8 @@ class QueuePolicy:
 
     `timeout` is in seconds and cooperative in threads (see docs/your-project.md); `global_concurrency` bounds the
     queue's active jobs over all machines; `groups` holds for each of its groups; `limits` holds those of each task
-    that has some.
+    that has some, `breakers` the names of its breakers (in `limits` it then is, too); `rooms` says of breakers that are
+    not closed how many jobs may start now.
     """
 
     name: str
@@ -226,6 +264,8 @@ class QueuePolicy:
     global_concurrency: int | None = None
     groups: GroupRules = GroupRules()
     limits: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict, hash=False)
+    breakers: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    rooms: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not QUEUE_NAME.match(self.name) or len(self.name) > 50:
@@ -290,6 +330,12 @@ def stored_priority(shown: int) -> int:
 def shown_priority(stored: int) -> int:
     """The priority from 1 (highest) to 10 that is next to a stored one."""
     return min(max(round(DEFAULT_PRIORITY - stored / PRIORITY_STEP), HIGHEST_PRIORITY), LOWEST_PRIORITY)
+
+
+def _limit_name(kind: str, name: object) -> None:
+    if not isinstance(name, str) or not LIMIT_NAME.match(name):
+        text = "a name is letters, digits, _, . and - (1 to 100), for example 'hubspot'"
+        raise InvalidPolicy(f"{kind}({name!r}): {text}")
 
 
 def _is_number(value: object) -> bool:

@@ -77,5 +77,9 @@ class DeadLetters:
 #: Sent by a keeper of all that run, at most once for each cause and hour, when jobs have become dead letters.
 #: sender: the queue's name; cause: DeadLetters
 dead_letter_alert = WorkerSignal()
+#: A circuit breaker has opened, or closed again; sent in the process that did it, once.
+#: sender: the breaker's name; by_hand: whether a person asked for it
+breaker_opened = WorkerSignal()
+breaker_closed = WorkerSignal()
 #: sender: the Queue; error: the exception that a worker's own machinery met
 worker_error = Signal()

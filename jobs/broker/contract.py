@@ -146,7 +146,7 @@ class Broker(Protocol):
         Groups: within a priority the groups take turns, in the order of their names behind the one that was served
         last; each gives its first by (ready_at, id). Jobs without a group are one group, of the name "", for which no
         group rule holds. A group that is paused, told to wait, at its concurrency or at its rate is passed over, as is
-        a job one of whose limits (`policy.limits`) has no room: they keep their place.
+        a job one of whose limits or breakers has no room: they keep their place.
         """
 
     def release(self, process: ProcessRecord, *, lost: bool) -> Released:

@@ -153,11 +153,12 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """The attempt failed and the job is due again in `delay` seconds."""
+    """The attempt failed and the job is due again in `delay` seconds; `counts_for`: the breakers that count it."""
 
     delay: float
     error: str
     traceback: str = ""
+    counts_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +190,16 @@ class HandedBack:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The job is a dead letter now, in this `release`; `attempted`: an attempt ended (False: it could not start)."""
+    """The job is a dead letter now, in this `release`; `attempted`: an attempt ended (False: it could not start).
+
+    `counts_for` as in `Retried`.
+    """
 
     error: str
     traceback: str = ""
     attempted: bool = True
     release: str = ""
+    counts_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

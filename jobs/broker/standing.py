@@ -76,8 +76,8 @@ class Standing:
 
     `elsewhere`: another broker keeps the queue. `until`: the queue is told to wait. `mending`: until when it is mended
     after a loss. `behind`: the job that holds its key, where it waits for its end. `pace`, `active` and `most` are the
-    queue's rate and global concurrency. `ahead`: how many would start before it, `ahead_in_group` of these from its own
-    group; `is_more`: there are more than are counted.
+    queue's rate and global concurrency, `breakers` those of the job that are open. `ahead`: how many would start before
+    it, `ahead_in_group` of these from its own group; `is_more`: there are more than are counted.
     """
 
     now: datetime
@@ -94,6 +94,7 @@ class Standing:
     most: int | None = None
     group: GroupStanding | None = None
     limits: tuple[Pace, ...] = ()
+    breakers: tuple[str, ...] = ()
     hands: Hands = Hands()
     alone_runs: bool = False
     ahead: int = 0
@@ -120,6 +121,7 @@ class Hindrance(StrEnum):
     GROUP_CONCURRENCY = "group_concurrency"
     GROUP_RATE_LIMIT = "group_rate_limit"
     LIMIT = "limit"
+    BREAKER = "breaker"
     ALONE_RUNS = "alone_runs"
     BUSY = "busy"
     AHEAD = "ahead"
@@ -157,6 +159,8 @@ def _found(seen: Standing) -> Iterator[Found]:
     for pace in seen.limits:
         if not pace.has_room:
             yield _of_pace(Hindrance.LIMIT, pace, pace.name)
+    for name in seen.breakers:
+        yield Found(Hindrance.BREAKER, name=name)
     yield from _of_hands(seen)
     if seen.ahead:
         yield Found(Hindrance.AHEAD, number=seen.ahead, is_more=seen.is_more)

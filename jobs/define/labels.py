@@ -8,7 +8,7 @@ from typing import Any
 
 from ..broker.lanes import LONGEST_GROUP
 from ..errors import InvalidOption, InvalidTask
-from ..policy import Limit
+from ..policy import Breaker, Limit
 from .reference import is_storable
 
 #: Tags of one job, characters of each, and of all together as they are stored; characters of a sequence's name.
@@ -40,18 +40,17 @@ def checked_group(group: Any) -> str:
     return str(group)
 
 
-def checked_limits(task: str, limits: Any) -> tuple[Limit, ...]:
-    """The limits of a task, each once; raises `InvalidTask`."""
-    given = (
-        (limits,) if isinstance(limits, Limit) else tuple(limits) if isinstance(limits, (list, tuple)) else (limits,)
-    )
-    wrong = [one for one in given if not isinstance(one, Limit)]
+def checked_limits(task: str, limits: Any) -> tuple[tuple[Limit, ...], tuple[Breaker, ...]]:
+    """The limits and the breakers of a task, each once; raises `InvalidTask`."""
+    given = tuple(limits) if isinstance(limits, (list, tuple)) else (limits,)
+    wrong = [one for one in given if not isinstance(one, (Limit, Breaker))]
     if wrong or len({one.name for one in given}) < len(given):
         raise InvalidTask(
             f"task {task}: limits={limits!r}: expected one Limit or several of different names: "
-            "limits=[Limit('hubspot', RateLimit(100, per=10))]"
+            "limits=[Limit('hubspot', RateLimit(100, per=10)), Breaker('hubspot-away')]"
         )
-    return given
+    breakers = tuple(one for one in given if isinstance(one, Breaker))
+    return tuple(one for one in given if isinstance(one, Limit)), breakers
 
 
 def checked_sequence(sequence: Any) -> str:

@@ -101,8 +101,8 @@ class Queue(Huey):
         call that gives none; `sequence` and `group` the parameter that names that of a call that gives none;
         `schedule` one `Cron(...)` or `Every(...)`, or several, at which keepers enqueue it; `isolated` each job runs in
         a process of its own, killed at its `timeout` with all that it has started, and where it uses more than `memory`
-        MiB; `limits` one `Limit(...)` or several that it shares with other tasks. Raises `InvalidTask`, and
-        `InvalidOption` for a wrong `expires`.
+        MiB; `limits` one `Limit(...)` or several that it shares with other tasks, and `Breaker(...)` of what it calls.
+        Raises `InvalidTask`, and `InvalidOption` for a wrong `expires`.
         """
         if wrong:
             raise InvalidTask(f"write @{self.name}.task() with parentheses; options are given by name")
@@ -275,9 +275,11 @@ class Queue(Huey):
                 _check_takes_nothing(task)
             self.tasks[task.name] = task
             self._aliases.update(dict.fromkeys(task.aliases, task))
-            if task.limits:
-                limits = {**self.policy.limits, **dict.fromkeys((task.name, *task.aliases), task.limits)}
-                self.policy = replace(self.policy, limits=limits)
+            if task.limits or task.breakers:
+                names, breakers = (task.name, *task.aliases), tuple(one.name for one in task.breakers)
+                limits = {**self.policy.limits, **dict.fromkeys(names, task.limits)}
+                with_breakers = {**self.policy.breakers, **(dict.fromkeys(names, breakers) if breakers else {})}
+                self.policy = replace(self.policy, limits=limits, breakers=with_breakers)
             return task
 
         return decorate

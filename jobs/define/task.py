@@ -22,7 +22,7 @@ from ..conf import jobs_settings
 from ..enqueue.accept import accept
 from ..enqueue.own_ids import accept_once
 from ..errors import InvalidArguments, InvalidOption, InvalidTask
-from ..policy import GivenBackoff, Limit, stored_priority
+from ..policy import Breaker, GivenBackoff, Limit, stored_priority
 from ..rules.rule import Rule
 from . import huey as huey_interface
 from .context import RunningJob, working_on
@@ -76,7 +76,7 @@ class Task(TaskWrapper):
         expires: float | timedelta | None = None,
         isolated: bool = False,
         memory: int | None = None,
-        limits: Iterable[Limit] = (),
+        limits: Iterable[Limit | Breaker] = (),
         **settings: Any,
     ) -> None:
         if not inspect.isfunction(func):
@@ -105,7 +105,7 @@ class Task(TaskWrapper):
         self.personal = self.signature.personal = frozenset(personal) | self.encrypted
         self.unique = checked_names(stable_name, self.signature, unique)
         self.sequence = checked_parameter(stable_name, self.signature, "sequence", sequence)
-        self.limits = checked_limits(stable_name, limits)
+        self.limits, self.breakers = checked_limits(stable_name, limits)
         self.group = checked_parameter(stable_name, self.signature, "group", group)
         super().__init__(
             queue,

@@ -46,11 +46,15 @@ def connections_needed(limits: Mapping[str, QueueLimits]) -> int:
 def connections_of(queue: str, threads: int, limits: QueueLimits) -> int:
     """How many one process can need that works the queue, if any, with so many threads unless others were set.
 
-    A worker needs one for each thread, and one each for the queue and for hints; with isolated tasks two more for each
-    thread and for the spare: a runner has one for its job and one for what the job reports.
+    A worker needs one for each thread, and one each for the queue and for hints; where tasks have breakers one for
+    these; with isolated tasks two more for each thread and for the spare: a runner has one for its job and one for what
+    the job reports.
     """
     if not queue:
         return BESIDE
     threads = limits.concurrency if isinstance(limits.concurrency, int) else threads
-    isolated = queue in queues() and any(task.isolation is not None for task in find_queue(queue).tasks.values())
-    return threads + BESIDE + (2 * (threads + 1) if isolated else 0)
+    if queue not in queues():
+        return threads + BESIDE
+    isolated = any(task.isolation is not None for task in find_queue(queue).tasks.values())
+    breakers = bool(find_queue(queue).policy.breakers)
+    return threads + BESIDE + breakers + (2 * (threads + 1) if isolated else 0)

@@ -22,7 +22,7 @@ A_LOOK = 1.0
 WITHOUT_TIME = frozenset(
     {
         *(Hindrance.EXPIRED, Hindrance.ELSEWHERE, Hindrance.PAUSED, Hindrance.GROUP_PAUSED, Hindrance.BEHIND),
-        *(Hindrance.NO_WORKER, Hindrance.WORKERS_PAUSED, Hindrance.ALONE_RUNS),
+        *(Hindrance.NO_WORKER, Hindrance.WORKERS_PAUSED, Hindrance.ALONE_RUNS, Hindrance.BREAKER),
     }
 )
 

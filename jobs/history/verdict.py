@@ -17,6 +17,7 @@ from ..errors import BrokerAway
 from ..models import Job, Process
 from ..states import Shown
 from . import batches, lookup
+from .breakers import breakers
 from .waits import jobs_before, open_waits
 
 
@@ -122,6 +123,10 @@ def _hindrance(job: Job, now: datetime) -> list[str]:
     workers = Process.objects.using(jobs_settings().database).filter(kind="worker", queue=job.queue)
     if not workers.filter(lease_until__gt=now).exists():
         said.append(_("Nobody works this queue now: start `manage.py run_huey`."))
+    for one in breakers():
+        if one.since is not None and job.task in one.tasks:
+            text = _("The breaker %(name)s is open: jobs of its tasks wait until it closes.")
+            said.append(text % {"name": one.breaker.name})
     if job.alone:
         said.append(_("It was lost twice with its worker, so it runs alone."))
     return said

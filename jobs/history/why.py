@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -11,13 +12,14 @@ from django.utils.translation import gettext as _
 
 from .. import clock
 from ..broker import get_broker
-from ..broker.standing import Found, Standing, hindrances
+from ..broker.standing import Found, Hindrance, Standing, hindrances
 from ..conf import jobs_settings
 from ..define.masks import NO_MASK, Mask
 from ..errors import BrokerAway
 from ..models import Job, Process
 from ..states import ENDED, State
 from . import batches, live, lookup, why_texts
+from .breakers import breakers
 from .estimate import Estimate, expected_start, recent_of
 from .spent import Spent, spent_of
 from .verdict import job_verdict
@@ -81,11 +83,13 @@ def why_of(job: Job, mask: Mask = NO_MASK) -> Why:
         if job.state != State.QUEUED:
             break
         try:
-            seen = get_broker().explain(live.policy_of(job.queue), job.pk)
+            open_ones = _open_breakers()
+            policy = replace(live.policy_of(job.queue), rooms=dict.fromkeys(open_ones, 0))
+            seen = get_broker().explain(policy, job.pk)
         except BrokerAway as error:
             return _waits(job, [why_texts.away(str(error))])
         if seen is not None:
-            return _queued(job, seen)
+            return _queued(job, seen, open_ones)
         job = lookup.find_job(job.pk)
     if job.state == State.BLOCKED:
         return _waits(job, _of_blocked(job))
@@ -103,8 +107,15 @@ def why_line(job: Job) -> str:
     return why_texts.spent_text(spent_of(job)) if job.state in ENDED else ""
 
 
-def _queued(job: Job, seen: Standing) -> Why:
-    found = hindrances(seen)
+def _open_breakers() -> Mapping[str, datetime | None]:
+    """The breakers that are open, with when a job may probe; all of them, as they hold back others as well."""
+    return {one.breaker.name: one.next_probe for one in breakers() if one.since is not None}
+
+
+def _queued(job: Job, seen: Standing, probes: Mapping[str, datetime | None]) -> Why:
+    found = tuple(
+        replace(one, until=probes.get(one.name)) if one.code is Hindrance.BREAKER else one for one in hindrances(seen)
+    )
     expected = expected_start(seen, found, recent_of(job.queue, seen.now) if found else None)
     reasons = tuple(_reason(one, seen, job) for one in found)
     no_time = "" if expected else why_texts.no_time(seen, found)

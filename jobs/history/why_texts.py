@@ -94,6 +94,7 @@ _USED_UP: Mapping[Hindrance, Any] = {
     Hindrance.GROUP_RATE_LIMIT: gettext_lazy("the limit of %(rate)s of its group %(name)s is used up"),
     Hindrance.RATE_LIMIT: gettext_lazy("the limit of %(rate)s is used up"),
     Hindrance.LIMIT: gettext_lazy("the limit %(name)s of %(rate)s is used up"),
+    Hindrance.BREAKER: gettext_lazy("the breaker %(name)s was opened by hand"),
 }
 _REMEDIES: Mapping[Hindrance, Any] = {
     Hindrance.EXPIRED: gettext_lazy("enqueue it again"),
@@ -112,6 +113,7 @@ _REMEDIES: Mapping[Hindrance, Any] = {
     Hindrance.RATE_LIMIT: gettext_lazy("its time, or a higher limit"),
     Hindrance.CONCURRENCY: gettext_lazy("the end of one of them, or a higher bound"),
     Hindrance.LIMIT: gettext_lazy("its time, or a higher limit"),
+    Hindrance.BREAKER: gettext_lazy("its provider works again, or jobs.close_breaker"),
     Hindrance.ALONE_RUNS: gettext_lazy("the end of that job"),
     Hindrance.BUSY: gettext_lazy("the end of one of them, or more threads"),
     Hindrance.AHEAD: gettext_lazy("their starts, or a higher priority"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .attempt import Attempt, AttemptOutcome
 from .batch import Batch, Member
+from .breaker import BreakerState
 from .cause import Cause, Release
 from .edge import Edge
 from .inside import JobProgress, Kept, LogPart
@@ -21,6 +22,7 @@ __all__ = [
     "Attempt",
     "AttemptOutcome",
     "Batch",
+    "BreakerState",
     "Cause",
     "ClockJump",
     "Edge",

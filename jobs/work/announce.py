@@ -86,6 +86,11 @@ class Announcer:
             self._calls.put(partial(_send_error, self._queue, error))
             self._ring()
 
+    def put_call(self, news: Callable[[], None]) -> None:
+        """Note what else is to be told."""
+        self._calls.put(news)
+        self._ring()
+
     def tell(self) -> None:
         """Announce, by a thread that has nothing to do before the next exchange."""
         self._lines.tell(self._write)

@@ -18,6 +18,7 @@ from ..connections import keep_connections
 from ..define.context import request_stop
 from ..defined import find_queue
 from . import event_loop, reports
+from .breakers import breakers_of
 from .consumer import QueueConsumer
 from .hints import HintEar
 from .leases import OwnLease
@@ -51,7 +52,8 @@ def run_worker(
     """
     settings, queue, broker = jobs_settings(), find_queue(queue_name), get_broker()
     keep_connections()
-    watch = LimitsWatch(broker, queue.name)
+    breakers = breakers_of(queue, worker)
+    watch = LimitsWatch(broker, queue.name, breakers)
     watch.look()
     wear = wear.possible(queue.name) if wear is not None else Wear()
     runners = None
@@ -64,7 +66,15 @@ def run_worker(
         alone=alone,
         runners=runners,
         limits=watch.held,
+        breakers=breakers,
     )
+    if breakers is not None:
+        breakers.begin(
+            wake=consumer.pool.look,
+            ring=watch.ring,
+            has_room=lambda: consumer.has_room,
+            announce=consumer.pool.announcer.put_call,
+        )
     worn = threading.Event()
 
     def is_worn() -> bool:

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -14,10 +15,12 @@ from django.db import connections
 from huey.consumer import Consumer, ConsumerStopped, Scheduler, Worker, WorkerRecycle
 
 from ..broker.contract import Broker
-from ..broker.records import ClaimedJob, Settlement
+from ..broker.records import ClaimedJob, Settled, Settlement
 from ..define.queue import Queue
 from ..policy import AS_THE_CODE_SAYS, QueueLimits
 from .announce import Announcer
+from .breakers import Breakers
+from .execution import Tell
 from .pool import Pool
 from .runners import Runners
 
@@ -74,7 +77,7 @@ class QueueConsumer(Consumer):
     """Claims and runs the jobs of one queue until it is told to stop.
 
     With `alone=True` it claims jobs that must run alone, one by one, and stops behind one that ended badly, or when
-    there was none for a while. `runners` run its isolated jobs.
+    there was none for a while. `runners` run its isolated jobs; `breakers` are those of its tasks.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class QueueConsumer(Consumer):
         alone: bool = False,
         runners: Runners | None = None,
         limits: QueueLimits = AS_THE_CODE_SAYS,
+        breakers: Breakers | None = None,
     ) -> None:
         self.alone = alone
         # as the command line or the code says
@@ -97,10 +101,12 @@ class QueueConsumer(Consumer):
         self.broken = False  # the process is to be replaced
         self.has_many_late = False  # as many places were filled anew as there were
         self._runners = runners
+        self._breakers = breakers
         held = limits.over(self._policy)
         threads = 1 if alone else held.concurrency
-        run = self._run_job if runners is not None else None
-        self.pool = Pool(queue, broker, worker_id, alone=alone, threads=threads, run=run)
+        run: Callable[[ClaimedJob], Settlement | None] | None = self._run_job if runners is not None else None
+        run = self._run_and_count if breakers is not None else run
+        self.pool = Pool(queue, broker, worker_id, alone=alone, threads=threads, run=run, breakers=breakers)
         self.pool.keep_to(threads, paced=held.rate_limit is not None)
         if runners is not None:
             runners.keep_to(threads)
@@ -186,10 +192,31 @@ class QueueConsumer(Consumer):
             self.scheduler.join(max(0.0, deadline - time.monotonic()))
         return self.drained and not self.scheduler.is_alive()
 
-    def _run_job(self, job: ClaimedJob) -> Settlement | None:
+    @property
+    def has_room(self) -> bool:
+        """Whether the pool could take another job now."""
+        return not self.stop_flag.is_set() and self.pool.held < self.workers
+
+    def _run_job(self, job: ClaimedJob, tell: Tell | None = None) -> Settlement | None:
         if self._runners is not None and (task := self._runners.is_for(job)) is not None:
             return self._runners.execute(job, task)
-        return self.pool.execute(job)
+        return self.pool.execute(job, tell)
+
+    def _run_and_count(self, job: ClaimedJob) -> Settlement | None:
+        assert self._breakers is not None
+        ended: Settlement | None = None
+
+        def tell(settlement: Settlement, settled: Settled) -> None:
+            nonlocal ended
+            ended = settlement
+            self.pool.announcer.put(settlement, settled)
+
+        try:
+            settlement = self._run_job(job, tell)
+            ended = settlement or ended
+        finally:
+            self._breakers.ended(job, ended)
+        return settlement
 
     def _create_worker(self) -> QueueWorker:
         return QueueWorker(

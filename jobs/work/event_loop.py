@@ -69,7 +69,7 @@ async def _limited(coroutine: Coroutine[Any, Any, Any], seconds: float) -> Any:
             return await coroutine
     except TimeoutError as error:
         if limit.expired():
-            raise TimeoutError(f"not ended after the {seconds:.3g} s of its timeout") from error
+            raise TimeoutError(f"not ended after the {round(seconds, 2) or seconds:.6g} s of its timeout") from error
         raise
 
 

@@ -15,6 +15,7 @@ from ..broker.records import Answer, Exchange, Failed, Settled, Settlement
 from ..conf import jobs_settings
 from ..errors import BrokerAway
 from ..policy import QueuePolicy
+from .breakers import Breakers
 
 #: Seconds until the broker is asked again that did not answer: at first, and at most.
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0
@@ -37,8 +38,11 @@ class Request:
 class Exchanges:
     """The exchanges of one worker. `retry_at`: not before that, by `clock.monotonic()`, since the broker was away."""
 
-    def __init__(self, policy: QueuePolicy, broker: Broker, worker_id: UUID, alone: bool) -> None:
+    def __init__(
+        self, policy: QueuePolicy, broker: Broker, worker_id: UUID, alone: bool, breakers: Breakers | None = None
+    ) -> None:
         self.retry_at = 0.0
+        self._breakers = breakers
         self._policy = policy
         self._broker = broker
         self._worker_id = worker_id
@@ -84,9 +88,10 @@ class Exchanges:
         if not request.number:
             self._number += 1
             request.number = self._number
+        policy = self._policy if self._breakers is None else self._breakers.over(self._policy)
         answer = self._broker.exchange(
             self._worker_id,
-            self._policy,
+            policy,
             request.settlements,
             request.wanted,
             number=request.number,
@@ -94,6 +99,8 @@ class Exchanges:
         )
         if len(answer.settled) != len(request.settlements):
             raise RuntimeError(f"{len(answer.settled)} answers to {len(request.settlements)} settlements")
+        if self._breakers is not None:
+            self._breakers.claimed(answer.jobs, request.wanted)
         return answer
 
     def answered(self, answers: Sequence[Settled], now: float) -> list[tuple[Settlement, Settled]]:

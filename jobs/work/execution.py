@@ -57,6 +57,8 @@ from .reports import JobDesk
 
 logger = logging.getLogger("jobs.execution")
 
+#: Takes what an atomic task has settled by itself.
+Tell = Callable[[Settlement, Settled], None]
 #: Starts of one run after which a job that did not end by itself is a dead letter (DESIGN G12).
 MAX_STARTS = 100
 #: Seconds until a job that no code here understands is due again (DESIGN G11).
@@ -69,9 +71,7 @@ START_MARGIN = 0.005
 LONG_WRITE_LOCK = 1.0
 
 
-def execute(
-    claimed: ClaimedJob, queue: Queue, worker_id: UUID, tell: Callable[[Settlement, Settled], None] | None = None
-) -> Settlement | None:
+def execute(claimed: ClaimedJob, queue: Queue, worker_id: UUID, tell: Tell | None = None) -> Settlement | None:
     """Run one job and say how it ended; None when an atomic task has already settled, or had lost its lease.
 
     The job runs in a copied context, so that language and time zone cannot leak, with the caller's obsolete database
@@ -293,11 +293,16 @@ class _Execution:
             return Postponed(error.seconds, text, error.whole_queue, error.whole_group)
         if isinstance(error, (PermanentError, InvalidArguments)):
             return Failed(text, trace)
-        attempt = self.claimed.attempts + 1
-        if attempt >= attempts:
-            return Failed(text, trace)
-        wait = self._wait(backoff, error, attempt)
-        return Failed(text, trace) if wait is GIVE_UP else Retried(wait, text, trace)
+        attempt, counts_for = self.claimed.attempts + 1, self._counts_for(error)
+        wait = GIVE_UP if attempt >= attempts else self._wait(backoff, error, attempt)
+        if wait is GIVE_UP:
+            return Failed(text, trace, counts_for=counts_for)
+        return Retried(wait, text, trace, counts_for)
+
+    def _counts_for(self, error: BaseException) -> tuple[str, ...]:
+        """The breakers of the task that count this failure."""
+        task = self.queue.find_task(self.claimed.task)
+        return tuple(one.name for one in task.breakers if isinstance(error, one.on)) if task is not None else ()
 
     def _wait(self, backoff: Backoff, error: BaseException, attempt: int) -> float | GiveUp:
         """Seconds to the next attempt; a function of the project's own that fails is as if it had said nothing."""

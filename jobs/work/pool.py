@@ -27,8 +27,9 @@ from ..define.queue import Queue
 from ..errors import BrokerAway
 from .announce import Announcer, seconds_run
 from .at_once import AtOnce
+from .breakers import Breakers
 from .exchanges import Exchanges, Request
-from .execution import execute
+from .execution import Tell, execute
 from .forks import call
 from .places import Places
 from .seats import Seat, Seats, rouse
@@ -63,6 +64,7 @@ class Pool:
         alone: bool = False,
         threads: int = 0,
         run: Callable[[ClaimedJob], Settlement | None] | None = None,
+        breakers: Breakers | None = None,
     ) -> None:
         self.announcer = Announcer(queue)
         self._queue = queue
@@ -75,7 +77,7 @@ class Pool:
         # all that follows changes under the lock; it is never held while anything is waited for
         self._lock = threading.Lock()
         self._seats = Seats()
-        self._exchanges = Exchanges(queue.policy, broker, worker_id, alone)
+        self._exchanges = Exchanges(queue.policy, broker, worker_id, alone, breakers)
         self._trouble = Trouble()
         self._leader: Seat | None = None
         self._closing = False
@@ -126,21 +128,22 @@ class Pool:
 
         Returns False where there is no room for it: `room` is set again when an exchange has brought less than wanted.
         """
-        seats: list[Seat] = []
         with self._lock:
             is_of_use = not hint or self._wants > 0
             if not is_of_use:
                 self.room.clear()
             changed = self._hinted != (hint is not None)
             self._hinted = hint is not None
-            if hint:
-                self._hint_at = clock.monotonic()
-            if hint or changed:
-                self._look_at = 0.0
-                if self._leader is None:
-                    seats = self._seats.call_watch()
-        rouse(seats)
+        if hint or changed:
+            self.look()
         return is_of_use
+
+    def look(self) -> None:
+        """Ask the broker at once, whatever was known until now."""
+        with self._lock:
+            self._hint_at, self._look_at = clock.monotonic(), 0.0
+            seats = self._seats.call_watch() if self._leader is None else []
+        rouse(seats)
 
     def fill_place(self, job: UUID) -> bool:
         """Let another thread have the place of a job that runs on past its time; whether one is to be started."""
@@ -182,9 +185,9 @@ class Pool:
             rouse(seats)
             raise
 
-    def execute(self, job: ClaimedJob) -> Settlement | None:
-        """Run a job in the caller's thread."""
-        return call(execute, job, self._queue, self._worker_id, self.announcer.put)
+    def execute(self, job: ClaimedJob, tell: Tell | None = None) -> Settlement | None:
+        """Run a job in the caller's thread; `tell` is told, in the announcer's place, what an atomic task settled."""
+        return call(execute, job, self._queue, self._worker_id, tell or self.announcer.put)
 
     def _come_back(self, job: UUID) -> None:
         with self._lock:
@@ -349,12 +352,9 @@ class Pool:
             self._look_at = now + max(wait, SHORTEST_WAIT)
 
     def _hand_back_ready(self) -> None:
-        while self._ready:
-            try:
-                job = self._ready.popleft()
-            except IndexError:  # its thread was faster
-                return
-            self._done.append(Settlement(job, HandedBack(reasons.WORKER_STOPS)))
+        with contextlib.suppress(IndexError):  # a job's thread was faster
+            while self._ready:
+                self._done.append(Settlement(self._ready.popleft(), HandedBack(reasons.WORKER_STOPS)))
 
     def _complain(self, error: BaseException) -> None:
         text = f"{type(error).__name__}: {error}"

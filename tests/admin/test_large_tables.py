@@ -139,6 +139,7 @@ def test_every_registered_model_has_rows_here() -> None:
     assert labels == set(Rows.makers), "a model was registered or removed: let tests/admin/rows.py make rows of it"
 
 
+@pytest.mark.slow
 def test_every_list_has_been_opened_to_its_end(recorded: Recorded) -> None:
     lists = {name.partition(" ")[0] for name in recorded.short if name.endswith(" list")} - {"jobs.cause"}
     assert len(lists) >= 11

@@ -29,6 +29,8 @@ from bench.peers.run import Run
 from bench.peers.stores import Missing, Redis, RedisWithHistory, Sqlite
 from bench.peers.systems import SYSTEMS, System
 
+pytestmark = pytest.mark.slow
+
 FLAWED = str(Path(__file__).with_name("flawed.py"))
 SMALL = Amounts(
     jobs=60,

@@ -383,14 +383,21 @@ def _redis_and_postgresql() -> Iterator[Bench]:
 
 #: By the name of the broker; on a suite that itself runs on PostgreSQL there are no others.
 BENCHES = {"postgresql": _postgresql, "bounded": _bounded, "redis": _redis, "redis3": _redis3}
-SLOW = ("bounded", "pooled", "redis3", "redis_and_postgresql")
+SLOW = ("bounded", "pooled", "redis3")
+#: What the suite on PostgreSQL tells beside it.
+LONG = ("redis_and_postgresql",)
 if connections.settings["default"]["ENGINE"].endswith("sqlite3"):
     BENCHES |= {"sqlite": _sqlite, "pooled": _pooled, "redis_and_postgresql": _redis_and_postgresql}
 #: Where a transaction of the jobs' database and the broker meet.
 OF_TRANSACTIONS = [name for name in ("sqlite", "postgresql", "redis", "redis_and_postgresql") if name in BENCHES]
 
 
-@pytest.fixture(params=[pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in sorted(BENCHES)])
+def _marks(name: str) -> list[pytest.MarkDecorator]:
+    marks = [pytest.mark.slow] if name in (*SLOW, *LONG) else []
+    return [*marks, pytest.mark.long] if name in LONG else marks
+
+
+@pytest.fixture(params=[pytest.param(name, marks=_marks(name)) for name in sorted(BENCHES)])
 def bench(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[Bench]:
     # `transactional_db` and nothing less: without it pytest-django makes no test database, and a bench empties tables
     with BENCHES[request.param]() as standing:

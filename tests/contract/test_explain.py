@@ -63,6 +63,7 @@ class Scene:
                 self.random.randint(1, 2) if self.maybe(0.3) else None, rate(2) if self.maybe(0.3) else None
             ),
             limits={"app.limited": (Limit("shared", rate(3)),)},
+            breakers={"app.limited": ("provider",)},
         )
 
     def _fill(self) -> None:
@@ -85,6 +86,8 @@ class Scene:
             if self.maybe(0.2):
                 paused, bound = self.maybe(0.4), self.random.choice([None, 1, 3])
                 self.group(name, paused=paused, concurrency=bound)
+        if self.maybe(0.2):
+            self.policy = replace(self.policy, rooms={"provider": 0})
         if self.maybe(0.2):
             self.broker.pause(QUEUE)
         if self.maybe(0.2):
@@ -205,6 +208,8 @@ class Scene:
             case Hindrance.LIMIT:
                 raised = (Limit(found.name, RateLimit(PLENTY, per=PER)),)
                 self.policy = replace(self.policy, limits={"app.limited": raised})
+            case Hindrance.BREAKER:
+                self.policy = replace(self.policy, rooms={})
             case Hindrance.NO_WORKER:
                 self.worker(10)
             case Hindrance.WORKERS_PAUSED:

@@ -39,7 +39,7 @@ OUTCOMES = {
 }
 
 
-@pytest.mark.parametrize("lives", [25, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.long])])
+@pytest.mark.parametrize("lives", [12, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.long])])
 def test_broker_and_model_agree(bench, lives):
     class Machine(RuleBasedStateMachine):
         jobs = Bundle("jobs")

@@ -9,7 +9,7 @@ import pytest
 from .harness import Site, cpu_seconds, wait_for
 from .ledger import check_ledger
 
-pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redis"], indirect=True)
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redis"], indirect=True)]
 
 
 def test_very_many_wait_at_once_and_cost_little(site: Site) -> None:

@@ -91,6 +91,7 @@ def test_atomic_task_killed_in_every_round_counts_each_of_them_once(
     ],
     indirect=["make_site", "broker"],
 )
+@pytest.mark.slow
 def test_worker_that_sleeps_through_its_lease_and_its_successor_count_once(
     site: Site, make_site: Callable[..., Site], point: str
 ) -> None:
@@ -117,6 +118,7 @@ def test_worker_that_sleeps_through_its_lease_and_its_successor_count_once(
     assert site.counter() == 1
 
 
+@pytest.mark.slow
 @on_redis
 def test_redis_wiped_between_commit_and_settle_counts_once(site: Site, broker: RedisServer) -> None:
     site.arm()

@@ -13,7 +13,7 @@ import pytest
 from .harness import LONG, Huey, Line, RedisSite, Site, is_of_site, some_time, wait_for
 from .ledger import check_ledger, number_in, wait_until_ended
 
-pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redis"], indirect=True)
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redis"], indirect=True)]
 WORDS = ("--queue", "work", "--queue", "paced", "--queue", "other")
 VARIABLES = {"FAULTS_RESTART_PAUSE": "0.05", "FAULTS_PACE": "200"}
 Edges = dict[str, list[str]]
@@ -100,7 +100,6 @@ def test_whoever_is_killed_at_a_link_leaves_it_to_the_next(site: Site) -> None:
     _check_flows(site, edges)
 
 
-@pytest.mark.slow
 def test_sequence_keeps_its_order_whoever_is_killed(site: Site, chance: random.Random) -> None:
     console = site.console()
     edges = _edges(console.ask("enqueue_sequences(6, 10)"))

@@ -15,7 +15,7 @@ from .app.programs import WAYS, running
 from .harness import Huey, Site, is_of_site, parent_of, wait_for
 from .ledger import check_ledger
 
-pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redis"], indirect=True)
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redis"], indirect=True)]
 MakeSite = Callable[..., Site]
 
 
@@ -50,7 +50,6 @@ def runners(site: Site, huey: Huey) -> list[int]:
     return [pid for pid in living(site) if parent_of(pid) == worker]
 
 
-@pytest.mark.slow
 def test_a_killed_worker_takes_its_runners_and_all_they_started_along(site: Site) -> None:
     huey = site.run_huey("--queue", "work")
     mark = f"9{time.time_ns() % 10**7}.5"
@@ -86,7 +85,6 @@ def test_a_job_past_its_time_is_killed_with_all_it_started_and_the_others_go_on(
     check_ledger(site)
 
 
-@pytest.mark.slow
 def test_whatever_ends_a_job_is_told_as_what_it_was(site: Site) -> None:
     huey = site.run_huey("--queue", "work", "--concurrency", "work=2")
     console = site.console()
@@ -140,7 +138,6 @@ def test_whatever_ends_a_job_is_told_as_what_it_was(site: Site) -> None:
     check_ledger(site)
 
 
-@pytest.mark.slow
 def test_what_runs_ends_within_the_grace_time_or_goes_on_elsewhere(make_site: MakeSite) -> None:
     site = make_site(FAULTS_GRACE="3", FAULTS_ISOLATED="1")
     huey = site.run_huey("--queue", "work")
@@ -166,7 +163,6 @@ def test_what_runs_ends_within_the_grace_time_or_goes_on_elsewhere(make_site: Ma
     check_ledger(site)
 
 
-@pytest.mark.slow
 def test_a_killed_supervisor_lets_what_runs_end(site: Site) -> None:
     huey = site.run_huey("--queue", "work")
     job = site.enqueue("alone_nap.enqueue(3)")

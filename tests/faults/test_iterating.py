@@ -13,7 +13,7 @@ import pytest
 from .harness import Site, some_time, wait_for
 from .ledger import check_ledger
 
-pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redis"], indirect=True)
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redis"], indirect=True)]
 
 MakeSite = Callable[..., Site]
 ITEMS = 300

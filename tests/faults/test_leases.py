@@ -125,6 +125,7 @@ def test_jobs_of_a_killed_worker_are_released_at_once(make_site: MakeSite, chanc
     check_ledger(site)
 
 
+@pytest.mark.slow
 def test_request_to_cancel_reaches_a_running_job_within_two_seconds(site: Site) -> None:
     site.run_huey("--queue", "work")
     console = site.console()

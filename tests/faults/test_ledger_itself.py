@@ -95,6 +95,7 @@ def played(_played: Site, tmp_path: Path) -> Site:
     return copy
 
 
+@pytest.mark.slow
 def test_the_truth_passes(played: Site) -> None:
     check_ledger(played)
 

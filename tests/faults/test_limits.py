@@ -10,7 +10,7 @@ import pytest
 from .harness import Line, Site, wait_for
 from .ledger import check_ledger
 
-pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redis"], indirect=True)
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redis"], indirect=True)]
 
 MakeSite = Callable[..., Site]
 
@@ -57,7 +57,6 @@ def test_concurrency_of_busy_processes_changes_within_a_second_and_stays(site: S
     check_ledger(site, jobs)
 
 
-@pytest.mark.slow
 def test_a_bound_over_two_processes_that_is_lowered_is_never_passed_after_that(site: Site) -> None:
     site.run_huey("--queue", "work", "--processes", "work=2", "--concurrency", "work=5")
     console = site.console()

@@ -15,6 +15,8 @@ from tests.servers import RedisServer
 from .harness import Site, some_time, wait_for
 from .ledger import check_ledger
 
+pytestmark = pytest.mark.slow
+
 on_both = pytest.mark.parametrize(
     "make_site", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
 )
@@ -88,7 +90,6 @@ def test_old_worker_killed_in_the_midst_of_the_move_loses_nothing(
 MOVES = ("move.left", "move.before_commit", "move.after_commit", "move.opened")
 
 
-@pytest.mark.slow
 @on_both
 def test_round_trip_under_load_with_the_command_killed_at_every_point(
     site: Site, server: RedisServer, chance: random.Random

@@ -14,6 +14,7 @@ def test_it_kills_and_ends_with_a_ledger_that_agrees(capsys: pytest.CaptureFixtu
     assert "Every accepted job ran to its end" in told
 
 
+@pytest.mark.slow
 def test_a_job_that_is_gone_is_told_and_ends_with_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ def kill(huey: Huey, post: str) -> None:
     wait_for(strike, what=post)
 
 
+@pytest.mark.slow
 def test_no_job_is_lost_when_workers_and_keepers_are_killed(site: RedisSite, chance: random.Random) -> None:
     hueys = [site.run_huey("--queue", "work") for _ in range(2)]
     accepted = site.enqueue("nap.enqueue_many([0.1] * 300)")
@@ -73,6 +74,7 @@ def test_no_job_is_lost_when_workers_and_keepers_are_killed(site: RedisSite, cha
     check_ledger(site, accepted)
 
 
+@pytest.mark.slow
 def test_killed_supervisor_leaves_its_jobs_to_others_when_its_leases_have_ended(site: RedisSite) -> None:
     first = site.run_huey("--queue", "work")
     accepted = site.enqueue("nap.enqueue_many([0.2] * 100)")
@@ -88,6 +90,7 @@ def test_killed_supervisor_leaves_its_jobs_to_others_when_its_leases_have_ended(
     "how",
     [pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow), pytest.param(signal.SIGKILL, id="SIGKILL")],
 )
+@pytest.mark.slow
 def test_workers_survive_a_restart_of_redis_and_go_on_by_themselves(
     site: RedisSite, server: RedisServer, how: signal.Signals
 ) -> None:
@@ -218,6 +221,7 @@ def test_transactional_jobs_survive_a_wiped_redis(site: RedisSite, server: Redis
     check_ledger(site)
 
 
+@pytest.mark.slow
 def test_status_of_a_healthy_site_on_redis_finds_nothing(site: RedisSite) -> None:
     site.run_huey()
     accepted = site.enqueue("nap.enqueue_many([0.01] * 20)")

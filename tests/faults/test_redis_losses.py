@@ -17,6 +17,8 @@ from tests.servers import RedisServer, need_redis, need_redis_of_the_wheel
 from .harness import LONG, NET, Console, Site, is_stopped, wait_for
 from .ledger import check_ledger
 
+pytestmark = pytest.mark.slow
+
 #: The place of the file that Redis 7 or 6.2 appends to.
 FILES = ("*.incr.aof", "*.aof")
 

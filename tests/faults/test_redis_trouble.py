@@ -15,6 +15,8 @@ from tests.servers import RedisServer
 from .harness import Huey, Site, wait_for
 from .ledger import check_ledger
 
+pytestmark = pytest.mark.slow
+
 #: What a foreign program keeps the server busy with.
 LONG_SCRIPT = """
 local began = redis.call('TIME')

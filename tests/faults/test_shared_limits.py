@@ -11,7 +11,7 @@ import pytest
 from .harness import Site, wait_for
 from .ledger import check_ledger
 
-pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redis"], indirect=True)
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redis"], indirect=True)]
 
 MakeSite = Callable[..., Site]
 LIMIT, PER = 10, 1.0
@@ -34,6 +34,6 @@ def test_starts_of_two_queues_keep_to_their_limit_together_also_when_a_worker_is
     gaps = [later - first for first, later in zip(starts, starts[LIMIT:], strict=False)]
     # the ledger's line is written a moment after the start
     assert min(gaps) > PER - 0.02
-    # the plain ones had not to wait for them; some of them may have been the killed worker's
-    ends_of_plain = sorted(line.at for line in site.ledger("end") if line.job in set(plain))
-    assert ends_of_plain[len(plain) // 2] < starts[-1]
+    # the plain ones had not to wait for them
+    first_plain = min(line.at for line in site.ledger("start") if line.job in set(plain))
+    assert first_plain < max(line.at for line in site.ledger("start") if line.job in set(jobs[:15]))

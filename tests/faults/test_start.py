@@ -84,6 +84,7 @@ def test_database_that_cannot_be_opened_is_one_sentence(site: Site) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_configuration_error_of_a_child_is_not_retried(site: Site, chance: random.Random) -> None:
     huey = site.run_huey("--queue", "work")
     job = site.enqueue("nap.enqueue(2)")
@@ -134,6 +135,7 @@ def test_child_that_cannot_start_waits_for_the_next_change(make_site: MakeSite) 
     check_ledger(site)
 
 
+@pytest.mark.slow
 def test_reader_who_has_seen_enough_ends_a_listing_without_a_traceback(site: Site) -> None:
     site.python("blink.using(delay=3600).enqueue_many([()] * 2000); print(1)")
     process = subprocess.Popen(

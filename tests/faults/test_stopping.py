@@ -33,6 +33,7 @@ def test_stop_finishes_what_runs_and_exits_with_0(site: Site, chance: random.Ran
     check_ledger(site)
 
 
+@pytest.mark.slow
 def test_jobs_longer_than_the_grace_time_start_again_within_2_s_with_their_attempt(
     make_site: MakeSite, chance: random.Random
 ) -> None:
@@ -64,6 +65,7 @@ def test_jobs_longer_than_the_grace_time_start_again_within_2_s_with_their_attem
     check_ledger(site)
 
 
+@pytest.mark.slow
 def test_second_ctrl_c_ends_it_now_and_gives_the_jobs_back(make_site: MakeSite, chance: random.Random) -> None:
     site = make_site(FAULTS_GRACE="60")
     huey = site.run_huey("--queue", "work")
@@ -85,6 +87,7 @@ def test_second_ctrl_c_ends_it_now_and_gives_the_jobs_back(make_site: MakeSite, 
     check_ledger(site)
 
 
+@pytest.mark.slow
 def test_sigterm_to_a_worker_drains_it_and_another_takes_its_place(site: Site, chance: random.Random) -> None:
     huey = site.run_huey("--queue", "work")
     job = site.enqueue("nap.enqueue(1)")
@@ -98,6 +101,7 @@ def test_sigterm_to_a_worker_drains_it_and_another_takes_its_place(site: Site, c
     check_ledger(site)
 
 
+@pytest.mark.slow
 def test_children_of_a_killed_supervisor_finish_their_jobs_and_go(make_site: MakeSite, chance: random.Random) -> None:
     site = make_site(FAULTS_LEASE="1")
     huey = site.run_huey("--queue", "work")
@@ -117,6 +121,7 @@ def test_children_of_a_killed_supervisor_finish_their_jobs_and_go(make_site: Mak
     check_ledger(site)
 
 
+@pytest.mark.slow
 def test_children_of_a_killed_supervisor_never_outlive_the_grace_time(
     make_site: MakeSite, chance: random.Random
 ) -> None:

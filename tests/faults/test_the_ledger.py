@@ -104,6 +104,7 @@ def test_poison_job_dies_alone(site: Site) -> None:
     check_ledger(site, [poison, *others])
 
 
+@pytest.mark.slow
 def test_two_run_huey_on_one_database_run_no_job_twice_and_tick_once(site: Site) -> None:
     site.write(
         "INSERT INTO jobs_schedule (name, task, from_code, enabled, expression, timezone, missed, overlap, jitter, "

@@ -14,6 +14,7 @@ from .ledger import check_ledger
 pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redis"], indirect=True)
 
 
+@pytest.mark.slow
 def test_two_workers_never_start_more_than_10_in_a_rolling_second_and_reach_the_pace(site: Site) -> None:
     huey = site.run_huey("--queue", "paced", "--processes", "paced=2")
     # a busy machine can only slow it down: one of several rounds shows what it reaches
@@ -58,6 +59,7 @@ def test_delayed_jobs_are_never_early_and_soon_after(site: Site) -> None:
     check_ledger(site)
 
 
+@pytest.mark.slow
 def test_near_job_does_not_wait_for_a_far_one_that_came_first(site: Site) -> None:
     site.run_huey("--queue", "work")
     console, all_far = site.console(), []
@@ -77,6 +79,7 @@ def test_near_job_does_not_wait_for_a_far_one_that_came_first(site: Site) -> Non
     check_ledger(site)
 
 
+@pytest.mark.slow
 def test_job_whose_process_died_between_commit_and_wake_up_is_relayed(site: Site) -> None:
     site.python(
         "from django.db import transaction\n"

@@ -316,7 +316,7 @@ class Machine(RuleBasedStateMachine):
             pass
 
 
-@pytest.mark.parametrize("lives", [20, pytest.param(150, marks=[pytest.mark.slow, pytest.mark.long])])
+@pytest.mark.parametrize("lives", [8, pytest.param(150, marks=[pytest.mark.slow, pytest.mark.long])])
 def test_what_becomes_of_random_flows_is_what_their_rules_say(flow: Flow, lives: int, settings: Any) -> None:
     settings.JOBS = {**settings.JOBS, "FAULT_POINTS": f"{__name__}.strike"}
     machine = type("Lives", (Machine,), {"flow": flow})

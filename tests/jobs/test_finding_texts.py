@@ -33,6 +33,7 @@ REMEDIES = {
     "clock_was_ahead": "Let NTP set the clock",
     "jobs_to_come": "See that `manage.py run_huey` runs",
     "schedule_failing": "Mend it",
+    "breaker_open": "`manage.py jobs limits --close %(name)s`",
     "schedule_to_come": "See that `manage.py run_huey` runs",
     "oldest_transaction": "End its program, or SELECT pg_terminate_backend(%(pid)d)",
     "prepared_transaction": "COMMIT PREPARED or ROLLBACK PREPARED '%(name)s'",

@@ -13,7 +13,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.define.message import MAX_ARGUMENTS, MessageError, Signature
@@ -168,6 +168,7 @@ json_values = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(st.lists(json_values, max_size=3), st.dictionaries(st.text(min_size=1), json_values, max_size=3))
 def test_any_json_passes_through_args_and_kwargs_unchanged(args: list[Any], kwargs: dict[str, Any]) -> None:
     def task(*args: Any, **kwargs: Any) -> None: ...

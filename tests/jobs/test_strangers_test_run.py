@@ -12,6 +12,8 @@ import pytest
 
 from tests.databases import postgresql_server
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = """
 INSTALLED_APPS = ["jobs", "django.contrib.contenttypes", "django.contrib.auth", "shop"]
@@ -122,7 +124,6 @@ def test_djangos_runner_ends_well(project: Path) -> None:
     assert_nothing_left(project)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

@@ -53,6 +53,7 @@ def test_tick_of_a_zone_where_midnight_is_skipped_comes_when_the_day_begins() ->
     assert found == ["11-04 01:00:00-0200", "11-05 00:00:00-0200"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("months", [(3, 5), (10, 12)], ids=["spring", "autumn"])
 def test_no_tick_comes_twice_or_goes_back_where_clocks_change(months: tuple[int, int]) -> None:
     begin, end = (datetime(2026, month, 1, tzinfo=UTC) for month in months)

@@ -8,6 +8,8 @@ import pytest
 
 from tests.faults.harness import Site, wait_for
 
+pytestmark = pytest.mark.slow
+
 
 def lose_twice(site: Site, *jobs: str) -> None:
     """As if each job had been lost with its worker twice."""
@@ -33,7 +35,6 @@ def test_one_child_runs_all_that_must_run_alone_and_another_follows_a_bad_end(si
     assert huey.stop(signal.SIGTERM) == 0
 
 
-@pytest.mark.slow
 def test_the_child_goes_when_nothing_must_run_alone_any_more(site: Site) -> None:
     job = site.enqueue("nap.enqueue()")
     lose_twice(site, job)

@@ -58,6 +58,7 @@ def completed(site: Site, queue: str) -> int:
     return site.states(queue)["completed"]
 
 
+@pytest.mark.slow
 def test_a_full_log_pipe_stalls_no_queue_and_what_was_dropped_is_told(site: Site, pipe: FullPipe) -> None:
     huey = site.run_huey(wait=False, output=pipe.into)
     site.enqueue("[say.enqueue(40, 20_000), nap.enqueue_many([0.0] * 50), blink.enqueue(), step.enqueue()]")

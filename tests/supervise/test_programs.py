@@ -13,6 +13,8 @@ import pytest
 from tests.faults.app.programs import WAYS, running
 from tests.faults.harness import NET, Huey, Site, parent_of, wait_for
 
+pytestmark = pytest.mark.slow
+
 MakeSite = Callable[..., Site]
 LAUNCH = "launch.enqueue({ways!r}, {mark!r}, {seconds})"
 
@@ -64,7 +66,6 @@ def test_nothing_of_a_killed_worker_runs_beside_the_second_start(site: Site, mar
     assert (site.job(job)["starts"], site.job(job)["lost"]) == (2, 1)
 
 
-@pytest.mark.slow
 def test_nothing_of_a_worker_cut_at_the_grace_time_runs_beside_the_second_start(make_site: MakeSite, mark: str) -> None:
     site = make_site(FAULTS_GRACE="0.5")
     first = site.run_huey("--queue", "work")
@@ -77,7 +78,6 @@ def test_nothing_of_a_worker_cut_at_the_grace_time_runs_beside_the_second_start(
     assert site.job(job)["lost"] == 0
 
 
-@pytest.mark.slow
 def test_what_a_finished_job_left_behind_ends_with_its_worker(make_site: MakeSite, mark: str) -> None:
     site = make_site(FAULTS_GRACE="1")  # for which Python waits for the children of `multiprocessing`
     huey = site.run_huey("--queue", "work")
@@ -89,7 +89,6 @@ def test_what_a_finished_job_left_behind_ends_with_its_worker(make_site: MakeSit
 
 
 @pytest.mark.parametrize("way", ["without_a_parent", "in_its_own_session"])
-@pytest.mark.slow
 def test_programs_of_other_workers_live_on(site: Site, mark: str, way: str) -> None:
     huey = site.run_huey("--queue", "work", "--queue", "other")
     site.enqueue(f"launch_elsewhere.enqueue({way!r}, {mark!r})")
@@ -125,7 +124,6 @@ def test_as_process_1_of_a_container_it_leaves_no_zombies(make_site: MakeSite, m
     assert running(mark) == []
 
 
-@pytest.mark.slow
 def test_a_worker_whose_supervisor_is_gone_ends_what_shares_its_group(site: Site, mark: str) -> None:
     huey: Huey = site.run_huey("--queue", "work")
     site.enqueue(f"launch.enqueue(['plain', 'a_server'], {mark!r}, 0)")

@@ -15,6 +15,8 @@ import pytest
 
 from tests.faults.harness import NET, ROOT, Huey, Site, wait_for
 
+pytestmark = pytest.mark.slow
+
 MakeSite = Callable[..., Site]
 POSTS = ("work/1", "paced/1", "other/1", "keeper")
 

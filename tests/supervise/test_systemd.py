@@ -68,6 +68,7 @@ def test_ready_is_said_once_and_only_when_every_child_has_started(site: Site, ea
     assert "READY=1" not in ear.heard
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_start_leaves_the_service_unready(site: Site, ear: Ear) -> None:
     huey = start(site)
     wait_for(lambda: huey.count("child_started") == 3)
@@ -82,6 +83,7 @@ def test_a_worker_that_cannot_start_leaves_the_service_unready(site: Site, ear: 
     wait_for(lambda: "READY=1" in ear.listen())
 
 
+@pytest.mark.slow
 def test_a_supervisor_that_hangs_gives_no_sign_of_life(site: Site, ear: Ear) -> None:
     huey = start(site)
     wait_for(lambda: "READY=1" in ear.listen() and "WATCHDOG=1" in ear.heard)
@@ -107,6 +109,7 @@ def test_stop_is_announced_with_the_time_it_may_take_and_ends_with_0(site: Site,
     assert seconds > 10, "the grace time of these tests"
 
 
+@pytest.mark.slow
 def test_children_cannot_speak_in_the_supervisors_name(site: Site, ear: Ear) -> None:
     huey = start(site)
     wait_for(lambda: "READY=1" in ear.listen())

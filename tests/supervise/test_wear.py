@@ -10,6 +10,8 @@ from jobs.supervise.start import CannotStart, plan
 from tests.faults.harness import Site, wait_for
 from tests.faults.ledger import check_ledger, wait_until_ended
 
+pytestmark = pytest.mark.slow
+
 MakeSite = Callable[..., Site]
 
 

@@ -17,6 +17,8 @@ from tests.databases import postgresql_server
 from tests.faults.app.dispositions import dispositions
 from tests.faults.harness import Huey, PostgresqlSite, Site, wait_for
 
+pytestmark = pytest.mark.slow
+
 TERM, HUP, USR1, ALRM = (-number for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGALRM))
 
 

@@ -85,6 +85,7 @@ def standing_of(trip: Trip, policy: QueuePolicy, job_id: UUID) -> Standing | Non
         most=most,
         group=line.group(),
         limits=tuple(filter(None, (_pace_of_limit(trip, one) for one in line.limits))),
+        breakers=line.open_breakers(limited_task_of(lane)),
         hands=_hands(trip, policy.name, limits),
         alone_runs=bool(alone_runs),
         ahead=min(ahead, MOST_AHEAD),
@@ -127,6 +128,10 @@ class _Line:
     def limits(self) -> Sequence[Limit]:
         """The limits that the job shares with others."""
         return self.policy.limits.get(limited_task_of(self.lane), ())
+
+    def open_breakers(self, task: str) -> tuple[str, ...]:
+        """Those of a task that hold its jobs back."""
+        return tuple(name for name in self.policy.breakers.get(task, ()) if self.policy.rooms.get(name) == 0)
 
     def group(self) -> GroupStanding | None:
         """What holds for its group; None: it has none."""
@@ -195,6 +200,8 @@ class _Line:
         name, task, mine = group_of(lane), limited_task_of(lane), {one.name for one in self.limits}
         full = self.groups.rooms.full() if task else frozenset()
         has_room = all(one.name in mine or one.name not in full for one in self.policy.limits.get(task, ()))
+        mine |= set(self.open_breakers(limited_task_of(self.lane)))
+        has_room = has_room and mine.issuperset(self.open_breakers(task))
         return has_room and (name == self.name or self.groups.room(name) > 0)
 
     def _due_lanes(self, priority: int) -> list[str]:

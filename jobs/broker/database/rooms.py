@@ -29,13 +29,17 @@ class Rooms:
         self._trip = trip
         self._only_looks = only_looks
         self._of_tasks = policy.limits
+        self._breakers = policy.breakers
+        self._probes = dict(policy.rooms)
         self._rooms: dict[str, int] | None = None
         self._free_at: dict[str, datetime] = {}
         #: when the first of those without room may start something; None: nobody knows
         self.blocked_until: datetime | None = None
 
     def has_room(self, task: str) -> bool:
-        """Whether all limits of the task let one more of its jobs start."""
+        """Whether all limits and breakers of the task let one more of its jobs start."""
+        if any(self._probes.get(name) == 0 for name in self._breakers.get(task, ())):
+            return False
         limits = self._of_tasks.get(task, ())
         if not limits:
             return True
@@ -56,6 +60,9 @@ class Rooms:
 
     def take(self, task: str, number: int = 1) -> None:
         """A job of the task starts; -1: it does not."""
+        for name in self._breakers.get(task, ()):
+            if name in self._probes:
+                self._probes[name] -= number
         for limit in self._of_tasks.get(task, ()):
             if self._rooms is not None:
                 self._rooms[limit.name] -= number

@@ -242,8 +242,9 @@ class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, Explaining
         longest = None if wait is False else wait / 1_000_000
         if policy.limits:
             self._shared.settle(settlements)
-            jobs = self._shared.take(policy, reserved, jobs, short or (), guarded)
-            longest = wait_of(reserved, short or (), longest)
+            lacked = [limit for limit in short or () if limit not in policy.rooms]
+            jobs = self._shared.take(policy, reserved, jobs, lacked, guarded)
+            longest = wait_of(reserved, lacked, longest)
         self._lives.note_exchange(worker, policy.name, generation.decode(), settlements, jobs)
         return Exchange(
             settled=tuple(_COUNTED.get(state, _REFUSED) for state in states),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from .grouping import group_rules
 from .moments import moment, moment_or_none, span
 from .record import read_record
 from .scripts import COMMON, Scripts, decode
-from .shared_limits import place_of
+from .shared_limits import NOTHING, limit_rules, place_of
 from .values import id_word
 
 
@@ -27,7 +28,9 @@ class Explaining:
         """Where a queued job stands; see the contract. The limits that queues share are read a moment before."""
         if (raw := self._scripts.command("HGET", policy.name, "jobs", job_id.bytes)) is None:
             return None
-        own = policy.limits.get(limited_task_of(read_record(raw).head.lane or ""), ())
+        task = limited_task_of(read_record(raw).head.lane or "")
+        own = policy.limits.get(task, ())
+        held_back = tuple(name for name in policy.breakers.get(task, ()) if policy.rooms.get(name) == 0)
         shared = self._shared_paces(policy)
         ask: dict[str, Any] = {"id": id_word(job_id), "most": MOST_AHEAD, "ends": MOST_ENDS}
         if limit := policy.rate_limit:
@@ -35,10 +38,14 @@ class Explaining:
         if policy.global_concurrency:
             ask["bound"] = policy.global_concurrency
         if policy.limits:
-            ask["limits"] = {task: [limit.name for limit in limits] for task, limits in policy.limits.items()}
-            ask["rooms"] = {name: int(pace.has_room) for name, pace in shared.items()} | {one.name: 1 for one in own}
+            ask |= limit_rules(policy, NOTHING)
+            rooms = {name: int(pace.has_room) for name, pace in shared.items()}
+            # its own are taken for free
+            ask["rooms"] |= rooms | dict.fromkeys([*(limit.name for limit in own), *held_back], 1)
         answer = decode(self._scripts.run("explain", policy.name, **ask, **group_rules(policy)))
-        return _standing(answer, [shared[one.name] for one in own]) if answer else None
+        if not answer:
+            return None
+        return replace(_standing(answer, [shared[one.name] for one in own]), breakers=held_back)
 
     def _shared_paces(self, policy: QueuePolicy) -> dict[str, Pace]:
         limits = {limit.name: limit for limits in policy.limits.values() for limit in limits}

@@ -111,10 +111,13 @@ def place_of(limit: str) -> str:
 
 
 def limit_rules(policy: QueuePolicy, reserved: Reserved) -> dict[str, Any]:
-    """What `exchange.lua` is told of the limits of a queue's tasks."""
+    """What `exchange.lua` is told of the limits of a queue's tasks, and of breakers that are not closed."""
     if not policy.limits:
         return {}
+    held_back = {task: [name for name in names if name in policy.rooms] for task, names in policy.breakers.items()}
     return {
-        "limits": {task: [limit.name for limit in limits] for task, limits in policy.limits.items()},
-        "rooms": {name: len(starts) for name, starts in reserved.starts.items()},
+        "limits": {
+            task: [limit.name for limit in limits] + held_back.get(task, []) for task, limits in policy.limits.items()
+        },
+        "rooms": {name: len(starts) for name, starts in reserved.starts.items()} | dict(policy.rooms),
     }

@@ -19,6 +19,7 @@ from ...models import Process
 from ...states import State
 from .. import live, lookup
 from ..verdict import seconds_between
+from .breakers import findings_of_breakers
 from .database import findings_of_database
 from .finding import LIMITS, Finding, Limits
 from .history import finding_of_broker, findings_of_history
@@ -103,6 +104,7 @@ def _look(limits: Limits, now: datetime, away: Finding | None = None) -> Report:
         *findings_of_clocks(offsets, limits),
         *findings_of_jumps(now),
         *findings_of_schedules(),
+        *findings_of_breakers(now),
         *findings_of_database(limits),
         *registered_findings(),
     ]

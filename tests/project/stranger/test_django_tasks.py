@@ -9,6 +9,8 @@ import pytest
 
 from .conftest import ROOT, Project
 
+pytestmark = pytest.mark.slow
+
 PAGE = (ROOT / "docs" / "django-tasks.md").read_text(encoding="utf-8")
 #: The code of the page, by the file that its first line names.
 CODE = dict(re.findall(r"```python\n# shop/(\w+)\.py\n(.*?)```", PAGE, re.DOTALL))

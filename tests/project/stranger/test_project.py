@@ -70,6 +70,7 @@ def _with_a_queue_and_tasks(project: Project) -> None:
     project.write("day.py", DAY)
 
 
+@pytest.mark.slow
 def test_a_stranger_s_project_runs_the_engine_from_the_wheel(project: Project) -> None:
     with project.having(SETTINGS):
         done = project.run("day.py")
@@ -82,6 +83,7 @@ def test_a_stranger_s_project_runs_the_engine_from_the_wheel(project: Project) -
     assert "espera mais longa" in portuguese, "the engine brings its own translations"
 
 
+@pytest.mark.slow
 def test_the_page_s_tests_of_a_project_pass_with_django_s_own_runner(project: Project) -> None:
     with project.having(SETTINGS):
         done = project.manage("test")
@@ -111,6 +113,7 @@ def test_every_name_of_the_surface_is_told_on_the_page_or_in_the_guide_to_events
         ({"QUEUES": "shop.wrong"}, "shop/wrong.py, line 2)"),
     ],
 )
+@pytest.mark.slow
 def test_a_wrong_setting_ends_the_workers_with_one_sentence_under_anybody_s_manage_py(
     project: Project, jobs: dict[str, object], said: str
 ) -> None:
@@ -129,6 +132,7 @@ def test_the_admin_without_its_lists_is_an_error_of_the_checks_that_says_what_to
     assert "add it to INSTALLED_APPS" in ended.stderr
 
 
+@pytest.mark.slow
 def test_the_engine_runs_without_admin_users_and_sessions(project: Project) -> None:
     bare = 'INSTALLED_APPS = ["jobs", "shop"]\nMIDDLEWARE = []\nTEMPLATES = []'
     database = f'DATABASES["default"]["NAME"] = {str(project.folder / "bare.sqlite3")!r}'

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from .conftest import Project
 from .test_project import CODE, SETTINGS
 
@@ -30,6 +32,7 @@ def test_without_django(pytestconfig):
 """
 
 
+@pytest.mark.slow
 def test_an_installed_project_has_the_fixtures_and_may_name_the_module_all_the_same(project: Project) -> None:
     for name, code in CODE.items():
         project.write(f"shop/{name}.py", code)
