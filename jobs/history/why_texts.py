@@ -83,6 +83,7 @@ _TEXTS: Mapping[Hindrance, Any] = {
     Hindrance.RATE_LIMIT: gettext_lazy("the limit of %(rate)s frees in %(left)s"),
     Hindrance.CONCURRENCY: gettext_lazy("the queue is at its bound: %(number)s of %(of)s run"),
     Hindrance.LIMIT: gettext_lazy("the limit %(name)s of %(rate)s frees in %(left)s"),
+    Hindrance.BREAKER: gettext_lazy("the breaker %(name)s is open: a job of its tasks tries in %(left)s"),
     Hindrance.ALONE_RUNS: gettext_lazy(
         "it was lost twice with its worker and must run alone, as another such job does now"
     ),
@@ -178,7 +179,8 @@ def time_of(moment: datetime) -> str:
 
 def doubt_of(seconds: float) -> str:
     """By how much a time may be otherwise."""
-    return duration(max(1.0, round(seconds)))
+    shown = max(1, round(seconds))
+    return _("%(count)s s") % {"count": shown} if shown < 60 else duration(shown)
 
 
 def away(error: str) -> Said:

@@ -73,6 +73,7 @@ class Scene:
         self.hands.push_all(jobs)
         self.jobs = [job.id for job in jobs]
         self.by_job = {job.id: job for job in jobs}
+        self.bench.advance(0.05)  # those that expire at once have
         self.worker(self.random.choice([1, 3, 10]))
         if self.maybe(0.2):
             for _ in range(2):
@@ -243,7 +244,8 @@ def check(bench: Bench, seed: int) -> Counter[Hindrance]:
     others = [found for found in named if found.code is not Hindrance.AHEAD]
     ahead = next((found for found in named if found.code is Hindrance.AHEAD), None)
 
-    # all of it: what else there is goes first, then those ahead one by one
+    # all of it: what else there is goes first, then those ahead one by one; an expired one would cost its group a turn
+    scene.broker.reap([QUEUE])
     for found in others:
         scene.remove(found, scene.jobs[target])
     before: list[int] = []
@@ -267,6 +269,7 @@ def check(bench: Bench, seed: int) -> Counter[Hindrance]:
                 assert scene.broker.cancel_waiting(QUEUE, ids, "out of the way") == frozenset(ids)
             elif found.code is not Hindrance.AHEAD and found.code is not kept.code:
                 scene.remove(found, scene.jobs[target])
+        scene.broker.reap([QUEUE])
         job = scene.next_one()
         assert job is None or job.id != scene.jobs[target], f"{said}: started in spite of {kept.code}"
     return Counter(found.code for found in named)
