@@ -65,7 +65,7 @@ def measure(redis: str, jobs: int) -> None:
         took, used = time.perf_counter() - began, time.process_time() - cpu
         print(f"{name:<20}{merged / took:>10,.0f} facts/s{used / merged * 1e6:>8.1f} µs of CPU a fact", flush=True)
         with connections["default"].cursor() as cursor:
-            for table in ("attempt", "job", "queuestate", "queuestat"):
+            for table in ("attempt", "job", "queuestate", "taskstat"):
                 cursor.execute(f"DELETE FROM jobs_{table}")
         broker.close()
 

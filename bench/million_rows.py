@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate
+from itertools import accumulate, product
 from typing import Any
 
 Row = tuple[Any, ...]
@@ -304,18 +304,9 @@ def engine(site: Site) -> Iterator[tuple[str, tuple[str, ...], Iterator[Row]]]:
         iter(attempts),
     )
     yield (
-        "jobs_queuestat",
-        (
-            "queue",
-            "hour",
-            "part",
-            *("completed", "failed", "retried", "lost", "cancelled", "expired", "ran_ms", "waited_ms"),
-        ),
-        (
-            (queue, site.at((site.now - hour * 3_600) // 3_600 * 3_600), 0, 400, 3, 9, 0, 1, 0, 20_000, 40_000)
-            for queue in ("email", "lead", "notification")
-            for hour in range(24 * 365)
-        ),
+        "jobs_taskstat",
+        ("queue", "task", "outcome", "ran", "waited", "hour", "part", "jobs", "ran_ms", "waited_ms"),
+        _counters(site),
     )
     yield (
         "jobs_process",
@@ -325,6 +316,19 @@ def engine(site: Site) -> Iterator[tuple[str, tuple[str, ...], Iterator[Row]]]:
             for kind, queue in (("worker", "email"), ("worker", "lead"), ("worker", "notification"), ("keeper", ""))
         ),
     )
+
+
+def _counters(site: Site) -> Iterator[Row]:
+    """Of each task in each hour of a week, as the keeper leaves them: shown hours, two recent ones, and the totals."""
+    cells = [("completed", ran, waited) for ran in (1, 2, 3, 5) for waited in (0, 1, 6)]
+    cells += [("retried", 4, 0), ("failed", 4, 2), ("lost", -1, -1), ("cancelled", -1, -1)]
+    for queue in ("email", "lead", "notification"):
+        for task, (outcome, ran, waited) in product((f"{queue}.task_{n}" for n in range(10)), cells):
+            for hour in range(24 * 7):
+                for part in (-1,) if hour > 2 else range(1, 20):
+                    at = site.at((site.now - hour * 3_600) // 3_600 * 3_600)
+                    yield (queue, task, outcome, ran, waited, at, part, 40, 20_000, 40_000)
+            yield (queue, task, outcome, ran, waited, site.at(0), 0, 4_000, 2_000_000, 4_000_000)
 
 
 def _home(user: int) -> int:

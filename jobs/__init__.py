@@ -13,6 +13,7 @@ from django.apps import apps as registry  # the name `apps` is that of the modul
 
 from .define.awaited import AwaitedJob
 from .define.batch import Batch
+from .define.bulk import BulkJob
 from .define.context import RunningJob, current_job
 from .define.events import Event, EventSignal, receives
 from .define.flow import Call, Chain, chain
@@ -26,6 +27,7 @@ from .errors import (
     BrokerUnavailable,
     Cancelled,
     CannotDecrypt,
+    GroupFull,
     InvalidArguments,
     InvalidEvent,
     InvalidOption,
@@ -78,6 +80,7 @@ if TYPE_CHECKING:
     from .history.status.readiness import Readiness, readiness
     from .history.status.registered import register_findings
     from .history.why import Reason, Why
+    from .metrics.registered import register_metrics
     from .operate.breakers import close_breaker, open_breaker
     from .operate.by_filter import Progress, act_on
     from .operate.cancel import cancel
@@ -107,6 +110,7 @@ __all__ = [
     "Breaker",
     "BrokerAway",
     "BrokerUnavailable",
+    "BulkJob",
     "Call",
     "Cancelled",
     "CannotDecrypt",
@@ -121,6 +125,7 @@ __all__ = [
     "Finding",
     "Fixed",
     "GIVE_UP",
+    "GroupFull",
     "HeldLimits",
     "InvalidArguments",
     "InvalidEvent",
@@ -202,6 +207,7 @@ __all__ = [
     "receives",
     "register_eraser",
     "register_findings",
+    "register_metrics",
     "reschedule",
     "reset_limits",
     "resume",
@@ -254,6 +260,7 @@ _HOMES = {
     "readiness": "history.status.readiness",
     "register_eraser": "operate.erase",
     "register_findings": "history.status.registered",
+    "register_metrics": "metrics.registered",
     "reschedule": "operate.change",
     "resume": "operate.pause",
     "resume_group": "operate.groups",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
+from ipaddress import ip_network
 from typing import Any
 
 from django.apps import apps
@@ -19,6 +20,7 @@ from django.utils.translation import gettext, gettext_noop
 NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 #: 32 bytes in the base64 of addresses: what Fernet takes.
 KEY = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]=\Z")
+TOKEN = re.compile(r"[!-~]{16,}\Z")
 RELEASE = re.compile(r"[!-~]{0,64}\Z")
 
 
@@ -35,7 +37,7 @@ class JobsSettings:
     `synchronous_commit=False` lets PostgreSQL acknowledge claims and settlements before they are on its disk;
     `release` names the release of the code that runs here, to be told with failures; `mail_admins` lets the keeper mail
     new causes of dead letters to Django's ADMINS; `encryption_keys` are Fernet keys for `@queue.task(encrypted=)`: the
-    first encrypts, all decrypt;
+    first encrypts, all decrypt; `metrics_token` and `metrics_networks`: who may read the metrics;
     `fault_points` is a function of the tests that is called at each point of `jobs.faults`.
     """
 
@@ -56,6 +58,8 @@ class JobsSettings:
     release: str = ""
     mail_admins: bool = False
     encryption_keys: Sequence[str] = field(default=(), repr=False)
+    metrics_token: str = field(default="", repr=False)
+    metrics_networks: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name, known in self.__dataclass_fields__.items():
@@ -72,6 +76,7 @@ class JobsSettings:
                 setting = f"JOBS_{name.upper()}={value!r}"
                 raise ImproperlyConfigured(_said(text) % {"setting": setting, "lowest": lowest})
         _check_keys(self.encryption_keys)
+        _check_metrics(self.metrics_token, self.metrics_networks)
         if not NAMESPACE.match(self.namespace):
             text = gettext_noop("JOBS_NAMESPACE=%(value)s: expected up to 64 letters, digits, '_', '.' or '-'")
             raise ImproperlyConfigured(_said(text) % {"value": repr(self.namespace)})
@@ -99,6 +104,22 @@ def _check_keys(keys: Any) -> None:
                 "JOBS_ENCRYPTION_KEYS: key %(place)d is no key; make one with `openssl rand -base64 32 | tr +/ -_`"
             )
             raise ImproperlyConfigured(_said(text) % {"place": place})
+
+
+def _check_metrics(token: str, networks: Any) -> None:
+    if token and not TOKEN.match(token):
+        # the token itself is not to stand in a log
+        text = gettext_noop(
+            "METRICS_TOKEN: expected at least 16 characters without spaces; make one with `openssl rand -hex 32`"
+        )
+        raise ImproperlyConfigured(_said(text))
+    try:
+        for network in networks:
+            ip_network(network)
+    except (TypeError, ValueError):
+        text = gettext_noop("%(setting)s is not a list of networks like 10.1.2.0/24")
+        setting = f"METRICS_NETWORKS={networks!r}"
+        raise ImproperlyConfigured(_said(text) % {"setting": setting}) from None
 
 
 @cache

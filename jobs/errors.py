@@ -76,6 +76,19 @@ class UnknownProcess(JobsError, LookupError):
     """No living worker process is called so."""
 
 
+class GroupFull(JobsError):
+    """As many jobs of the group wait already as `Queue(group_max=)` allows; nothing of the call was enqueued."""
+
+    def __init__(self, queue: str, group: str, most: int) -> None:
+        self.queue = queue
+        self.group = group
+        self.most = most
+        super().__init__(
+            f"group {group!r} of queue {queue!r} may have {most:,} jobs that wait (group_max), and would have more: "
+            "nothing was enqueued; enqueue again when some of them have started"
+        )
+
+
 class UnknownObject(JobsError, LookupError):
     """No object of this model and id is there, and no job is about one."""
 

@@ -22,6 +22,8 @@ PRIORITY_STEP = 20
 MOST_KEPT = 100_000_000
 ONE_DAY = 86_400.0
 ONE_YEAR = 365 * ONE_DAY
+#: Jobs of one call of a bulk task, and of one claim together; and the bytes of their records, about.
+MOST_AT_ONCE, MOST_BYTES = 1_000, 1 << 20
 #: Of a rate limit, in seconds: brokers count in microseconds.
 SHORTEST_PERIOD = 0.001
 #: Of a breaker: the moments of as many failures are kept, and its times are no shorter, in seconds.
@@ -159,10 +161,23 @@ class RateLimit:
 
 @dataclass(frozen=True)
 class GroupRules:
-    """What holds for each group of a queue: its active jobs over all machines, and its starts in every window."""
+    """What holds for each group of a queue: its active jobs over all machines, and its starts in every window.
+
+    `most`: so many of its jobs may wait, due to start; a call that would make them more is refused.
+    """
 
     concurrency: int | None = None
     rate_limit: RateLimit | None = None
+    most: int | None = None
+
+    def check(self, where: str, prefix: str = "") -> None:
+        """Raise `InvalidPolicy` for what is no limit, by the name that it was given with."""
+        for name, value, highest in (("concurrency", self.concurrency, 100_000), ("max", self.most, 10_000_000)):
+            if value is not None:
+                _whole(where, f"{prefix}{name}", value, 1, highest)
+        if self.rate_limit is not None and not isinstance(self.rate_limit, RateLimit):
+            text = f"{prefix}rate_limit={self.rate_limit!r}: expected RateLimit(limit, per=seconds)"
+            raise InvalidPolicy(f"{where}: {text}")
 
 
 @dataclass(frozen=True)
@@ -222,6 +237,18 @@ class Breaker:
 
 
 @dataclass(frozen=True)
+class Bulk:
+    """How many jobs of a task one call takes: at most `most`, and it begins when `least` of them are due.
+
+    Or when the one that is due longest has waited `wait` seconds.
+    """
+
+    most: int
+    least: int = 1
+    wait: float = 0.0
+
+
+@dataclass(frozen=True)
 class Retention:
     """Which ended jobs history keeps, of those that ended last (G9).
 
@@ -248,9 +275,9 @@ class QueuePolicy:
     """Everything that a broker and a worker must know of a queue.
 
     `timeout` is in seconds and cooperative in threads (see docs/your-project.md); `global_concurrency` bounds the
-    queue's active jobs over all machines; `groups` holds for each of its groups; `limits` holds those of each task
-    that has some, `breakers` the names of its breakers (in `limits` it then is, too); `rooms` says of breakers that are
-    not closed how many jobs may start now.
+    queue's active jobs over all machines; `groups` holds for each of its groups; `limits` and `bulks` hold those of
+    each task that has some, `breakers` the names of its breakers (in `limits` it then is, too); `rooms` says of
+    breakers that are not closed how many jobs may start now.
     """
 
     name: str
@@ -264,6 +291,7 @@ class QueuePolicy:
     global_concurrency: int | None = None
     groups: GroupRules = GroupRules()
     limits: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict, hash=False)
+    bulks: Mapping[str, Bulk] = field(default_factory=dict, hash=False)
     breakers: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     rooms: Mapping[str, int] = field(default_factory=dict, hash=False)
 
@@ -287,11 +315,11 @@ class QueuePolicy:
             _positive(where, "timeout", self.timeout)
         if self.global_concurrency is not None:
             _whole(where, "global_concurrency", self.global_concurrency, 1, 100_000)
-        if self.groups.concurrency is not None:
-            _whole(where, "group_concurrency", self.groups.concurrency, 1, 100_000)
-        if self.groups.rate_limit is not None and not isinstance(self.groups.rate_limit, RateLimit):
-            given = self.groups.rate_limit
-            raise InvalidPolicy(f"{where}: group_rate_limit={given!r}: expected RateLimit(limit, per=seconds)")
+        self.groups.check(where, "group_")
+
+    def has_lane(self, task: str) -> bool:
+        """Whether the jobs of a task stand in a lane of their own: those with limits, and those that start in bulk."""
+        return task in self.limits or task in self.bulks
 
 
 class InCode(Enum):

@@ -46,6 +46,7 @@ GOES_ON = gettext_noop("the worker stops; the job goes on at its next item")
 SLICE_OVER = gettext_noop("its time slice is over; the job goes on at its next item, behind the others")
 NOT_KEPT_YET = gettext_noop("what the task is to remember could not be kept: %(error)s")
 ON_REQUEST = gettext_noop("stopped on request")
+ANOTHER_CANCELLED = gettext_noop("another job of the same call was stopped on request")
 #: Said of a worker (`is_late`).
 RUN_ON = gettext_noop("jobs that run on past their time, in places that were filled anew: %(count)s")
 #: Said by `errors.RetryLater`.
@@ -92,6 +93,7 @@ ALL = (
     SLICE_OVER,
     NOT_KEPT_YET,
     ON_REQUEST,
+    ANOTHER_CANCELLED,
     RUN_ON,
     LATER,
     KILLED_WORKER,

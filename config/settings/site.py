@@ -65,6 +65,8 @@ JOBS = {
     "SYNCHRONOUS_COMMIT": env.boolean("JOBS_SYNCHRONOUS_COMMIT", True),
     "ENCRYPTION_KEYS": env.words("JOBS_ENCRYPTION_KEYS"),
     "RELEASE": env.text("JOBS_RELEASE"),
+    "METRICS_TOKEN": env.text("METRICS_TOKEN"),
+    "METRICS_NETWORKS": [str(network) for network in env.networks("METRICS_NETWORKS")],
     "MAIL_ADMINS": env.boolean("JOBS_MAIL_ADMINS"),
     "ALLOW_NETWORK_FILE_SYSTEM": env.boolean("JOBS_ALLOW_NETWORK_FILE_SYSTEM"),
 }

@@ -81,9 +81,9 @@ class Broker(Protocol):
         the holder. Of two jobs in one call the first wins. Where it has a rule for that case (`KeyRule`), the one that
         holds the key and waits may take over what it says (merged: its row ends as cancelled), or it waits behind one
         that runs. Where the rows are the queue it stays pending then, and is to be pushed again until the key is free.
-        A higher run of a dead letter begins that run, with fresh counters; a known id in any other state is left as it
-        is. `as_of`: the broker's time before the rows were read: a store that forgets ids refuses what was read long
-        ago.
+        A higher run of a dead letter begins that run, with fresh counters; a known id in any other state stays as it
+        is. `as_of`: the broker's time before the rows were read: a store that forgets ids refuses what is older.
+        Raises `GroupFull`, and takes nothing, if more of a group would wait than `group_max` of a job that it takes.
         """
 
     def adopt(self, queue: str, held: Sequence[NewJob], grants: Sequence[datetime] = ()) -> frozenset[UUID]:
@@ -127,7 +127,7 @@ class Broker(Protocol):
         number: int,
         alone: bool = False,
     ) -> Exchange:
-        """Settle what is finished and claim up to `wanted` jobs of the queue, in one trip.
+        """Settle what is finished and claim jobs for up to `wanted` calls of the queue's tasks, in one trip.
 
         Each worker numbers its exchanges, upwards. The same number again, after a reply that was lost, brings the same
         reply and changes nothing; a lower one raises ValueError.
@@ -141,7 +141,9 @@ class Broker(Protocol):
         place), and only while the worker's lease lasts. One whose `expires_at` has passed ends as expired. A job lost
         `alone_after` times is claimed only with `alone=True`, and such a claim takes only those. Cancelled-while-active
         jobs that come back end as cancelled. A job under a limit whose function was never called gives its slot back.
-        A claim that lacks starts of shared limits may bring less than there is: `wait` is 0 then.
+        A claim that lacks starts of shared limits may bring less than there is: `wait` is 0 then. A call takes one job;
+        of a task in `policy.bulks` several of one lane and priority, and none before there are enough of them or the
+        first has waited so long. At most `MOST_AT_ONCE` jobs in all, and about `MOST_BYTES` in bulk.
 
         Groups: within a priority the groups take turns, in the order of their names behind the one that was served
         last; each gives its first by (ready_at, id). Jobs without a group are one group, of the name "", for which no
@@ -212,7 +214,7 @@ class Broker(Protocol):
     def list_waiting(self, queue: str, after: str = "", limit: int = 100) -> WaitingPage:
         """Some of the queue's jobs that wait for a start or for their time: those behind a position, at most 1,000.
 
-        In an order of the store's own. A job that becomes due while one goes through the pages may be missed.
+        In the store's own order. A job that becomes due while one goes through the pages may be missed.
         """
 
     def cancel(self, queue: str, job_id: UUID, reason: str, *, pending_run: int = 0) -> CancelAnswer | None:
@@ -277,10 +279,10 @@ class Broker(Protocol):
         """
 
     def groups(self, queue: str, after: str = "", limit: int = 100) -> Sequence[GroupSeen]:
-        """The groups with live jobs or settings of their own, behind a name, in the order of their names.
+        """Groups with live jobs or settings of their own (or told to wait) behind a name, by name; 1,000 at most."""
 
-        At most 1,000. One that is told to wait has settings in this sense.
-        """
+    def count_group(self, queue: str, group: str, most: int) -> int:
+        """How many of the group's jobs wait, due to start; stops at `most`. Those that must run alone do not count."""
 
     def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:
         """The queue's live jobs in numbers; each number stops counting at 10,000 unless `exact`."""
@@ -320,10 +322,7 @@ class Broker(Protocol):
     # Where a store that is not the rows may have lost something (DESIGN: Recovery)
 
     def life(self, queue: str, generation: str, after: str) -> Life | None:
-        """Which life the store lives, to a history that holds the facts up to a position of a generation.
-
-        None: the rows are the queue, they live as long as they do.
-        """
+        """Which life the store lives, to a history with the facts up to there. None: the rows are the queue."""
 
     def mend(
         self, queue: str, live: Sequence[LivingRow] = (), over: Sequence[tuple[UUID, int]] = (), done: str = ""

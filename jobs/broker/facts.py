@@ -10,6 +10,7 @@ from uuid import UUID
 
 from ..states import State
 from .records import NewJob, Outcome
+from .tally import Tally
 
 
 class Step(StrEnum):
@@ -109,7 +110,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Jobs that ended so, and of which the history keeps nothing: their ids in hexadecimal digits.
+    """Jobs that ended so, and of which the history keeps nothing: their ids in hexadecimal digits, and their tasks.
 
     `hour`: in which they ended.
     """
@@ -118,6 +119,7 @@ class Dropped:
     state: State
     hour: datetime
     ids: tuple[str, ...]
+    tasks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,9 @@ class FactPage:
     """Facts in their order; `last` is the position behind them, `generation` the life of the store that they are of.
 
     `has_lost`: in this life some facts up to the asked position did not happen. `counters` count what stands in no fact
-    of the page. Of the jobs that are `dropped` they told also what is `counted`: by hour, and by the name of the
-    counter. `more`: there are further facts; `calm`: there are, and they are too young. To who asks in another
-    generation, `lives` are those before this one, each with the position behind its facts.
+    of the page. Of the jobs that are `dropped` they told also what is `counted`: by hour. `more`: there are further
+    facts; `calm`: there are, and they are too young. To who asks in another generation, `lives` are those before this
+    one, each with the position behind its facts.
     """
 
     generation: str
@@ -136,7 +138,7 @@ class FactPage:
     has_lost: bool = False
     counters: tuple[Counters, ...] = ()
     dropped: tuple[Dropped, ...] = ()
-    counted: Mapping[datetime, Mapping[str, int]] = field(default_factory=dict)
+    counted: Mapping[datetime, Tally] = field(default_factory=dict)
     more: bool = False
     calm: bool = False
     lives: tuple[tuple[str, str], ...] = ()

@@ -1,8 +1,8 @@
-"""Lanes: where a job with a group, or of a task with limits, stands while it waits. Below all brokers.
+"""Lanes: where a job with a group, or of a task with rules of its own, stands while it waits. Below all brokers.
 
-A lane is the group's name and, for a task with limits, the task behind a separator: all its jobs may start under the
-same rules, so a claim looks at the first of each. A plain job has none: its lane is empty. Jobs without a group are one
-group of the name "" among the others.
+A lane is the group's name and, for a task with limits or one that takes jobs in bulk, the task behind a separator: all
+its jobs may start under the same rules, so a claim looks at the first of each. A plain job has none: its lane is empty.
+Jobs without a group are one group of the name "" among the others.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from ..policy import RateLimit
 #: Between the group and the task; no group's name holds it (`jobs.define.labels`). Below every printable character, so
 #: that the lanes of a group stand together, and those without one before all others.
 SEPARATOR = "\x1f"
+#: What comes behind all lanes of a group, and before those of a group whose name goes on.
+AFTER_LANES = " "
 #: Characters of a group's name.
 LONGEST_GROUP = 100
 
 
-def lane_of(group: str, task: str, *, limited: bool = False) -> str:
-    """The lane of a job; `limited`: its task has limits. Empty for a plain job."""
-    return f"{group}{SEPARATOR}{task}" if limited else group
+def lane_of(group: str, task: str, *, ruled: bool = False) -> str:
+    """The lane of a job; `ruled`: its task has rules of its own (`QueuePolicy.has_lane`). Empty for a plain job."""
+    return f"{group}{SEPARATOR}{task}" if ruled else group
 
 
 def group_of(lane: str) -> str:
@@ -29,8 +31,8 @@ def group_of(lane: str) -> str:
     return lane.partition(SEPARATOR)[0]
 
 
-def limited_task_of(lane: str) -> str:
-    """The task with limits of a lane's jobs; empty: they have no limits."""
+def task_of(lane: str) -> str:
+    """The task of a lane's jobs, if it has rules of its own; else empty."""
     return lane.partition(SEPARATOR)[2]
 
 

@@ -32,6 +32,7 @@ class NewJob:
     `lane` is where it stands while it waits (`jobs.broker.lanes.lane_of`).
     `attempts`, `starts` and `lost` are what this run has behind it already, where its broker has lost the job.
     `rule` is what happens where the key is held; without one it is a duplicate then. `awaited`: others wait for it.
+    `group_max`: refused where more jobs of its group than so many would wait, due to start; a row never is.
     `sequence` names the jobs of its queue that run one after another; SQL lets them go, no store needs to know.
     """
 
@@ -61,6 +62,7 @@ class NewJob:
     awaited: bool = False
     lane: str = ""
     sequence: str = ""
+    group_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

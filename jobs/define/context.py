@@ -311,8 +311,6 @@ _receiver: ContextVar[ReceiverMark | None] = ContextVar("jobs_receiver", default
 
 #: The jobs that this process runs now, for the thread that passes on cancel requests.
 running: dict[UUID, RunningJob] = {}
-
-
 #: Set when this process is about to stop.
 _stopping = threading.Event()
 
@@ -326,7 +324,8 @@ def current_job() -> RunningJob:
     """The running job; raises `NotInTask` (a LookupError) outside a task."""
     job = _job.get()
     if job is None:
-        raise NotInTask("current_job() was called outside a task; there is no job here")
+        text = "current_job() was called outside a task; there is no job here (a bulk task is given its jobs in a list)"
+        raise NotInTask(text)
     return job
 
 
@@ -347,15 +346,16 @@ def receiver_here() -> ReceiverMark | None:
 
 def request_cancel(ids: Iterable[UUID]) -> None:
     """Set `cancel_requested` of those of the jobs that this process runs."""
-    for job_id in ids:
-        job = running.get(job_id)
-        if job is not None:
-            job.cancel_requested = True
+    for job in filter(None, map(running.get, ids)):
+        job.cancel_requested = True
 
 
-def begin_work(job: RunningJob) -> None:
-    """Make `job` the current one in a context of its own; events and receivers of the caller do not reach into it."""
-    _job.set(job)
+def begin_work(job: RunningJob, *, alone: bool = True) -> None:
+    """Make `job` the current one in a context of its own; events and receivers of the caller do not reach into it.
+
+    Not `alone`: it is one of several, and none of them is the current one.
+    """
+    _job.set(job if alone else None)
     _event.set(None)
     _receiver.set(None)
     running[job.id] = job

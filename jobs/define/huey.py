@@ -144,6 +144,12 @@ CALL_OPTIONS_REFUSED: Mapping[str, str] = {
     "timeout": "use timeout= of the task or the queue",
 }
 
+#: Options of BullMQ's that `task.using(...)` does not take
+USING_REFUSED: Mapping[str, str] = {
+    "front": "each new job would starve those that wait; priority=1 puts it before all others of its queue",
+    "extend": "a throttle that each call prolongs never ends; debounce= counts from the last call",
+}
+
 #: Keywords of Huey's constructor
 QUEUE_OPTIONS_REFUSED: Mapping[str, str] = {
     "results": "results are always kept, in the job's row",

@@ -31,13 +31,22 @@ MAX_LAYERS = 4
 class Mask:
     """Takes a job's personal values out of texts: `mask(text)`. Costs nothing until it is called."""
 
-    __slots__ = ("_by", "_message", "_secrets", "_signature")
+    __slots__ = ("_by", "_message", "_others", "_secrets", "_signature")
 
     def __init__(self, signature: Signature | None = None, message: str = "") -> None:
         self._signature = signature
         self._message = message
         self._secrets: tuple[str, ...] | None = None if signature and signature.personal else ()
         self._by = MASK
+        self._others: tuple[Mask, ...] = ()
+
+    @classmethod
+    def of_all(cls, masks: Iterable[Mask]) -> Mask:
+        """One that knows what all of these do: of jobs that one call takes."""
+        mask = cls()
+        mask._others = tuple(filter(None, masks))
+        mask._secrets = None if mask._others else ()
+        return mask
 
     @classmethod
     def of_texts(cls, texts: Iterable[str], by: str) -> Mask:
@@ -52,10 +61,16 @@ class Mask:
         Known are other letter cases and Unicode forms, and escapes of JSON, Python, HTML and addresses, also one in
         the other.
         """
+        secrets = self._known()
+        return masked(text, secrets, self._by) if secrets else text
+
+    def _known(self) -> tuple[str, ...]:
         if self._secrets is None:
-            assert self._signature is not None
-            self._secrets = secrets_of(_personal_values(self._signature, self._message))
-        return masked(text, self._secrets, self._by) if self._secrets else text
+            found = {secret for one in self._others for secret in one._known()}
+            if self._signature is not None:
+                found.update(secrets_of(_personal_values(self._signature, self._message)))
+            self._secrets = tuple(sorted(found, key=len, reverse=True))
+        return self._secrets
 
     def of_value(self, value: Any, depth: int = 0) -> Any:
         """The JSON value with its texts, keys and numbers masked; what stands over 100 deep in it is left out."""

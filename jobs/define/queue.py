@@ -46,7 +46,8 @@ class Queue(Huey):
     workers; `keep_completed`, `keep_failed`, `keep_age` and `keep_failed_age` what history keeps
     (`jobs.policy.Retention`); `priority` the default, 1 (highest) to 10; `timeout` in seconds, cooperative in threads;
     `global_concurrency` a bound over all machines; `group_concurrency` and `group_rate_limit` the same of each group of
-    its jobs. Raises `InvalidPolicy`.
+    its jobs, and `group_max` how many jobs of a group may wait: a call with more raises `GroupFull`. Raises
+    `InvalidPolicy`.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Queue(Huey):
         global_concurrency: int | None = None,
         group_concurrency: int | None = None,
         group_rate_limit: RateLimit | None = None,
+        group_max: int | None = None,
         **other: Any,
     ) -> None:
         huey_interface.refuse_options(f"Queue({name!r})", other, huey_interface.QUEUE_OPTIONS_REFUSED)
@@ -79,7 +81,7 @@ class Queue(Huey):
             priority=priority,
             timeout=timeout,
             global_concurrency=global_concurrency,
-            groups=GroupRules(group_concurrency, group_rate_limit),
+            groups=GroupRules(group_concurrency, group_rate_limit, group_max),
         )
         super().__init__(name, serializer=_NoSerializer())
         self._registry = _TaskRegistry()
@@ -101,8 +103,9 @@ class Queue(Huey):
         call that gives none; `sequence` and `group` the parameter that names that of a call that gives none;
         `schedule` one `Cron(...)` or `Every(...)`, or several, at which keepers enqueue it; `isolated` each job runs in
         a process of its own, killed at its `timeout` with all that it has started, and where it uses more than `memory`
-        MiB; `limits` one `Limit(...)` or several that it shares with other tasks, and `Breaker(...)` of what it calls.
-        Raises `InvalidTask`, and `InvalidOption` for a wrong `expires`.
+        MiB; `limits` one `Limit(...)` or several that it shares with other tasks, and `Breaker(...)` of what it calls;
+        `bulk` one call of the function takes so many jobs (`jobs.BulkJob`), and begins when `bulk_min` are due or the
+        first has waited `wait` seconds. Raises `InvalidTask`, and `InvalidOption` for a wrong `expires`.
         """
         if wrong:
             raise InvalidTask(f"write @{self.name}.task() with parentheses; options are given by name")
@@ -265,6 +268,9 @@ class Queue(Huey):
             "group",
             "encrypted",
             "limits",
+            "bulk",
+            "bulk_min",
+            "wait",
         }
         unknown = {key: value for key, value in options.items() if key not in known}
         huey_interface.refuse_options(f"@{self.name}.task", unknown, huey_interface.TASK_OPTIONS_REFUSED)
@@ -275,11 +281,14 @@ class Queue(Huey):
                 _check_takes_nothing(task)
             self.tasks[task.name] = task
             self._aliases.update(dict.fromkeys(task.aliases, task))
+            names = (task.name, *task.aliases)
             if task.limits or task.breakers:
-                names, breakers = (task.name, *task.aliases), tuple(one.name for one in task.breakers)
+                breakers = tuple(one.name for one in task.breakers)
                 limits = {**self.policy.limits, **dict.fromkeys(names, task.limits)}
                 with_breakers = {**self.policy.breakers, **(dict.fromkeys(names, breakers) if breakers else {})}
                 self.policy = replace(self.policy, limits=limits, breakers=with_breakers)
+            if task.bulk is not None:
+                self.policy = replace(self.policy, bulks={**self.policy.bulks, **dict.fromkeys(names, task.bulk)})
             return task
 
         return decorate

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from asgiref.sync import async_to_sync
-from django.db import models, transaction
+from django.db import models
 from huey.api import Task as HueyTask
 from huey.api import TaskWrapper
 
 from .. import clock
 from ..broker.lanes import lane_of
-from ..broker.records import ClaimedJob, KeyMode, NewJob, Outcome
-from ..conf import jobs_settings
+from ..broker.records import KeyMode, NewJob, Outcome
 from ..enqueue.accept import accept
 from ..enqueue.own_ids import accept_once
 from ..errors import InvalidArguments, InvalidOption, InvalidTask
 from ..policy import Breaker, GivenBackoff, Limit, stored_priority
 from ..rules.rule import Rule
 from . import huey as huey_interface
-from .context import RunningJob, working_on
+from .bulk import arguments_of, bulk_of
+from .call_now import call_now
 from .flow import Call, Chain, checked_after, enqueue_calls
 from .handle import JobHandle
 from .isolation import isolation_of
@@ -34,7 +33,6 @@ from .message import RESERVED_PARAMETERS, Signature
 from .names import call_of, named_schedules, task_name
 from .options import NO_OPTIONS, Options
 from .passed import Takes, incomplete_message
-from .results import decode_result, encode_result
 from .scope import scope_of
 from .sequence import checked_parameter, name_of_message
 from .unique import check_rule, checked_encrypted, checked_names, key_of_message
@@ -77,6 +75,9 @@ class Task(TaskWrapper):
         isolated: bool = False,
         memory: int | None = None,
         limits: Iterable[Limit | Breaker] = (),
+        bulk: int | None = None,
+        bulk_min: int | None = None,
+        wait: float | None = None,
         **settings: Any,
     ) -> None:
         if not inspect.isfunction(func):
@@ -90,7 +91,12 @@ class Task(TaskWrapper):
         stable_name = task_name(func) if name is None else name
         for each in (stable_name, *aliases):
             _check_name(queue, each)
-        self.signature = Signature(func, stable_name, context=context, reserved=self.reserved)
+        self.bulk = bulk_of(stable_name, bulk, bulk_min, wait)
+        #: of a bulk task the dataclass of one job's arguments
+        self.arguments = None
+        if self.bulk is not None:
+            self.arguments = arguments_of(stable_name, func, atomic=atomic, isolated=isolated, context=context)
+        self.signature = Signature(self.arguments or func, stable_name, context=context, reserved=self.reserved)
         self.aliases = aliases
         self.atomic = atomic
         self.policy = queue.policy_of_task(attempts, backoff, timeout, priority)
@@ -158,6 +164,8 @@ class Task(TaskWrapper):
         With each of these three a call while the job runs makes one more that waits for its end.
         Raises `InvalidOption`.
         """
+        refused = {name: True for name in options if name in huey_interface.USING_REFUSED}
+        huey_interface.refuse_options(f"{self.name}.using()", refused, huey_interface.USING_REFUSED)
         return PreparedTask(self, self.options).using(**options)
 
     def bind(self, *args: Any, **kwargs: Any) -> Call:
@@ -181,31 +189,7 @@ class Task(TaskWrapper):
 
         Arguments and result are what they would be by way of a job, and refused (`InvalidArguments`) where a job would.
         """
-        args, kwargs = self.signature.decode(self.signature.encode(args, kwargs))
-        now = clock.now()
-        claimed = ClaimedJob(
-            id=clock.new_id(),
-            run=1,
-            queue=self.queue.name,
-            task=self.name,
-            message="",
-            priority=stored_priority(self.policy.priority),
-            token="",
-            attempts=0,
-            starts=0,
-            lost=0,
-            ready_at=now,
-            claimed_at=now,
-        )
-        task = self.task_class(args, kwargs, id=str(claimed.id))
-        with working_on(RunningJob(claimed, still_mine=lambda: True)):
-            if self.atomic:
-                with transaction.atomic(using=jobs_settings().database):
-                    return decode_result(encode_result(self.name, task.execute(), sealed=bool(self.encrypted)))
-            value = task.execute()
-            if inspect.iscoroutine(value):
-                value = async_to_sync(_wait_for)(value)
-            return decode_result(encode_result(self.name, value, sealed=bool(self.encrypted)))
+        return call_now(self, args, kwargs)
 
     def ended(self, outcome: Outcome, error: BaseException | None) -> None:
         """The engine's word, in the job's own context, of how an attempt ended; nothing to do here."""
@@ -372,7 +356,8 @@ class PreparedTask:
             scope=scope_of(task.signature.signature, args, kwargs, complete=takes is None),
             rule=rule,
             sequence=sequence,
-            lane=lane_of(group, task.name, limited=task.name in task.queue.policy.limits),
+            lane=lane_of(group, task.name, ruled=task.queue.policy.has_lane(task.name)),
+            group_max=task.queue.policy.groups.most if group else None,
         )
 
 
@@ -387,7 +372,3 @@ def _check_name(queue: Queue, name: Any) -> None:
         raise InvalidTask(f"queue {queue.name}: the task name {name!r}: expected a text of 1 to {MAX_NAME} characters")
     if queue.find_own_task(name) is not None:
         raise InvalidTask(f"queue {queue.name}: the task name {name!r} is taken; give another name=")
-
-
-async def _wait_for(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    return await coroutine

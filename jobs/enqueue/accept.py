@@ -24,6 +24,7 @@ from ..states import State
 from . import sequences
 from .after_commit import in_transaction, push_after_commit
 from .outbox import MOST_A_CALL, is_away, push_each_queue, put
+from .room import check_room
 
 logger = logging.getLogger("jobs.accept")
 
@@ -42,7 +43,8 @@ def accept(jobs: Sequence[NewJob]) -> list[Accepted]:
     """Take jobs in and answer in order; nothing is taken if any is refused here.
 
     Raises `WrongDatabase` in a transaction on another database, `UndeclaredStart` in a receiver that did not declare
-    the task, `BrokerUnavailable` when no store can take the jobs, `InvalidArguments` for letters that it has not.
+    the task, `BrokerUnavailable` when no store can take the jobs, `InvalidArguments` for letters that it has not, and
+    `GroupFull`.
     """
     if not jobs:
         return []
@@ -51,7 +53,7 @@ def accept(jobs: Sequence[NewJob]) -> list[Accepted]:
     with or_invalid():
         if in_transaction(connection):
             return write(connection, marked)
-        if any(job.sequence for job in marked):
+        if any(job.sequence for job in marked) or _needs_one_answer(marked):
             with or_unavailable(True), rows.block(connection):
                 return write(connection, marked)
         return _push(marked)
@@ -89,6 +91,7 @@ def checked(jobs: Sequence[NewJob]) -> list[NewJob]:
 
 def write(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[Accepted]:
     """Write jobs in the open transaction; what the broker is to be given, it gets after the commit."""
+    check_room(connection, jobs)
     straight = get_broker().rows_are_the_queue
     ordered = [job for job in jobs if job.sequence]
     free = [job for job in jobs if not job.sequence] if ordered else jobs
@@ -120,6 +123,7 @@ def _push(jobs: Sequence[NewJob]) -> list[Accepted]:
             if get_broker().rows_are_the_queue:
                 raise BrokerUnavailable(_failure(error, len(accepted), jobs)) from error
             try:
+                check_room(connections[jobs_settings().database], left)
                 put(left)
             except (DatabaseError, InterfaceError) as failure:
                 text = f"neither the broker ({error}) nor the job database ({' '.join(str(failure).split())}) took them"
@@ -128,6 +132,13 @@ def _push(jobs: Sequence[NewJob]) -> list[Accepted]:
             put(waits)
         accepted += [_accepted(job, answered.get(job.id)) for job in trip]
     return accepted
+
+
+def _needs_one_answer(jobs: Sequence[NewJob]) -> bool:
+    """Whether a group may be full for some, and no single call to the broker can take all or none."""
+    return any(job.group_max is not None for job in jobs) and (
+        len(jobs) > MOST_A_CALL or any(job.queue != jobs[0].queue for job in jobs)
+    )
 
 
 def _waits_in_outbox(answer: Pushed | None) -> bool:

@@ -6,7 +6,7 @@ from django.db.models import Sum
 
 from ..broker import get_broker
 from ..conf import jobs_settings
-from ..models import QueueStat
+from ..models import QueueStat, TaskStat
 from ..states import State
 from . import lookup
 from .counts import Counts
@@ -38,6 +38,8 @@ def counts(queue: HasName | str) -> Counts:
 
 def totals(queue: str) -> dict[str, int]:
     """How often each of `TOTALS` happened on the queue since ever, also to jobs that are not there any more."""
-    hours = QueueStat.objects.using(jobs_settings().database).filter(queue=queue)
-    sums = hours.aggregate(**{name: Sum(name) for name in TOTALS})
-    return {name: number or 0 for name, number in sums.items()}
+    alias = jobs_settings().database
+    before = QueueStat.objects.using(alias).filter(queue=queue).aggregate(**{name: Sum(name) for name in TOTALS})
+    stats = TaskStat.objects.using(alias).filter(queue=queue, part__gte=0, outcome__in=TOTALS)
+    sums = dict(stats.order_by().values_list("outcome").annotate(Sum("jobs")))
+    return {name: sums.get(name, 0) + (before[name] or 0) for name in TOTALS}

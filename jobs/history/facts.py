@@ -190,6 +190,7 @@ def _write(cursor: Cursor, queue: str, pages: Sequence[FactPage]) -> None:
     marked = markers.of_ended(alias, [*gone, *(fact.job.hex for fact in told if fact.state in ENDED)])
     told = markers.as_marked(told, marked)
     facts = [fact for fact in told if fact.job.hex not in gone] if gone else told
+    known: dict[UUID, Row] = {}
     if facts:
         known = merged.read_rows(cursor, vendor, {fact.job for fact in facts})
         rows, attempts, void = _fold(facts, known)
@@ -200,7 +201,7 @@ def _write(cursor: Cursor, queue: str, pages: Sequence[FactPage]) -> None:
             told = [fact for fact in told if fact not in void]
     markers.note_ended(alias, marked)
     corrections = [markers.corrections(one, marked) for one in dropped if marked]
-    for hour, counts in counts_of(pages, corrections, told).items():
+    for hour, counts in counts_of(pages, corrections, told, {id: row.task for id, row in known.items()}).items():
         add_counts_of_hour(cursor, vendor, queue, hour, counts)
 
 

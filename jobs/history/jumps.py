@@ -15,9 +15,10 @@ from admin_lists.counts import CAP, Capped
 from ..broker.database.statements import load_statements
 from ..broker.database.values import moment_of, text_of
 from ..conf import jobs_settings
-from ..models import ClockJump, Process, QueueStat
+from ..models import ClockJump, Process, TaskStat
 from ..states import ENDED
 from . import lookup
+from .old_hours import Sheet
 from .plans import by_index
 
 logger = logging.getLogger("jobs.keeper")
@@ -31,7 +32,6 @@ REMEMBERED = timedelta(days=30)
 #: Rows of one transaction.
 CHUNK = 1_000
 _BEFORE_END = ("created_at", "claimed_at", "started_at")
-_SUMS = ("completed", "failed", "retried", "lost", "cancelled", "expired", "discarded", "ran_ms", "waited_ms")
 
 
 def note_jump(now: datetime, ahead: float, jobs: int = 0) -> None:
@@ -97,14 +97,15 @@ def _ended_to_come(queues: list[str], now: datetime) -> list[tuple[str, str, dat
 def _count_now(now: datetime) -> timedelta:
     """Add the counters of hours that are yet to come to those of this hour; returns how far the last one lay ahead."""
     alias, hour = jobs_settings().database, now.replace(minute=0, second=0, microsecond=0)
-    stats = QueueStat.objects.using(alias)
+    stats = TaskStat.objects.using(alias)
     if not stats.filter(hour__gt=hour).exists():
         return timedelta(0)
-    ahead = timedelta(0)
+    ahead, sheet = timedelta(0), Sheet()
     with transaction.atomic(using=alias):
         for row in stats.select_for_update(skip_locked=True).filter(hour__gt=hour).order_by("pk")[:CHUNK]:
-            total, _ = stats.get_or_create(queue=row.queue, hour=hour, part=row.part)
-            stats.filter(pk=total.pk).update(**{name: F(name) + getattr(row, name) for name in _SUMS})
-            stats.filter(pk=row.pk).delete()
             ahead = max(ahead, row.hour - now)
+            stats.filter(pk=row.pk).delete()
+            if row.part >= 0:
+                sheet.add(row, hour, row.part)
+        sheet.write(alias)
     return ahead

@@ -18,6 +18,7 @@ from .. import reasons
 from ..broker.contract import Broker
 from ..broker.facts import Dropped, Fact, Start
 from ..broker.records import Completed
+from ..broker.tally import Tally
 from ..conf import jobs_settings
 from ..models import Job, Marker
 from ..states import ENDED, State
@@ -47,12 +48,14 @@ def as_marked(facts: Sequence[Fact], markers: dict[UUID, Marker]) -> Sequence[Fa
     return [_completed(fact, markers[fact.job]) if _is_wrong(fact, markers) else fact for fact in facts]
 
 
-def corrections(dropped: Dropped, markers: Mapping[UUID, Marker]) -> dict[datetime, dict[str, int]]:
+def corrections(dropped: Dropped, markers: Mapping[UUID, Marker]) -> dict[datetime, Tally]:
     """The same of what is counted of jobs that retention drops at once."""
-    wrong = sum(UUID(id) in markers for id in dropped.ids)
-    if not wrong or dropped.state is State.COMPLETED:
-        return {}
-    return {dropped.hour: {dropped.state.value: -wrong, State.COMPLETED.value: wrong}}
+    tally = Tally()
+    for id, task in zip(dropped.ids, dropped.tasks, strict=True):
+        if UUID(id) in markers and dropped.state is not State.COMPLETED:
+            tally.add(task, dropped.state, -1)
+            tally.add(task, State.COMPLETED)
+    return {dropped.hour: tally}
 
 
 def note_ended(alias: str, markers: Iterable[UUID]) -> None:

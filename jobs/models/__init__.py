@@ -14,7 +14,7 @@ from .inside import JobProgress, Kept, LogPart
 from .job import STATE_WORDS, Job, JobState
 from .operation import Operation, Verb
 from .process import ClockJump, Marker, Process
-from .queue import Grant, GroupState, QueueStat, QueueState, Throttle
+from .queue import Grant, GroupState, QueueStat, QueueState, TaskStat, Throttle
 from .schedule import Schedule
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "QueueState",
     "Release",
     "Schedule",
+    "TaskStat",
     "Throttle",
     "Verb",
 ]

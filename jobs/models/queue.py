@@ -119,10 +119,47 @@ class Throttle(models.Model):
         return f"{self.queue} {self.job_id}"
 
 
-class QueueStat(models.Model):
-    """Exact counters of a queue for one hour, also for jobs that retention has removed.
+class TaskStat(models.Model):
+    """Exact counters of a task for one hour, also for jobs that retention has removed: see `jobs.broker.tally`.
 
-    On PostgreSQL an hour has several rows, its parts: processes that settle at once then do not wait for each other.
+    A row counts the jobs of one outcome that ran and had waited for about as long; it has no task where a broker could
+    not keep that. On PostgreSQL an hour has several such rows, its parts: processes that settle at once then do not
+    wait for each other. What an old hour counted is in the row of the beginning of time, and again in the part `SHOWN`.
+    """
+
+    #: The part that shows an hour whose numbers are in the total already.
+    SHOWN = -1
+
+    id = models.BigAutoField(primary_key=True)
+    queue = models.CharField(max_length=50)
+    task = models.CharField(max_length=200)
+    outcome = models.CharField(max_length=12)
+    ran = models.SmallIntegerField()
+    waited = models.SmallIntegerField()
+    hour = models.DateTimeField()
+    part = models.SmallIntegerField()
+    jobs = models.BigIntegerField()
+    ran_ms = models.BigIntegerField()
+    waited_ms = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["queue", "task", "outcome", "ran", "waited", "hour", "part"], name="jobs_one_task_stat"
+            )
+        ]
+        # the sums since ever, whatever the hours show
+        indexes = [models.Index(fields=["queue"], condition=Q(part__gte=0), name="jobs_task_stat_totals")]
+
+    def __str__(self) -> str:
+        return f"{self.queue} {self.task} {self.outcome} {self.hour:%Y-%m-%d %H}"
+
+
+class QueueStat(models.Model):
+    """Counters of a queue for one hour as the release before this one wrote them; `keep.prune` takes them over.
+
+    Workers of that release may still run beside these.
     """
 
     id = models.BigAutoField(primary_key=True)

@@ -34,7 +34,7 @@ def edited_message(
 
     `make` says how they are read: as JSON values, or as they are in Python. Raises `InvalidArguments` where they do
     not fit the task as it is now, and `Refused` where no code here knows the task, the stored arguments cannot be read,
-    the job's key is made of them or its sequence named by one, or `by` may not change what the task calls personal.
+    the job's key is made of them, its sequence or group named by one, or `by` may not change what is personal.
     """
     task = known_task(job)
     signature = task.signature
@@ -49,6 +49,9 @@ def edited_message(
     if task.sequence in changes:
         text = _("job %(id)s: %(name)s names its sequence: cancel or discard it and enqueue a new one")
         raise Refused(text % {"id": job.pk, "name": task.sequence})
+    if task.group in changes:
+        text = _("job %(id)s: %(name)s names its group: cancel or discard it and enqueue a new one")
+        raise Refused(text % {"id": job.pk, "name": task.group})
     try:
         message = make(signature, job.message, changes)
     except MessageError as error:

@@ -19,7 +19,7 @@ from ..conf import jobs_settings
 from ..define.labels import checked_group
 from ..history.targets import HasName, name_of
 from ..models import GroupState, QueueState
-from ..policy import GroupRules, QueuePolicy, RateLimit
+from ..policy import GroupRules, RateLimit
 from .audit import note
 from .commit import with_broker
 
@@ -68,8 +68,8 @@ def set_group_limits(
     `UnknownQueue`, `InvalidOption` and, for values that are no limits, `InvalidPolicy`.
     """
     name, group = name_of(queue), checked_group(group)
-    rules = QueuePolicy(name, groups=GroupRules(concurrency, rate_limit)).groups
-    _change(name, group, lambda known: replace(known, concurrency=rules.concurrency, rate_limit=rules.rate_limit))
+    GroupRules(concurrency, rate_limit).check(f"set_group_limits({name!r}, {group!r})")
+    _change(name, group, lambda known: replace(known, concurrency=concurrency, rate_limit=rate_limit))
     note(by, QueueState(queue=name), _("Changed the limits of group %(group)s.") % {"group": group})
 
 

@@ -9,6 +9,8 @@ from functools import partial
 from typing import Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -17,7 +19,7 @@ from ..broker.database.limits import columns_of
 from ..conf import jobs_settings
 from ..errors import InvalidOption, InvalidPolicy, Refused
 from ..history.connections import connections_allowed, connections_needed
-from ..history.limits import HeldLimits, held_limits, limits_that_were_set, text_of_limit
+from ..history.limits import HeldLimits, held_limits, limits_of_row, limits_that_were_set, text_of_limit
 from ..history.live import policy_of
 from ..history.targets import HasName, name_of
 from ..models import QueueState
@@ -54,7 +56,8 @@ def set_limits(
 
     None takes a limit away, `AS_IN_CODE` lets the code decide again. `concurrency` is that of each worker process, and
     wins over `run_huey --concurrency`: within a second it begins further threads, or claims nothing until enough of
-    them have finished. The broker itself keeps to the others, from the next claim on. Returns what holds then.
+    them have finished. The broker itself keeps to the others, from the next claim on. Where several people change
+    different limits at once, all of it holds. Returns what holds then.
 
     Raises `UnknownQueue`, `InvalidOption` for a value that is none, and `Refused` where the worker processes that live
     could need more connections than PostgreSQL allows.
@@ -62,16 +65,24 @@ def set_limits(
     name = name_of(queue)
     given = {"rate_limit": rate_limit, "concurrency": concurrency, "global_concurrency": global_concurrency}
     changed = {label: value for label, value in given.items() if value is not UNCHANGED}
-    policy, before = policy_of(name), limits_that_were_set(name)
-    limits: QueueLimits = replace(before, **changed)  # type: ignore[arg-type]
-    try:
-        held = limits.over(policy)
-    except InvalidPolicy as error:
-        raise InvalidOption(str(error)) from error
-    if held.concurrency > before.over(policy).concurrency:
-        _check_connections(name, limits, held.concurrency)
-    _keep(name, limits)
-    with_broker(partial(get_broker().set_limits, name, limits), None)
+    policy, broker = policy_of(name), get_broker()
+    if not changed:
+        return held_limits(policy, limits_that_were_set(name))
+    with transaction.atomic(using=jobs_settings().database):
+        before = limits_of_row(_locked(name))
+        limits: QueueLimits = replace(before, **changed)  # type: ignore[arg-type]
+        try:
+            held = limits.over(policy)
+        except InvalidPolicy as error:
+            raise InvalidOption(str(error)) from error
+        if held.concurrency > before.over(policy).concurrency:
+            _check_connections(name, limits, held.concurrency)
+        if broker.rows_are_the_queue:
+            broker.set_limits(name, limits)
+        else:
+            _states().filter(queue=name).update(**columns_of(limits))
+    if not broker.rows_are_the_queue:
+        with_broker(partial(_tell, name), None)
     note(by, QueueState(queue=name), _said(changed))
     return held_limits(policy, limits)
 
@@ -82,11 +93,20 @@ def reset_limits(queue: HasName | str, by: AbstractBaseUser | None = None) -> He
     return set_limits(queue, by=by, **as_code)
 
 
-def _keep(queue: str, limits: QueueLimits) -> None:
-    """Write it down in SQL: a broker outside the database may be wiped, and is told again then."""
-    if not get_broker().rows_are_the_queue:
-        states = QueueState.objects.using(jobs_settings().database)
-        states.update_or_create(queue=queue, defaults=columns_of(limits))
+def _locked(queue: str) -> QueueState:
+    """The queue's row, which nobody else changes until the end of the transaction."""
+    _states().get_or_create(queue=queue)
+    return _states().select_for_update().get(queue=queue)
+
+
+def _tell(queue: str) -> None:
+    """Let a broker outside the database know what the row says: who tells it last has read what was written last."""
+    with transaction.atomic(using=jobs_settings().database):
+        get_broker().set_limits(queue, limits_of_row(_locked(queue)))
+
+
+def _states() -> QuerySet[QueueState]:
+    return QueueState.objects.using(jobs_settings().database)
 
 
 def _check_connections(queue: str, limits: QueueLimits, threads: int) -> None:

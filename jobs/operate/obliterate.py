@@ -16,7 +16,7 @@ from ..enqueue.unblock import abandon
 from ..errors import Refused
 from ..history import inside, lookup
 from ..history.targets import HasName, name_of
-from ..models import Attempt, Edge, Grant, GroupState, Marker, Member, QueueStat, QueueState, Throttle
+from ..models import Attempt, Edge, Grant, GroupState, Marker, Member, QueueStat, QueueState, TaskStat, Throttle
 from ..states import State
 from .audit import note
 from .clean import CHUNK
@@ -94,5 +94,5 @@ def _remove_rows(queue: str, force: bool) -> int:
 
 def _remove_numbers(queue: str) -> None:
     alias = jobs_settings().database
-    for model in (QueueStat, Grant, GroupState, Marker, Throttle):
+    for model in (TaskStat, QueueStat, Grant, GroupState, Marker, Throttle):
         model._default_manager.using(alias).filter(queue=queue).delete()

@@ -19,7 +19,6 @@ from django.db import connections, transaction
 from .. import clock
 from ..broker import get_broker
 from ..broker.records import (
-    ClaimedJob,
     Completed,
     Failed,
     GivenUp,
@@ -28,6 +27,7 @@ from ..broker.records import (
     ProcessRecord,
     QueueCounts,
     Retried,
+    Settlement,
 )
 from ..conf import jobs_settings
 from ..connections import opened_by_caller
@@ -39,8 +39,11 @@ from ..enqueue.flow import accept_flow
 from ..enqueue.outbox import push_pending
 from ..enqueue.own_ids import accept_once
 from ..errors import Refused
+from ..policy import Bulk
 from ..states import State
 from ..work.announce import announce
+from ..work.bulk import execute_bulk
+from ..work.calls import Call, calls_of, jobs_of
 from ..work.execution import execute
 from .enqueued import job_rows
 from .moved_clock import Clock, checked_moment, fire_ticks, moved_clock, next_tick
@@ -66,8 +69,9 @@ def run_jobs(
     Only `queue`, or every queue. Failures are recorded and retried as in a worker; a retry that waits for its backoff,
     and a delayed job, start only with `include_scheduled=True`, or with `until=` (a moment, or a timedelta from now) by
     which they are due: the waiting is left out, the clock is not moved. Inside `fake_time` it is: from one job or tick
-    of a schedule that comes due to the next, and to `until` at the end. Rate limits are not kept; a paused queue stays
-    paused. Raises AssertionError when more than `limit` jobs start: they probably enqueue each other for ever.
+    of a schedule that comes due to the next, and to `until` at the end. Rate limits are not kept, and a call in bulk
+    waits for no more jobs; a paused queue stays paused. Raises AssertionError when more than `limit` jobs start: they
+    probably enqueue each other for ever.
     """
     return [job for job, end in _run_all(queue, limit, until, include_scheduled) if end]
 
@@ -123,8 +127,8 @@ def _run_all(
             claims += 1
             if len(started) >= limit:
                 break
-            if end := _run(workers.of(found[1]), *found):
-                started.append((JobHandle(found[0].id), end))
+            told = _run(workers.of(found[1]), *found)
+            started += [(JobHandle(job.id), end) for job, end in zip(jobs_of(found[0]), told, strict=True) if end]
         raise AssertionError(f"{len(started)} jobs were started and more are due; do they enqueue each other for ever?")
     finally:
         workers.release()
@@ -192,12 +196,16 @@ def inline() -> Iterator[None]:
     run()
 
 
-def _run(worker: ProcessRecord, claimed: ClaimedJob, queue: Queue) -> str:
-    """Run one claimed job; how that ended, by the names of `Drained`, or empty when its function was not called."""
+def _run(worker: ProcessRecord, call: Call, queue: Queue) -> list[str]:
+    """Run what one call takes; how each job ended, by the names of `Drained`, or empty: its function was not called."""
     with _block_of_its_own():
-        settlement = execute(claimed, queue, worker.id)
-    if settlement is None:
-        return "completed"
+        if isinstance(call, tuple):
+            return [_settle(worker, queue, settlement) for settlement in execute_bulk(call, queue, worker.id)]
+        settlement = execute(call, queue, worker.id)
+    return ["completed" if settlement is None else _settle(worker, queue, settlement)]
+
+
+def _settle(worker: ProcessRecord, queue: Queue, settlement: Settlement) -> str:
     number = next(_numbers)
     settled = get_broker().exchange(worker.id, queue.policy, [settlement], 0, number=number).settled[0]
     if settled.counted:
@@ -234,25 +242,26 @@ def _block_of_its_own() -> Iterator[None]:
         yield
 
 
-def _claim(workers: _Workers, queues: list[Queue]) -> tuple[ClaimedJob, Queue] | None:
+def _claim(workers: _Workers, queues: list[Queue]) -> tuple[Call, Queue] | None:
     for queue in queues:
-        job = _claim_of(workers, queue)
-        if job is None:
+        call = _claim_of(workers, queue)
+        if call is None:
             # a claim that ends what came too late may leave what stands behind it to the next one
             get_broker().reap([queue.name])
-            job = _claim_of(workers, queue)
-        if job is not None:
-            return job, queue
+            call = _claim_of(workers, queue)
+        if call is not None:
+            return call, queue
     return None
 
 
-def _claim_of(workers: _Workers, queue: Queue) -> ClaimedJob | None:
+def _claim_of(workers: _Workers, queue: Queue) -> Call | None:
     worker = workers.of(queue)
-    policy = replace(queue.policy, rate_limit=None, global_concurrency=None, limits={})
+    bulks = {task: Bulk(bulk.most) for task, bulk in queue.policy.bulks.items()}
+    policy = replace(queue.policy, rate_limit=None, global_concurrency=None, limits={}, bulks=bulks)
     for alone in (False, True):
         jobs = get_broker().exchange(worker.id, policy, [], 1, number=next(_numbers), alone=alone).jobs
-        if jobs:
-            return jobs[0]
+        if calls := calls_of(jobs, queue):
+            return calls[0]
     return None
 
 

@@ -162,11 +162,15 @@ class QueueConsumer(Consumer):
 
     def _start_threads(self, number: int) -> None:
         self.worker_threads = [one for one in self.worker_threads if not getattr(one[0], "has_left", False)]
-        for _ in range(number):
+        for left in range(number, 0, -1):
             worker = self._create_worker()
             thread = self._create_process(worker, f"Worker-{len(self.worker_threads) + 1}")
+            try:
+                thread.start()
+            except Exception:  # the system has no room for it
+                self.pool.expect_fewer(left)
+                raise
             self.worker_threads.append((worker, thread))
-            thread.start()
 
     def wait_for_all(self) -> None:
         """Let what runs end, however long it takes: the supervisor says when it is over."""

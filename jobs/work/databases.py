@@ -21,6 +21,8 @@ from ..conf import jobs_settings
 
 logger = logging.getLogger("jobs.execution")
 
+#: Seconds after which an atomic task on SQLite, which holds the only write lock, is warned about (DESIGN G3).
+LONG_WRITE_LOCK = 1.0
 _CONNECT = BaseDatabaseWrapper.connect.__wrapped__.__code__  # type: ignore[attr-defined]
 
 
@@ -106,6 +108,18 @@ def failure_to_connect(error: BaseException) -> DatabaseFailure | None:
             return cause
         cause = cause.__cause__ or cause.__context__
     return None
+
+
+def warn_of_long_lock(job: ClaimedJob, seconds: float, alias: str) -> None:
+    """Say so where an atomic task has held the only write lock for so many seconds."""
+    if seconds > LONG_WRITE_LOCK and connections[alias].vendor == "sqlite":
+        logger.warning(
+            "long_write_lock id=%s task=%s seconds=%.1f: an atomic task holds SQLite's only write lock; "
+            "call other services before it",
+            job.id,
+            job.task,
+            seconds,
+        )
 
 
 def _was_raised_connecting(error: BaseException) -> bool:

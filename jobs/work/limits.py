@@ -37,23 +37,25 @@ class LimitsWatch(threading.Thread):
         self._failed = False
 
     def look(self) -> None:
-        """Look once; where the broker is away, what held before goes on holding."""
+        """Look once; where the broker is away, or a thread is refused, the next look tries again."""
         self._look_at_limits()
         if self._breakers is not None:
             self._breakers.look()
 
     def _look_at_limits(self) -> None:
+        did = "read"
         try:
             limits = self._broker.limits(self._queue)
+            if limits != self.held:
+                did = "held"
+                self._hold(limits)
+                self.held = limits
         except Exception as error:
             if not self._failed:
-                logger.warning("limits_not_read queue=%s %s: %s", self._queue, type(error).__name__, error)
+                logger.warning("limits_not_%s queue=%s %s: %s", did, self._queue, type(error).__name__, error)
             self._failed = True
-            return
-        self._failed = False
-        if limits != self.held:
-            self.held = limits
-            self._hold(limits)
+        else:
+            self._failed = False
 
     def begin(self, hold: Callable[[QueueLimits], None]) -> None:
         """Tell of changes from now on."""

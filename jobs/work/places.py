@@ -56,6 +56,10 @@ class Places:
         elif self.threads > self._number:
             self._number += 1
 
+    def expect_fewer(self, number: int) -> None:
+        """So many threads were to be started and were not: they are missing again."""
+        self._coming -= number
+
     def leave(self) -> None:
         """A thread ends it."""
         self.threads -= 1

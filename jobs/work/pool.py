@@ -17,17 +17,17 @@ from collections import deque
 from collections.abc import Callable
 from uuid import UUID
 
-from msgspec.structs import replace
-
 from .. import clock, reasons
 from ..broker.contract import Broker
-from ..broker.records import ClaimedJob, Exchange, Failed, HandedBack, Retried, Settlement
+from ..broker.records import ClaimedJob, Exchange, Failed, Retried, Settlement
 from ..define.context import running
 from ..define.queue import Queue
 from ..errors import BrokerAway
 from .announce import Announcer, seconds_run
 from .at_once import AtOnce
 from .breakers import Breakers
+from .bulk import execute_bulk
+from .calls import Call, Ended, calls_of, handed_back, jobs_of, take_ended
 from .exchanges import Exchanges, Request
 from .execution import Tell, execute
 from .forks import call
@@ -41,15 +41,14 @@ logger = logging.getLogger("jobs.worker")
 #: The longest time, in seconds, that a free thread does not look for new jobs (G6); and the same for a pool that has
 #: had none for QUIET_AFTER seconds, since looking is what an idle worker costs.
 LONGEST_WAIT, QUIET_WAIT, QUIET_AFTER = 0.050, 0.075, 5.0
-#: The same while the broker sends word of new jobs, which may get lost.
-HINTED_WAIT = 1.0
-SHORTEST_WAIT = 0.001
+#: The same while the broker sends word of new jobs, which may get lost; and the shortest.
+HINTED_WAIT, SHORTEST_WAIT = 1.0, 0.001
 #: After a job that takes longer than `SHORT`, for so many claims all threads are woken at once.
 LONG_FOR = 32
 
 
 class Pool:
-    """What the threads share: jobs claimed and not begun, settlements not yet sent, and who leads.
+    """What the threads share: calls claimed and not begun, settlements not yet sent, and who leads.
 
     `threads` are on their way. With `alone`, jobs that must run alone are claimed until one of them ends badly, and
     then the pool closes by itself. A test may `run` something else than `execute`.
@@ -71,9 +70,10 @@ class Pool:
         self._broker = broker
         self._worker_id = worker_id
         self._run = run or self.execute
+        self._breakers = breakers
         # popped and filled without the lock; neither is ever replaced by another
-        self._ready: deque[ClaimedJob] = deque()
-        self._done: deque[Settlement | None] = deque()
+        self._ready: deque[Call] = deque()
+        self._done: deque[Ended] = deque()
         # all that follows changes under the lock; it is never held while anything is waited for
         self._lock = threading.Lock()
         self._seats = Seats()
@@ -85,20 +85,19 @@ class Pool:
         self._alone = alone
         self.places = Places(coming=threads)
         self._at_once = AtOnce(queue.policy.rate_limit is not None)
-        self._running = 0  # claimed, and not known to have ended
-        self._unsettled = 0  # ended, and not settled
+        self._running = 0  # calls that are claimed, and not known to have ended
+        self._unsettled = 0  # jobs that have ended, and are not settled
         self._hinted = False  # the broker sends word of new jobs
         #: cleared while there is no room for what a hint tells of
         self.room = threading.Event()
         self.room.set()
         self._hint_at = self._look_at = self._worked_at = 0.0
-        self._long = LONG_FOR
-        self.claimed = self._drained = 0  # jobs in all
-        self._watch = Watch()
+        self._long, self._watch = LONG_FOR, Watch()
+        self.claimed = self._drained = 0  # calls in all
 
     @property
     def held(self) -> int:
-        """How many jobs this process holds: claimed and not settled."""
+        """How many calls and jobs this process holds: claimed and not settled."""
         with self._lock:
             return self._running + self._unsettled
 
@@ -122,6 +121,11 @@ class Pool:
             seats = self._seats.call_all()
         rouse(seats)
         return missing
+
+    def expect_fewer(self, number: int) -> None:
+        """So many of the threads that were to be started could not be."""
+        with self._lock:
+            self.places.expect_fewer(number)
 
     def hear(self, hint: bool | None) -> bool:
         """There may be something to claim (True), or not (False); None: from now on no hint will come.
@@ -166,14 +170,14 @@ class Pool:
         try:
             while True:
                 try:
-                    job = ready.popleft()
+                    begun = ready.popleft()
                 except IndexError:
                     if not self._find_work(seat):
                         return self._closing
                 else:
-                    done.append(self._run_guarded(job))
+                    done.append(self._run_guarded(begun))
                     if self.places.late:
-                        self._come_back(job.id)
+                        self._come_back(begun)
         except BaseException:
             self.broken = True
             self.close()
@@ -189,22 +193,23 @@ class Pool:
         """Run a job in the caller's thread; `tell` is told, in the announcer's place, what an atomic task settled."""
         return call(execute, job, self._queue, self._worker_id, tell or self.announcer.put)
 
-    def _come_back(self, job: UUID) -> None:
+    def _come_back(self, ended: Call) -> None:
         with self._lock:
-            self.places.back(job)
+            for job in jobs_of(ended):
+                self.places.back(job.id)
             self._trouble.late = len(self.places.late)
 
-    def _run_guarded(self, job: ClaimedJob) -> Settlement | None:
+    def _run_guarded(self, begun: Call) -> Ended:
         try:
-            return self._run(job)
+            if isinstance(begun, tuple):
+                return call(execute_bulk, begun, self._queue, self._worker_id, self._breakers)
+            return self._run(begun)
         except BaseException as error:
             # `execute` answers with an outcome whatever the task does; this is the engine's own mistake
             with contextlib.suppress(Exception):  # a log that fails too
-                logger.exception("engine_error id=%s queue=%s", job.id, job.queue)
+                logger.exception("engine_error id=%s queue=%s", jobs_of(begun)[0].id, self._queue.name)
             self._complain(error)
-            reason = reasons.ENGINE_ERROR % {"error": type(error).__name__}
-            # without its grant: it may have started
-            return Settlement(replace(job, grant=None), HandedBack(reason, delay=5.0))
+            return handed_back(begun, reasons.ENGINE_ERROR % {"error": type(error).__name__}, delay=5.0)
 
     def _find_work(self, seat: Seat) -> bool:
         """Lead, watch or sleep until a job is ready; False: there will be none."""
@@ -284,13 +289,9 @@ class Pool:
         return self._exchanges.next(settlements, wanted, now)
 
     def _drain(self) -> list[Settlement]:
-        ended: list[Settlement] = []
-        while self._done:
-            settlement = self._done.popleft()
-            self._running -= 1
-            self._drained += 1
-            if settlement is not None:  # None: an atomic task has settled by itself
-                ended.append(settlement)
+        ended, calls = take_ended(self._done)
+        self._running -= calls
+        self._drained += calls
         self._unsettled += len(ended)
         return ended
 
@@ -329,32 +330,31 @@ class Pool:
 
     def _take(self, answer: Exchange, request: Request, began: float, now: float) -> None:
         """Note what an exchange has brought."""
-        answered, jobs = self._exchanges.answered(answer.settled, now), answer.jobs
+        answered, calls = self._exchanges.answered(answer.settled, now), calls_of(answer.jobs, self._queue)
         self._unsettled -= len(answered)
         for settlement, settled in answered:
             self.announcer.put(settlement, settled)
-        self._running += len(jobs)
-        self.claimed += len(jobs)
-        self._ready.extend(jobs)
+        self._running += len(calls)
+        self.claimed += len(calls)
+        self._ready.extend(calls)
         if self._closing:
             self._hand_back_ready()
-        if jobs:
+        if calls:
             self._watch.claimed(self.claimed - len(self._ready), now)
-        if jobs or request.settlements:
+        if calls or request.settlements:
             self._worked_at = now
         self._look_at = now
-        if len(jobs) < request.wanted:
+        if len(calls) < request.wanted:
             self.room.set()
-        if len(jobs) < request.wanted and self._hint_at < began:
-            longest = QUIET_WAIT if now - self._worked_at > QUIET_AFTER else LONGEST_WAIT
-            longest = HINTED_WAIT if self._hinted else longest
-            wait = longest if answer.wait is None else min(answer.wait, longest)
-            self._look_at = now + max(wait, SHORTEST_WAIT)
+        if len(calls) < request.wanted and self._hint_at < began:
+            is_quiet = now - self._worked_at > QUIET_AFTER
+            longest = HINTED_WAIT if self._hinted else QUIET_WAIT if is_quiet else LONGEST_WAIT
+            self._look_at = now + max(longest if answer.wait is None else min(answer.wait, longest), SHORTEST_WAIT)
 
     def _hand_back_ready(self) -> None:
-        with contextlib.suppress(IndexError):  # a job's thread was faster
+        with contextlib.suppress(IndexError):  # a call's thread was faster
             while self._ready:
-                self._done.append(Settlement(self._ready.popleft(), HandedBack(reasons.WORKER_STOPS)))
+                self._done.append(handed_back(self._ready.popleft(), reasons.WORKER_STOPS))
 
     def _complain(self, error: BaseException) -> None:
         text = f"{type(error).__name__}: {error}"
@@ -395,6 +395,4 @@ class Pool:
         if self._leader is not None:
             return math.inf
         look_at = self._look_at if self._wants > 0 else math.inf
-        if self._done:
-            look_at = min(look_at, now + TICK)
-        return self._exchanges.due_at(look_at)
+        return self._exchanges.due_at(min(look_at, now + TICK) if self._done else look_at)

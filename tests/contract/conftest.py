@@ -14,7 +14,6 @@ import psycopg
 import pytest
 import redis
 from django.db import connection, connections, transaction
-from django.db.models import Sum
 from psycopg import sql
 
 from jobs import clock
@@ -26,10 +25,11 @@ from jobs.broker.database.postgresql import exchange as postgresql_exchange
 from jobs.broker.redis import scripts
 from jobs.broker.redis.broker import RedisBroker
 from jobs.keep.merge import Forgetting, merge_queue
-from jobs.models import Attempt, Job, QueueStat
+from jobs.models import Attempt, Job
 from jobs.policy import QueuePolicy
 from jobs.states import MOVES, State
 from tests.contract.hands import QUEUES, Hands
+from tests.counted import counted
 from tests.databases import default_is, pooled_as_default, postgresql_as_default
 from tests.servers import RedisServer
 
@@ -204,7 +204,7 @@ class PostgresqlBench(SqliteBench):
         # the machine makes tens of thousands of rows: dead ones must not slow the next example down
         self._clears = getattr(self, "_clears", 0) + 1
         if self._clears % 20 == 0:
-            _run("VACUUM jobs_job, jobs_attempt, jobs_queuestat, jobs_queuestate, jobs_process")
+            _run("VACUUM jobs_job, jobs_attempt, jobs_taskstat, jobs_queuestate, jobs_process")
 
     _refuse_illegal_moves = (
         "CREATE FUNCTION refuse_illegal_moves() RETURNS trigger LANGUAGE plpgsql AS "
@@ -219,13 +219,11 @@ class PostgresqlBench(SqliteBench):
 
 
 def counters_of(queue: str) -> dict[str, int]:
-    names = ("completed", "failed", "retried", "lost", "cancelled", "expired")
-    sums = QueueStat.objects.filter(queue=queue).aggregate(**{name: Sum(name) for name in names})
-    return {name: number for name, number in sums.items() if number}
+    return {name: number for name, number in counted(queue).items() if name != "discarded"}
 
 
 TABLES = (
-    *("attempt", "edge", "job", "grant", "groupstate", "queuestate", "queuestat", "process", "marker", "schedule"),
+    *("attempt", "edge", "job", "grant", "groupstate", "queuestate", "taskstat", "process", "marker", "schedule"),
     *("jobprogress", "logpart", "kept", "throttle", "batch", "member"),
 )
 

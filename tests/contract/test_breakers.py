@@ -17,7 +17,7 @@ OPEN, PROBE = replace(CLOSED, rooms={"mail": 0}), replace(CLOSED, rooms={"mail":
 
 
 def new(hands, task, group=""):
-    return hands.new_job(task=task, group=group, lane=lane_of(group, task, limited=task in CLOSED.limits))
+    return hands.new_job(task=task, group=group, lane=lane_of(group, task, ruled=task in CLOSED.limits))
 
 
 def claim(hands, policy, wanted=10):

@@ -193,7 +193,7 @@ def test_a_grant_that_is_over_and_locked_stops_no_claim_under_its_limit(bench, h
     # who gives slots of it back holds it, and may wait for the lock of the limit
     policy = QueuePolicy("lane", limits={"app.sync": (Limit("hubspot", RateLimit(1, per=1)),)})
     for _ in range(2):
-        hands.push(task="app.sync", lane=lane_of("", "app.sync", limited=True))
+        hands.push(task="app.sync", lane=lane_of("", "app.sync", ruled=True))
     assert len(hands.claim(policy=policy)) == 1
     bench.advance(60)
     with bench.locked("jobs_grant", "id", Grant.objects.get().pk):

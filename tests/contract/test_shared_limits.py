@@ -18,7 +18,7 @@ BESIDE = QueuePolicy("other", limits={"app.pull": (HUBSPOT,)})
 
 
 def limited(hands, task="app.sync", policy=LANE, **options):
-    lane = lane_of(options.get("group", ""), task, limited=True)
+    lane = lane_of(options.get("group", ""), task, ruled=True)
     return hands.new_job(queue=policy.name, task=task, lane=lane, **options)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jobs.reasons import COMMITTED_BEFORE
 
@@ -147,11 +147,10 @@ def _wrong_counters(site: Site, jobs: Collection[JobRow], timelines: dict[str, l
             {job.state: 1, "lost": outcomes["lost"], "retried": outcomes["failed"] - int(bool(died_failing))}
         )
     names = ("completed", "failed", "retried", "lost", "cancelled", "expired")
-    sums = ", ".join(f"sum({name})" for name in names)
-    counted: dict[str, Any] = {
-        queue: dict(zip(names, map(int, numbers), strict=True))
-        for queue, *numbers in site.rows(f"SELECT queue, {sums} FROM jobs_queuestat GROUP BY queue")
-    }
+    counted: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    sums = "SELECT queue, outcome, sum(jobs) FROM jobs_taskstat WHERE part >= 0 GROUP BY queue, outcome"
+    for queue, outcome, number in site.rows(sums):
+        counted[queue][outcome] = int(number)
     return [
         f"counters of {queue}: {counted.get(queue)}, the history says {dict(numbers)}"
         for queue, numbers in expected.items()

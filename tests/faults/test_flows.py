@@ -144,7 +144,7 @@ def _check_flows(site: Site, edges: Edges) -> None:
     kept = sum(queues[job] != "other" for job in edges)
     assert rows == [("completed", 1, kept)]
     assert site.rows("SELECT state, count(*) FROM jobs_edge WHERE state <> 'completed' GROUP BY state") == []
-    lost = dict(site.rows("SELECT queue, sum(lost) FROM jobs_queuestat GROUP BY queue"))
+    lost = dict(site.rows("SELECT queue, sum(jobs) FROM jobs_taskstat WHERE outcome = 'lost' GROUP BY queue"))
     runs = Counter(queues[job] for job in edges for _line in began[job])
     jobs = Counter(queues[job] for job in edges)
     print(f"flows: {len(edges)} jobs, {runs.total()} runs, lost {lost}")

@@ -69,7 +69,7 @@ LIES: dict[str, tuple[Lie, str]] = {
     "misnumbered": (lambda site, job: site.write("UPDATE jobs_attempt SET number = 2"), "attempts are misnumbered"),
     "completed-without-an-end": (lambda site, job: drop_the_end(site), "completed by a run that did not end"),
     "completed-elsewhere": (lambda site, job: end_elsewhere(site), "completed by another process"),
-    "counted-wrongly": (lambda site, job: site.write("UPDATE jobs_queuestat SET completed = 2"), "counters of work"),
+    "counted-wrongly": (lambda site, job: site.write("UPDATE jobs_taskstat SET jobs = 2"), "counters of work"),
 }
 
 

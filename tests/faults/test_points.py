@@ -316,9 +316,14 @@ def test_keeper_killed_in_the_middle_of_each_duty_leaves_it_to_the_next(
         )
         assert 1 <= ticks[0][0] <= 1 + boundaries, point
     assert site.rows("SELECT count(*) FROM jobs_attempt WHERE outcome = 'lost'") == [(len(points),)]
-    assert site.rows("SELECT sum(lost) FROM jobs_queuestat") == [(len(points),)]
+    assert site.rows("SELECT sum(jobs) FROM jobs_taskstat WHERE outcome = 'lost'") == [(len(points),)]
     completed = len(site.ledger("end"))
-    wait_for(lambda: site.rows("SELECT sum(completed) FROM jobs_queuestat WHERE queue = 'other'") == [(completed,)])
+    wait_for(
+        lambda: (
+            site.rows("SELECT sum(jobs) FROM jobs_taskstat WHERE outcome = 'completed' AND queue = 'other'")
+            == [(completed,)]
+        )
+    )
     site.cancel(*left)
     check_ledger(site, left)
 

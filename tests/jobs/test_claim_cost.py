@@ -86,7 +86,7 @@ def postgresql(transactional_db: None) -> Iterator[None]:
 
 def empty() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE jobs_attempt, jobs_job, jobs_queuestate, jobs_queuestat, jobs_process")
+        cursor.execute("TRUNCATE jobs_attempt, jobs_job, jobs_queuestate, jobs_taskstat, jobs_process")
 
 
 @WAITING

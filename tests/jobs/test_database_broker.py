@@ -18,10 +18,11 @@ from jobs.broker.database.broker import DatabaseBroker
 from jobs.broker.database.sqlite import connection as connecting
 from jobs.broker.records import CancelAnswer, Completed, Failed, PushStatus, Reaped
 from jobs.errors import BrokerAway
-from jobs.models import Attempt, Job, Process, QueueStat
+from jobs.models import Attempt, Job, Process
 from jobs.policy import QueuePolicy, RateLimit
 from jobs.states import State
 from tests.contract.hands import QUEUES, Hands
+from tests.counted import counted, times
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
@@ -100,7 +101,7 @@ def test_a_pending_row_that_comes_too_late_ends_as_expired(hands, broker, monkey
     monkeypatch.setattr(clock, "now", lambda: later)
     hands.push_all([job])
     assert state_of(job.id) == "expired"
-    assert QueueStat.objects.get(queue="lane").expired == 1
+    assert counted("lane") == {"expired": 1}
 
 
 def test_a_next_run_by_way_of_the_outbox(hands, broker):
@@ -234,8 +235,7 @@ def test_counters_hold_the_time_waited_and_run(hands, broker):
     settlement = hands.settlement(claimed, Completed())
     settlement = type(settlement)(claimed, Completed(), started, started + timedelta(seconds=3))
     hands.exchange(settlement, wanted=0)
-    stat = QueueStat.objects.get(queue="lane")
-    assert (stat.completed, stat.waited_ms, stat.ran_ms) == (1, 2_000, 3_000)
+    assert (counted("lane"), times("lane")) == ({"completed": 1}, (3_000, 2_000))
 
 
 def test_the_history_names_the_worker_and_keeps_the_traceback(hands):

@@ -28,7 +28,7 @@ from jobs.broker import get_broker
 from jobs.broker.records import Completed, Failed, GivenUp, HandedBack, ProcessRecord, Retried, Settlement
 from jobs.models import Attempt, Job
 from jobs.signals import JobSnapshot
-from jobs.work import execution
+from jobs.work import execution, start
 from tests.contract.hands import QUEUES
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -105,7 +105,7 @@ def test_a_job_that_always_asks_for_later_ends_after_a_hundred_starts(queue: Que
 
     handle = busy.enqueue()
     done = work(queue, 150)
-    assert len(done) == execution.MAX_STARTS
+    assert len(done) == start.MAX_STARTS
     assert (handle.state, "100 times" in handle.error) == ("failed", True)
 
 

@@ -13,7 +13,7 @@ from huey.exceptions import RetryTask
 from jobs import Queue, RetryLater, clock, signals
 from jobs.broker.records import Settlement
 from jobs.models import Attempt, Job
-from jobs.work import execution
+from jobs.work import execution, start
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Work = Callable[..., list[Settlement]]
@@ -98,7 +98,7 @@ def test_a_job_that_never_ends_by_itself_is_a_dead_letter_after_a_hundred_starts
         raise AssertionError("started")
 
     handle = fine.enqueue()
-    Job.objects.update(starts=execution.MAX_STARTS)
+    Job.objects.update(starts=start.MAX_STARTS)
     work(queue)
     assert (handle.state, handle.attempt) == ("failed", 0)
     assert "100 times without an end" in handle.error
@@ -108,7 +108,7 @@ def test_a_commit_that_fails_every_time_ends_as_a_dead_letter(
     queue: Queue, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(execution, "COMMIT_DELAY", 0.0)
-    monkeypatch.setattr(execution, "MAX_STARTS", 5)
+    monkeypatch.setattr(start, "MAX_STARTS", 5)
 
     @queue.task(atomic=True)
     def create() -> None:

@@ -30,6 +30,7 @@ GOES_BY = {
     "read_to_come": "jobs_ready_laned",
     "scan_lanes": "jobs_lanes",
     "read_lanes": "jobs_lanes",
+    "read_bulk": "jobs_lanes",
     "count_lanes": "jobs_lanes",
     "read_plain": "jobs_ready",
     "read_alone_due": "jobs_ready_alone",
@@ -58,7 +59,7 @@ def looking(vendor: str, statement: str) -> Iterator[str]:
     now = moment if vendor == "postgresql" else text_of(moment)
     values = {
         **{"queue": "lane", "priority": 20, "now": now, "since": now, "after": "g100", "most": 10},
-        "lanes": json.dumps(["g100", "g200"]),
+        **{"lane": "g100", "lanes": json.dumps(["g100", "g200"])},
     }
     explain = "EXPLAIN " if vendor == "postgresql" else "EXPLAIN QUERY PLAN "
     with by_index("default"), connection.cursor() as cursor:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, connections
 
 import jobs
 from accounts.models import User
@@ -21,6 +22,7 @@ from jobs.history.status.report import report
 from jobs.keep import limits as forgetting
 from jobs.models import Grant, QueueState
 from jobs.policy import QueueLimits
+from tests.each_broker import each_broker as each_broker
 
 pytestmark = pytest.mark.django_db
 
@@ -54,6 +56,30 @@ def test_a_limit_that_is_not_named_stays() -> None:
     jobs.set_limits(lane, rate_limit=AS_IN_CODE)
     held = jobs.limits(lane)
     assert (held.rate_limit, held.set_at_run_time) == (RateLimit(10, per=1), ("concurrency",))
+
+
+def test_two_who_change_different_limits_at_once_both_have_their_way(each_broker: str) -> None:
+    both = threading.Barrier(2)
+
+    def change(**given: Any) -> None:
+        both.wait(60)
+        jobs.set_limits("email", **given)
+        connections.close_all()
+
+    for number in range(2, 22):
+        changes = ({"concurrency": number}, {"rate_limit": RateLimit(number, per=1)})
+        threads = [threading.Thread(target=change, kwargs=given) for given in changes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert get_broker().limits("email") == QueueLimits(RateLimit(number, per=1), number)
+
+
+def test_naming_no_limit_changes_nothing_and_leaves_no_line(admin_user: User) -> None:
+    assert jobs.set_limits(lane, by=admin_user) == jobs.limits(lane)
+    assert not QueueState.objects.filter(queue=lane.name).exists()
+    assert not LogEntry.objects.exists()
 
 
 def test_a_reset_lets_the_code_decide_again(admin_user: User) -> None:

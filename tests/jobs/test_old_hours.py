@@ -1,65 +1,72 @@
-"""The counters: their rows have a bound, and their sums stay what they were; on both vendors."""
+"""The counters: those of past hours become totals and are shown for a week; no sum changes; on both vendors."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.db.models import Sum
 
 from jobs import clock
 from jobs.history import old_hours
-from jobs.history.old_hours import BEGINNING, KEPT, fold_old_hours
+from jobs.history.old_hours import BEGINNING, KEPT, SETTLED, fold_old_hours
 from jobs.keep import prune
-from jobs.models import QueueStat
+from jobs.models import QueueStat, TaskStat
+from tests.counted import counted, times
 
 pytestmark = pytest.mark.usefixtures("each_database")
-WEEKS = KEPT + timedelta(hours=2)
 
 
-def count(hours: int, *, ago: timedelta = WEEKS, queue: str = "lane", parts: int = 1) -> None:
-    """A row for each of so many hours, the youngest so long ago."""
-    now = clock.now().replace(minute=0, second=0, microsecond=0)
-    QueueStat.objects.bulk_create(
-        QueueStat(queue=queue, hour=now - ago - timedelta(hours=hour), part=part, completed=hour + 1, ran_ms=10)
+def hour_before(ago: timedelta) -> datetime:
+    return clock.now().replace(minute=0, second=0, microsecond=0) - ago
+
+
+def count(hours: int, *, ago: timedelta = SETTLED, queue: str = "lane", parts: int = 1) -> None:
+    """A row for each of so many hours, the youngest so long ago and an hour more."""
+    TaskStat.objects.bulk_create(
+        TaskStat(
+            **{"queue": queue, "task": "t", "outcome": "completed", "ran": 1, "waited": 0, "part": part},
+            **{"hour": hour_before(ago) - timedelta(hours=hour + 1), "jobs": hour + 1, "ran_ms": 10, "waited_ms": 0},
+        )
         for hour in range(hours)
         for part in range(parts)
     )
 
 
-def totals(queue: str = "lane") -> dict[str, int]:
-    return QueueStat.objects.filter(queue=queue).aggregate(completed=Sum("completed"), ran_ms=Sum("ran_ms"))
+def shown() -> dict[datetime, int]:
+    rows = TaskStat.objects.filter(hour__gt=BEGINNING).order_by()
+    return dict(rows.values_list("hour").annotate(Sum("jobs")))
 
 
-def test_old_hours_become_one_row_a_queue_and_no_total_changes() -> None:
+def test_past_hours_become_one_row_of_totals_and_are_shown_for_a_week() -> None:
     count(50, parts=3)
-    count(5, queue="gone")
-    before = totals(), totals("gone")
-    assert fold_old_hours() == 155
-    assert (totals(), totals("gone")) == before
-    assert list(QueueStat.objects.order_by("queue").values_list("queue", "hour")) == [
-        ("gone", BEGINNING),
-        ("lane", BEGINNING),
-    ]
-    count(3)
-    assert fold_old_hours() == 3
-    assert QueueStat.objects.count() == 2
+    count(5, queue="gone", ago=KEPT)
+    before = counted("lane"), counted("gone"), times("lane")
+    was_shown = shown()
+    assert fold_old_hours() == 155 + 5
+    assert (counted("lane"), counted("gone"), times("lane")) == before
+    assert shown() == {hour: jobs for hour, jobs in was_shown.items() if hour > hour_before(KEPT)}
+    assert TaskStat.objects.filter(part__gte=0).count() == 2
+    count(3, ago=KEPT)
+    assert fold_old_hours() == 3 + 3
+    assert TaskStat.objects.filter(part__gte=0).count() == 2
 
 
-def test_recent_hours_stay_what_they_are() -> None:
-    count(24, ago=timedelta(0))
+def test_the_hours_of_now_stay_what_they_are() -> None:
+    count(1, ago=timedelta(0))
     assert fold_old_hours() == 0
-    assert QueueStat.objects.count() == 24
 
 
-def test_many_old_hours_go_a_chunk_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_past_hours_go_a_chunk_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(old_hours, "CHUNK", 20)
     count(50)
-    before = totals()
+    before = counted("lane")
     assert [fold_old_hours() for _ in range(4)] == [20, 20, 10, 0]
-    assert totals() == before
+    assert counted("lane") == before
 
 
-def test_the_keeper_prunes_the_counters_too() -> None:
-    count(5)
-    assert prune.run() == 5
+def test_what_the_release_before_this_one_counted_is_taken_over_by_the_keeper() -> None:
+    QueueStat.objects.create(queue="lane", hour=hour_before(timedelta(0)), completed=3, retried=1, ran_ms=7)
+    assert counted("lane") == {"completed": 3, "retried": 1}
+    assert prune.run() == 1
+    assert (counted("lane"), times("lane")) == ({"completed": 3, "retried": 1}, (7, 0))

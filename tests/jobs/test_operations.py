@@ -15,9 +15,10 @@ from jobs import Fixed, PermanentError, Queue, cancel, clock, pause, promote, re
 from jobs.broker import get_broker
 from jobs.broker.records import CancelAnswer, ProcessRecord
 from jobs.errors import Refused, UnknownJob, UnknownQueue
-from jobs.models import Attempt, Job, QueueStat, QueueState
+from jobs.models import Attempt, Job, QueueState
 from jobs.operate.retry import dead_letters
 from jobs.testing import run_jobs
+from tests.counted import counted
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -138,7 +139,7 @@ def test_a_waiting_job_is_cancelled_and_counted(user: User, inside: bool) -> Non
     else:
         assert cancel(handle.id, by=user) is CancelAnswer.CANCELLED
     assert (handle.state, handle.job.reason) == ("cancelled", "cancelled by an operator")
-    assert QueueStat.objects.get(queue=lane.name).cancelled == 1
+    assert counted(lane.name) == {"cancelled": 1}
     assert LogEntry.objects.get().change_message == "Cancelled."
 
 

@@ -19,7 +19,7 @@ def broker(transactional_db):
         yield broker
         broker.close()
         with connection.cursor() as cursor:
-            cursor.execute("TRUNCATE jobs_attempt, jobs_job, jobs_queuestate, jobs_queuestat, jobs_process")
+            cursor.execute("TRUNCATE jobs_attempt, jobs_job, jobs_queuestate, jobs_taskstat, jobs_process")
 
 
 def test_that_no_hint_comes_through_a_pooler_is_noticed_and_said(broker, caplog):

@@ -18,11 +18,12 @@ from jobs.broker.database.broker import DatabaseBroker
 from jobs.broker.database.outcomes import BUSY
 from jobs.broker.records import CancelAnswer, Completed, NewJob, ProcessRecord, PushStatus
 from jobs.errors import BrokerUnavailable, InvalidArguments
-from jobs.models import Attempt, Job, QueueStat
+from jobs.models import Attempt, Job
 from jobs.policy import QueuePolicy, RateLimit
 from jobs.states import State
 from jobs.supervise.start import CannotStart, check_database
 from tests.contract.hands import QUEUES, Hands
+from tests.counted import counted
 from tests.databases import database_settings, default_is, migrated_settings, postgresql_as_default
 from tests.faults.proxy import Proxy
 from tests.servers import PostgresqlServer, need_postgresql
@@ -52,7 +53,7 @@ def hands(broker):
 
 def _empty():
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE jobs_attempt, jobs_job, jobs_queuestate, jobs_queuestat, jobs_process")
+        cursor.execute("TRUNCATE jobs_attempt, jobs_job, jobs_queuestate, jobs_taskstat, jobs_process")
 
 
 def session():
@@ -125,7 +126,7 @@ def test_the_exchange_is_a_prepared_statement(hands, broker):
     [
         ("jobs_job", {"autovacuum_vacuum_scale_factor=0.01", "autovacuum_vacuum_threshold=1000"}),
         ("jobs_attempt", {"autovacuum_vacuum_scale_factor=0.01", "autovacuum_vacuum_threshold=1000"}),
-        ("jobs_queuestat", {"fillfactor=50", "autovacuum_vacuum_threshold=500"}),
+        ("jobs_taskstat", {"fillfactor=50", "autovacuum_vacuum_threshold=500"}),
         ("jobs_queuestate", {"fillfactor=50", "autovacuum_vacuum_threshold=500"}),
         ("jobs_process", {"fillfactor=50", "autovacuum_vacuum_threshold=500"}),
     ],
@@ -179,7 +180,7 @@ def test_many_settling_and_reaping_at_once_end_without_an_error(hands, broker):
         thread.join(60)
     assert errors == []
     assert done == [True] * 600
-    assert sum(QueueStat.objects.values_list("completed", flat=True)) == 600
+    assert counted("lane")["completed"] == 600
 
 
 def test_a_trip_that_was_chosen_to_end_a_deadlock_is_made_again(hands, broker, monkeypatch):
@@ -460,7 +461,7 @@ def test_a_settle_that_was_cut_in_the_reply_counts_once(cut):
     proxy.cut("hold")  # nothing of the next reply comes through
     assert hands.exchange(settlement).settled[0].counted
     assert Attempt.objects.count() == 1
-    assert QueueStat.objects.get().completed == 1
+    assert counted("lane") == {"completed": 1}
 
 
 def test_a_job_that_runs_is_never_recovered_as_a_second_claim(cut):

@@ -44,10 +44,12 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "Queue": Queue,
     **{
         f"Queue({name}=)": of_queue(name)
-        for name in (*POLICY, *KEEPS, "concurrency", "rate_limit", "global_concurrency")
+        for name in (*POLICY, *KEEPS, "concurrency", "rate_limit", "global_concurrency", "group_max")
     },
     **{f"@task({name}=)": of_task(name) for name in (*POLICY, "name", "aliases", "personal")},
     **{f"using({name}=)": of_job(name) for name in ("priority", "delay", "at", "key", "expires", "about")},
+    "using(front=)": of_job("front"),
+    "using(extend=)": of_job("extend"),
     "@task": lane.task,
     "enqueue": work.enqueue,
     "enqueue_many": work.enqueue_many,

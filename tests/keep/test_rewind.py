@@ -13,7 +13,7 @@ from jobs.broker import get_broker
 from jobs.history.status.finding import Finding
 from jobs.history.status.report import report
 from jobs.keep import prune, rewind
-from jobs.models import ClockJump, Job, QueueStat, Schedule
+from jobs.models import ClockJump, Job, Schedule, TaskStat
 from jobs.policy import QueuePolicy, Retention
 from tests.contract.hands import Hands
 from tests.databases import KNOWN, goes_by, plans_of, statistics_of_jobs
@@ -77,11 +77,12 @@ def test_jobs_that_ended_in_the_future_do_not_push_younger_ones_out_of_the_histo
 
 def test_counters_of_hours_to_come_are_added_to_this_hour(hands: Hands) -> None:
     hour = get_broker().now().replace(minute=0, second=0, microsecond=0)
-    QueueStat.objects.create(queue="lane", hour=hour, completed=2)
+    cell = {"queue": "lane", "task": "t", "outcome": "completed", "ran": 0, "waited": 0, "part": 0, "waited_ms": 0}
+    TaskStat.objects.create(**cell, hour=hour, jobs=2, ran_ms=0)
     for days in (1, 400):
-        QueueStat.objects.create(queue="lane", hour=hour + timedelta(days=days), completed=3, ran_ms=5)
+        TaskStat.objects.create(**cell, hour=hour + timedelta(days=days), jobs=3, ran_ms=5)
     rewind.run()
-    assert list(QueueStat.objects.values_list("hour", "completed", "ran_ms")) == [(hour, 8, 10)]
+    assert list(TaskStat.objects.values_list("hour", "jobs", "ran_ms")) == [(hour, 8, 10)]
 
 
 def test_accepted_jobs_of_the_outbox_from_the_future_are_relayed(each_database: str) -> None:

@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
 import jobs
-from jobs import InvalidOption, Queue, RateLimit, UnknownQueue
+from jobs import InvalidOption, Queue, RateLimit, Refused, UnknownQueue
 from jobs.broker import get_broker
 from jobs.errors import InvalidPolicy
 from jobs.models import GroupState
@@ -27,6 +27,10 @@ ran: list[str] = []
 @lane.task(name="groups.note")
 def note(name: str) -> None:
     ran.append(name)
+
+
+@lane.task(name="groups.named", group="organization")
+def named(organization: str, number: int) -> None: ...
 
 
 @pytest.fixture(autouse=True)
@@ -101,12 +105,20 @@ def test_name_that_is_none_is_refused(group: Any) -> None:
 
 
 def test_wrong_limits_and_unknown_queues_are_refused() -> None:
-    with pytest.raises(InvalidPolicy, match="concurrency=0"):
-        jobs.set_group_limits(lane, "a", concurrency=0)
+    with pytest.raises(InvalidPolicy, match=r"set_group_limits\('groups_lane', 'a'\): concurrency='many'"):
+        jobs.set_group_limits(lane, "a", concurrency="many")  # type: ignore[arg-type]
     with pytest.raises(InvalidPolicy, match="rate_limit="):
         jobs.set_group_limits(lane, "a", rate_limit="10/s")  # type: ignore[arg-type]
     with pytest.raises(UnknownQueue):
         jobs.groups("nowhere")
+
+
+def test_argument_that_names_the_group_is_not_edited() -> None:
+    handle = named.enqueue("a", 1)
+    with pytest.raises(Refused, match="organization names its group"):
+        jobs.edit(handle, {"organization": "b"})
+    handle.edit(number=2)
+    assert handle.args == ["a", 2]
 
 
 def test_each_act_leaves_a_line_in_the_admins_log() -> None:

@@ -13,8 +13,9 @@ from jobs import JobHandle, Refused, UnknownQueue
 from jobs.broker import get_broker
 from jobs.history import live
 from jobs.keep import recover, relay
-from jobs.models import Attempt, Job, QueueStat
+from jobs.models import Attempt, Job
 from jobs.operate import obliterate as room
+from tests.counted import counted
 from tests.each_broker import claim, redis_client
 from tests.life_cycle.lane import fail, lane, note, run_jobs
 
@@ -45,7 +46,7 @@ def test_nothing_of_a_queue_is_left_and_it_goes_on_empty(each_broker: str) -> No
     assert jobs.obliterate(lane) >= 3
     assert not Job.objects.exists()
     assert not Attempt.objects.exists()
-    assert not QueueStat.objects.exists()
+    assert not counted(lane.name)
     if each_broker == "redis":
         left = set(redis_client().keys(f"{{tests:{lane.name}}}:*"))
         assert left <= {f"{{tests:{lane.name}}}:{name}".encode() for name in ("meta", "workers", "replies")}

@@ -16,8 +16,9 @@ from accounts.models import User
 from jobs import InvalidArguments, InvalidOption, JobHandle, Refused, UnknownJob, clock
 from jobs.broker import get_broker
 from jobs.history import live
-from jobs.models import Attempt, Job, QueueStat
+from jobs.models import Attempt, Job
 from jobs.operate.edit import amend
+from tests.counted import counted
 from tests.each_broker import claim
 from tests.life_cycle.lane import fail, lane, note, ran, run_jobs
 
@@ -213,7 +214,7 @@ def test_what_has_ended_is_removed_with_its_attempts_and_stays_counted() -> None
     live.hear()
     with pytest.raises(UnknownJob):
         handle.discard()
-    assert QueueStat.objects.get(queue=lane.name).completed == 1
+    assert counted(lane.name)["completed"] == 1
 
 
 def scope_of_name(arguments: dict[str, object]) -> str:

@@ -12,7 +12,6 @@ from uuid import UUID
 import pytest
 import redis
 from django.db import connections, transaction
-from django.db.models import Sum
 
 from jobs import JobFailed, JobHandle, Queue, reasons
 from jobs.broker.database.outcomes import milliseconds
@@ -20,11 +19,13 @@ from jobs.broker.records import ClaimedJob, Completed, Failed, HandedBack, Outco
 from jobs.broker.redis.broker import RedisBroker
 from jobs.enqueue import outbox
 from jobs.history import facts
+from jobs.history.counters import totals
 from jobs.keep import merge, relay
-from jobs.models import Attempt, Job, QueueStat
+from jobs.models import Attempt, Job
 from jobs.policy import QueuePolicy, Retention
 from jobs.states import ENDED, State
 from tests.contract.hands import Hands
+from tests.counted import times
 from tests.servers import RedisServer
 
 pytestmark = pytest.mark.usefixtures("each_database", "redis_is_the_broker")
@@ -121,9 +122,9 @@ def merge_all(broker: RedisBroker) -> None:
 
 
 def counted() -> dict[str, int]:
-    names = ("completed", "failed", "retried", "lost", "ran_ms", "waited_ms")
-    sums = QueueStat.objects.filter(queue="lane").aggregate(**{name: Sum(name) for name in names})
-    return {name: sums[name] or 0 for name in names}
+    ran, waited = times("lane")
+    known = {**totals("lane"), "ran_ms": ran, "waited_ms": waited}
+    return {name: known[name] for name in ("completed", "failed", "retried", "lost", "ran_ms", "waited_ms")}
 
 
 def check(ledger: Ledger) -> None:

@@ -12,7 +12,6 @@ import pytest
 import redis
 from django.core.management import call_command
 from django.db import DatabaseError, connection, connections, transaction
-from django.db.models import Sum
 
 from jobs import JobHandle, Queue, clock
 from jobs.broker.records import Completed, Failed, PushStatus, Retried
@@ -20,8 +19,9 @@ from jobs.broker.redis.broker import RedisBroker
 from jobs.enqueue import outbox
 from jobs.errors import BrokerAway, JobFailed, Refused, ResultTimeout, UnknownJob
 from jobs.history import facts
+from jobs.history.counters import totals
 from jobs.keep import merge
-from jobs.models import Attempt, Job, QueueStat
+from jobs.models import Attempt, Job
 from jobs.operate.cancel import cancel
 from jobs.operate.erase import erase_jobs
 from jobs.operate.promote import promote
@@ -29,6 +29,7 @@ from jobs.operate.retry import retry
 from jobs.policy import QueuePolicy, Retention
 from jobs.states import State
 from tests.contract.hands import Hands
+from tests.counted import times
 
 pytestmark = pytest.mark.usefixtures("each_database", "redis_is_the_broker")
 lane = Queue("redis_lane", attempts=2)
@@ -64,7 +65,8 @@ def merge_all(broker: RedisBroker, policy: QueuePolicy, forgetting: merge.Forget
 
 
 def counted(queue: str, name: str) -> int:
-    return QueueStat.objects.filter(queue=queue).aggregate(sum=Sum(name))["sum"] or 0
+    ran, waited = times(queue)
+    return {**totals(queue), "ran_ms": ran, "waited_ms": waited}[name]
 
 
 def test_job_without_a_row_is_known_by_its_handle_at_once_as_it_is(at_work: Hands) -> None:

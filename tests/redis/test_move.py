@@ -25,11 +25,12 @@ from jobs.history import facts
 from jobs.history.lookup import queues_left_behind
 from jobs.history.status.report import report
 from jobs.keep import recover, relay, sweep, take_over
-from jobs.models import Job, Marker, QueueStat, QueueState
+from jobs.models import Job, Marker, QueueState
 from jobs.operate import move as moving
 from jobs.operate.groups import pause_group, resume_group
 from jobs.policy import GroupRules, QueuePolicy, RateLimit
 from tests.contract.hands import Hands
+from tests.counted import counted
 from tests.servers import RedisServer
 
 pytestmark = pytest.mark.usefixtures("each_database", "client", "_fresh_keeper")
@@ -191,7 +192,7 @@ def test_job_whose_task_had_committed_ends_and_does_not_run(server: RedisServer,
     assert (moved.jobs, moved.ended) == (0, 1)
     row = Job.objects.get(pk=job_id)
     assert (row.state, row.result) == ("completed", "5")
-    assert QueueStat.objects.get(queue="move_lane").completed == 1
+    assert counted("move_lane")["completed"] == 1
     assert hands_of(get_broker()).claim_ids() == []
     assert Marker.objects.get().ended_at is not None
 
@@ -304,7 +305,7 @@ def test_jobs_move_to_another_redis_and_each_fact_is_counted_once(
     move(server.url())
     keep()
     assert here.claim_ids() == [waiting]
-    assert sum(QueueStat.objects.filter(queue="move_lane").values_list("completed", flat=True)) == 5
+    assert counted("move_lane")["completed"] == 5
     with pytest.raises(Refused, match="REDIS_URL"):
         move(other.url())
 

@@ -13,7 +13,6 @@ from uuid import UUID
 import pytest
 import redis
 from django.db import transaction
-from django.db.models import Sum
 
 import jobs
 from jobs import Queue, RateLimit
@@ -23,8 +22,9 @@ from jobs.broker.records import ClaimedJob, Completed, Failed, HandedBack, Outco
 from jobs.broker.redis.broker import RedisBroker
 from jobs.enqueue import outbox
 from jobs.history import facts
+from jobs.history.counters import totals
 from jobs.keep import merge, recover, relay, sweep
-from jobs.models import Attempt, Job, QueueStat
+from jobs.models import Attempt, Job
 from jobs.states import State
 from tests.contract.hands import Hands
 from tests.faults.harness import wait_for
@@ -107,7 +107,7 @@ def mend(broker: RedisBroker) -> int:
 
 
 def counted(name: str) -> int:
-    return QueueStat.objects.filter(queue=NAME).aggregate(sum=Sum(name))["sum"] or 0
+    return totals(NAME)[name]
 
 
 def claims_of(worker: Hands) -> list[ClaimedJob]:

@@ -19,7 +19,7 @@ from jobs.keep import prune
 from jobs.models import Job, JobProgress, Kept, LogPart
 from jobs.operate.clean import clean
 from jobs.operate.retry import retry
-from jobs.work import execution, reports
+from jobs.work import execution, reports, start
 from tests.contract.conftest import BENCHES, Bench
 from tests.contract.hands import Hands
 from tests.databases import emptied
@@ -233,7 +233,7 @@ def test_an_iteration_goes_on_behind_the_last_finished_item(
 def test_a_slice_lets_others_have_their_turn_and_is_no_start_that_came_to_nothing(
     hands: Hands, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "MAX_STARTS", 3)
+    monkeypatch.setattr(start, "MAX_STARTS", 3)
     seen: list[object] = []
 
     @queue.task()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from jobs.policy import QueueLimits
 from jobs.work import late
 from jobs.work.consumer import QueueConsumer
 from jobs.work.execution import execute
+from jobs.work.limits import LimitsWatch
 from jobs.work.runners import Runners
 from tests.each_broker import claim
 from tests.faults.harness import wait_for
@@ -162,6 +164,40 @@ def test_a_worker_that_may_have_fewer_threads_than_places_were_filled_is_replace
         consumer.drain()
         thread.join(60)
     assert not thread.is_alive()
+
+
+def test_a_thread_that_the_system_refuses_is_started_at_the_next_look(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker, record = get_broker(), ProcessRecord(clock.new_id(), "worker", deaf.name, "here", 1, 1)
+    broker.register(record, 600)
+    consumer = QueueConsumer(deaf, broker, record.id, threads=1, grace=60)
+    create, refused = consumer._create_process, []
+
+    def refuse_once(worker: Any, name: str) -> threading.Thread:
+        thread = create(worker, name)
+        if name == "Worker-3" and not refused:
+            refused.append(name)
+            thread.start = refuse  # type: ignore[method-assign]
+        return thread
+
+    def refuse() -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(consumer, "_create_process", refuse_once)
+    thread = threading.Thread(target=consumer.run)
+    thread.start()
+    watch = LimitsWatch(broker, deaf.name)
+    watch.begin(consumer.hold)
+    try:
+        broker.set_limits(deaf.name, QueueLimits(concurrency=4))
+        wait_for(lambda: consumer.pool.places.threads == 4)
+        assert refused == ["Worker-3"]
+    finally:
+        watch.end()
+        consumer.drain()
+        thread.join(60)
+        watch.join(60)
 
 
 def _all_late() -> bool:

@@ -12,6 +12,7 @@ import msgspec
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ... import clock
+from ..tally import DISCARDED, Tally
 from .rows import Cursor, add_counts, block
 from .statements import load_statements
 from .values import MAX_REASON, moment_of, text_of
@@ -75,7 +76,10 @@ def discard(connection: BaseDatabaseWrapper, ids: Sequence[UUID], reason: str) -
     params: dict[str, Any] = {"ids": given, "now": text_of(now), "reason": reason[:MAX_REASON]}
     with block(connection), connection.cursor() as cursor:
         cursor.execute(load_statements(vendor)["discard_dead_letters"], params)
-        queues = [queue for (queue,) in cursor.fetchall()]
-        for queue in sorted(set(queues)):
-            add_counts(cursor, vendor, queue, now, {"discarded": queues.count(queue)})
-    return len(queues)
+        given_up = cursor.fetchall()
+        tallies: dict[str, Tally] = {}
+        for queue, task in given_up:
+            tallies.setdefault(queue, Tally()).add(task, DISCARDED)
+        for queue, tally in sorted(tallies.items()):
+            add_counts(cursor, vendor, queue, now, tally)
+    return len(given_up)

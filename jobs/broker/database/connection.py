@@ -19,6 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ... import clock
 from ...states import State
 from ..records import BEHIND, NewJob
+from ..tally import Tally
 from . import rows
 from .causes import CauseRow, note_causes
 from .statements import load_statements
@@ -66,7 +67,7 @@ class Trip:
         self._cursor = cursor
         self._vendor = vendor
         self._statements: Mapping[str, str] = load_statements(vendor)
-        self._counts: dict[str, dict[str, int]] = {}
+        self._counts: dict[str, Tally] = {}
         self.told: set[str] = set()  # the queues whose sleeping workers shall look once this is committed
 
     @property
@@ -138,8 +139,8 @@ class Trip:
     def lock_keys(self, jobs: Iterable[NewJob]) -> None:
         """Let nobody else give these jobs' keys away until the end of this transaction."""
 
-    def lock_sequences(self, names: Iterable[tuple[str, str]]) -> None:
-        """Let nobody else decide who is next in these sequences until the end of this transaction."""
+    def lock_names(self, names: Iterable[tuple[str, str]]) -> None:
+        """Let nobody else decide who is next in these sequences, or enter these groups, until the end of this."""
 
     def lock_blocked(self, job_id: UUID) -> bool:
         """Lock a blocked job; False: somebody else has it, or it is blocked no more."""
@@ -148,16 +149,18 @@ class Trip:
     def lock_limit(self, name: str) -> None:
         """Let nobody else start a job under this limit until the end of this transaction."""
 
-    def count(self, queue: str, **numbers: int) -> None:
-        """Add to the queue's counters; written by `write_counts`."""
-        sums = self._counts.setdefault(queue, {})
-        for name, number in numbers.items():
-            sums[name] = sums.get(name, 0) + number
+    def count(self, queue: str, task: str, outcome: str) -> None:
+        """Add one job to the queue's counters; written by `write_counts`."""
+        self.tally(queue).add(task, outcome)
+
+    def tally(self, queue: str) -> Tally:
+        """What is to be added to the queue's counters."""
+        return self._counts.setdefault(queue, Tally())
 
     def write_counts(self) -> None:
-        """Write what `count` gathered, one row a queue."""
-        for queue, sums in sorted(self._counts.items()):
-            rows.add_counts(self._cursor, self._vendor, queue, self.now, sums)
+        """Write what was counted."""
+        for queue, counted in sorted(self._counts.items()):
+            rows.add_counts(self._cursor, self._vendor, queue, self.now, counted)
         self._counts.clear()
 
 

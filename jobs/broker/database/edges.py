@@ -226,8 +226,8 @@ def _end_batch(trip: Trip, id: UUID, done: Decided, *, has_ended: bool, straight
 
 def _cancel_blocked(trip: Trip, job: UUID, reason: str) -> bool:
     ended = trip.run("cancel_blocked", id=job.hex, reason=reason[:MAX_REASON], now=trip.text_now)
-    for (queue,) in ended:
-        trip.count(queue, cancelled=1)
+    for queue, task in ended:
+        trip.count(queue, task, State.CANCELLED)
     return bool(ended)
 
 
@@ -242,16 +242,16 @@ def _end_failed(trip: Trip, blocked: str) -> None:
             continue
         text = ((reasons.NO_FAILURE if follows else _TEXTS[state]) % {"job": id_of(awaited)})[:MAX_REASON]
         cancels = follows or on_failure == "cancel"
-        trip.run("end_blocked", id=id_of(id).hex, cancels=cancels, text=text, now=trip.text_now)
-        trip.count(queue, **{"cancelled" if cancels else "failed": 1})
+        for (task,) in trip.run("end_blocked", id=id_of(id).hex, cancels=cancels, text=text, now=trip.text_now):
+            trip.count(queue, task, State.CANCELLED if cancels else State.FAILED)
 
 
 def expire_blocked(connection: BaseDatabaseWrapper) -> int:
     """Let blocked jobs end whose time has passed; returns how many."""
     with own_trip(connection) as trip:
         expired = trip.run("expire_blocked", now=trip.text_now)
-        for (queue,) in expired:
-            trip.count(queue, expired=1)
+        for queue, task in expired:
+            trip.count(queue, task, State.EXPIRED)
     return len(expired)
 
 

@@ -15,6 +15,7 @@ from ...errors import BrokerAway
 from ...states import State, check_move
 from ..contract import LEFT
 from ..records import KeyRule, NewJob
+from ..tally import Tally
 from .rows import add_counts, block
 from .statements import load_statements
 from .values import MAX_REASON, id_of, moment_of, tags_of, text_of, uuid_of
@@ -101,7 +102,9 @@ def end_pending(connection: BaseDatabaseWrapper, job_id: UUID, run: int, state: 
         ended = cursor.fetchall()
         # a refused retry stays the dead letter that was counted when its last run failed
         if ended and state != State.FAILED:
-            add_counts(cursor, connection.vendor, ended[0][0], now, {str(state): 1})
+            (queue, task), tally = ended[0], Tally()
+            tally.add(task, state)
+            add_counts(cursor, connection.vendor, queue, now, tally)
     return bool(ended)
 
 

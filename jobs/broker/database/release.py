@@ -13,6 +13,7 @@ from ...models import AttemptOutcome
 from ...states import State
 from ..contract import LOSS_RULES
 from ..records import ProcessRecord, Reaped, Released
+from ..tally import LOST as COUNTED_AS_LOST
 from .connection import JobsDatabase, Trip
 from .values import id_of, moment_of, text_of
 
@@ -41,8 +42,8 @@ def reap(database: JobsDatabase, queues: Sequence[str], before: datetime | None)
         _restart_future_leases(trip)
         orphans = trip.run("read_orphan_workers", queues=names)
         expired = trip.run("expire_jobs", queues=names, now=text_of(trip.now))
-        for (queue,) in expired:
-            trip.count(queue, expired=1)
+        for queue, task in expired:
+            trip.count(queue, task, State.EXPIRED)
     states: list[State] = []
     done: list[str] = []
     while (given_back := _reap_next(database, names, done, before)) is not None:
@@ -79,13 +80,13 @@ def _release_jobs(trip: Trip, worker: UUID, label: str, ending: str) -> list[Sta
         moved = trip.run("release_interrupted", worker=worker.hex, now=now)
     states: list[State] = []
     attempts: list[dict[str, Any]] = []
-    for id, run, queue, state, claimed_at in moved:
+    for id, run, queue, state, claimed_at, task in moved:
         states.append(State(state))
         trip.told.add(queue)
-        numbers = {"lost": 1} if ending == LOST else {}
+        if ending == LOST:
+            trip.count(queue, task, COUNTED_AS_LOST)
         if state != State.QUEUED:
-            numbers[state] = 1
-        trip.count(queue, **numbers)
+            trip.count(queue, task, state)
         attempts.append(
             {
                 "job": id,

@@ -101,7 +101,8 @@ def _read_claimed(
     monotonic = clock.monotonic() - (trip.now - exchanged_at).total_seconds()
     jobs = sorted((claimed_job(row, policy.name, exchanged_at, monotonic) for row in found), key=start_order)
     if order is not None:
-        jobs.sort(key=lambda job: order.index(job.id.hex))
+        places = {id: place for place, id in enumerate(order)}
+        jobs.sort(key=lambda job: places[job.id.hex])
     # their slots were granted then, and not for now; a group may have a pace of its own
     is_paced = policy_held(trip, policy).rate_limit is not None
     jobs = [

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ... import clock
-from ...policy import Limit, QueuePolicy
+from ...policy import MOST_AT_ONCE, Limit, QueuePolicy
 from ..guard import Guard
 from ..records import ClaimedJob
 from .connection import Trip
@@ -57,6 +57,12 @@ class Rooms:
         if self._rooms is None:
             self._rooms = self._look()
         return frozenset(name for name, room in self._rooms.items() if room <= 0)
+
+    def room(self, task: str) -> int:
+        """How many more jobs of the task may start, where `has_room` was asked."""
+        probes = [self._probes[name] for name in self._breakers.get(task, ()) if name in self._probes]
+        limits = [(self._rooms or {})[limit.name] for limit in self._of_tasks.get(task, ())]
+        return min([*probes, *limits], default=MOST_AT_ONCE)
 
     def take(self, task: str, number: int = 1) -> None:
         """A job of the task starts; -1: it does not."""

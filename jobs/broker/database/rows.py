@@ -19,13 +19,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ... import clock
 from ...states import State, check_move
 from ..records import NewJob
+from ..tally import Tally
 from .statements import load_statements
 from .values import expires_at, moment_of, ready_at, text_of, text_of_tags, timed_at
 
 _own = threading.local()
-_NO_COUNTS = dict.fromkeys(
-    ("completed", "failed", "retried", "lost", "cancelled", "expired", "discarded", "ran_ms", "waited_ms"), 0
-)
 
 
 class Cursor(Protocol):
@@ -89,24 +87,27 @@ def insert_rows_unless_taken(cursor: Cursor, jobs: Sequence[NewJob]) -> set[UUID
     return {id for (id,) in cursor.fetchall()}
 
 
-def add_counts(cursor: Cursor, vendor: str, queue: str, at: datetime, counts: Mapping[str, int]) -> None:
+def add_counts(cursor: Cursor, vendor: str, queue: str, at: datetime, counts: Tally) -> None:
     """Add to the queue's counters of the hour of `at`."""
-    # no fraction: the ORM writes a whole hour without one, and equality of text must find it
-    hour = at.strftime("%Y-%m-%d %H:00:00")
-    values = {**_NO_COUNTS, **counts, "queue": queue, "hour": hour}
-    if vendor == "postgresql":
-        values["part"] = any_part()
-    cursor.execute(load_statements(vendor)["add_counts"], values)
+    part = any_part() if vendor == "postgresql" else 0
+    _add(cursor, load_statements(vendor)["add_counts"], queue, at, part, counts)
 
 
-def add_counts_of_hour(cursor: Cursor, vendor: str, queue: str, at: datetime, counts: Mapping[str, int]) -> None:
-    """The same of what the facts of a broker outside the database tell, also of an hour that is over.
+def add_counts_of_hour(cursor: Cursor, vendor: str, queue: str, at: datetime, counts: Tally, part: int = 0) -> None:
+    """The same of an hour that is over, or in one of its parts; 0 is the merge's, which one keeper at a time writes.
 
-    One at a time: its row of counters is its own on PostgreSQL, where others only ever add to the present hour.
+    Only to the present hour others add on PostgreSQL, in parts of their own.
     """
-    statement = load_statements(vendor)["add_counts_of_hour" if vendor == "postgresql" else "add_counts"]
-    hour = at.strftime("%Y-%m-%d %H:00:00")
-    cursor.execute(statement, {**_NO_COUNTS, **counts, "queue": queue, "hour": hour})
+    name = "add_counts_of_hour" if vendor == "postgresql" else "add_counts"
+    _add(cursor, load_statements(vendor)[name], queue, at, part, counts)
+
+
+def _add(cursor: Cursor, statement: str, queue: str, at: datetime, part: int, counts: Tally) -> None:
+    # no fraction: the ORM writes a whole hour without one, and equality of text must find it
+    place = {"queue": queue, "hour": at.strftime("%Y-%m-%d %H:00:00"), "part": part}
+    for (task, outcome, ran, waited), (jobs, ran_ms, waited_ms) in counts:
+        cell = {"task": task, "outcome": outcome, "ran": ran, "waited": waited}
+        cursor.execute(statement, {**place, **cell, "jobs": jobs, "ran_ms": ran_ms, "waited_ms": waited_ms})
 
 
 def any_part() -> int:

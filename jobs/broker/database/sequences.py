@@ -48,7 +48,7 @@ def read_unplaced(connection: BaseDatabaseWrapper) -> list[Name]:
 
 def place(trip: Trip, names: Collection[Name]) -> Turn:
     """Give all jobs of these sequences their places that have none; who is first of each now."""
-    trip.lock_sequences(names)
+    trip.lock_names(names)
     for queue, sequence in sorted(names):
         trip.change("place_jobs", queue=queue, sequence=sequence)
     return _first(trip, names)
@@ -58,7 +58,7 @@ def next_ones(trip: Trip, names: Collection[Name]) -> Turn:
     """Who is first of these sequences, in which jobs have ended."""
     if not names:
         return Turn()
-    trip.lock_sequences(names)
+    trip.lock_names(names)
     return _first(trip, names)
 
 

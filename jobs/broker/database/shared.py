@@ -12,10 +12,10 @@ from uuid import UUID
 
 from ...faults import point
 from ...policy import QueuePolicy
+from ...states import State
 from ..changes import Change, ChangeAnswer
 from ..contract import COUNT_LIMIT
 from ..guard import Guard
-from ..lanes import GroupSeen, GroupSettings
 from ..records import (
     CancelAnswer,
     ClaimedJob,
@@ -37,10 +37,12 @@ from ..records import (
     Settlement,
     WaitingPage,
 )
-from . import group_list, groups, hints, release, rewind
+from ..tally import DISCARDED
+from . import crowd, hints, release, rewind
 from .change import change_job
 from .connection import JobsDatabase
 from .explaining import Explaining
+from .grouped import Grouped
 from .limits import Limited
 from .one_store import OneStore
 from .outcomes import token_number
@@ -50,7 +52,7 @@ from .values import MAX_REASON, found_job, id_of, moment_of, text_of
 from .walks import Walks
 
 
-class SharedBroker(Limited, Explaining, OneStore, ABC):
+class SharedBroker(Limited, Grouped, Explaining, OneStore, ABC):
     """Keeps the live jobs in the database of one alias. See `jobs.broker.contract`."""
 
     rows_are_the_queue = True
@@ -100,7 +102,8 @@ class SharedBroker(Limited, Explaining, OneStore, ABC):
         check_queue(queue, jobs)
         if not jobs:
             return PushReply()
-        if len(jobs) == 1 and jobs[0].key is None:
+        limited = crowd.limited(jobs)
+        if len(jobs) == 1 and jobs[0].key is None and not limited:
             # one statement needs no transaction around it
             with self._database.on_django() as trip:
                 if trip.insert(jobs[0]):
@@ -108,7 +111,10 @@ class SharedBroker(Limited, Explaining, OneStore, ABC):
                     point("push.after_commit")
                     return PushReply((Pushed(jobs[0].id, PushStatus.ACCEPTED),))
         with self._database.write_synced() as trip:
+            trip.lock_names((queue, crowd.lock_of(name)) for name in limited)
             answers = take_all(trip, jobs)
+            if limited:
+                crowd.refuse_too_many(trip, queue, jobs, answers)
             trip.told |= hints.queues_of(jobs)
             point("push.before_commit")
         point("push.after_commit")
@@ -246,12 +252,12 @@ class SharedBroker(Limited, Explaining, OneStore, ABC):
             values = {"queue": queue, "id": job_id.hex, "reason": reason[:MAX_REASON]}
             now = trip.text_now
             cancelled = trip.run("cancel_waiting", **values, now=now)
-            if cancelled:
-                trip.count(queue, cancelled=1)
+            for _queue, task in cancelled:
+                trip.count(queue, task, State.CANCELLED)
                 return CancelAnswer.CANCELLED
             # not as cancelled: this job was counted when it failed
-            if trip.run("discard_failed", **values, now=now):
-                trip.count(queue, discarded=1)
+            for _queue, task in trip.run("discard_failed", **values, now=now):
+                trip.count(queue, task, DISCARDED)
                 return CancelAnswer.CANCELLED
             if trip.run("request_cancel", **values):
                 return CancelAnswer.ASKED
@@ -266,9 +272,9 @@ class SharedBroker(Limited, Explaining, OneStore, ABC):
             cancelled = trip.run(
                 "cancel_waiting_jobs", queue=queue, ids=ids, reason=reason[:MAX_REASON], now=trip.text_now
             )
-            if cancelled:
-                trip.count(queue, cancelled=len(cancelled))
-        return frozenset(id_of(id) for (id,) in cancelled)
+            for _id, task in cancelled:
+                trip.count(queue, task, State.CANCELLED)
+        return frozenset(id_of(id) for id, _task in cancelled)
 
     @reaching
     def promote(self, queue: str, job_id: UUID) -> bool:
@@ -325,19 +331,6 @@ class SharedBroker(Limited, Explaining, OneStore, ABC):
             found = trip.run("pause_worker", worker=worker.hex, paused=paused)
             trip.told.update(queue for (queue,) in found if not paused)
         return bool(found)
-
-    @reaching
-    def set_group(self, queue: str, group: str, settings: GroupSettings, *, ends_wait: bool = False) -> None:
-        """Let this hold for one group; see the contract."""
-        with self._database.write_synced() as trip:
-            groups.set_group(trip, queue, group, settings, ends_wait=ends_wait)
-            trip.told.add(queue)
-
-    @reaching
-    def groups(self, queue: str, after: str = "", limit: int = 100) -> Sequence[GroupSeen]:
-        """The groups with live jobs or settings of their own; see the contract."""
-        with self._database.read() as trip:
-            return group_list.list_groups(trip, queue, after, min(limit, 1_000))
 
     @reaching
     def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:

@@ -54,7 +54,7 @@ def _take(trip: Trip, job: NewJob) -> Pushed:
     if run == job.run and state == State.PENDING:
         if has_expired:
             trip.run("expire_pending", id=job.id.hex, run=run, now=trip.text_now)
-            trip.count(job.queue, expired=1)
+            trip.count(job.queue, job.task, State.EXPIRED)
             return Pushed(job.id, PushStatus.ACCEPTED)
         moved = bool(trip.run("queue_pending", id=job.id.hex, run=run, queue=job.queue, key=job.key))
     elif run < job.run and state == State.FAILED:
@@ -135,5 +135,5 @@ def _merged(trip: Trip, job: NewJob, into: UUID, *, is_row: bool) -> Pushed:
         reason = (reasons.MERGED % {"holder": into})[:MAX_REASON]
         ended = {"id": job.id.hex, "run": job.run, "state": str(State.CANCELLED), "now": trip.text_now}
         if trip.run("end_pending", **ended, reason=reason):
-            trip.count(job.queue, cancelled=1)
+            trip.count(job.queue, job.task, State.CANCELLED)
     return Pushed(job.id, PushStatus.MERGED, into)

@@ -11,22 +11,22 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from ... import clock
-from ...policy import QueuePolicy
-from ..lanes import SEPARATOR, group_of, limited_task_of
+from ...policy import MOST_AT_ONCE, QueuePolicy
+from ..lanes import SEPARATOR, group_of, task_of
 from ..records import ClaimedJob
+from .bulks import Bulks, Waiting, waiting
 from .claim import Room, due_of, wait_after
 from .connection import Trip
 from .groups import Groups
 from .rooms import Rooms
-from .values import id_of, moment_of
+from .values import moment_of
 from .walks import FEW_DUE, LONG, Walks, recall, remember
 
 #: Where as many jobs have become due since a walk, it says too little.
@@ -45,14 +45,6 @@ AGAIN = 0.02
 MOST_ALONE = 1_000
 
 ClaimIds = Callable[[Sequence[UUID]], Sequence[ClaimedJob]]
-
-
-class Waiting(NamedTuple):
-    """A due job: where it stands in its group, and in which lane."""
-
-    ready_at: datetime
-    id: UUID
-    lane: str
 
 
 @dataclass(slots=True)
@@ -85,11 +77,10 @@ def claim_by_turns(
 ) -> Claimed:
     """Claim up to as many jobs as wanted and as there is room for; `heads`: as `read_heads` says.
 
-    `claim` claims the jobs of these ids, except those that are locked or have expired. `walks`: what this process has
-    learnt from long walks.
+    What one call of a bulk task takes is one of those wanted. `claim` claims the jobs of these ids, except those that
+    are locked or have expired. `walks`: what this process has learnt from long walks.
     """
-    slots = min(wanted, room.slots)
-    turns = _Turns(trip, policy, room, slots, walks)
+    turns = _Turns(trip, policy, room, wanted, walks)
     due, wait = due_of(trip, heads)
     jobs: list[ClaimedJob] = []
     is_cut = True
@@ -97,18 +88,19 @@ def claim_by_turns(
         picked = turns.pick_alone() if alone else turns.pick(due)
         claimed = claim([row.id for row in picked]) if picked else ()
         jobs += claimed
-        if not turns.give_back(picked, {job.id for job in claimed}) or len(jobs) == slots:
+        if not turns.give_back(picked, {job.id for job in claimed}) or not turns.missing:
             is_cut = False
             break
     turns.save([priority for priority, _ in heads])
-    if len(jobs) == slots:
-        wait = 0.0 if slots == wanted else wait_after(room, slots, trip.now)
+    if not turns.missing:
+        has_room = turns.calls == wanted or len(jobs) < room.slots
+        wait = 0.0 if has_room else wait_after(room, len(jobs), trip.now)
     else:
         if due and not alone:
             # the due ones hid what comes after them
             ((to_come,),) = trip.run("read_to_come", queue=policy.name, now=trip.parameter(trip.now))
             wait = None if to_come is None else (moment_of(to_come) - trip.now).total_seconds()
-        moments = (turns.groups.blocked_until, turns.groups.rooms.blocked_until)
+        moments = (turns.groups.blocked_until, turns.groups.rooms.blocked_until, turns.bulks.blocked_until)
         if (until := min(filter(None, moments), default=None)) is not None:
             blocked = (until - trip.now).total_seconds()
             wait = blocked if wait is None else min(wait, blocked)
@@ -125,12 +117,14 @@ class _Turns:
     trip: Trip
     policy: QueuePolicy
     room: Room
-    slots: int
+    wanted: int
     walks: Walks
     groups: Groups = field(init=False)
+    bulks: Bulks = field(init=False)
     _turns: dict[str, str] = field(init=False)
     _picked: list[Waiting] = field(default_factory=list)
     _left_out: set[UUID] = field(default_factory=set)
+    _beside: set[UUID] = field(default_factory=set)  # picked, and not the first of their call
     _passed: int = 0
     _is_enough: bool = False
     _due: set[str] = field(default_factory=set)
@@ -139,17 +133,29 @@ class _Turns:
     def __post_init__(self) -> None:
         self.groups = Groups(self.trip, self.policy, has_settings=self.room.has_groups)
         self._rooms = self.groups.rooms
+        self.bulks = Bulks(self.trip, self._read)
         self._turns = json.loads(self.room.turns or "{}")
 
     @property
-    def _missing(self) -> int:
-        return self.slots - len(self._picked)
+    def calls(self) -> int:
+        """How many calls the picked jobs are for."""
+        return len(self._picked) - len(self._beside)
+
+    @property
+    def missing(self) -> int:
+        """How many more may be picked, each for a call of its own."""
+        return 0 if self.bulks.is_full else min(self.wanted - self.calls, self._slots)
+
+    @property
+    def _slots(self) -> int:
+        """How many more may start."""
+        return min(self.room.slots, max(self.wanted, MOST_AT_ONCE)) - len(self._picked)
 
     def pick(self, priorities: Sequence[int]) -> list[Waiting]:
         """The next jobs of these priorities, the highest first."""
         before = len(self._picked)
         for priority in priorities:
-            if not self._missing:
+            if not self.missing:
                 break
             self._pick_priority(priority)
         return self._picked[before:]
@@ -157,10 +163,10 @@ class _Turns:
     def pick_alone(self) -> list[Waiting]:
         """The next jobs that must run alone, in the order of their priority: there are few, and they take no turns."""
         before = len(self._picked)
-        rows = [self._waiting(row) for row in self._read("read_alone_due", most=MOST_ALONE + len(self._left_out))]
+        rows = [waiting(row) for row in self._read("read_alone_due", most=MOST_ALONE + len(self._left_out))]
         self.groups.look(group_of(row.lane) for row in rows)
         for row in rows:
-            if not self._missing:
+            if not self.missing:
                 break
             name = group_of(row.lane)
             if not self.groups.room(name):
@@ -174,9 +180,12 @@ class _Turns:
         left = [row for row in picked if row.id not in claimed]
         for row in left:
             self._picked.remove(row)
+            others = [one.id for one in self._picked if one.lane == row.lane and one.id in self._beside]
+            # where it was the first of a call, another one is now
+            self._beside.discard(row.id if row.id in self._beside or not others else others[0])
             self._left_out.add(row.id)
             self.groups.take(group_of(row.lane), -1)
-            self._rooms.take(limited_task_of(row.lane), -1)
+            self._rooms.take(task_of(row.lane), -1)
         return bool(left)
 
     def save(self, priorities: Sequence[int]) -> None:
@@ -196,17 +205,17 @@ class _Turns:
         for seat in turn:
             if self._take(priority, seat):
                 seats.append(seat)
-            if not self._missing:
+            if not self.missing:
                 # a long walk is walked to its end, to be remembered
                 self._is_enough = True
                 if self._passed > LONG:
                     deque(turn, maxlen=0)
                 return
         found = True
-        while found and self._missing:
+        while found and self.missing:
             found = False
             for seat in seats:
-                if not self._missing:
+                if not self.missing:
                     return
                 if self.groups.room(seat.group) and (seat.rows or self._refill(priority, seat)):
                     found |= self._take(priority, seat)
@@ -217,21 +226,35 @@ class _Turns:
     def _take(self, priority: int, seat: Seat) -> bool:
         """Let the group have one turn."""
         for index, row in enumerate(seat.rows):
-            if self._has_room(row):
+            if not self._has_room(row) or not (together := self._together(priority, row)):
+                continue
+            for one in together:
+                self._take_row(one)
+            self._beside.update(one.id for one in together[1:])
+            if together == [row]:
                 del seat.rows[index]
-                self._take_row(row)
-                self._turns[str(priority)] = seat.group
-                return True
+            else:
+                seat.rows = deque(self._new(seat.rows))
+            self._turns[str(priority)] = seat.group
+            return True
         seat.rows.clear()
         return False
+
+    def _together(self, priority: int, row: Waiting) -> list[Waiting]:
+        """What one call takes: this job, or of a bulk task the first ones of its lane; nothing while it is to wait."""
+        task = task_of(row.lane)
+        if (rule := self.policy.bulks.get(task)) is None:
+            return [row]
+        most = min(rule.most, self._slots, self.groups.room(group_of(row.lane)), self._rooms.room(task))
+        return self.bulks.next(rule, priority, row.lane, most, self.missing, self._seen())
 
     def _take_row(self, row: Waiting) -> None:
         self._picked.append(row)
         self.groups.take(group_of(row.lane))
-        self._rooms.take(limited_task_of(row.lane))
+        self._rooms.take(task_of(row.lane))
 
     def _has_room(self, row: Waiting) -> bool:
-        return self._rooms.has_room(limited_task_of(row.lane))
+        return self._rooms.has_room(task_of(row.lane))
 
     # The groups in their turn
 
@@ -252,7 +275,8 @@ class _Turns:
 
     def _sorted(self, priority: int, cursor: str | None, found: Sequence[Any]) -> list[Seat]:
         """All of them, where few jobs are due."""
-        rows = sorted([*self._new(found), *self._plain(priority)], key=lambda row: (group_of(row.lane), row))
+        due = [*self._new(map(waiting, found)), *self._plain(priority)]
+        rows = sorted(due, key=lambda row: (group_of(row.lane), row))
         seats = [Seat(name, deque(of_group)) for name, of_group in groupby(rows, lambda row: group_of(row.lane))]
         self.groups.look(seat.group for seat in seats)
         if cursor is None:
@@ -298,7 +322,7 @@ class _Turns:
 
     def _walk_from(self, priority: int, after: str, last: str | None) -> Iterator[Seat]:
         """The groups of the lanes behind `after`, up to `last`."""
-        most = max(FIRST_PAGE, 2 * self._missing)
+        most = max(FIRST_PAGE, 2 * self.missing)
         while True:
             page = self._read("scan_lanes", priority=priority, after=after, most=most)
             is_last = len(page) < most or (last is not None and page[-1][0] > last)
@@ -322,7 +346,7 @@ class _Turns:
         while groups and not self._is_enough:
             # the first job of as many as the claim still needs, and those that have no room between them
             some: list[tuple[str, tuple[str, ...]]] = []
-            needed = self._missing
+            needed = self.missing
             while groups and needed:
                 some.append(groups.pop(0))
                 needed -= self.groups.room(some[-1][0]) > 0
@@ -346,9 +370,8 @@ class _Turns:
     def _refill(self, priority: int, seat: Seat) -> bool:
         """Read more of a group's jobs; False: there are none."""
         lanes = [lane for lane in seat.lanes if lane]
-        most = self._missing + len(self._picked)
         plain = self._plain(priority) if len(lanes) < len(seat.lanes) else []
-        seat.rows = deque(sorted([*plain, *self._rows_of(priority, lanes, most)]))
+        seat.rows = deque(sorted([*plain, *self._rows_of(priority, lanes, self.missing + len(self._picked))]))
         if not seat.rows:
             seat.lanes = ()
         return bool(seat.rows)
@@ -356,23 +379,21 @@ class _Turns:
     # What is read
 
     def _plain(self, priority: int) -> list[Waiting]:
-        most = self._missing + len(self._picked) + len(self._left_out)
-        return self._new(self._read("read_plain", priority=priority, most=most))
+        most = self.missing + len(self._picked) + len(self._left_out)
+        return self._new(map(waiting, self._read("read_plain", priority=priority, most=most)))
 
     def _rows_of(self, priority: int, lanes: Sequence[str], most: int = 1) -> list[Waiting]:
-        if not lanes:
-            return []
-        found = self._read("read_lanes", priority=priority, lanes=json.dumps(lanes), most=most + len(self._left_out))
-        return self._new(found)
+        most += len(self._left_out)
+        found = self._read("read_lanes", priority=priority, lanes=json.dumps(lanes), most=most) if lanes else []
+        return self._new(map(waiting, found))
 
-    def _new(self, found: Sequence[Any]) -> list[Waiting]:
+    def _new(self, found: Iterable[Waiting]) -> list[Waiting]:
         """What is not picked yet."""
-        taken = {row.id for row in self._picked} | self._left_out
-        return [row for row in map(self._waiting, found) if row.id not in taken]
+        seen = self._seen()
+        return [row for row in found if row.id not in seen]
 
-    def _waiting(self, row: Sequence[Any]) -> Waiting:
-        id, lane, ready_at = row
-        return Waiting(moment_of(ready_at), id_of(id), lane)
+    def _seen(self) -> set[UUID]:
+        return {row.id for row in self._picked} | self._left_out
 
     def _read(self, statement: str, **values: Any) -> list[Any]:
         now = self.trip.parameter(self.trip.now)

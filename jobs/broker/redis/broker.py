@@ -41,7 +41,7 @@ from .atomic import AtomicTasks
 from .changing import Changing
 from .examining import Examining
 from .explaining import Explaining
-from .grouping import Grouping, group_rules
+from .grouping import Grouping, full_group, group_rules
 from .limits import Limited
 from .lives import FORMER, Recovering
 from .moments import micros, moment, moment_or_none, span
@@ -133,7 +133,7 @@ class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, Explaining
             raise PushedTooLate("the jobs were read from the outbox too long ago; they are read again", undone=True)
         answers, generation, sequence = told
         if not answers:
-            raise BrokerAway(LEFT, undone=True)
+            raise full_group(jobs, generation) if sequence < 0 else BrokerAway(LEFT, undone=True)
         self._scripts.note_generation(queue, generation)
         return PushReply(tuple(map(pushed, jobs, answers)), generation, sequence)
 

@@ -13,6 +13,7 @@ from ...states import State
 from .. import records
 from ..facts import Counters, Dropped, Fact, FactPage, Recorded, Rest, Start, Step
 from ..records import NewJob, Outcome
+from ..tally import LOST, Tally
 from .moments import moment, moment_or_none
 from .record import Heard, Record
 from .scripts import decode
@@ -36,7 +37,7 @@ class _Fact(msgspec.Struct, array_like=True, frozen=True):
 
 _HOUR = 3_600_000_000
 _read_told = msgspec.msgpack.Decoder(list[tuple[_Fact, Record | None, Heard | None]]).decode
-_read_dropped = msgspec.msgpack.Decoder(list[_Fact]).decode
+_read_dropped = msgspec.msgpack.Decoder(list[tuple[_Fact, str]]).decode
 
 
 def page_of(queue: str, answer: Sequence[bytes]) -> FactPage:
@@ -58,23 +59,24 @@ def page_of(queue: str, answer: Sequence[bytes]) -> FactPage:
     )
 
 
-def _dropped(told: bytes) -> tuple[tuple[Dropped, ...], Mapping[datetime, Mapping[str, int]]]:
+def _dropped(told: bytes) -> tuple[tuple[Dropped, ...], Mapping[datetime, Tally]]:
     """The jobs that leave nothing in the history but what is counted of them, and that."""
-    ids: defaultdict[tuple[int, str, int], list[str]] = defaultdict(list)
-    hours: defaultdict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for one in _read_dropped(told):
+    jobs: defaultdict[tuple[int, str, int], list[tuple[str, str]]] = defaultdict(list)
+    hours: defaultdict[int, Tally] = defaultdict(Tally)
+    for one, task in _read_dropped(told):
         hour = one.at // _HOUR
-        ids[one.run, one.state, hour].append(id_of(one.id).hex)
-        counts = hours[hour]
-        counts["ran_ms"] += one.ran
-        counts["waited_ms"] += one.waited
-        counts[one.state] += 1
+        jobs[one.run, one.state, hour].append((id_of(one.id).hex, task))
+        if one.ran is False:
+            hours[hour].add(task, one.state)
+        else:
+            hours[hour].add_start(task, one.state, one.ran, int(one.waited))
         if one.step == "lost":
-            counts["lost"] += 1
-    dropped = tuple(
-        Dropped(run, State(state), moment(hour * _HOUR), tuple(alike)) for (run, state, hour), alike in ids.items()
-    )
-    return dropped, {moment(hour * _HOUR): counts for hour, counts in hours.items()}
+            hours[hour].add(task, LOST)
+    dropped = []
+    for (run, state, hour), alike in jobs.items():
+        ids, tasks = zip(*alike, strict=True)
+        dropped.append(Dropped(run, State(state), moment(hour * _HOUR), ids, tasks))
+    return tuple(dropped), {moment(hour * _HOUR): counts for hour, counts in hours.items()}
 
 
 def _fact(queue: str, told: _Fact, record: Record | None, settled: Heard | None) -> Fact:

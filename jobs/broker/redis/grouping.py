@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...errors import GroupFull
 from ...policy import QueuePolicy, RateLimit
 from ..contract import COUNT_LIMIT
 from ..lanes import GroupSeen, GroupSettings
+from ..records import NewJob
 from .moments import moment_or_none, span
 from .scripts import Scripts, decode
 
@@ -38,6 +40,16 @@ class Grouping:
         """
         found = decode(self._scripts.run("groups", queue, after=after, limit=limit, most=COUNT_LIMIT))
         return tuple(_seen(*one) for one in found or ())
+
+    def count_group(self, queue: str, group: str, most: int) -> int:
+        """How many of the group's jobs wait, due to start; see the contract."""
+        return min(int(self._scripts.run("count_group", queue, group=group)), most)
+
+
+def full_group(jobs: Sequence[NewJob], group: str) -> GroupFull:
+    """What is raised where a group has no room for some of these jobs."""
+    most = min(job.group_max for job in jobs if job.group == group and job.group_max is not None)
+    return GroupFull(jobs[0].queue, group, most)
 
 
 def group_rules(policy: QueuePolicy) -> Mapping[str, Any]:

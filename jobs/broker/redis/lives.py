@@ -199,5 +199,5 @@ def _as_new(job: ClaimedJob, policy: QueuePolicy) -> NewJob:
         attempts=job.attempts,
         starts=job.starts,
         lost=job.lost,
-        lane=lane_of(job.group, job.task, limited=job.task in policy.limits),
+        lane=lane_of(job.group, job.task, ruled=policy.has_lane(job.task)),
     )

@@ -14,7 +14,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from ... import clock
-from ...policy import Limit, QueuePolicy
+from ...policy import MOST_AT_ONCE, Limit, QueuePolicy
 from ..records import ClaimedJob, Settlement
 from .moments import span
 from .scripts import Scripts, decode
@@ -50,7 +50,7 @@ class SharedLimits:
             return reserved
         id = f"{worker.hex}.{number}."
         for limit in sorted(_limits_of(policy, short), key=lambda limit: limit.name):
-            most = min(wanted, limit.rate_limit.limit)
+            most = min(wanted * _most_of_a_call(policy), MOST_AT_ONCE, limit.rate_limit.limit)
             ask = {"limit": limit.rate_limit.limit, "per": span(limit.rate_limit.per), "guard": span(guard)}
             given, wait = decode(self._scripts.reserve(place_of(limit.name), {**ask, "wanted": most, "id": id}))
             reserved.starts[limit.name] = [f"{id}{i}" for i in range(1, given + 1)]
@@ -105,17 +105,24 @@ def _limits_of(policy: QueuePolicy, names: Sequence[str]) -> set[Limit]:
     return {limit for limits in asked for limit in limits}
 
 
+def _most_of_a_call(policy: QueuePolicy) -> int:
+    """How many jobs with limits one call may take."""
+    return max((bulk.most for task, bulk in policy.bulks.items() if policy.limits.get(task)), default=1)
+
+
 def place_of(limit: str) -> str:
     """Where its keys stand: no queue can be called so."""
     return f"limit:{limit}"
 
 
 def limit_rules(policy: QueuePolicy, reserved: Reserved) -> dict[str, Any]:
-    """What `exchange.lua` is told of the limits of a queue's tasks, and of breakers that are not closed."""
+    """What `exchange.lua` is told of tasks: their limits, breakers that are not closed, and what starts in bulk."""
+    bulks = {task: [one.most, one.least, span(one.wait)] for task, one in policy.bulks.items()}
+    rules: dict[str, Any] = {"bulks": bulks} if bulks else {}
     if not policy.limits:
-        return {}
+        return rules
     held_back = {task: [name for name in names if name in policy.rooms] for task, names in policy.breakers.items()}
-    return {
+    return rules | {
         "limits": {
             task: [limit.name for limit in limits] + held_back.get(task, []) for task, limits in policy.limits.items()
         },

@@ -66,6 +66,8 @@ def new_job(job: NewJob) -> dict[str, Any]:
     seldom: dict[str, Any] = {"awaited": True} if job.awaited else {}
     if job.lane:
         seldom |= {"lane": job.lane}
+    if job.group_max is not None:
+        seldom |= {"most": job.group_max}
     return seldom | {
         "id": id_word(job.id),
         "run": job.run,

@@ -115,7 +115,7 @@ def _look(limits: Limits, now: datetime, away: Finding | None = None) -> Report:
         queues=rows,
         keepers=sum(worker.kind == "keeper" for worker in alive),
         history=live.whole_lag(list(lags.values())),
-        relay_lag=_relay_lag(now),
+        relay_lag=relay_lag(now),
         lease_lag=unreaped,
         clock_offsets=offsets,
         findings=sorted(found, key=lambda finding: not finding.needs_person),
@@ -127,7 +127,8 @@ def headline(findings: Sequence[Finding]) -> str:
     return findings[0].text if findings else _("All is well.")
 
 
-def _relay_lag(now: datetime) -> float:
+def relay_lag(now: datetime) -> float:
+    """For how many seconds the oldest accepted job has been on its way to the broker."""
     pending = lookup.all_jobs().filter(state=State.PENDING).order_by("pk").values_list("created_at", "ready_at", "run")
     # the next run of a dead letter is pending since it became due
     since = [ready_at if run > 1 else created_at for created_at, ready_at, run in pending[:LOOKED_AT]]

@@ -14,6 +14,7 @@ from jobs.management.actions.limits import LIMITS
 from jobs.management.actions.logs import LOGS
 from jobs.management.actions.look import LIST, SHOW, STATUS
 from jobs.management.actions.mend import DOCTOR, OBLITERATE
+from jobs.management.actions.metrics import METRICS
 from jobs.management.actions.move import MOVE
 from jobs.management.actions.remove import CLEAN, DRAIN, ERASE
 from jobs.management.actions.schedules import SCHEDULES
@@ -27,6 +28,6 @@ ACTIONS: tuple[Action, ...] = (
     *(ENQUEUE, RETRY, CANCEL, PROMOTE, PAUSE, RESUME, LIMITS),
     *(RESCHEDULE, PRIORITY, EDIT, DISCARD),
     *(DRAIN, CLEAN, ERASE, MOVE),
-    *(DOCTOR, OBLITERATE),
+    *(DOCTOR, OBLITERATE, METRICS),
     *(SCHEDULES, WORKERS),
 )

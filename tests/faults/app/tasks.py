@@ -10,24 +10,25 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.db.models import F
 from huey import crontab
 
-from jobs import Cancelled, Limit, RateLimit, current_job
+from jobs import BulkJob, Cancelled, Limit, RateLimit, RunningJob, current_job
 
 from . import forks, programs
 from .models import Counter
 from .queues import other, paced, work
 
 
-def write(word: str) -> None:
-    claimed = current_job()._claimed
+def write(word: str, job: RunningJob | None = None) -> None:
+    claimed = (job or current_job())._claimed
     at = time.time() - settings.CLOCK_ERROR
     worker = os.getppid() if "runner" in sys.argv else os.getpid()
-    line = f"{word} {claimed.id} {claimed.token} {worker} {at:.6f} {current_job().queue}\n"
+    line = f"{word} {claimed.id} {claimed.token} {worker} {at:.6f} {claimed.queue}\n"
     ledger = os.open(settings.FOLDER / "ledger", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(ledger, line.encode())
     os.close(ledger)
@@ -93,6 +94,22 @@ def nap_at_first(seconds: float) -> None:
     if current_job()._claimed.starts == 0:
         select.select([], [], [], seconds)
     write("end")
+
+
+@dataclass(frozen=True)
+class Nap:
+    seconds: float = 0.0
+
+
+@work.task(bulk=10, bulk_min=5, wait=1)
+def nap_in_bulk_at_first(jobs: list[BulkJob[Nap]]) -> None:
+    """The same of several jobs in one call."""
+    for job in jobs:
+        write("start", job)
+    if all(job.starts == 1 for job in jobs):
+        select.select([], [], [], max(job.args.seconds for job in jobs))
+    for job in jobs:
+        write("end", job)
 
 
 @work.task()

@@ -9,4 +9,4 @@ UPDATE jobs_job
 SET state = 'cancelled', ended_at = clock_timestamp(), reason = %(reason)s
 FROM chosen
 WHERE jobs_job.id = chosen.id
-RETURNING jobs_job.id
+RETURNING jobs_job.id, task

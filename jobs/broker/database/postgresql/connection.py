@@ -107,8 +107,8 @@ class PostgresqlTrip(Trip):
 
     def write_counts(self) -> None:
         """Write what `count` gathered, to this hour by the server's clock."""
-        for queue, sums in sorted(self._counts.items()):
-            rows.add_counts(self._cursor, "postgresql", queue, clock.now(), sums)
+        for queue, counted in sorted(self._counts.items()):
+            rows.add_counts(self._cursor, "postgresql", queue, clock.now(), counted)
         self._counts.clear()
 
     def insert(self, job: NewJob) -> bool:
@@ -150,10 +150,10 @@ class PostgresqlTrip(Trip):
         for queue, key in sorted({(job.queue, job.key) for job in jobs if job.key is not None}):
             self.run("lock_key", queue=queue, key=key)
 
-    def lock_sequences(self, names: Iterable[tuple[str, str]]) -> None:
-        """Let nobody else decide who is next in these sequences until the end of this transaction."""
-        for queue, sequence in sorted(set(names)):
-            self.run("lock_key", queue=queue, key=f"\x1f{sequence}")  # no key begins so
+    def lock_names(self, names: Iterable[tuple[str, str]]) -> None:
+        """Let nobody else decide who is next in these sequences, or enter these groups, until the end of this."""
+        for queue, name in sorted(set(names)):
+            self.run("lock_key", queue=queue, key=f"\x1f{name}")  # no key begins so
 
     def lock_blocked(self, job_id: UUID) -> bool:
         """Lock a blocked job; False: somebody else has it, or it is blocked no more."""

@@ -7,4 +7,4 @@ WHERE id IN (
     ORDER BY id
     FOR NO KEY UPDATE SKIP LOCKED
 )
-RETURNING queue
+RETURNING queue, task

@@ -4,4 +4,4 @@ SET state = CASE WHEN %(cancels)s THEN 'cancelled' ELSE 'failed' END, ended_at =
     error = CASE WHEN %(cancels)s THEN error ELSE %(text)s END,
     reason = CASE WHEN %(cancels)s THEN %(text)s ELSE '' END
 WHERE id = %(id)s AND state = 'blocked'
-RETURNING state
+RETURNING task

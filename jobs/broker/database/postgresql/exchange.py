@@ -45,6 +45,7 @@ from ...records import (
     Settled,
     Settlement,
 )
+from ...tally import NO_START, class_of
 from ..causes import CauseRow
 from ..claim import claimed_job, start_order
 from ..outcomes import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, BUSY, REFUSED, milliseconds, token_number
@@ -133,7 +134,8 @@ def exchange_jobs(
     moment = next(row for row in found if row[0] == "moment")
     now = moment[10].astimezone(UTC)
     jobs = [claimed_job(row[1:], queue, now, began) for row in found if row[0] == "claimed"]
-    jobs.sort(key=start_order if ids is None else lambda job: ids.index(job.id))
+    places = {id: place for place, id in enumerate(ids or ())}
+    jobs.sort(key=start_order if ids is None else lambda job: places[job.id])
     _note_causes(trip, given, {row[1] for row in found if row[0] == "settled" and row[3] == State.FAILED})
     states = {row[1]: Settled(Answer.COUNTED, State(row[3])) for row in found if row[0] == "settled"}
     answers = {id(settlement): states[settlement.job.id] for settlement in given if settlement.job.id in states}
@@ -252,6 +254,8 @@ def _as_json(settlement: Settlement) -> dict[str, Any]:
         "unknown": getattr(outcome, "unknown", False),
         "whole_queue": getattr(outcome, "whole_queue", False),
         "notes": _notes(outcome),
+        "ran": NO_START,
+        "waited": NO_START,
         "ran_ms": 0,
         "waited_ms": 0,
         "result": getattr(outcome, "result", None),
@@ -265,8 +269,9 @@ def _as_json(settlement: Settlement) -> dict[str, Any]:
         values["ended_at"] = ended_at.isoformat()
     if started_at is not None:
         values["started_at"] = started_at.isoformat()
-        values["ran_ms"] = milliseconds(started_at, ended_at or started_at)
-        values["waited_ms"] = milliseconds(job.ready_at, started_at)
+        values["ran_ms"] = ran = milliseconds(started_at, ended_at or started_at)
+        values["waited_ms"] = waited = milliseconds(job.ready_at, started_at)
+        values["ran"], values["waited"] = class_of(ran), class_of(waited)
     return values
 
 

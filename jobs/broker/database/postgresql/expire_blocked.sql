@@ -8,4 +8,4 @@ WHERE state = 'blocked' AND id IN (
     LIMIT 1000
     FOR UPDATE SKIP LOCKED
 )
-RETURNING queue
+RETURNING queue, task

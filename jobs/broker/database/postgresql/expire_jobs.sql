@@ -9,4 +9,4 @@ WHERE state = 'queued' AND id IN (
     LIMIT 1000
     FOR UPDATE SKIP LOCKED
 )
-RETURNING queue
+RETURNING queue, task

@@ -19,7 +19,7 @@ returned AS (
         ORDER BY id
         FOR UPDATE SKIP LOCKED
     )
-    RETURNING id, run, queue, state, claimed_at
+    RETURNING id, run, queue, state, claimed_at, task
 ),
 noted AS (
     -- they stand at their old places: see dead_rows.py
@@ -30,5 +30,5 @@ noted AS (
     ORDER BY queue
     ON CONFLICT (queue) DO UPDATE SET returns = held.returns + 1
 )
-SELECT id, run, queue, state, claimed_at
+SELECT id, run, queue, state, claimed_at, task
 FROM returned

@@ -2,4 +2,4 @@
 UPDATE jobs_job
 SET state = 'cancelled', ended_at = :now, reason = :reason
 WHERE id = :id AND queue = :queue AND state IN ('blocked', 'pending', 'queued')
-RETURNING queue
+RETURNING queue, task

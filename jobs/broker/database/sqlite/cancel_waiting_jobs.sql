@@ -2,4 +2,4 @@
 UPDATE jobs_job
 SET state = 'cancelled', ended_at = :now, reason = :reason
 WHERE queue = :queue AND id IN (SELECT value FROM json_each(:ids)) AND state IN ('blocked', 'pending', 'queued')
-RETURNING id
+RETURNING id, task

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from .... import clock
 from ....policy import QueueLimits, QueuePolicy
+from ....states import State
 from ...records import ClaimedJob
 from ..claim import claimed_job, due_of, read_heads, room_of, start_order, wait_after
 from ..connection import Trip
@@ -40,8 +41,8 @@ def claim(trip: Trip, worker: UUID, policy: QueuePolicy, wanted: int, alone: boo
     slots = min(wanted, room.slots)
     if slots <= 0:
         return Claim(wait=room.wait, window=room.window, limits=room.limits)
-    for (queue,) in trip.run("expire_jobs", queues=json.dumps([policy.name]), now=text_of(trip.now)):
-        trip.count(queue, expired=1)
+    for queue, task in trip.run("expire_jobs", queues=json.dumps([policy.name]), now=text_of(trip.now)):
+        trip.count(queue, task, State.EXPIRED)
     heads = read_heads(trip, policy.name, alone)
     if room.laned:
         by_turns = claim_by_turns(
@@ -78,7 +79,8 @@ def _claim_priority(trip: Trip, worker: UUID, queue: str, priority: int, wanted:
 def _claim_given(trip: Trip, worker: UUID, queue: str, ids: Sequence[UUID]) -> list[ClaimedJob]:
     given = json.dumps([id.hex for id in ids])
     claimed = trip.run("claim_given_jobs", worker=worker.hex, ids=given, now=text_of(trip.now))
-    return sorted(_claimed(trip, queue, claimed), key=lambda job: ids.index(job.id))
+    places = {id: place for place, id in enumerate(ids)}
+    return sorted(_claimed(trip, queue, claimed), key=lambda job: places[job.id])
 
 
 def _claimed(trip: Trip, queue: str, rows: Sequence[Any]) -> list[ClaimedJob]:

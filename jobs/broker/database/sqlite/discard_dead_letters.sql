@@ -2,4 +2,4 @@
 UPDATE jobs_job
 SET state = 'cancelled', ended_at = :now, reason = :reason
 WHERE state = 'failed' AND id IN (SELECT value FROM json_each(:ids))
-RETURNING queue
+RETURNING queue, task

@@ -4,4 +4,4 @@ SET state = CASE WHEN :cancels THEN 'cancelled' ELSE 'failed' END, ended_at = :n
     error = CASE WHEN :cancels THEN error ELSE :text END,
     reason = CASE WHEN :cancels THEN :text ELSE '' END
 WHERE id = :id AND state = 'blocked'
-RETURNING state
+RETURNING task

@@ -6,4 +6,4 @@ WHERE state = 'blocked' AND id IN (
     WHERE state = 'blocked' AND expires_at IS NOT NULL AND expires_at <= :now
     LIMIT 1000
 )
-RETURNING queue
+RETURNING queue, task

@@ -8,4 +8,4 @@ WHERE state = 'queued' AND id IN (
       AND expires_at <= :now AND state = 'queued' AND queue IN (SELECT value FROM json_each(:queues))
     LIMIT 1000
 )
-RETURNING queue
+RETURNING queue, task

@@ -4,4 +4,4 @@ SET state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END,
     ended_at = CASE WHEN cancel_requested THEN :now END,
     starts = starts + 1, worker_id = NULL
 WHERE state = 'active' AND worker_id = :worker
-RETURNING id, run, queue, state, claimed_at
+RETURNING id, run, queue, state, claimed_at, task

@@ -10,4 +10,4 @@ SET state = CASE WHEN cancel_requested THEN 'cancelled' WHEN lost + 1 >= :dead_a
     alone = lost + 1 >= :alone_after,
     lost = lost + 1, starts = starts + 1, worker_id = NULL
 WHERE state = 'active' AND worker_id = :worker
-RETURNING id, run, queue, state, claimed_at
+RETURNING id, run, queue, state, claimed_at, task

@@ -20,6 +20,7 @@ from ...records import (
     Settled,
     Settlement,
 )
+from ...tally import RETRIED
 from ..connection import Trip
 from ..groups import delay_groups
 from ..outcomes import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, REFUSED, ended_at, milliseconds, token_number
@@ -99,17 +100,16 @@ def _hand_back(
 
 
 def _count(trip: Trip, settlement: Settlement, state: State) -> None:
-    job, started_at = settlement.job, settlement.started_at
-    numbers: dict[str, int] = {}
+    job, outcome, started_at = settlement.job, type(settlement.outcome), settlement.started_at
     if state != State.QUEUED:
-        numbers[str(state)] = 1
-    elif isinstance(settlement.outcome, Retried):
-        numbers["retried"] = 1
+        counted_as: str = state
+    else:
+        counted_as = RETRIED if outcome is Retried else ATTEMPT_OUTCOME[outcome]
     if started_at is not None:
-        numbers["ran_ms"] = milliseconds(started_at, settlement.ended_at or trip.now)
-        numbers["waited_ms"] = milliseconds(job.ready_at, started_at)
-    if numbers:
-        trip.count(job.queue, **numbers)
+        ran, waited = milliseconds(started_at, settlement.ended_at or trip.now), milliseconds(job.ready_at, started_at)
+        trip.tally(job.queue).add_start(job.task, counted_as, ran, waited)
+    elif state != State.QUEUED or outcome is Retried:
+        trip.count(job.queue, job.task, counted_as)
 
 
 def _attempt(settlement: Settlement, label: str, known: dict[str, Any]) -> dict[str, Any]:

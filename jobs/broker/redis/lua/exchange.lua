@@ -19,7 +19,7 @@ local short
 local function with_lanes()
 --:include lanes
 end
---:include claim
+--:include due claim
 
 -- Small facts are weighed together.
 local ENOUGH = 16384

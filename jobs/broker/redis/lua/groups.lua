@@ -2,7 +2,7 @@
 -- ARGV[1]: after, limit, most (how many of those that wait for their time are looked at: they stand in no order of groups).
 -- Result: of each {name, waiting, scheduled, active, paused, concurrency, limit, per, wait_until}, false where there is none.
 -- Costs: some steps for each group and each priority at which some wait.
---:include queue clock record groups
+--:include queue clock record groups crowd
 
 local function name_of(lane) return string.match(lane, '^[^\31]*') end
 local function lane_in(place) return string.sub(place, 2, -PLACE - 2) end
@@ -38,23 +38,16 @@ ways[#ways + 1] = function(after)
     local member = call('ZRANGEBYLEX', held, '[' .. after .. ' ', '+', 'LIMIT', 0, 1)[1]
     return member and string.match(member, '^[^%z\31]*')
 end
-local firsts = {}
-local place = call('ZRANGE', lanes, 0, 0)[1]
-while place do
-    local first = string.sub(place, 1, 1)
-    firsts[#firsts + 1] = first
+local firsts = firsts_of_lanes()
+for _, first in ipairs(firsts) do
     ways[#ways + 1] = function(after)
         local found = call('ZRANGEBYLEX', lanes, '[' .. first .. after .. ' ', '+', 'LIMIT', 0, 1)[1]
         return found and string.sub(found, 1, 1) == first and name_of(lane_in(found)) or nil
     end
-    place = call('ZRANGEBYLEX', lanes, '[' .. string.char(string.byte(first) + 1), '+', 'LIMIT', 0, 1)[1]
 end
 
 local function seen(name)
-    local rules, waiting_now = own[name] or {}, waits[name] or 0
-    for _, first in ipairs(firsts) do
-        waiting_now = waiting_now + call('ZLEXCOUNT', lanes, '[' .. first .. name .. '\0', '(' .. first .. name .. ' ')
-    end
+    local rules, waiting_now = own[name] or {}, (waits[name] or 0) + count_waiting(name, firsts)
     local running = call('ZLEXCOUNT', held, '[' .. name .. '\0', '(' .. name .. ' ')
     local wait_until = rules[5] and rules[5] > now and rules[5] or false
     if waiting_now + running + (later[name] or 0) == 0 and not (rules[1] or rules[2] or rules[3] or wait_until) then return end

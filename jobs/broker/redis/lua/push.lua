@@ -3,7 +3,8 @@
 --   passed on unread. windows: how many KEYS stand behind those of the queue; nothing where no job has a rule.
 -- Result: {answers, generation, sequence}: of each job true (accepted), false (known), the id of the live job that holds
 --   its key, + and the id of the job that took over what this one says, or - and the id of that behind which it waits.
---   No answers where the jobs have moved away (leave.lua). Nil where they were read more than 10 s ago: an
+--   No answers where the jobs have moved away (leave.lua), or, with the group in place of the generation and -1, where more
+--   of its jobs would wait than one of these says (most), and then none is taken. Nil where they were read more than 10 s ago: an
 --   id may be forgotten since (DESIGN: Forgetting).
 -- Guarantees: an (id, run) is taken once. One live job holds a key; a key whose job has vanished is free. Begins with
 --   a growing write, so that a full server refuses it whole.
@@ -43,7 +44,7 @@ local function give_way(job, holder)
 end
 
 local by_rule, write_by_rule, with_a_place
-local soon = false
+local soon, has_most = false, false
 local answers, taken, holders, records, news, with_row, over_with_row = {}, {}, {}, {}, {}, {}, {}
 if ask.windows then
 --:include by_rule
@@ -84,9 +85,27 @@ for i, job in ipairs(ask.jobs) do
         if job.key and not job.behind then holders[job.key] = job.id end
         records[#records + 1] = job.id
         records[#records + 1] = job
+        has_most = has_most or job.most
         news[#news + 1] = job.id
     end
 end
+
+-- The first group that has no room for its new jobs that are due.
+local function full_group()
+--:include due crowd
+    let_due_wait()
+    local firsts, number = firsts_of_lanes(), {}
+    for _, id in ipairs(news) do
+        local job = taken[id]
+        if job.most and not job.behind and job.ready <= now then
+            local group = string.match(job.lane, '^[^\31]*')
+            number[group] = (number[group] or count_waiting(group, firsts)) + 1
+            if number[group] > job.most then return group end
+        end
+    end
+end
+local full = has_most and full_group()
+if full then return cmsgpack.pack({{}, full, -1}) end
 
 if #news > 0 then
     -- a later one of the same call may have changed it

@@ -5,7 +5,7 @@
 --   long an accepted job must have lived to be told of.
 -- Result: a MessagePack of {generation, last, more, calm, whether some up to that position are lost here, counters, lives}:
 --   calm where only facts are left that are too young; lives: to who asks in another generation, those before this one,
---   each with the position behind its facts. Then one of the facts of jobs that retention drops at once, and one of the
+--   each with the position behind its facts. Then one of the facts of jobs that retention drops at once, each with its task, and one of the
 --   others with record and said of each. Of accepted jobs each that lives is a fact by itself, with its present
 --   record. Counters are of jobs whose facts shrank: see parts/shrink.lua.
 -- Guarantees: a job is dropped only if as many as retention keeps have ended later in its state.
@@ -34,9 +34,16 @@ local function moment_of(position) return string.match(position, '%d+') * 1000 e
 local function list(values) return struct.pack('>BI4', 221, #values) .. table.concat(values) end
 local function given(value) return value ~= '' and value or '\192' end
 
+-- The task of a record, packed as it stands there: the first of `told`, whose list begins with one byte.
+local function task_of(record)
+    if record == '' then return '\160' end
+    local told_at = cmsgpack.unpack_one(record, #PAIR) + 1
+    return string.sub(record, told_at + 1, (cmsgpack.unpack_one(record, told_at)))
+end
+
 local function add(fact, record, said, state, rank)
     if is_dropped(state, rank) then
-        dropped[#dropped + 1] = fact
+        dropped[#dropped + 1] = '\146' .. fact .. task_of(record)
         return
     end
     size = size + #fact + #record + #said

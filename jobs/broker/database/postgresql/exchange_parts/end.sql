@@ -13,25 +13,23 @@ claimed AS (
         unknown_since, event, event_id, about_type, about_id, scope, "group", tags, state
 ),
 counted AS (
-    INSERT INTO jobs_queuestat AS stat
-        (queue, hour, part, completed, failed, retried, lost, cancelled, expired, ran_ms, waited_ms)
-    SELECT %(queue)s, date_trunc('hour', now, 'UTC'), %(part)s, sum(completed), sum(failed), sum(retried), 0,
-        sum(cancelled), sum(expired), sum(ran_ms), sum(waited_ms)
+    INSERT INTO jobs_taskstat AS stat
+        (queue, task, outcome, ran, waited, hour, part, jobs, ran_ms, waited_ms)
+    SELECT %(queue)s, task, counted_as, ran, waited, date_trunc('hour', now, 'UTC'), %(part)s,
+        count(*), sum(ran_ms), sum(waited_ms)
     FROM (
-        SELECT (state = 'completed')::integer AS completed, (state = 'failed')::integer AS failed,
-            (state = 'queued' AND act = 'retry')::integer AS retried,
-            (state = 'cancelled')::integer AS cancelled, 0 AS expired, ran_ms, waited_ms
+        SELECT task, CASE WHEN state <> 'queued' THEN state WHEN act = 'retry' THEN 'retried' ELSE outcome END AS counted_as,
+            ran, waited, ran_ms, waited_ms
         FROM settled
         WHERE state <> 'queued' OR act = 'retry' OR started_at IS NOT NULL
         UNION ALL
-        SELECT 0, 0, 0, 0, 1, 0, 0 FROM claimed WHERE state = 'expired'
+        SELECT task, 'expired', -1::smallint, -1::smallint, 0, 0 FROM claimed WHERE state = 'expired'
     ) AS numbers
     CROSS JOIN clock
-    GROUP BY now
-    ON CONFLICT (queue, hour, part) DO UPDATE SET
-        completed = stat.completed + excluded.completed, failed = stat.failed + excluded.failed,
-        retried = stat.retried + excluded.retried, cancelled = stat.cancelled + excluded.cancelled,
-        expired = stat.expired + excluded.expired, ran_ms = stat.ran_ms + excluded.ran_ms,
+    GROUP BY task, counted_as, ran, waited, now
+    ORDER BY task, counted_as, ran, waited
+    ON CONFLICT (queue, task, outcome, ran, waited, hour, part) DO UPDATE SET
+        jobs = stat.jobs + excluded.jobs, ran_ms = stat.ran_ms + excluded.ran_ms,
         waited_ms = stat.waited_ms + excluded.waited_ms
 ),
 answer AS MATERIALIZED (

@@ -5,8 +5,8 @@ locked AS MATERIALIZED (
     FROM clock
     CROSS JOIN json_to_recordset(%(settlements)s::json) AS given (
         id uuid, token bigint, act text, burns smallint, delay double precision, unknown boolean, whole_queue boolean,
-        notes boolean, started_at timestamptz, ended_at timestamptz, ran_ms bigint, waited_ms bigint,
-        result text, error text, reason text, outcome text, note text, traceback text
+        notes boolean, started_at timestamptz, ended_at timestamptz, ran smallint, waited smallint,
+        ran_ms bigint, waited_ms bigint, result text, error text, reason text, outcome text, note text, traceback text
     )
     CROSS JOIN LATERAL (
         SELECT FROM jobs_job
@@ -57,8 +57,8 @@ settled AS (
         worker_id = NULL
     FROM locked AS given
     WHERE job.id = given.id
-    RETURNING job.id, job.run, job.queue, job.state, job.attempts, job.claimed_at, job.ready_at, now, label,
-        act, burns, delay, whole_queue, awaited, given.started_at, given.ended_at, ran_ms, waited_ms, outcome, note, traceback
+    RETURNING job.id, job.run, job.queue, job.task, job.state, job.attempts, job.claimed_at, job.ready_at, now, label,
+        act, burns, delay, whole_queue, awaited, given.started_at, given.ended_at, ran, waited, ran_ms, waited_ms, outcome, note, traceback
 ),
 attempted AS (
     INSERT INTO jobs_attempt (job_id, run, number, outcome, worker, claimed_at, started_at, ended_at, error, traceback)

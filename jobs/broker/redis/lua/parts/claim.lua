@@ -1,20 +1,5 @@
--- Claim jobs that are due.
-
--- Jobs whose time has come join those that wait.
-local function let_due_wait()
-    for _ = 1, 5 do
-        local places = call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, 1000)
-        if #places == 0 then return end
-        call('ZREM', due, unpack(places))
-        local plain, with_lane = {}, {}
-        for _, place in ipairs(places) do
-            local order = has_lane(place) and with_lane or plain
-            order[#order + 1], order[#order + 2] = 0, place
-        end
-        if #plain > 0 then call('ZADD', waiting, unpack(plain)) end
-        if #with_lane > 0 then call('ZADD', lanes, unpack(with_lane)) end
-    end
-end
+-- Claim jobs that are due: one for each call that is wanted, or several where a task's jobs start in bulk.
+local MOST_AT_ONCE = 1000
 
 -- The first places of those that wait, taken out. One from the future (the clock was set back) waits for its time.
 local function take_waiting(wanted)
@@ -97,32 +82,33 @@ local function claim(worker, wanted, of_alone)
     if mending > 0 and mending <= MENDING then return {}, mending end
     expire(1000)
     let_due_wait()
-    local slots, free, over = wanted, wanted, 0
+    local room, free, over = math.max(wanted, MOST_AT_ONCE), nil, 0
     if ask.limit then
         restart_grants()
         over, free = pace_room()
         if free == 0 then return {}, pace_wait() end
-        slots = math.min(slots, free)
+        room = math.min(room, free)
     end
-    if ask.most then slots = math.min(slots, ask.most - call('HLEN', active)) end
-    if slots <= 0 then return {}, false end
-    local places
+    if ask.most then room = math.min(room, ask.most - call('HLEN', active)) end
+    if room <= 0 then return {}, false end
+    local places, slots, full = nil, math.min(wanted, room), nil
     if of_alone then
         places = take_alone(slots)
     elseif call('ZCARD', lanes) > 0 then
         with_lanes()
-        places = take_turns(slots)
+        places, full = take_turns(wanted, room)
     else
         places = take_waiting(slots)
     end
+    if full == nil then full = #places == slots and (slots == wanted and 'calls' or 'slots') end
     if ask.limit and over > 0 and #places > 0 then
         call('ZREMRANGEBYRANK', pace, 0, math.min(over, 2 * #places + 100) - 1)
     end
     local got, first = activate(places, worker)
-    if #places < slots then return got, next_due(of_alone), first end
-    if slots == wanted then
+    if not full then return got, next_due(of_alone), first end
+    if full == 'calls' or #places == MOST_AT_ONCE then
         if not of_alone then say_word(true) end
         return got, 0, first
     end
-    return got, ask.limit and slots == free and pace_wait() or false, first
+    return got, ask.limit and #places == free and pace_wait() or false, first
 end

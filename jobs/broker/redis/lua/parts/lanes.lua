@@ -4,9 +4,9 @@
 -- are one of the name '', for which no rule of groups holds.
 -- Of `groups` a value is {paused, concurrency, limit, per, wait_until, wait_from}, false where the queue's rule holds.
 -- ask.group_most, group_limit, group_per: the queue's rule for each group; limits: task -> names of its limits; rooms: how
--- many more may start of each limit.
+-- many more may start of each limit; bulks: task -> {most, least, wait} of those whose jobs start in bulk.
 -- Costs of a claim: some calls for each group that is looked at, whatever waits in it.
-local MOST_LANES, LOOK_AGAIN, MOST_OVER = 500, 100000, 100
+local MOST_LANES, LOOK_AGAIN, MOST_OVER, MOST_BYTES = 500, 100000, 100, 1048576
 local known, have_own = {}, call('HLEN', groups) > 0
 local guard, steps = ask.guard or 20000, 0
 
@@ -117,20 +117,27 @@ local function has_room(stream)
     return is_free
 end
 
--- The group's next place, which it gives away; nil where it has none that may start.
-local function next_of(entry, count)
+-- Whether a lane's jobs may start that start in bulk: enough are due, or the first has waited long enough.
+local function is_ripe(stream)
+    local bulk = stream.bulk
+    local place = bulk and bulk[2] > 1 and head_of(stream, bulk[1])
+    if not place or ready_of(place) + bulk[3] <= now then return true end
+    if call('ZLEXCOUNT', stream.order, '[' .. place, '(' .. stream.last) >= bulk[2] then return true end
+    frees_at(ready_of(place) + bulk[3])
+    return false
+end
+
+-- Of a group's places that may start the first one, and where it stands; nil where it has none.
+local function first_of(entry, count)
     if entry.group.room <= 0 then return nil end
     local best, best_place
     for _, stream in ipairs(entry.streams) do
-        local place = has_room(stream) and head_of(stream, count)
+        local place = has_room(stream) and is_ripe(stream) and head_of(stream, stream.bulk and stream.bulk[1] or count)
         if place and (not best or is_before(string.sub(place, -PLACE), string.sub(best_place, -PLACE))) then
             best, best_place = stream, place
         end
     end
-    if not best then return nil end
-    best.next, entry.group.room = best.next + 1, entry.group.room - 1
-    for _, name in ipairs(best.limits or {}) do ask.rooms[name] = ask.rooms[name] - 1 end
-    return best_place
+    return best_place, best
 end
 
 -- The first lane of a priority at or behind a text: its name and the first place.
@@ -152,6 +159,7 @@ local function groups_from(first, from)
             local task = string.sub(lane, #name + 2)
             local stream = places_in(lanes, first .. lane .. '\0', first .. lane .. '\1', place)
             stream.limits = task ~= '' and ask.limits and ask.rooms and ask.limits[task]
+            stream.bulk = task ~= '' and ask.bulks and ask.bulks[task]
             streams[#streams + 1] = stream
             lane, place = lane_at(first, lane .. '\1')
         end
@@ -182,38 +190,52 @@ local function circle(first, cursor)
 end
 
 local taken, out, is_cut = {}, {[waiting] = {}, [lanes] = {}}, false
+-- How many more calls are wanted, and jobs may start; and the bytes of what is taken in bulk.
+local calls, slots, bytes = 0, 0, 0
 
-local function take(place)
+local function is_full() return calls <= 0 or slots <= 0 or bytes >= MOST_BYTES end
+
+local function take(place, stream, group)
     local order = out[has_lane(place) and lanes or waiting]
     taken[#taken + 1], order[#order + 1] = place, place
+    stream.next, group.room, slots = stream.next + 1, group.room - 1, slots - 1
+    for _, name in ipairs(stream.limits or {}) do ask.rooms[name] = ask.rooms[name] - 1 end
 end
 
--- Let the groups of one priority take turns until the slots are filled.
-local function serve(first, slots)
+-- Let a group have its turn: what one call takes of it. False: there is nothing.
+local function serve_group(entry, count)
+    local place, stream = first_of(entry, count)
+    if not place then return false end
+    take(place, stream, entry.group)
+    calls = calls - 1
+    local bulk, number = stream.bulk or {1}, 1
+    while number < bulk[1] and slots > 0 and bytes < MOST_BYTES and entry.group.room > 0 and has_room(stream) do
+        place = head_of(stream, bulk[1])
+        if not place then break end
+        take(place, stream, entry.group)
+        number, bytes = number + 1, bytes + call('HSTRLEN', jobs, id_of(place))
+    end
+    return true
+end
+
+-- Let the groups of one priority take turns until there is enough.
+local function serve(first)
     local cursor, found, before = call('HGET', turns, first), {}, #taken
     local served = cursor
     steps, is_cut = 0, false
     for entry in circle(first, cursor) do
         entry.group = look_at(entry.name)
-        local place = next_of(entry, 1)
-        if place then
-            take(place)
-            served, found[#found + 1] = entry.name, entry
-        end
-        if #taken == slots then break end
+        if serve_group(entry, 1) then served, found[#found + 1] = entry.name, entry end
+        if is_full() then break end
         if steps >= MOST_LANES then
             served, is_cut = entry.name, true
             break
         end
     end
-    while #taken < slots and #found > 0 and not is_cut do
-        local still, count = {}, math.ceil((slots - #taken) / #found)
+    while not is_full() and #found > 0 and not is_cut do
+        local still, count = {}, math.ceil(math.min(calls, slots) / #found)
         for _, entry in ipairs(found) do
-            local place = #taken < slots and next_of(entry, count)
-            if place then
-                take(place)
-                served, still[#still + 1] = entry.name, entry
-            end
+            if not is_full() and serve_group(entry, count) then served, still[#still + 1] = entry.name, entry end
         end
         found = still
     end
@@ -231,16 +253,18 @@ local function priority_from(first)
     return (plain or laned) and string.sub(plain or laned, 1, 1)
 end
 
-take_turns = function(slots)
+-- The places that are taken, and why there are no more: 'calls', 'slots' or false.
+take_turns = function(wanted, room)
     if have_own or ask.group_limit then forget_grants() end
+    calls, slots = wanted, room
     local first = priority_from('\0')
-    while first and #taken < slots and serve(first, slots) do
+    while first and not is_full() and serve(first) do
         first = priority_from(string.char(string.byte(first) + 1))
     end
     for order, places in pairs(out) do
         if #places > 0 then call('ZREM', order, unpack(places)) end
     end
-    return taken
+    return taken, is_full() and (slots <= 0 and calls > 0 and 'slots' or 'calls')
 end
 
 -- Of places of jobs that must run alone: whether the group has room for one of these, which takes it.

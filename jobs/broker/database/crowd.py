@@ -1,0 +1,36 @@
+"""How many jobs of a group wait, and whether they are more than it may have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...errors import GroupFull
+from ..lanes import AFTER_LANES
+from ..records import NewJob, Pushed, PushStatus
+from .connection import Trip
+
+
+def count_group(trip: Trip, queue: str, group: str, most: int) -> int:
+    """How many jobs of the group wait, due to start; stops at `most`."""
+    now, behind = trip.parameter(trip.read_clock()), group + AFTER_LANES
+    [(number,)] = trip.run("count_group", queue=queue, group=group, behind=behind, now=now, most=most)
+    return int(number)
+
+
+def limited(jobs: Sequence[NewJob]) -> dict[str, int]:
+    """The groups of these jobs that may not have any number of them, with the number."""
+    return {job.group: job.group_max for job in jobs if job.group_max is not None}
+
+
+def lock_of(group: str) -> str:
+    """The name under which a group is locked; no sequence has it."""
+    return f"\x1e{group}"
+
+
+def refuse_too_many(trip: Trip, queue: str, jobs: Sequence[NewJob], answers: Sequence[Pushed]) -> None:
+    """Raise `GroupFull` where more wait now that these were taken in; who asks holds the groups' locks."""
+    taken = [job for job, told in zip(jobs, answers, strict=True) if told.status is PushStatus.ACCEPTED]
+    due = [job for job in taken if not job.delay and (job.at is None or job.at <= trip.now)]
+    for group, most in limited(due).items():
+        if count_group(trip, queue, group, most + 1) > most:
+            raise GroupFull(queue, group, most)

@@ -1,0 +1,144 @@
+"""/metrics: who may read it, and that it tells what happened, by queue and task; on both databases and Redis."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.test import Client, override_settings
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from jobs import InvalidOption, Queue, register_metrics
+from jobs.conf import jobs_settings
+from jobs.history import live
+from jobs.metrics import registered
+from jobs.metrics.text import metrics_text
+from jobs.models import TaskStat
+from jobs.testing import run_jobs
+from tests.each_broker import each_broker  # noqa: F401
+
+pytestmark = pytest.mark.django_db(transaction=True)
+lane = Queue("metrics_lane", attempts=2)
+LANE = {"queue": lane.name, "task": "metrics.work"}
+TOKEN = "0123456789abcdef"
+
+
+@lane.task(name="metrics.work", aliases=["metrics.labour"])
+def work(fails: bool = False) -> None:
+    if fails:
+        raise ValueError
+
+
+@lane.task(name="metrics.never")
+def never() -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def _lane_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.defined.queues", lambda: {lane.name: lane})
+
+
+def scraped() -> dict[str, Metric]:
+    return {family.name: family for family in text_string_to_metric_families(metrics_text().decode())}
+
+
+def value(name: str, **labels: str) -> float:
+    found = [
+        sample.value
+        for family in scraped().values()
+        for sample in family.samples
+        if sample.name == name and sample.labels == labels
+    ]
+    assert len(found) == 1, (name, labels, found)
+    return found[0]
+
+
+def test_what_happened_is_told_by_queue_task_and_outcome(each_broker: str) -> None:  # noqa: F811
+    for fails in (False, False, True):
+        work.enqueue(fails)
+    work.using(delay=600).enqueue()
+    work.using(delay=600).enqueue().cancel()
+    run_jobs()
+    run_jobs(until=timedelta(minutes=1))
+    live.hear()
+    outcomes = {"completed": 2, "failed": 1, "cancelled": 1, "expired": 0}
+    assert {name: value("esteira_jobs_total", **LANE, outcome=name) for name in outcomes} == outcomes
+    assert value("esteira_job_retries_total", **LANE) == 1
+    for name in ("esteira_job_run_seconds", "esteira_job_wait_seconds"):
+        assert value(f"{name}_count", **LANE) == value(f"{name}_bucket", **LANE, le="+Inf") == 4
+        below = [sample.value for sample in scraped()[name].samples if sample.labels == {**LANE, "le": "1800"}]
+        assert below == [4]
+    assert value("esteira_jobs_total", queue=lane.name, task="metrics.never", outcome="completed") == 0
+    assert value("esteira_queue_jobs", queue=lane.name, state="scheduled") == 1
+    assert value("esteira_queue_jobs", queue=lane.name, state="dead_letter") == 1
+    assert value("esteira_broker_up") == 1
+
+
+def test_what_no_code_defines_is_one_series_and_an_alias_is_its_task() -> None:
+    sums = {"outcome": "completed", "ran": 0, "waited": 0, "hour": "2026-01-01T00:00Z", "part": 0}
+    sums |= {"jobs": 2, "ran_ms": 4, "waited_ms": 6}
+    for queue, task in (("gone", "a"), ("gone", "b"), (lane.name, "c"), (lane.name, "metrics.labour")):
+        TaskStat.objects.create(queue=queue, task=task, **sums)
+    assert value("esteira_jobs_total", queue="other", task="other", outcome="completed") == 4
+    assert value("esteira_jobs_total", queue=lane.name, task="other", outcome="completed") == 2
+    assert value("esteira_jobs_total", **LANE, outcome="completed") == 2
+    assert value("esteira_job_run_seconds_sum", **LANE) == 0.004
+
+
+@pytest.fixture
+def _no_metrics_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registered, "_registered", {})
+
+
+@pytest.mark.usefixtures("_no_metrics_of_others")
+def test_a_function_that_raises_hides_no_metric_of_others() -> None:
+    def broken() -> list[Metric]:
+        raise ValueError
+
+    def of_shop() -> list[Metric]:
+        return [GaugeMetricFamily("shop_orders", "Open orders.", value=7)]
+
+    register_metrics("broken", broken)
+    register_metrics("shop", of_shop)
+    with pytest.raises(InvalidOption, match="'shop'"):
+        register_metrics("shop", broken)
+    assert value("shop_orders") == 7
+    out = StringIO()
+    call_command("jobs", "metrics", stdout=out)
+    assert "shop_orders 7.0" in out.getvalue()
+
+
+def status(address: str = "10.1.2.3", **headers: str) -> int:
+    return Client().get("/metrics", headers=headers, REMOTE_ADDR=address, SERVER_NAME="unknown.example").status_code
+
+
+def set_access(**given: object) -> override_settings:
+    return override_settings(JOBS={"QUEUES": "config.queues", **given})
+
+
+def test_metrics_are_read_with_what_is_set_and_by_nobody_where_nothing_is() -> None:
+    assert status() == 404
+    with override_settings(DEBUG=True):
+        assert status() == 200
+    bearer, wrong = {"Authorization": f"Bearer {TOKEN}"}, {"Authorization": f"Bearer {TOKEN}ä"}
+    with set_access(METRICS_TOKEN=TOKEN):
+        assert (status(**bearer), status(**wrong), status(Authorization=TOKEN), status()) == (200, 401, 401, 401)
+    with set_access(METRICS_NETWORKS=["10.1.0.0/16", "fd00::/8"]):
+        places = ("10.1.2.3", "::ffff:10.1.2.3", "fd00::1", "10.2.0.1", "")
+        assert [status(place) for place in places] == [200, 200, 200, 404, 404]
+    with set_access(METRICS_TOKEN=TOKEN, METRICS_NETWORKS=["10.1.0.0/16"]):
+        assert (status(**bearer), status("10.2.0.1", **bearer), status()) == (200, 404, 401)
+        answer = Client().post("/metrics", headers=bearer, REMOTE_ADDR="10.1.2.3")
+        assert (answer.status_code, answer.cookies) == (405, {})
+
+
+@pytest.mark.parametrize(
+    "given", [{"METRICS_TOKEN": "short"}, {"METRICS_NETWORKS": ["10.1.2.3/8"]}], ids=["token", "net"]
+)
+def test_a_wrong_setting_of_the_metrics_stops_the_start_with_its_name(given: dict[str, object]) -> None:
+    with set_access(**given), pytest.raises(ImproperlyConfigured, match=next(iter(given))):
+        jobs_settings()
