@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from ...policy import Limit, QueueLimits, QueuePolicy, RateLimit
-from ..lanes import group_of, limited_task_of
+from ..lanes import group_of, task_of
 from ..standing import MOST_AHEAD, MOST_ENDS, GroupStanding, Hands, Pace, Standing, hands_of, turns_before
 from .claim import due_of, read_heads
 from .connection import JobsDatabase, Trip
@@ -85,7 +85,7 @@ def standing_of(trip: Trip, policy: QueuePolicy, job_id: UUID) -> Standing | Non
         most=most,
         group=line.group(),
         limits=tuple(filter(None, (_pace_of_limit(trip, one) for one in line.limits))),
-        breakers=line.open_breakers(limited_task_of(lane)),
+        breakers=line.open_breakers(task_of(lane)),
         hands=_hands(trip, policy.name, limits),
         alone_runs=bool(alone_runs),
         ahead=min(ahead, MOST_AHEAD),
@@ -127,7 +127,7 @@ class _Line:
     @property
     def limits(self) -> Sequence[Limit]:
         """The limits that the job shares with others."""
-        return self.policy.limits.get(limited_task_of(self.lane), ())
+        return self.policy.limits.get(task_of(self.lane), ())
 
     def open_breakers(self, task: str) -> tuple[str, ...]:
         """Those of a task that hold its jobs back."""
@@ -197,10 +197,10 @@ class _Line:
         return numbers
 
     def _may_start(self, lane: str) -> bool:
-        name, task, mine = group_of(lane), limited_task_of(lane), {one.name for one in self.limits}
+        name, task, mine = group_of(lane), task_of(lane), {one.name for one in self.limits}
         full = self.groups.rooms.full() if task else frozenset()
         has_room = all(one.name in mine or one.name not in full for one in self.policy.limits.get(task, ()))
-        mine |= set(self.open_breakers(limited_task_of(self.lane)))
+        mine |= set(self.open_breakers(task_of(self.lane)))
         has_room = has_room and mine.issuperset(self.open_breakers(task))
         return has_room and (name == self.name or self.groups.room(name) > 0)
 

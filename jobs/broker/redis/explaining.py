@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from ...policy import Limit, QueuePolicy, RateLimit
-from ..lanes import limited_task_of
+from ..lanes import task_of
 from ..standing import MOST_AHEAD, MOST_ENDS, GroupStanding, Pace, Standing, hands_of
 from .grouping import group_rules
 from .moments import moment, moment_or_none, span
@@ -28,7 +28,7 @@ class Explaining:
         """Where a queued job stands; see the contract. The limits that queues share are read a moment before."""
         if (raw := self._scripts.command("HGET", policy.name, "jobs", job_id.bytes)) is None:
             return None
-        task = limited_task_of(read_record(raw).head.lane or "")
+        task = task_of(read_record(raw).head.lane or "")
         own = policy.limits.get(task, ())
         held_back = tuple(name for name in policy.breakers.get(task, ()) if policy.rooms.get(name) == 0)
         shared = self._shared_paces(policy)
