@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.contrib.auth import login
 from django.contrib.auth import views as auth_views
+from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.forms import Form
@@ -21,12 +22,22 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from . import guesses
 from .forms import JoinForm, ResetForm, SignInForm, network_of_request
+from .member_pages import person_of
 from .models import Invitation, User
+from .navigation import home_of
 from .services import accept_invitation
 from .tokens import invitation_of, open_invitation
 
 #: Which invitation the visitor came with; the link's token is not kept.
 _INVITATION = "invitation"
+
+
+@require_GET
+@never_cache
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    """To the place where the person works."""
+    return redirect(home_of(person_of(request)))
 
 
 # no transaction is open while a password is looked at: on SQLite nobody else could write

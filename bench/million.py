@@ -9,6 +9,7 @@ that is not empty is refused.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -86,13 +87,34 @@ def _write_all(connection: Any, jobs: int, leads: int) -> None:
             cursor.execute("PRAGMA synchronous = OFF")
             cursor.execute("PRAGMA cache_size = -400000")
         for part in (rows.people, rows.leads, rows.messages, rows.engine):
-            for table, columns, values in part(site):
+            for table, columns, values in map(_complete, part(site)):
                 began = time.perf_counter()
                 number = (_insert if sqlite else _copy)(connection, cursor, table, columns, values)
                 print(f"   {table:<34}{number:>10,}{time.perf_counter() - began:>8.1f} s", flush=True)
         _staff()
         _write_log(connection, cursor, site)
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)" if sqlite else "VACUUM ANALYZE")
+
+
+def _complete(part: tuple[str, tuple[str, ...], Iterable[Any]]) -> tuple[str, tuple[str, ...], Iterable[Any]]:
+    """The part, with the columns that have come since, as the model fills them."""
+    from django.apps import apps
+    from django.db.models import NOT_PROVIDED
+
+    table, columns, values = part
+    models = [model for model in apps.get_models() if model._meta.db_table == table]
+    fields = [field for model in models for field in model._meta.concrete_fields if field.column not in columns]
+    lacking = [
+        field for field in fields if not (field.null or field.primary_key or field.db_default is not NOT_PROVIDED)
+    ]
+    if not lacking:
+        return part
+    defaults = tuple(_stored(field.get_default()) for field in lacking)
+    return table, (*columns, *(field.column for field in lacking)), ((*row, *defaults) for row in values)
+
+
+def _stored(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, list | dict) else int(value) if value in (True, False) else str(value)
 
 
 def _insert(connection: Any, cursor: Any, table: str, columns: tuple[str, ...], values: Iterable[Any]) -> int:
@@ -154,7 +176,7 @@ def _write_log(connection: Any, cursor: Any, site: Any) -> None:
     from jobs.models import Job
     from leads.models import Lead
 
-    boss = User.objects.get(email="boss@example.org").pk
+    boss = User.objects.get(email="boss@example.org").pk.hex
     lead, job = (ContentType.objects.get_for_model(model).pk for model in (Lead, Job))
     columns = ("action_time", "user_id", "content_type_id", "object_id", "object_repr", "action_flag", "change_message")
     values = (

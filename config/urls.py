@@ -3,12 +3,11 @@
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
-from django.views.generic import RedirectView
 
-from accounts.views import SignIn
+from accounts.views import SignIn, home
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="notifications:inbox"), name="home"),
+    path("", home, name="home"),
     path("admin/", admin.site.urls),
     path("accounts/login/", SignIn.as_view(), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),

@@ -9,9 +9,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from leads.models import Lead
-from leads.panels import LeadPanel, TimelineEntry, register_panel, register_timeline
+from leads.panels import LeadPanel, LeadStep, TimelineEntry, register_panel, register_step, register_timeline
 
 from .models import EmailMessage
+from .work import is_untouched
 
 SHOWN = 100
 
@@ -35,6 +36,14 @@ def _state_of(mail: EmailMessage) -> str:
 
 
 def register() -> None:
-    """Register panel and timeline; called once, when the app is ready."""
+    """Register panel, timeline and next steps; called once, when the app is ready."""
     register_panel(LeadPanel(gettext_lazy("E-mails"), "emails/lead_panel.html", mails_of))
     register_timeline(timeline_of)
+    follow_up = gettext_lazy("Follow-up email, unless someone gets in touch first")
+    register_step(LeadStep("emails.send_follow_up", follow_up, is_untouched))
+    for task, text in (
+        ("emails.send_follow_up_email", gettext_lazy("The follow-up email is sent")),
+        ("emails.send_submission_confirmation", gettext_lazy("A confirmation of what arrived is sent by email")),
+        ("emails.send_consent_request", gettext_lazy("The lead is asked by email to confirm the consent")),
+    ):
+        register_step(LeadStep(task, text))

@@ -34,7 +34,7 @@ from leads.events import (
     submission_received,
 )
 from leads.models import Lead, Submission
-from leads.recipients import people_to_mail
+from leads.recipients import people_to_mail, without_declined
 
 from . import services
 from .models import EmailMessage
@@ -132,7 +132,10 @@ def _mail_about(
     submission_id: UUID | None = None,
 ) -> None:
     lead = Lead.objects.get(pk=event.lead_id, organization_id=event.organization_id)
-    for person in people_to_mail(event.organization_id, assignee_id):
+    people = people_to_mail(event.organization_id, assignee_id)
+    own = any(person.user_id == assignee_id for person in people)
+    kind = "INFO" if own else "WARNING" if reason == "assigned" else "URGENT"
+    for person in without_declined(people, kind):
         services.send_lead_notification_email(
             person.email,
             lead=lead,

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from config.queues import email, lead, notification
-from jobs import Cron, JobHandle, current_job
+from django.conf import settings
 
-from . import campaigns, retention, work
+from config.queues import email, lead, notification
+from jobs import Breaker, Cron, JobHandle, current_job
+
+from . import campaigns, retention, transport, work
+from .mail_providers import MailProvider
 from .models import Campaign, EmailMessage
 
 #: Behind all mail that somebody waits for.
@@ -18,51 +21,57 @@ CAMPAIGN_PRIORITY = 9
 DIGEST_PRIORITY = 8
 #: Before all other mail: somebody sits there and waits.
 ACCOUNT_PRIORITY = 1
+_provider: MailProvider | None = getattr(settings, "MAIL_PROVIDER", None)
+#: While the mail service is away no mail is tried. What it says of one mail, or of one address, is an answer.
+MAIL_SERVICE = Breaker(
+    _provider.name if _provider else "mail",
+    on=(transport.Away, transport.Unclear, work.MailUnclear),
+)
 
 
-@email.task()
+@email.task(limits=[MAIL_SERVICE])
 def send_welcome(message_id: UUID) -> dict[str, Any]:
     """Greet a new member."""
     return _deliver(message_id)
 
 
-@email.task()
+@email.task(limits=[MAIL_SERVICE])
 def send_lead_notification(message_id: UUID) -> dict[str, Any]:
     """Tell a member about a lead."""
     return _deliver(message_id)
 
 
-@email.task()
+@email.task(limits=[MAIL_SERVICE])
 def send_submission_confirmation(message_id: UUID) -> dict[str, Any]:
     """Tell a lead that its message arrived."""
     return _deliver(message_id)
 
 
-@email.task()
+@email.task(limits=[MAIL_SERVICE])
 def send_follow_up_email(message_id: UUID) -> dict[str, Any]:
     """Write to a lead that nobody has touched, as was decided."""
     return _deliver(message_id)
 
 
-@email.task()
+@email.task(limits=[MAIL_SERVICE])
 def send_campaign_email(message_id: UUID) -> dict[str, Any]:
     """Send one lead its mail of a campaign."""
     return _deliver(message_id)
 
 
-@email.task()
+@email.task(limits=[MAIL_SERVICE])
 def send_consent_request(message_id: UUID) -> dict[str, Any]:
     """Ask a lead whether it agrees to be written to."""
     return _deliver(message_id)
 
 
-@email.task(priority=DIGEST_PRIORITY)
+@email.task(priority=DIGEST_PRIORITY, limits=[MAIL_SERVICE])
 def send_digest(message_id: UUID) -> dict[str, Any]:
     """Tell a person what they have not read."""
     return _deliver(message_id)
 
 
-@email.task(priority=ACCOUNT_PRIORITY)
+@email.task(priority=ACCOUNT_PRIORITY, limits=[MAIL_SERVICE])
 def send_account_email(message_id: UUID) -> dict[str, Any]:
     """Send an invitation, or the link for a new password."""
     return _deliver(message_id)
@@ -80,7 +89,7 @@ def send_bulk_email(campaign_id: UUID, after: UUID | None = None) -> dict[str, A
     return campaigns.plan(campaign_id, after, start_mails=_start_mails, start_next=start_part)
 
 
-@lead.task()
+@lead.task(group="organization_id")
 def send_follow_up(lead_id: UUID, organization_id: UUID, step: int = 1) -> dict[str, Any]:
     """Decide whether a lead is written to, and have it done."""
     return work.follow_up(lead_id, organization_id, step, start=start)

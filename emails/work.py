@@ -24,6 +24,12 @@ from .models import EmailMessage
 from .suppression import is_suppressed
 
 Outcome = dict[str, Any]
+
+
+class MailUnclear(PermanentError):
+    """A mail may have gone out, and nobody knows: no other try follows."""
+
+
 #: Nothing that a job still has to do.
 ENDED = frozenset({EffectState.SENT, EffectState.RECORDED, EffectState.SKIPPED})
 
@@ -184,7 +190,7 @@ def _unclear(message: EmailMessage, composed: Composed | None, error: transport.
     pause = pause_before(_age(message), message.tries, None) if error.repeatable else None
     if pause is not None:
         raise RetryLater(pause, reason=str(error)) from error
-    raise PermanentError(f"{UNCLEAR} ({error})") from error
+    raise MailUnclear(f"{UNCLEAR} ({error})") from error
 
 
 def _refused(message: EmailMessage, text: str) -> Outcome:

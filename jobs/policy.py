@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, Final
 
 from . import clock
-from .errors import InvalidPolicy
+from .errors import InvalidPolicy, PermanentError
 
 QUEUE_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 LIMIT_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}\Z")
@@ -207,8 +207,8 @@ class Breaker:
 
     It opens once `failures` of their attempts have failed in `within` seconds. `probe_after` seconds later one job
     starts: a success closes it, a failure keeps it open for as long again. `on`: the exceptions that count, one class
-    or a tuple of them; never `PermanentError`, `RetryLater` and `Cancelled`. `name` as for `Limit`; every task that
-    names it gives the same rule.
+    or a tuple of them; of `PermanentError` only subclasses that are named there, and never `RetryLater` and
+    `Cancelled`. `name` as for `Limit`; every task that names it gives the same rule.
     """
 
     name: str
@@ -230,6 +230,13 @@ class Breaker:
         classes = self.on if isinstance(self.on, tuple) else (self.on,)
         if not classes or not all(isinstance(one, type) and issubclass(one, BaseException) for one in classes):
             raise InvalidPolicy(f"{where}: on={self.on!r}: expected one class of exceptions, or a tuple of them")
+
+    def counts(self, error: BaseException) -> bool:
+        """Whether a failure by this exception counts."""
+        named = self.on if isinstance(self.on, tuple) else (self.on,)
+        if isinstance(error, PermanentError):
+            named = tuple(one for one in named if issubclass(one, PermanentError))
+        return isinstance(error, named)
 
     def __str__(self) -> str:
         on = "" if self.on is Exception else f" on {self.on!r}"

@@ -41,6 +41,6 @@ def amount(value: Any, currency: str) -> str:
     return f"{number_format(value, 2, use_l10n=True, force_grouping=True)} {currency}".strip()
 
 
-def label_of(model: Model, name: str) -> str:
+def label_of(model: Model | type[Model], name: str) -> str:
     """What a field is called, as a label."""
     return str(capfirst(model._meta.get_field(name).verbose_name))  # type: ignore[union-attr]

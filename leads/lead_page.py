@@ -11,13 +11,16 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from accounts import sight
 from accounts.members import active_members
+from accounts.models import User
+from accounts.navigation import Place, register_place
 from jobs import BrokerAway
 
 from . import services
 from .crm import is_connected
 from .models import ConsentAct, ConsentPurpose, ConsentSource, Lead, LeadStatus
-from .panels import LeadAction, register_action
+from .panels import LeadAction, LeadStep, register_action, register_step
 
 #: The one action that an erased lead still has.
 ERASE = "erase"
@@ -168,8 +171,12 @@ def _erase(lead: Lead, person: AbstractBaseUser, data: dict[str, Any]) -> str:
     return text % {"count": len(erased.running)}
 
 
+def _sees_leads(user: User) -> bool:
+    return sight.organization_ids(user, "leads.view_lead") != []
+
+
 def register() -> None:
-    """Register the actions; called once, when the app is ready."""
+    """Register actions, next steps and the entry in the head; called once, when the app is ready."""
     for action in (
         LeadAction("assign", gettext_lazy("Assign"), "leads.assign_lead", _assign, _assign_form),
         LeadAction("status", gettext_lazy("Change status"), "leads.change_lead_status", _change_status, _status_form),
@@ -180,3 +187,10 @@ def register() -> None:
         LeadAction(ERASE, gettext_lazy("Erase personal data"), "leads.erase_lead", _erase, warning=_ERASE_WARNING),
     ):
         register_action(action)
+    for task, text in (
+        ("leads.enrich_lead_data", gettext_lazy("More information is looked up")),
+        ("leads.calculate_lead_score", gettext_lazy("The score is calculated again")),
+        ("leads.sync_to_crm", gettext_lazy("The lead is sent to the CRM")),
+    ):
+        register_step(LeadStep(task, text))
+    register_place(Place("leads", gettext_lazy("Leads"), "leads:list", order=10, shown_to=_sees_leads))

@@ -50,11 +50,21 @@ class LeadPanel:
     context: Callable[[Lead], dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class LeadStep:
+    """What a job of the task is going to do for the lead that it waits for; `holds`: whether it will, as things are."""
+
+    task: str
+    text: str | Promise
+    holds: Callable[[Lead], bool] = lambda lead: True
+
+
 @dataclass
 class _Registry:
     actions: dict[str, LeadAction] = field(default_factory=dict)
     panels: list[LeadPanel] = field(default_factory=list)
     timelines: list[Callable[[Lead], Iterable[TimelineEntry]]] = field(default_factory=list)
+    steps: dict[str, LeadStep] = field(default_factory=dict)
 
 
 registry = _Registry()
@@ -76,3 +86,9 @@ def register_timeline(source: Callable[[Lead], Iterable[TimelineEntry]]) -> None
     """Add a source of timeline entries; it gives at most about a hundred, its newest."""
     if source not in registry.timelines:
         registry.timelines.append(source)
+
+
+def register_step(step: LeadStep) -> None:
+    """Add what stands under "Next step" while such a job waits; its task must have no other."""
+    if registry.steps.setdefault(step.task, step) != step:
+        raise ValueError(f"the step of {step.task!r} is registered already")

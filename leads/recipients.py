@@ -51,6 +51,24 @@ def register_unreached(unreached: Unreached) -> None:
         _registered.append(unreached)
 
 
+#: Answers who of these people wants no mail about leads of a kind; the kinds are those of `notifications`.
+Declined = Callable[[Collection[UUID], str], Collection[UUID]]
+_declining: list[Declined] = []
+
+
+def register_declined(declined: Declined) -> None:
+    """Let `without_declined` know of people who want no mail."""
+    if declined not in _declining:
+        _declining.append(declined)
+
+
+def without_declined(people: Sequence[Recipient], kind: str) -> list[Recipient]:
+    """Those who want a mail of this kind. Who does not has it in the inbox: nobody else is told in their place."""
+    ids = [person.user_id for person in people]
+    declined = {one for answers in _declining for one in answers(ids, kind)}
+    return [person for person in people if person.user_id not in declined]
+
+
 def _unreached(organization_id: UUID, addresses: Sequence[str]) -> set[str]:
     return {"", *(address for unreached in _registered for address in unreached(organization_id, addresses))}
 

@@ -6,27 +6,29 @@ from typing import Any
 from uuid import UUID
 
 from config.queues import lead
-from jobs import Cron, JobHandle, current_job
+from jobs import Breaker, Cron, JobHandle, current_job
 
 from . import decay, retention, stale, work
 
 #: Seconds until an erasure is looked at again.
 ERASE_AGAIN_AFTER = 10.0
+#: One provider for all organizations. A CRM is each organization's own: `crm.pause` holds back one that is too slow.
+ENRICHMENT = Breaker("enrichment")
 
 
-@lead.task()
+@lead.task(group="organization_id", limits=[ENRICHMENT])
 def enrich_lead_data(lead_id: UUID, organization_id: UUID) -> dict[str, Any]:
     """Find out more about the lead."""
     return work.enrich_lead(lead_id, organization_id)
 
 
-@lead.task()
+@lead.task(group="organization_id")
 def calculate_lead_score(lead_id: UUID, organization_id: UUID) -> dict[str, Any]:
     """Calculate the lead's score."""
     return work.score_lead(lead_id, organization_id)
 
 
-@lead.task()
+@lead.task(group="organization_id")
 def sync_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str, Any] | None = None) -> dict[str, Any]:
     """Bring the lead to the organisation's CRM."""
     return work.deliver_to_crm(lead_id, organization_id, custom_fields, current_job().id)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+from django.core.exceptions import FieldDoesNotExist
 from django.utils.translation import gettext as _
 
 from accounts.models import User
 
-from .content import message_of, news_of
+from .content import label_of, message_of, news_of
+from .labels import ENRICHMENT_FIELDS
 from .models import Activity, CrmDelivery, Lead, LeadStatus, Note
 from .panels import TimelineEntry, registry
 
@@ -60,9 +62,19 @@ def _text(row: Activity, people: dict[str, str]) -> str:
         return f"{labels.get(detail.get('old'), '?')} → {labels.get(detail.get('new'), '?')}"
     if row.kind in {Activity.Kind.SCORED, Activity.Kind.DECAYED}:
         return f"{'–' if detail.get('old') is None else detail['old']} → {detail.get('new')}"
-    if row.kind in {Activity.Kind.CHANGED, Activity.Kind.ENRICHED}:
-        return ", ".join(str(name) for name in detail.get("fields", []))
+    if row.kind == Activity.Kind.ENRICHED:
+        return ", ".join(str(ENRICHMENT_FIELDS.get(name, name)) for name in detail.get("fields", []))
+    if row.kind == Activity.Kind.CHANGED:
+        return ", ".join(_label(name) for name in detail.get("fields", []))
     return str(detail.get("channel") or detail.get("source") or "")
+
+
+def _label(name: str) -> str:
+    """What a field is called; one that is no more, by its name."""
+    try:
+        return label_of(Lead, name)
+    except FieldDoesNotExist:
+        return name
 
 
 def _notes(lead: Lead) -> Iterable[TimelineEntry]:

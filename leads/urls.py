@@ -3,6 +3,7 @@
 from django.urls import path
 
 from . import api, views
+from .pages import views as pages
 
 app_name = "leads"
 urlpatterns = [
@@ -11,5 +12,8 @@ urlpatterns = [
     path("api/docs/", api.docs, name="api_docs"),
     path("forms/<slug:slug>/", views.form, name="form"),
     path("forms/<slug:slug>/thanks/", views.thanks, name="thanks"),
-    path("leads/<uuid:lead_id>/", views.lead, name="lead"),
+    path("leads/", pages.leads, name="list"),
+    path("leads/board/", pages.board, name="board"),
+    path("leads/<uuid:lead_id>/", pages.lead, name="lead"),
+    path("leads/<uuid:lead_id>/<slug:name>/", pages.act, name="act"),
 ]

@@ -1,32 +1,23 @@
-"""The public form, and the page of a lead for the organisation's members."""
+"""The public form."""
 
 from __future__ import annotations
 
-from typing import Any
-from uuid import UUID
-
-from django.contrib.auth.decorators import login_required
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.csrf import csrf_failure as django_csrf_failure
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounts import sight
 from accounts.models import Organization
 
 from . import services
 from .api import BODY_LIMIT, is_too_large
-from .content import amount
-from .labels import ENRICHMENT_FIELDS, SCORE_RULES
 from .languages import asked_for
-from .models import Channel, Lead, SubmissionState
+from .models import Channel, SubmissionState
 from .services.intake import HONEYPOT
-from .timeline import timeline
 from .validation import UTM_FIELDS, LeadForm
 
 
@@ -94,38 +85,6 @@ def _form(request: HttpRequest, organization: Organization, language: str) -> Ht
     if submission.state == SubmissionState.INVALID:
         return _show_form(request, organization, LeadForm(fields, organization=organization), status=400)
     return HttpResponseRedirect(reverse("leads:thanks", args=[organization.slug]))
-
-
-@require_GET
-@never_cache
-@login_required
-def lead(request: HttpRequest, lead_id: UUID) -> HttpResponse:
-    """A lead, for those who may see it; nobody else learns that it exists."""
-    leads = Lead.objects.select_related("organization", "assignee")
-    shown = get_object_or_404(leads, pk=lead_id)
-    if not sight.may(request.user, "leads.view_lead", shown.organization_id):
-        raise Http404
-    return render(request, "leads/lead.html", {"lead": shown, "timeline": timeline(shown), **lead_details(shown)})
-
-
-def lead_details(lead: Lead) -> dict[str, Any]:
-    """The lead's value, the score's reasons and what enrichment found, in words."""
-    return {
-        "amount": "" if lead.value is None else amount(lead.value, lead.currency),
-        "reasons": [
-            {"label": SCORE_RULES.get(reason["rule"], reason["rule"]), "points": reason["points"]}
-            for reason in lead.score_reasons
-        ],
-        "findings": [
-            {
-                "label": ENRICHMENT_FIELDS.get(name, name),
-                "value": {True: _("yes"), False: _("no")}.get(finding["value"], finding["value"]),
-                "origin": finding["origin"],
-                "provider": finding["provider"],
-            }
-            for name, finding in sorted(lead.enrichment.items())
-        ],
-    }
 
 
 def _show_form(

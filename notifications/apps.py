@@ -12,8 +12,12 @@ class NotificationsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Add to a lead's page, and to what is erased of a lead."""
-        from . import erasure, lead_page
+        """Add to a lead's page, to what is erased of a lead, to the head of members' pages, and to who is mailed."""
+        from leads.recipients import register_declined
+
+        from . import erasure, lead_page, place, wishes
 
         lead_page.register()
         erasure.register()
+        place.register()
+        register_declined(wishes.declined_mail)

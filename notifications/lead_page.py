@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from leads.models import Lead
-from leads.panels import LeadAction, TimelineEntry, register_action, register_timeline
+from leads.panels import LeadAction, LeadStep, TimelineEntry, register_action, register_step, register_timeline
 from leads.services import touch
 
 from . import services
@@ -54,7 +54,8 @@ def timeline_of(lead: Lead) -> Iterable[TimelineEntry]:
 
 
 def register() -> None:
-    """Register action and timeline; called once, when the app is ready."""
+    """Register action, timeline and next step; called once, when the app is ready."""
     action = LeadAction("sms", gettext_lazy("Send SMS"), "notifications.send_sms", _send_sms, _sms_form)
     register_action(action)
     register_timeline(timeline_of)
+    register_step(LeadStep("notifications.send_sms", gettext_lazy("A text message is sent")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 
 from django.conf import settings
 from django.db import models
@@ -46,7 +47,13 @@ class Notification(models.Model):
         ordering = ["-created_at"]
         constraints = [models.UniqueConstraint(fields=["event_id", "user"], name="notifications_one_of_event")]
         indexes = [
-            models.Index(fields=["user", "-created_at"], name="notifications_inbox"),
+            models.Index(fields=["user", "created_at", "id"], name="notifications_of_user"),
+            # how many: each page's head says it
+            models.Index(
+                fields=["user", "created_at", "id"],
+                name="notifications_unread",
+                condition=models.Q(read_at__isnull=True),
+            ),
             models.Index(
                 fields=["user", "-created_at"],
                 name="notifications_to_mail",
@@ -60,8 +67,20 @@ class Notification(models.Model):
         return self.title
 
 
+class Channel(models.TextChoices):
+    """A way on which news reach somebody beside the inbox, which gets all."""
+
+    MAIL = "mail", pgettext_lazy("channel", "Email")
+    PUSH = "push", pgettext_lazy("channel", "Push")
+    SMS = "sms", pgettext_lazy("channel", "SMS")
+
+
+#: Whether somebody hears of a kind of news on a channel who has chosen nothing.
+UNLESS_CHOSEN = {Channel.MAIL: True, Channel.PUSH: True, Channel.SMS: False}
+
+
 class ContactPreference(models.Model):
-    """Where a user wants to be reached beside the inbox."""
+    """Where a user wants to be reached beside the inbox, of what, and when not."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
@@ -72,6 +91,12 @@ class ContactPreference(models.Model):
     )
     phone = models.CharField(_("phone"), max_length=32, blank=True, default="", help_text=_("As +5511912345678."))
     wants_sms = models.BooleanField(_("wants text messages for what is urgent"), default=False)
+    #: channel -> the kinds that are wanted on it; of text messages without what is urgent, for which `wants_sms` stands
+    choices = models.JSONField(
+        default=dict, db_default=models.Value({}, models.JSONField()), blank=True, editable=False
+    )
+    quiet_from = models.TimeField(_("quiet from"), null=True, blank=True)
+    quiet_until = models.TimeField(_("quiet until"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("contact preference")
@@ -79,6 +104,19 @@ class ContactPreference(models.Model):
 
     def __str__(self) -> str:
         return str(self.user)
+
+    def wants(self, channel: Channel, kind: str) -> bool:
+        """Whether news of this kind go out on the channel."""
+        if channel == Channel.SMS and kind == Notification.Kind.URGENT:
+            return self.wants_sms
+        chosen = self.choices.get(channel)
+        return UNLESS_CHOSEN[channel] if chosen is None else kind in chosen
+
+    def choose(self, channel: Channel, kinds: Collection[str]) -> None:
+        """Want these kinds on the channel, and no others. Not saved yet."""
+        if channel == Channel.SMS:
+            self.wants_sms = Notification.Kind.URGENT in kinds
+        self.choices = {**self.choices, channel.value: [kind.value for kind in Notification.Kind if kind in kinds]}
 
 
 class PushDevice(models.Model):

@@ -26,8 +26,9 @@ from leads.recipients import people_to_tell
 
 from . import services
 from .events import NotificationCreated, notification_created
-from .models import ContactPreference, Notification, PushDevice
+from .models import Channel, Notification, PushDevice
 from .tasks import create_notification, send_push_notification, send_sms
+from .wishes import quiet_until, wishes_of
 
 
 @receives(lead_created, starts=[create_notification])
@@ -60,19 +61,19 @@ def notify_of_stale_lead(sender: Any, event: LeadGrewStale, **kwargs: Any) -> No
 
 @receives(notification_created, starts=[send_push_notification])
 def push_to_devices(sender: Any, event: NotificationCreated, **kwargs: Any) -> None:
-    """Who has a device gets the news there too."""
-    if PushDevice.objects.filter(user_id=event.user_id).exists():
-        services.push_notification(event.notification_id)
+    """Who has a device gets the news there too, unless they want none of this kind; not in their quiet hours."""
+    wanted = wishes_of(event.user_id).wants(Channel.PUSH, event.kind)
+    if wanted and PushDevice.objects.filter(user_id=event.user_id).exists():
+        services.push_notification(event.notification_id, at=quiet_until(event.user_id))
 
 
 @receives(notification_created, starts=[send_sms])
-def text_urgent_news(sender: Any, event: NotificationCreated, **kwargs: Any) -> None:
-    """Who asked for it gets urgent news as a text message."""
-    if event.kind != Notification.Kind.URGENT:
-        return
-    wish = ContactPreference.objects.filter(user_id=event.user_id, wants_sms=True).exclude(phone="").first()
-    if wish is not None:
-        services.send_sms_of_notification(Notification.objects.get(pk=event.notification_id), wish.phone)
+def text_news(sender: Any, event: NotificationCreated, **kwargs: Any) -> None:
+    """Who asked for it gets news of this kind as a text message; not in their quiet hours."""
+    wishes = wishes_of(event.user_id)
+    if wishes.phone and wishes.wants(Channel.SMS, event.kind):
+        notification = Notification.objects.get(pk=event.notification_id)
+        services.send_sms_of_notification(notification, wishes.phone, at=quiet_until(event.user_id))
 
 
 def _notify(

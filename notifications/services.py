@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection, Mapping
+from datetime import datetime, time
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.services import choose_digest, choose_time_zone
 from jobs import JobHandle
 from leads.models import Lead
 from leads.normalise import phone_number
 
 from . import tasks
-from .models import Notification, SmsMessage
+from .models import Channel, ContactPreference, Notification, SmsMessage
+from .wishes import wishes_of
 
 
 def notify(
@@ -31,9 +35,9 @@ def notify(
     return prepared.enqueue(user_id, title, message, action_url, kind, event_id)
 
 
-def push_notification(notification_id: UUID) -> JobHandle:
-    """Have a notification pushed to its user's devices."""
-    return tasks.send_push_notification.enqueue(notification_id)
+def push_notification(notification_id: UUID, *, at: datetime | None = None) -> JobHandle:
+    """Have a notification pushed to its user's devices; `at`: not before then."""
+    return tasks.send_push_notification.using(at=at).enqueue(notification_id)
 
 
 def send_sms_to_lead(lead: Lead, message: str, *, key: str = "") -> JobHandle | None:
@@ -54,8 +58,8 @@ def send_sms_to_lead(lead: Lead, message: str, *, key: str = "") -> JobHandle | 
         return tasks.send_sms.using(about=_about(lead.id)).enqueue(sms.id) if created else None
 
 
-def send_sms_of_notification(notification: Notification, to: str) -> JobHandle | None:
-    """Have a notification sent as a text message, once."""
+def send_sms_of_notification(notification: Notification, to: str, *, at: datetime | None = None) -> JobHandle | None:
+    """Have a notification sent as a text message, once; `at`: not before then."""
     with transaction.atomic():
         sms, created = SmsMessage.objects.get_or_create(
             key=f"notification:{notification.id}",
@@ -66,7 +70,7 @@ def send_sms_of_notification(notification: Notification, to: str) -> JobHandle |
                 "organization_id": notification.organization_id,
             },
         )
-        return tasks.send_sms.enqueue(sms.id) if created else None
+        return tasks.send_sms.using(at=at).enqueue(sms.id) if created else None
 
 
 def mark_read(user_id: UUID, notification_id: UUID | None = None) -> int:
@@ -75,6 +79,32 @@ def mark_read(user_id: UUID, notification_id: UUID | None = None) -> int:
     if notification_id is not None:
         unread = unread.filter(pk=notification_id)
     return unread.update(read_at=timezone.now())
+
+
+def save_wishes(
+    user_id: UUID,
+    kinds: Mapping[Channel, Collection[str]],
+    *,
+    phone: str = "",
+    quiet: tuple[time, time] | None = None,
+    time_zone: str = "",
+    digest: bool = True,
+) -> ContactPreference:
+    """Reach the person from now on as they wish: the kinds of news on each channel, and in which hours nowhere.
+
+    `phone` is a number as E.164 writes it; `time_zone` is the clock that the quiet hours go by. Raises
+    `ValidationError` for an unknown zone.
+    """
+    with transaction.atomic():
+        wishes = ContactPreference.objects.select_for_update().filter(pk=user_id).first() or wishes_of(user_id)
+        for channel, wanted in kinds.items():
+            wishes.choose(channel, wanted)
+        wishes.phone = phone
+        wishes.quiet_from, wishes.quiet_until = quiet or (None, None)
+        wishes.save()
+        choose_time_zone(user_id, time_zone)
+        choose_digest(user_id, digest)
+    return wishes
 
 
 def _about(lead_id: UUID | None) -> tuple[str, str] | None:

@@ -6,9 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from config.queues import notification
-from jobs import Cron, current_job
+from jobs import Breaker, Cron, current_job
 
 from . import digests, work
+
+#: What these services say of one message, device or number (`PermanentError`, `DeviceGone`) is an answer.
+PUSH_SERVICE, SMS_SERVICE = Breaker("push"), Breaker("sms")
 
 
 @notification.task()
@@ -24,13 +27,13 @@ def create_notification(
     return work.notify(user_id, title, message, action_url, notification_type, event_id)
 
 
-@notification.task()
+@notification.task(limits=[PUSH_SERVICE])
 def send_push_notification(notification_id: UUID) -> dict[str, Any]:
     """Push a notification to its user's devices."""
     return work.push(notification_id, current_job().id)
 
 
-@notification.task()
+@notification.task(limits=[SMS_SERVICE])
 def send_sms(sms_id: UUID) -> dict[str, Any]:
     """Send a text message."""
     return work.text(sms_id, current_job().id)

@@ -62,6 +62,14 @@ class User(AbstractUser):
     wants_digest = models.BooleanField(
         _("daily email"), default=True, help_text=_("Once a day, what is new in the inbox and was not read.")
     )
+    time_zone = models.CharField(
+        _("time zone"),
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("As America/Sao_Paulo. Empty: the site’s."),
+    )
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []

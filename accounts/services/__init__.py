@@ -5,6 +5,7 @@ from .digests import choose_digest, have_digest_mailed
 from .invitations import accept_invitation, check_invitation, invite_member, is_open, withdraw_invitation
 from .members import add_member, change_role, keep_an_owner, remove_member
 from .passwords import request_password_reset
+from .time_zones import choose_time_zone
 
 __all__ = [
     "accept_invitation",
@@ -12,6 +13,7 @@ __all__ = [
     "change_role",
     "check_invitation",
     "choose_digest",
+    "choose_time_zone",
     "create_api_key",
     "have_digest_mailed",
     "invite_member",

@@ -183,8 +183,8 @@ def _welcome(site: str, demo: dict[str, Any]) -> str:
     places = [
         (_("Admin"), "/admin/", signs_in),
         (_("Jobs"), "/admin/jobs/job/", _("every job, attempt by attempt")),
-        (_("Leads"), "/admin/leads/lead/", ""),
-        (_("Inbox"), "/notifications/", _("as ana@example.org (owner of Aurora), same password")),
+        (_("Leads"), "/leads/", _("as ana@example.org (owner of Aurora), same password")),
+        (_("Inbox"), "/notifications/", ""),
         (_("Web form"), demo["form"], _("send a lead yourself")),
         (_("Mail"), "/admin/emails/emailmessage/", _("what was sent; no mail leaves this machine")),
         (_("API"), "/api/docs/", ""),

@@ -63,7 +63,7 @@ AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "account
 #: What owners, managers and agents may do.
 ROLES = "config.roles.ROLES"
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "notifications:inbox"
+LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 #: Seconds that the link of a password reset works.
 PASSWORD_RESET_TIMEOUT = 86_400

@@ -15,9 +15,9 @@ from ..composing import Composed
 from ..models import EmailMessage
 from . import provider, recorded, smtp
 from .backend import configured_backend
-from .outcomes import Misconfigured, NotSent, Refused, Sent, TryLater, Unclear
+from .outcomes import Away, Misconfigured, NotSent, Refused, Sent, TryLater, Unclear
 
-__all__ = ["Misconfigured", "NotSent", "Refused", "Sent", "TryLater", "Unclear", "WayOut", "way_out"]
+__all__ = ["Away", "Misconfigured", "NotSent", "Refused", "Sent", "TryLater", "Unclear", "WayOut", "way_out"]
 
 
 class WayOut:

@@ -32,6 +32,10 @@ class TryLater(NotSent):
         super().__init__(text)
 
 
+class Away(TryLater):
+    """The other side as a whole was not reached, or takes no mail at the moment: it is not about this one."""
+
+
 class Refused(NotSent):
     """It did not go out and never will: the other side takes no such mail, or none to this address."""
 

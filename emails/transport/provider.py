@@ -30,7 +30,7 @@ from ..models import EmailMessage
 from .connections import held_connections
 from .exchange import BoundedSession, Exchange
 from .letter import as_django, recipient_of, sender_mailbox
-from .outcomes import Misconfigured, NotSent, Refused, Sent, TryLater, Unclear
+from .outcomes import Away, Misconfigured, NotSent, Refused, Sent, TryLater, Unclear
 
 #: As much of an answer as is shown.
 SHOWN = 300
@@ -138,7 +138,7 @@ def _outcome(backend: Any, error: AnymailRequestsAPIError) -> NotSent:
     if status in _GATEWAY:
         return _unclear(backend, text)
     if status >= 500 or status in _TEMPORARY:
-        return TryLater(text, retry_after=retry_after(named), whole_queue=True) if named else TryLater(text)
+        return Away(text, retry_after=retry_after(named), whole_queue=True) if named else Away(text)
     return Misconfigured(text) if status in _OURS or status < 400 else Refused(text)
 
 
@@ -152,7 +152,7 @@ def _unanswered(backend: Any, error: Exception) -> NotSent:
     text = f"{backend.esp_name} was not reached: {why}"
     if isinstance(cause, (ssl.SSLCertVerificationError, ValueError)):
         return Misconfigured(text)
-    return TryLater(text)
+    return Away(text)
 
 
 def _unclear(backend: Any, text: str) -> Unclear:

@@ -16,7 +16,7 @@ from ..models import EmailMessage
 from .connections import held_connections
 from .exchange import WHOLE_TIMEOUT, Cut, cut_after
 from .letter import Mailbox, as_bytes, own_message_id, recipient_of, sender_mailbox
-from .outcomes import Misconfigured, NotSent, Refused, Sent, TryLater, Unclear
+from .outcomes import Away, Misconfigured, NotSent, Refused, Sent, TryLater, Unclear
 
 START_INPUT = 354
 #: Seconds for the server's answer to our goodbye.
@@ -124,13 +124,13 @@ def _close(backend: Any) -> None:
 def _not_opened(error: Exception) -> NotSent:
     if isinstance(error, smtplib.SMTPResponseException):
         text = f"the mail server took no connection: {_text(error.smtp_code, error.smtp_error)}"
-        return Misconfigured(text) if error.smtp_code >= 500 else TryLater(text)
+        return Misconfigured(text) if error.smtp_code >= 500 else Away(text)
     text = f"no connection to the mail server: {type(error).__name__}: {error}"
     lacks_what_is_asked = (smtplib.SMTPNotSupportedError, ssl.SSLCertVerificationError)
     # smtplib raises the bare class where server and client share no way of signing in
     if isinstance(error, lacks_what_is_asked) or type(error) is smtplib.SMTPException:
         return Misconfigured(text)
-    return TryLater(text) if isinstance(error, OSError) else Misconfigured(text)
+    return Away(text) if isinstance(error, OSError) else Misconfigured(text)
 
 
 def _address(session: smtplib.SMTP, sender: Mailbox, to: Mailbox, *, utf8: bool) -> None:
@@ -171,7 +171,7 @@ def _before_hand_over() -> Iterator[None]:
     except NotSent:
         raise
     except (OSError, smtplib.SMTPException) as error:
-        raise TryLater(f"the connection broke before the mail was sent: {type(error).__name__}: {error}") from error
+        raise Away(f"the connection broke before the mail was sent: {type(error).__name__}: {error}") from error
 
 
 def _dotted(content: bytes) -> bytes:
@@ -190,7 +190,7 @@ def _of_sender(code: int, reply: bytes) -> NotSent:
     """The answer to MAIL: about who we are, or the mail's size."""
     text = f"the mail server refused our sender: {_text(code, reply)}"
     if code < 500:
-        return TryLater(text)
+        return Away(text)
     return Refused(text) if code == _TOO_LARGE else Misconfigured(text)
 
 

@@ -39,6 +39,7 @@ from .keyset import JobChangeList
 from .limits import limits_page
 from .readonly import ReadOnlyAdmin
 from .search import places
+from .shared import shared_page
 from .sight import check_reach, may, of_scopes, scopes_of, sees_all
 
 
@@ -99,6 +100,8 @@ class JobAdmin(ReadOnlyAdmin):
         own.append(path("groups/<str:queue>/", groups, {"model_admin": self}, "jobs_queue_groups"))
         limits = self.admin_site.admin_view(limits_page)
         own.append(path("queues/<str:queue>/limits/", limits, {"model_admin": self}, "jobs_queue_limits"))
+        shared = self.admin_site.admin_view(shared_page)
+        own.append(path("limits/", shared, {"model_admin": self}, "jobs_shared_limits"))
         return own + super().get_urls()
 
     # permissions of the actions

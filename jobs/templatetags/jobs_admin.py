@@ -84,6 +84,7 @@ def queue_overview(context: Context) -> dict[str, Any]:
         "headline": headline(seen.findings),
         "others": seen.findings[1:],
         "rows": rows,
+        "shared": reverse(f"{site}:jobs_shared_limits"),
         "workers": _workers(site),
         "now": clock.now(),
         "words": [STATE_WORDS[state] for state in State],

@@ -130,9 +130,9 @@ class Start:
             if self._has_started_too_often(self.claimed.starts + 1):
                 return Failed(reasons.ASKS_TOO_OFTEN % {"count": MAX_STARTS, "error": text}, trace)
             return Postponed(error.seconds, text, error.whole_queue, error.whole_group)
-        if isinstance(error, (PermanentError, InvalidArguments)):
-            return Failed(text, trace)
         attempt, counts_for = self.claimed.attempts + 1, self._counts_for(error)
+        if isinstance(error, (PermanentError, InvalidArguments)):
+            return Failed(text, trace, counts_for=counts_for)
         wait = GIVE_UP if attempt >= attempts else self._wait(backoff, error, attempt)
         if wait is GIVE_UP:
             return Failed(text, trace, counts_for=counts_for)
@@ -141,7 +141,7 @@ class Start:
     def _counts_for(self, error: BaseException) -> tuple[str, ...]:
         """The breakers of the task that count this failure."""
         task = self.queue.find_task(self.claimed.task)
-        return tuple(one.name for one in task.breakers if isinstance(error, one.on)) if task is not None else ()
+        return tuple(one.name for one in task.breakers if one.counts(error)) if task is not None else ()
 
     def _wait(self, backoff: Backoff, error: BaseException, attempt: int) -> float | GiveUp:
         """Seconds to the next attempt; a function of the project's own that fails is as if it had said nothing."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -22,11 +21,11 @@ from accounts.models import Organization
 from jobs import jobs_about
 
 from .. import normalise, services
-from ..lead_page import ERASE
+from ..acting import act, actions_for, actions_of, form_of
 from ..models import Lead
-from ..panels import LeadAction, registry
+from ..pages.describing import lead_details
+from ..panels import registry
 from ..timeline import timeline
-from ..views import lead_details
 
 JOBS_SHOWN = 50
 
@@ -159,7 +158,7 @@ class LeadAdmin(ScopedAdmin):
             person, of = signed_in(request), lead.organization_id
             context |= {
                 "lead": lead,
-                "lead_actions": [a for a in _actions_of(lead) if sight.may(person, a.permission, of)],
+                "lead_actions": actions_for(lead, person).values(),
                 "jobs": jobs_about(lead)[:JOBS_SHOWN] if sight.may(person, "jobs.view_job", of) else None,
                 "timeline": timeline(lead),
                 "panels": [
@@ -174,15 +173,15 @@ class LeadAdmin(ScopedAdmin):
         """Ask what the action needs to know; do it on POST."""
         action = registry.actions.get(name)
         lead = self.get_queryset(request).select_related("organization").filter(pk=lead_id).first()
-        if action is None or lead is None or action not in _actions_of(lead):
+        if action is None or lead is None or action not in actions_of(lead):
             raise Http404
         if not sight.may(signed_in(request), action.permission, lead.organization_id) or not self.has_view_permission(
             request, lead
         ):
             raise PermissionDenied
-        form_class = action.form(lead) if action.form else forms.Form
-        form = form_class(request.POST if request.method == "POST" else None)
-        if form.is_valid() and self._perform(request, action, lead, form):
+        form = form_of(action, lead)(request.POST if request.method == "POST" else None)
+        if request.method == "POST" and (done := act(action, lead, signed_in(request), form)):
+            messages.success(request, done)
             return HttpResponseRedirect(reverse("admin:leads_lead_change", args=[lead.pk]))
         context = {
             **self.admin_site.each_context(request),
@@ -193,20 +192,3 @@ class LeadAdmin(ScopedAdmin):
             "title": action.label,
         }
         return TemplateResponse(request, "admin/leads/lead/act.html", context)
-
-    def _perform(self, request: HttpRequest, action: LeadAction, lead: Lead, form: forms.Form) -> bool:
-        try:
-            done = action.perform(lead, signed_in(request), form.cleaned_data)
-        except ValidationError as error:
-            form.add_error(None, error)
-            return False
-        # as it is now: the log must not keep the name of somebody who was just erased
-        lead.refresh_from_db()
-        self.log_change(request, lead, f"{action.label}: {done}")
-        messages.success(request, done)
-        return True
-
-
-def _actions_of(lead: Lead) -> Sequence[LeadAction]:
-    """What can be done with the lead; an erased one can only be erased again."""
-    return [one for one in registry.actions.values() if lead.erased_at is None or one.name == ERASE]

@@ -133,9 +133,26 @@ class Lead(models.Model):
             # the list's order, with what it can be filtered by behind it
             models.Index(fields=["created_at", "id", "status", "source"], name="leads_list"),
             models.Index(fields=["organization", "created_at", "id", "status", "source"], name="leads_list_of_org"),
+            # the members' lists: of one person's leads, or nobody's; and the board's columns. With all that they can be
+            # narrowed down by
+            models.Index(
+                fields=["organization", "assignee", "created_at", "id", "status", "score", "source"],
+                name="leads_list_of_person",
+                condition=models.Q(erased_at__isnull=True),
+            ),
+            models.Index(
+                fields=["organization", "status", "created_at", "id", "assignee", "score", "source"],
+                name="leads_list_of_status",
+                condition=models.Q(erased_at__isnull=True),
+            ),
             # how a search begins; the class of operators is PostgreSQL's
             models.Index(fields=["email_key"], name="leads_email_begins", opclasses=["varchar_pattern_ops"]),
             models.Index(fields=["name_key"], name="leads_name_begins", opclasses=["varchar_pattern_ops"]),
+            models.Index(
+                fields=["organization", "name_key"],
+                name="leads_name_of_org",
+                opclasses=["uuid_ops", "varchar_pattern_ops"],
+            ),
             # who wrote by phone only is known by it
             models.Index(fields=["organization", "phone"], name="leads_phone"),
             # whom a campaign may be sent to, in the order of its chunks

@@ -33,8 +33,8 @@ def problems(answer: Any) -> str:
 
 
 def test_who_has_the_password_gets_in(client: Client) -> None:
-    assert sign_in(client, "the right one", "MIA@example.org")["Location"] == reverse("notifications:inbox")
-    assert client.get(PAGE)["Location"] == reverse("notifications:inbox")
+    assert sign_in(client, "the right one", "MIA@example.org")["Location"] == reverse("home")
+    assert client.get(PAGE)["Location"] == reverse("home")
 
 
 def test_the_answer_is_the_same_for_a_wrong_password_and_an_unknown_address(client: Client) -> None:
@@ -116,7 +116,7 @@ def test_a_success_takes_back_its_own_use_and_nobody_else_s() -> None:
 )
 def test_signing_in_leads_to_no_other_site(client: Client, where: str) -> None:
     form = {"username": "mia@example.org", "password": "the right one", "next": where}
-    home = reverse("notifications:inbox")
+    home = reverse("home")
     assert client.post(f"{PAGE}?next={quote(where)}", form)["Location"] == home
     assert client.get(PAGE, {"next": where})["Location"] == home
     client.logout()

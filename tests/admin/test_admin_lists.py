@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from accounts.models import ApiKey, Membership, Organization, User
-from admin_lists import changelist, deletion
+from admin_lists import deletion, pages
 from leads.models import Lead
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +50,7 @@ def test_leads_are_found_by_how_name_or_address_begins_and_by_id(
 def test_a_member_of_several_organizations_pages_through_all_of_them_and_no_other(
     client: Client, organizations: list[Organization], few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(changelist, "FEW", few)
+    monkeypatch.setattr(pages, "FEW", few)
     made = [make_lead(organizations[i % 3], f"lead {i}", f"{i}@mail.example") for i in range(180)]
     user = User.objects.create_user("staff@example.org", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename="view_lead"))

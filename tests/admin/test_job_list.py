@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from admin_lists import changelist
+from admin_lists import pages
 from jobs import clock, jobs_about
 from jobs.admin import keyset
 from jobs.history.lookup import Capped, capped_count, first_id_at
@@ -53,7 +53,7 @@ def link(client: Client, query: str, rel: str) -> str:
 def test_pages_lead_from_the_newest_to_the_oldest_and_back(
     viewer: Client, many: list[Job], query: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(changelist, "FEW", few)
+    monkeypatch.setattr(pages, "FEW", few)
     expected = ids(*[job for job in many if not query or job.queue == "email"])
     first = shown(viewer, query)
     assert first == expected[:50]
@@ -182,7 +182,7 @@ def test_a_search_text_is_data_not_sql(viewer: Client, make_job: MakeJob) -> Non
 def test_no_page_skips_counts_or_sorts_the_table(
     viewer: Client, many: list[Job], query: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(changelist, "FEW", 1)
+    monkeypatch.setattr(pages, "FEW", 1)
     statements = queries_on_jobs(viewer, f"{LIST}{query}")
     assert statements
     assert len(statements) <= 18
@@ -228,7 +228,7 @@ def test_the_pager_says_that_there_are_more_than_it_counted(
 ) -> None:
     for _ in range(3):
         make_job()
-    monkeypatch.setattr(changelist, "FEW", 1)
+    monkeypatch.setattr(pages, "FEW", 1)
     monkeypatch.setattr(keyset, "capped_count", lambda rows, cap: Capped(10_000, more=True))
     assert "10,000+ jobs" in " ".join(viewer.get(LIST).content.decode().split())
 

@@ -29,8 +29,9 @@ from .provider_server import (
 )
 
 PROVIDERS = ("resend", "sendgrid")
-#: What each of the six outcomes of a mail is here.
-LATER, REFUSED, OURS, UNCLEAR = transport.TryLater, transport.Refused, transport.Misconfigured, transport.Unclear
+#: What each of the outcomes of a mail is here.
+LATER, AWAY, REFUSED = transport.TryLater, transport.Away, transport.Refused
+OURS, UNCLEAR = transport.Misconfigured, transport.Unclear
 
 
 def mail_to(to: str = "mia@example.org") -> EmailMessage:
@@ -90,9 +91,9 @@ def test_way_out_is_named_and_says_whether_it_knows_a_repetition(server: Provide
     ("fault", "outcome"),
     [
         (Answer(429, headers={"Retry-After": "7"}), LATER),
-        (Answer(500), LATER),
-        (Answer(503), LATER),
-        (Answer(408), LATER),
+        (Answer(500), AWAY),
+        (Answer(503), AWAY),
+        (Answer(408), AWAY),
         (Answer(502), UNCLEAR),
         (Answer(504), UNCLEAR),
         (Answer(401, '{"name": "invalid_api_key"}'), OURS),

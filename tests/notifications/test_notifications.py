@@ -203,4 +203,4 @@ def test_signing_in_never_leads_to_another_site(client: Client) -> None:
     make_user("mia")
     form = {"username": "mia@example.org", "password": "secret"}
     response = client.post("/accounts/login/?next=https://evil.example/", form)
-    assert response.headers["Location"] == "/notifications/"
+    assert response.headers["Location"] == "/"

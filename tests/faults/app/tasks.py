@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db.models import F
 from huey import crontab
 
-from jobs import BulkJob, Cancelled, Limit, RateLimit, RunningJob, current_job
+from jobs import Breaker, BulkJob, Cancelled, Limit, RateLimit, RunningJob, current_job
 
 from . import forks, programs
 from .models import Counter
@@ -54,6 +54,20 @@ def call_provider() -> None:
 @paced.task(limits=[SHARED])
 def call_provider_too() -> None:
     write("start")
+    write("end")
+
+
+CARRIER = Breaker("carrier", failures=3, within=60, probe_after=1)
+
+
+@work.task(attempts=20, limits=[CARRIER])
+def call_carrier() -> None:
+    """Fail while a file says that the carrier is away, and hang while one says that it hangs."""
+    write("start")
+    while (settings.FOLDER / "carrier-hangs").exists():
+        select.select([], [], [], 0.05)
+    if (settings.FOLDER / "carrier-away").exists():
+        raise ConnectionError("the carrier is away")
     write("end")
 
 
