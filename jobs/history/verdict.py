@@ -123,6 +123,11 @@ def _hindrance(job: Job, now: datetime) -> list[str]:
     workers = Process.objects.using(jobs_settings().database).filter(kind="worker", queue=job.queue)
     if not workers.filter(lease_until__gt=now).exists():
         said.append(_("Nobody works this queue now: start `manage.py run_huey`."))
+    bulk = task.bulk if (task := lookup.task_of(job)) is not None else None
+    waited = (now - job.ready_at).total_seconds()
+    if bulk is not None and bulk.least > 1 and 0 <= waited < bulk.wait:
+        text = _("Its task takes several jobs at once: it starts when %(count)d are due, or in %(time)s.")
+        said.append(text % {"count": bulk.least, "time": duration(bulk.wait - waited)})
     for one in breakers():
         if one.since is not None and job.task in one.tasks:
             text = _("The breaker %(name)s is open: jobs of its tasks wait until it closes.")

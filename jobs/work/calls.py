@@ -22,7 +22,7 @@ def calls_of(jobs: Sequence[ClaimedJob], queue: Queue) -> list[Call]:
     calls: list[Call | list[ClaimedJob]] = []
     open_bulks: dict[tuple[str, str], list[ClaimedJob]] = {}
     for job in jobs:
-        task = queue.find_task(job.task)
+        task = queue.find_own_task(job.task)  # no other takes jobs in bulk
         if task is None or task.bulk is None:
             calls.append(job)
             continue

@@ -25,6 +25,7 @@ from jobs import (
 )
 from jobs.broker.records import Answer, ClaimedJob, Completed, Exchange, Failed, HandedBack, Settled, Settlement
 from jobs.define.context import request_cancel
+from jobs.history.verdict import job_verdict
 from jobs.models import Attempt, Job
 from jobs.policy import Bulk
 from jobs.states import State
@@ -167,6 +168,14 @@ def test_what_the_function_raises_fails_all_of_which_nothing_was_said() -> None:
         row = Job.objects.get(pk=handle.id)
         assert row.error == "RuntimeError: nobody took ***"
         assert "carl" not in Attempt.objects.filter(job_id=row.pk)[0].traceback
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_that_waits_for_others_says_so() -> None:
+    said = "Its task takes several jobs at once: it starts when 2 are due, or in"
+    soon, later = push_contacts.enqueue("ada"), push_contacts.using(delay=100).enqueue("beth")
+    assert said in job_verdict(Job.objects.get(pk=soon.id))
+    assert said not in job_verdict(Job.objects.get(pk=later.id))
 
 
 @pytest.mark.django_db
