@@ -71,13 +71,22 @@ class Hands:
 
 
 @dataclass(frozen=True, slots=True)
+class Bulked:
+    """How many jobs of its lane are due, of a task whose jobs start in bulk, and when these start in any case."""
+
+    due: int
+    least: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """A queued job among the others, at `now` by its broker's clock.
 
     `elsewhere`: another broker keeps the queue. `until`: the queue is told to wait. `mending`: until when it is mended
     after a loss. `behind`: the job that holds its key, where it waits for its end. `pace`, `active` and `most` are the
-    queue's rate and global concurrency, `breakers` those of the job that are open. `ahead`: how many would start before
-    it, `ahead_in_group` of these from its own group; `is_more`: there are more than are counted.
+    queue's rate and global concurrency. `breakers` and `tags`: those of the job that are open, or paused. `ahead`: how
+    many would start before it, `ahead_in_group` of these from its own group; `is_more`: more than are counted.
     """
 
     now: datetime
@@ -95,6 +104,8 @@ class Standing:
     group: GroupStanding | None = None
     limits: tuple[Pace, ...] = ()
     breakers: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    bulk: Bulked | None = None
     hands: Hands = Hands()
     alone_runs: bool = False
     ahead: int = 0
@@ -122,6 +133,8 @@ class Hindrance(StrEnum):
     GROUP_RATE_LIMIT = "group_rate_limit"
     LIMIT = "limit"
     BREAKER = "breaker"
+    TAG_PAUSED = "tag_paused"
+    BULK = "bulk"
     ALONE_RUNS = "alone_runs"
     BUSY = "busy"
     AHEAD = "ahead"
@@ -161,6 +174,10 @@ def _found(seen: Standing) -> Iterator[Found]:
             yield _of_pace(Hindrance.LIMIT, pace, pace.name)
     for name in seen.breakers:
         yield Found(Hindrance.BREAKER, name=name)
+    for tag in seen.tags:
+        yield Found(Hindrance.TAG_PAUSED, name=tag)
+    if seen.bulk is not None and seen.bulk.due < seen.bulk.least and seen.bulk.until > seen.now:
+        yield Found(Hindrance.BULK, seen.bulk.until, number=seen.bulk.due, of=seen.bulk.least)
     yield from _of_hands(seen)
     if seen.ahead:
         yield Found(Hindrance.AHEAD, number=seen.ahead, is_more=seen.is_more)

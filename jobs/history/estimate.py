@@ -23,6 +23,7 @@ WITHOUT_TIME = frozenset(
     {
         *(Hindrance.EXPIRED, Hindrance.ELSEWHERE, Hindrance.PAUSED, Hindrance.GROUP_PAUSED, Hindrance.BEHIND),
         *(Hindrance.NO_WORKER, Hindrance.WORKERS_PAUSED, Hindrance.ALONE_RUNS, Hindrance.BREAKER),
+        Hindrance.TAG_PAUSED,
     }
 )
 

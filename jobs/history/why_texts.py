@@ -84,6 +84,8 @@ _TEXTS: Mapping[Hindrance, Any] = {
     Hindrance.CONCURRENCY: gettext_lazy("the queue is at its bound: %(number)s of %(of)s run"),
     Hindrance.LIMIT: gettext_lazy("the limit %(name)s of %(rate)s frees in %(left)s"),
     Hindrance.BREAKER: gettext_lazy("the breaker %(name)s is open: a job of its tasks tries in %(left)s"),
+    Hindrance.TAG_PAUSED: gettext_lazy("its tag %(name)s is paused"),
+    Hindrance.BULK: gettext_lazy("%(number)s of %(of)s jobs are there to start in bulk, or in %(left)s they start"),
     Hindrance.ALONE_RUNS: gettext_lazy(
         "it was lost twice with its worker and must run alone, as another such job does now"
     ),
@@ -115,6 +117,8 @@ _REMEDIES: Mapping[Hindrance, Any] = {
     Hindrance.CONCURRENCY: gettext_lazy("the end of one of them, or a higher bound"),
     Hindrance.LIMIT: gettext_lazy("its time, or a higher limit"),
     Hindrance.BREAKER: gettext_lazy("its provider works again, or jobs.close_breaker"),
+    Hindrance.TAG_PAUSED: "manage.py jobs resume %(queue)s --tag %(name)s",
+    Hindrance.BULK: gettext_lazy("its time, or more jobs"),
     Hindrance.ALONE_RUNS: gettext_lazy("the end of that job"),
     Hindrance.BUSY: gettext_lazy("the end of one of them, or more threads"),
     Hindrance.AHEAD: gettext_lazy("their starts, or a higher priority"),

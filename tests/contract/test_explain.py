@@ -13,7 +13,7 @@ from jobs.broker.lanes import GroupSettings, lane_of
 from jobs.broker.records import GivenUp, NewJob, Postponed, ProcessRecord
 from jobs.broker.redis.broker import RedisBroker
 from jobs.broker.standing import Found, Hindrance, hindrances
-from jobs.policy import GroupRules, Limit, QueuePolicy, RateLimit
+from jobs.policy import Bulk, GroupRules, Limit, QueuePolicy, RateLimit
 from tests.contract.conftest import BENCHES, SLOW, Bench
 from tests.contract.hands import LONG, Hands
 
@@ -281,3 +281,32 @@ def test_to_remove_all_that_is_named_starts_the_job_and_any_proper_part_does_not
     for seed in range(first, first + number):
         seen += check(bench, seed)
     print(sorted(seen.items()))
+
+
+def test_a_paused_tag_and_a_bulk_that_is_to_grow_are_named(bench):
+    policy = QueuePolicy(QUEUE, bulks={"app.bulk": Bulk(4, least=2, wait=50)})
+    hands, broker = Hands(bench.broker, policy=policy), bench.broker
+
+    def named(job):
+        standing = broker.explain(policy, job.id)
+        return [(found.code, found.number, found.of) for found in hindrances(standing)]
+
+    tagged, plain = hands.new_job(tags=("slow",)), hands.new_job()
+    hands.push_all([tagged])
+    broker.pause_tag(QUEUE, "slow", paused=True)
+    assert named(tagged) == [(Hindrance.TAG_PAUSED, None, None)]
+    assert hands.claim() == []
+    hands.push_all([plain])
+    # it stands aside by now
+    assert (named(tagged), named(plain)) == ([(Hindrance.TAG_PAUSED, None, None)], [])
+    broker.pause_tag(QUEUE, "slow", paused=False)
+    assert named(plain) == [(Hindrance.AHEAD, 1, None)]
+    assert hands.claim_ids() == [tagged.id, plain.id]
+
+    first, second = (hands.new_job(task="app.bulk", lane=lane_of("", "app.bulk", ruled=True)) for _ in range(2))
+    hands.push_all([first])
+    assert named(first) == [(Hindrance.BULK, 1, 2)]
+    assert hands.claim() == []
+    hands.push_all([second])
+    assert (named(first), named(second)) == ([], [])
+    assert hands.claim_ids(1) == [first.id, second.id]

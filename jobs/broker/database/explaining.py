@@ -12,8 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from ...policy import Limit, QueueLimits, QueuePolicy, RateLimit
-from ..lanes import group_of, task_of
-from ..standing import MOST_AHEAD, MOST_ENDS, GroupStanding, Hands, Pace, Standing, hands_of, turns_before
+from ..lanes import group_of, tag_of, task_of
+from ..standing import MOST_AHEAD, MOST_ENDS, Bulked, GroupStanding, Hands, Pace, Standing, hands_of, turns_before
 from .claim import due_of, read_heads
 from .connection import JobsDatabase, Trip
 from .groups import Groups, subject_of
@@ -23,7 +23,7 @@ from .reach import reaching
 from .rooms import NO_QUEUE
 from .rooms import subject_of as subject_of_limit
 from .turns import LONGEST_PAGE, MOST_ALONE
-from .values import moment_of
+from .values import moment_of, tags_of
 
 #: Behind every job of one moment.
 LAST_ID = UUID(int=2**128 - 1)
@@ -63,13 +63,15 @@ def standing_of(trip: Trip, policy: QueuePolicy, job_id: UUID) -> Standing | Non
     found = trip.run("read_standing", queue=policy.name, id=job_id.hex)
     if not found:
         return None
-    priority, ready_at, expires_at, lane, alone, elsewhere, paused, until, taken, *rest = found[0]
+    priority, ready_at, expires_at, lane, alone, tags, paused_tags, elsewhere, paused, until, taken, *rest = found[0]
     limits, (turns, has_groups, alone_runs) = limits_of(tuple(rest[:4])), rest[4:]
     policy = limits.over(policy)
     ready_at, now, most = moment_of(ready_at), trip.now, policy.global_concurrency
     # one that is not due yet is taken for due from now on: behind all that are
     place = _Place(priority, *((ready_at, job_id) if ready_at <= now else (now, LAST_ID)))
-    line = _Line(trip, policy, lane, place, bool(has_groups), turns)
+    closed = frozenset(tags_of(paused_tags))
+    own_tags = tuple(tag for tag in tags_of(tags) if tag in closed)
+    line = _Line(trip, policy, lane, place, bool(has_groups), turns, closed - {*own_tags})
     ahead, in_group = line.count_alone() if alone else line.count()
     return Standing(
         now=now,
@@ -85,6 +87,8 @@ def standing_of(trip: Trip, policy: QueuePolicy, job_id: UUID) -> Standing | Non
         most=most,
         group=line.group(),
         limits=tuple(filter(None, (_pace_of_limit(trip, one) for one in line.limits))),
+        tags=own_tags,
+        bulk=None if alone else line.bulk(is_due=ready_at <= now),
         breakers=line.open_breakers(task_of(lane)),
         hands=_hands(trip, policy.name, limits),
         alone_runs=bool(alone_runs),
@@ -105,7 +109,10 @@ class _Place:
 
 @dataclass(slots=True)
 class _Line:
-    """Those that may start before a job; its own group and its own limits are taken for free."""
+    """Those that may start before a job; its own group and its own limits are taken for free.
+
+    `closed`: the paused tags that it has not.
+    """
 
     trip: Trip
     policy: QueuePolicy
@@ -113,6 +120,7 @@ class _Line:
     place: _Place
     has_settings: bool
     turns: str
+    closed: frozenset[str]
     groups: Groups = field(init=False)
 
     def __post_init__(self) -> None:
@@ -161,7 +169,11 @@ class _Line:
         place, priority = (self.place.ready_at, self.place.id), self.place.priority
         lanes = self._due_lanes(priority)
         mine = [lane for lane in lanes if group_of(lane) == self.name and self._may_start(lane)]
-        own = sum(self._in_lanes(priority, mine, *place, MOST_AHEAD + 1).values())
+        numbers = self._in_lanes(priority, mine, *place, MOST_AHEAD + 1)
+        if (rule := self.policy.bulks.get(task_of(self.lane))) is not None and self.lane in numbers:
+            # those that start together with it are not ahead of it
+            numbers[self.lane] -= numbers[self.lane] % rule.most
+        own = sum(numbers.values())
         if not self.name:
             own += self._plain(priority, *place, MOST_AHEAD + 1)
         if own > MOST_AHEAD:
@@ -170,6 +182,17 @@ class _Line:
         cursor: str | None = json.loads(self.turns or "{}").get(str(priority))
         before = [(_turn(name, cursor) < _turn(self.name, cursor), number) for name, number in others.items()]
         return ahead + turns_before(own, before) + (MOST_AHEAD if len(lanes) >= MOST_LANES else 0), own
+
+    def bulk(self, *, is_due: bool) -> Bulked | None:
+        """How its lane stands, of a task whose jobs start in bulk; None: of another one."""
+        rule, priority = self.policy.bulks.get(task_of(self.lane)), self.place.priority
+        if rule is None:
+            return None
+        lanes, now = json.dumps([self.lane]), self.trip.parameter(self.trip.now)
+        first = self.trip.run("read_lanes", queue=self.policy.name, priority=priority, lanes=lanes, most=1, now=now)
+        ready_at = moment_of(first[0][2]) if first else self.trip.now
+        due = self._in_lanes(priority, [self.lane], self.trip.now, LAST_ID, rule.least).get(self.lane, 0)
+        return Bulked(due + (not is_due), rule.least, ready_at + timedelta(seconds=rule.wait))
 
     def count_alone(self) -> tuple[int, int]:
         """The same among those that must run alone: they take no turns."""
@@ -198,10 +221,12 @@ class _Line:
 
     def _may_start(self, lane: str) -> bool:
         name, task, mine = group_of(lane), task_of(lane), {one.name for one in self.limits}
-        full = self.groups.rooms.full() if task else frozenset()
-        has_room = all(one.name in mine or one.name not in full for one in self.policy.limits.get(task, ()))
+        limits = self.policy.limits.get(task, ())
+        full = self.groups.rooms.full() if limits else frozenset()
+        has_room = all(one.name in mine or one.name not in full for one in limits)
         mine |= set(self.open_breakers(task_of(self.lane)))
         has_room = has_room and mine.issuperset(self.open_breakers(task))
+        has_room = has_room and tag_of(lane) not in self.closed
         return has_room and (name == self.name or self.groups.room(name) > 0)
 
     def _due_lanes(self, priority: int) -> list[str]:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from ...policy import Limit, QueuePolicy, RateLimit
 from ..lanes import task_of
-from ..standing import MOST_AHEAD, MOST_ENDS, GroupStanding, Pace, Standing, hands_of
+from ..standing import MOST_AHEAD, MOST_ENDS, Bulked, GroupStanding, Pace, Standing, hands_of
 from .grouping import group_rules
 from .moments import moment, moment_or_none, span
 from .record import read_record
@@ -37,8 +37,8 @@ class Explaining:
             ask |= {"limit": limit.limit, "per": span(limit.per)}
         if policy.global_concurrency:
             ask["bound"] = policy.global_concurrency
+        ask |= limit_rules(policy, NOTHING)
         if policy.limits:
-            ask |= limit_rules(policy, NOTHING)
             rooms = {name: int(pace.has_room) for name, pace in shared.items()}
             # its own are taken for free
             ask["rooms"] |= rooms | dict.fromkeys([*(limit.name for limit in own), *held_back], 1)
@@ -72,7 +72,7 @@ def _scores(found: Sequence[Any]) -> list[float]:
 def _standing(answer: Sequence[Any], limits: Sequence[Pace]) -> Standing:
     (
         now, ready, expires, alone, left, paused, until, mending, behind, pace, active, bound, group, workers, threads,
-        alone_runs, ahead, in_group,
+        alone_runs, ahead, in_group, tags, bulk,
     ) = answer  # fmt: skip
     return Standing(
         now=moment(now),
@@ -91,6 +91,8 @@ def _standing(answer: Sequence[Any], limits: Sequence[Pace]) -> Standing:
         limits=tuple(limits),
         hands=hands_of(_workers(workers, threads)),
         alone_runs=alone_runs,
+        tags=tuple(tags or ()),
+        bulk=Bulked(bulk[0], bulk[1], moment(bulk[2])) if bulk else None,
         ahead=min(ahead, MOST_AHEAD),
         ahead_in_group=min(in_group, MOST_AHEAD),
         is_more=ahead > MOST_AHEAD,

@@ -1,5 +1,5 @@
 -- A queued job, and what holds for its queue.
-SELECT job.priority, job.ready_at, job.expires_at, job.lane, job.alone,
+SELECT job.priority, job.ready_at, job.expires_at, job.lane, job.alone, job.tags, coalesce(held.paused_tags, ''),
     coalesce(held.elsewhere, 0), coalesce(held.paused, 0), held.wait_until, held.taken,
     held.rate_limit, held.rate_per, held.concurrency, held.global_concurrency, coalesce(held.turns, ''),
     EXISTS (SELECT 1 FROM jobs_groupstate WHERE queue = :queue) AS has_groups,

@@ -5,21 +5,28 @@
 -- Result: false where the job is not queued, else {now, ready, expires, alone, left, paused, wait_until, mending, behind (the
 --   id of the holder of its key), pace {limit, per, taken, ends} or false, active, bound or false, group {name, paused,
 --   wait_until, concurrency, active, pace} or false, workers (of each its words, whether it is paused, what it holds),
---   concurrency that was set or false, alone_runs, ahead, ahead_in_group, task}.
+--   concurrency that was set or false, alone_runs, ahead, ahead_in_group, tags (of its own, paused), bulk {due, least, until} or false}.
 -- Guarantees: nothing is changed but grants that a clock that was set back has left in the future.
 -- Costs: some steps for each lane with due jobs, of some thousand lanes, and for each job that is due and not in its order.
 --:include queue clock record life pace
 
 local take_turns, takes_turn, hold_lane, note_used, soonest, paced, short
---:include lanes
+local told_tags = call('HGET', meta, 'paused_tags')
+local paused_tags = told_tags and cmsgpack.unpack(told_tags) or {}
+--:include tags lanes
 
 local MOST_WALKED, MOST_LOOSE = 5000, 5000
 local raw = call('HGET', jobs, ask.id)
 if not raw or call('HEXISTS', active, ask.id) == 1 then return cmsgpack.pack(false) end
 local job = read(raw)
 local lane = job.lane or ''
-local own_name = string.match(lane, '^[^\31]*')
+local own_name = name_of(lane)
 local is_alone = job.lost >= ALONE_AFTER
+-- The paused tags that it has; what stands aside for others may not start.
+local own_tags, is_own_tag = {}, {}
+for _, tag in ipairs(tags_in(raw)) do
+    if paused_tags[tag] then own_tags[#own_tags + 1], is_own_tag[tag] = tag, true end
+end
 
 -- What holds for the queue.
 
@@ -92,7 +99,8 @@ if own_name ~= '' then look_at(own_name).room = 1000000 end
 local function may_start(other)
     local name = name_of(other)
     if name ~= own_name and look_at(name).room <= 0 then return false end
-    local task = string.sub(other, #name + 2)
+    local task, tag = task_of(other), string.match(other, '\30([^\31]*)')
+    if tag and paused_tags[tag] and not is_own_tag[tag] then return false end
     for _, limit in ipairs(task ~= '' and ask.limits and ask.limits[task] or {}) do
         if (ask.rooms[limit] or 0) <= 0 then return false end
     end
@@ -107,7 +115,7 @@ if job.ready > now then mark = first .. struct.pack('>I7', now) .. string.rep('\
 -- What is due and not in its order yet counts as one more, what has expired as one less: by priority and lane their places.
 local loose = {}
 local function note(other, sign)
-    local start, in_lane = string.sub(other, 1, 1), has_lane(other) and string.sub(other, 2, -PLACE - 2) or ''
+    local start, in_lane = string.sub(other, 1, 1), has_lane(other) and lane_in(other) or ''
     loose[start] = loose[start] or {}
     loose[start][in_lane] = loose[start][in_lane] or {}
     table.insert(loose[start][in_lane], {string.sub(other, -PLACE), sign})
@@ -156,7 +164,7 @@ end
 local function count_alone()
     local ahead, in_group = 0, 0
     for _, other in ipairs(call('ZRANGEBYSCORE', alone, '-inf', now, 'LIMIT', 0, ask.most + 1)) do
-        local in_lane = has_lane(other) and string.sub(other, 2, -PLACE - 2) or ''
+        local in_lane = has_lane(other) and lane_in(other) or ''
         if is_before(string.sub(other, -PLACE), mark) and not has_expired[id_of(other)] and may_start(in_lane) then
             ahead = ahead + 1
             if name_of(in_lane) == own_name then in_group = in_group + 1 end
@@ -194,7 +202,10 @@ local function count_ahead()
         if may_start(other) then
             local name = name_of(other)
             if name == own_name then
-                in_group = in_group + count(first, other, mark)
+                local number, bulk = count(first, other, mark), ask.bulks and ask.bulks[task_of(other)]
+                -- those that start together with it are not ahead of it
+                if bulk and other == lane then number = number - number % bulk[1] end
+                in_group = in_group + number
             else
                 others[name] = (others[name] or 0) + count(first, other, false)
             end
@@ -208,6 +219,15 @@ local function count_ahead()
     return walked < MOST_WALKED and ahead or ask.most + 1, in_group
 end
 
+-- How its lane stands, of a task whose jobs start in bulk: how many are due, how many are needed, when they start anyway.
+local function bulk_now()
+    local bulk = not is_alone and ask.bulks and ask.bulks[task_of(lane)]
+    if not bulk then return false end
+    local _, head = lane_at(first, lane)
+    local since = head and lane_in(head) == lane and ready_of(head) or math.min(job.ready, now)
+    return {count(first, lane, false) + (job.ready > now and 1 or 0), bulk[2], since + bulk[3]}
+end
+
 local function in_hex(id) return (string.gsub(id, '.', function(c) return string.format('%02x', string.byte(c)) end)) end
 local holder = job.behind and call('HGET', keys, job.key)
 local ahead, in_group
@@ -216,5 +236,5 @@ return cmsgpack.pack({
     now, job.ready, job.expires, is_alone, blocks[4] ~= false, blocks[1] ~= false,
     blocks[2] and tonumber(blocks[2]) > now and tonumber(blocks[2]) or false, mending,
     job.behind and holder and in_hex(holder) or false, pace_of_queue(),
-    call('HLEN', active), ask.bound or false, group_now, hands(), concurrency, alone_runs(), ahead, in_group,
+    call('HLEN', active), ask.bound or false, group_now, hands(), concurrency, alone_runs(), ahead, in_group, own_tags, bulk_now(),
 })
