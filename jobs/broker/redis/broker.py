@@ -322,14 +322,8 @@ class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, Explaining
     def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:
         """The queue's live jobs in numbers, which are exact at once."""
         waiting, scheduled, active, oldest, paused, wait_until, vanished, tags = self._run("count", queue)
-        oldest_ready_at, blocked_until, paused_tags = (
-            moment_or_none(oldest),
-            moment_or_none(wait_until),
-            sorted(tags or ()),
-        )
-        return QueueCounts(
-            waiting, scheduled, active, oldest_ready_at, paused, blocked_until, vanished, tuple(paused_tags)
-        )
+        since, until = moment_or_none(oldest), moment_or_none(wait_until)
+        return QueueCounts(waiting, scheduled, active, since, paused, until, vanished, tuple(sorted(tags or ())))
 
     # Hints
 
