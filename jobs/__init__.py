@@ -98,6 +98,7 @@ if TYPE_CHECKING:
     from .operate.promote import promote
     from .operate.retry import dead_letters, retry
     from .operate.retry_cause import retry_cause
+    from .operate.tags import pause_tag, paused_tags, resume_tag
     from .operate.workers import SeenWorker, pause_worker, resume_worker, workers
 
 __all__ = [
@@ -198,7 +199,9 @@ __all__ = [
     "open_breaker",
     "pause",
     "pause_group",
+    "pause_tag",
     "pause_worker",
+    "paused_tags",
     "promote",
     "readiness",
     "receives",
@@ -209,6 +212,7 @@ __all__ = [
     "reset_limits",
     "resume",
     "resume_group",
+    "resume_tag",
     "resume_worker",
     "retry",
     "retry_cause",
@@ -251,6 +255,8 @@ _HOMES = {
     "obliterate": "operate.obliterate",
     "pause": "operate.pause",
     "pause_group": "operate.groups",
+    "pause_tag": "operate.tags",
+    "paused_tags": "operate.tags",
     "promote": "operate.promote",
     "readiness": "history.status.readiness",
     "register_eraser": "operate.erase",
@@ -259,6 +265,7 @@ _HOMES = {
     "reschedule": "operate.change",
     "resume": "operate.pause",
     "resume_group": "operate.groups",
+    "resume_tag": "operate.tags",
     "retry": "operate.retry",
     "retry_cause": "operate.retry_cause",
     "set_group_limits": "operate.groups",

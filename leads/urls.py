@@ -3,6 +3,7 @@
 from django.urls import path
 
 from . import api, views
+from .pages import editing
 from .pages import views as pages
 
 app_name = "leads"
@@ -14,6 +15,8 @@ urlpatterns = [
     path("forms/<slug:slug>/thanks/", views.thanks, name="thanks"),
     path("leads/", pages.leads, name="list"),
     path("leads/board/", pages.board, name="board"),
+    path("leads/new/", editing.add, name="new"),
+    path("leads/<uuid:lead_id>/edit/", editing.edit, name="edit"),
     path("leads/<uuid:lead_id>/", pages.lead, name="lead"),
     path("leads/<uuid:lead_id>/<slug:name>/", pages.act, name="act"),
 ]

@@ -1,4 +1,4 @@
-"""The page of a queue's groups: what waits in each, and pause, resume and limits of one."""
+"""The page of a queue's groups: what waits in each, and pause, resume and limits of one; and its paused tags."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from ..broker.lanes import LONGEST_GROUP, GroupSeen
+from ..define.labels import LONGEST_TAG
 from ..errors import BrokerAway, InvalidOption, InvalidPolicy, UnknownQueue
 from ..history import lookup
 from ..history.live import policy_of
 from ..models import Job
 from ..operate.groups import PAGE, groups, pause_group, resume_group, set_group_limits
+from ..operate.tags import pause_tag, paused_tags, resume_tag
 from ..policy import GroupRules, RateLimit
 from ..visible import visible
 from . import page
@@ -48,6 +50,13 @@ class GroupForm(forms.Form):
         """The pace; without a number of starts there is none."""
         starts = self.cleaned_data["starts"]
         return RateLimit(starts, per=self.cleaned_data["per"] or 1) if starts else None
+
+
+class TagForm(forms.Form):
+    """What is to be done to which tag."""
+
+    tag = forms.CharField(max_length=LONGEST_TAG, strip=False, label=_("Tag"))
+    act = forms.ChoiceField(choices=[(name, name) for name in ("pause", "resume")])
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,9 @@ def groups_page(request: HttpRequest, queue: str, model_admin: ModelAdmin[Job]) 
     if request.method not in ("GET", "HEAD"):
         return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
     found: Sequence[GroupSeen] = ()
+    tags: Sequence[str] = ()
     try:
+        tags = paused_tags(queue)
         found = groups(queue, request.GET.get("after", "")[:LONGEST_GROUP].replace("\0", ""), PAGE)
     except UnknownQueue as error:
         raise Http404(str(error)) from error
@@ -84,7 +95,7 @@ def groups_page(request: HttpRequest, queue: str, model_admin: ModelAdmin[Job]) 
     rules = policy_of(queue).groups
     context = {
         **model_admin.admin_site.each_context(request),
-        "title": gettext("Groups of %(queue)s") % {"queue": queue},
+        "title": gettext("Groups and tags of %(queue)s") % {"queue": queue},
         "subtitle": None,
         "opts": model_admin.opts,
         "lines": [_line(one, rules) for one in found],
@@ -92,6 +103,8 @@ def groups_page(request: HttpRequest, queue: str, model_admin: ModelAdmin[Job]) 
         "more": f"?{urlencode({'after': found[-1].name})}" if len(found) == PAGE else "",
         "may_change": _may_change(request),
         "longest": LONGEST_GROUP,
+        "tags": [(tag, visible(tag)) for tag in tags],
+        "longest_tag": LONGEST_TAG,
     }
     request.current_app = model_admin.admin_site.name
     return TemplateResponse(request, "admin/jobs/group/list.html", context)
@@ -104,14 +117,15 @@ def _may_change(request: HttpRequest) -> bool:
 def _act(request: HttpRequest, queue: str, model_admin: ModelAdmin[Job]) -> HttpResponse:
     if not _may_change(request):
         raise PermissionDenied
-    form = GroupForm(request.POST)
+    form = TagForm(request.POST) if "tag" in request.POST else GroupForm(request.POST)
     if form.is_valid():
+        by = cast(AbstractBaseUser, request.user)
         try:
-            done = _do(form, queue, cast(AbstractBaseUser, request.user))
+            done = _do_tag(form, queue, by) if isinstance(form, TagForm) else _do(form, queue, by)
         except (UnknownQueue, InvalidOption, InvalidPolicy, BrokerAway) as refusal:
             model_admin.message_user(request, capfirst(str(refusal)), messages.ERROR)
         else:
-            model_admin.message_user(request, done % {"group": visible(form.cleaned_data["group"])}, messages.SUCCESS)
+            model_admin.message_user(request, done, messages.SUCCESS)
     for name, errors in form.errors.items():
         text = " ".join(map(str, errors))
         model_admin.message_user(request, f"{form.fields[name].label or name}: {text}", messages.ERROR)
@@ -123,14 +137,24 @@ def _act(request: HttpRequest, queue: str, model_admin: ModelAdmin[Job]) -> Http
 def _do(form: GroupForm, queue: str, by: AbstractBaseUser) -> str:
     """Do what the form says; returns what is done then."""
     group, given = form.cleaned_data["group"], form.cleaned_data
+    named = {"group": visible(group)}
     if given["act"] == "limit":
         set_group_limits(queue, group, given["concurrency"], form.rate_limit, by=by)
-        return gettext("The limits of group %(group)s are changed.")
+        return gettext("The limits of group %(group)s are changed.") % named
     act: Callable[..., None] = pause_group if given["act"] == "pause" else resume_group
     act(queue, group, by=by)
     if given["act"] == "pause":
-        return gettext("Group %(group)s is paused.")
-    return gettext("Group %(group)s goes on.")
+        return gettext("Group %(group)s is paused.") % named
+    return gettext("Group %(group)s goes on.") % named
+
+
+def _do_tag(form: TagForm, queue: str, by: AbstractBaseUser) -> str:
+    tag = form.cleaned_data["tag"]
+    if form.cleaned_data["act"] == "pause":
+        pause_tag(queue, tag, by=by)
+        return gettext("Jobs with the tag %(tag)s are paused.") % {"tag": visible(tag)}
+    resume_tag(queue, tag, by=by)
+    return gettext("Jobs with the tag %(tag)s go on.") % {"tag": visible(tag)}
 
 
 def _line(seen: GroupSeen, rules: GroupRules) -> GroupLine:

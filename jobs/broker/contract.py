@@ -66,10 +66,7 @@ class Broker(Protocol):
         """The broker's time."""
 
     def clock_offset(self) -> float:
-        """By how many seconds this machine's clock is ahead of the broker's (behind: below 0), at least.
-
-        Measured at most every few seconds; told with each lease.
-        """
+        """By how many seconds this machine's clock is ahead of the broker's at least (behind: below 0)."""
 
     # Jobs come in
 
@@ -205,9 +202,9 @@ class Broker(Protocol):
         """The queue's jobs that run now; none where the rows are the queue: they say it."""
 
     def list_waiting(self, queue: str, after: str = "", limit: int = 100) -> WaitingPage:
-        """Some of the queue's jobs that wait for a start or for their time: those behind a position, at most 1,000.
+        """Some of the queue's jobs that wait: those behind a position, at most 1,000, in the store's own order.
 
-        In the store's own order. A job that becomes due while one goes through the pages may be missed.
+        A job that becomes due while one goes through the pages may be missed.
         """
 
     def cancel(self, queue: str, job_id: UUID, reason: str, *, pending_run: int = 0) -> CancelAnswer | None:
@@ -253,6 +250,9 @@ class Broker(Protocol):
 
     def resume(self, queue: str) -> None:
         """End a pause and what a provider's "slow down" had asked for."""
+
+    def pause_tag(self, queue: str, tag: str, *, paused: bool) -> None:
+        """A claim begun after this returned takes no job that carries the tag, or takes them again, in their order."""
 
     def set_limits(self, queue: str, limits: QueueLimits) -> None:
         """Let these limits hold in place of what a worker's policy says of them, from the next claim on."""

@@ -369,6 +369,7 @@ class QueueCounts:
     paused: bool = False
     blocked_until: datetime | None = None
     vanished: int = 0
+    paused_tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 
 from .. import clock
 from ..broker import get_broker
+from ..broker.database.values import tags_of
 from ..conf import jobs_settings
 from ..define.desk import Progress
 from ..define.masks import NO_MASK, Mask
@@ -120,6 +121,8 @@ def _hindrance(job: Job, now: datetime) -> list[str]:
     elif counts.blocked_until is not None and counts.blocked_until > now:
         left = duration((counts.blocked_until - now).total_seconds())
         said.append(_("The whole queue was told to slow down for another %(time)s.") % {"time": left})
+    if paused := [tag for tag in tags_of(job.tags) if tag in counts.paused_tags]:
+        said.append(_("Its tag is paused (%(tags)s): resume it first.") % {"tags": ", ".join(paused)})
     workers = Process.objects.using(jobs_settings().database).filter(kind="worker", queue=job.queue)
     if not workers.filter(lease_until__gt=now).exists():
         said.append(_("Nobody works this queue now: start `manage.py run_huey`."))

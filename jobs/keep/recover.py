@@ -28,6 +28,7 @@ from ..history.limits import limits_of_row
 from ..history.live import policy_of
 from ..models import Job, QueueState
 from ..operate.groups import tell_groups
+from ..operate.tags import tell_tags
 from ..states import ENDED, State
 from .each import each_queue
 
@@ -77,6 +78,7 @@ def recover(broker: Broker, queue: str, state: QueueState | None = None) -> int:
         if broker.limits(queue) != (limits := limits_of_row(state)):
             broker.set_limits(queue, limits)
         tell_groups(broker, queue)
+        tell_tags(broker, state)
         rows, is_done = _mend(broker, queue, life)
         text = "recovered queue=%s jobs=%d: their store was wiped, restarted or is a new one"
         logger.log(logging.WARNING if rows else logging.INFO, text, queue, rows)

@@ -77,7 +77,7 @@ class Job(models.Model):
     sequence = models.CharField(_("sequence"), max_length=100, blank=True, default="", db_default="")
     place = models.BigIntegerField(_("place in the sequence"), null=True, blank=True, editable=False)
     # where it stands while it waits: see jobs.broker.lanes
-    lane = models.CharField(max_length=310, blank=True, default="", db_default="", editable=False)
+    lane = models.CharField(max_length=411, blank=True, default="", db_default="", editable=False)
     # another job waits for this one, and has not been told of its end yet
     awaited = models.BooleanField(_("awaited"), default=False, db_default=False, editable=False)
     # of a dead letter: see jobs.fingerprint; while its next run lives, those of the run before

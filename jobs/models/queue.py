@@ -13,6 +13,8 @@ class QueueState(models.Model):
     queue = models.CharField(_("queue"), max_length=50, primary_key=True)
     paused = models.BooleanField(_("paused"), default=False)
     paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)
+    # sorted, and stored as a job's tags are
+    paused_tags = models.TextField(_("paused tags"), blank=True, default="", db_default="")
     wait_until = models.DateTimeField(_("waits until"), null=True, blank=True)
     wait_from = models.DateTimeField(null=True, editable=False)
     # together by the rows of Grant; NULL: the queue had no limit so far

@@ -96,3 +96,4 @@ def _remove_numbers(queue: str) -> None:
     alias = jobs_settings().database
     for model in (TaskStat, QueueStat, Grant, GroupState, Marker, Throttle):
         model._default_manager.using(alias).filter(queue=queue).delete()
+    QueueState.objects.using(alias).filter(queue=queue).update(paused_tags="")

@@ -18,6 +18,7 @@ from django.db import connections, transaction
 
 from .. import clock
 from ..broker import get_broker
+from ..broker.database.values import tags_of
 from ..broker.records import (
     Completed,
     Failed,
@@ -281,7 +282,7 @@ def _make_due(queue: str | None, latest: datetime | None) -> bool:
         return False
     for job in _later(queue, get_broker().now(), latest):
         counts = get_broker().counts(job.queue)
-        if counts.paused:
+        if counts.paused or not set(counts.paused_tags).isdisjoint(tags_of(job.tags)):
             continue
         if counts.blocked_until is not None:
             get_broker().resume(job.queue)
@@ -316,7 +317,7 @@ def _due_times(queue: str | None, as_of: datetime, latest: datetime) -> Iterator
         if job.queue not in told:
             told[job.queue] = get_broker().counts(job.queue)
         counts = told[job.queue]
-        if not counts.paused:
+        if not counts.paused and set(counts.paused_tags).isdisjoint(tags_of(job.tags)):
             yield max(job.ready_at, counts.blocked_until or as_of)
 
 

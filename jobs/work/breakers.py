@@ -84,7 +84,7 @@ class Breakers:
         with self._lock:
             now, rooms = clock.monotonic(), dict.fromkeys(self._open, 0)
             for name, probe in self._probes.items():
-                if name in rooms and probe.job is None and now < probe.until:
+                if name in rooms and probe.job is None and not probe.unused and now < probe.until:
                     rooms[name], probe.offered = 1, True
         return replace(policy, rooms=rooms)
 
@@ -223,7 +223,8 @@ class Breakers:
                         self._drop(name)
             elif probe.unused or now >= probe.until:
                 self._drop(name)
-                give_probe_back(name, self._worker)
+                if probe.unused:  # else a claim may be under way: its time runs out a little later
+                    give_probe_back(name, self._worker)
                 rest = min(self._rests.get(name, (0.0, FIRST_REST / 2))[1] * 2, LONGEST_REST)
                 self._rests[name] = now + rest, rest
 

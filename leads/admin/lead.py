@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -17,11 +17,11 @@ from django.utils.translation import gettext_lazy
 
 from accounts import sight
 from accounts.admin.scope import ScopedAdmin, signed_in
-from accounts.models import Organization
 from jobs import jobs_about
 
-from .. import normalise, services
+from .. import services
 from ..acting import act, actions_for, actions_of, form_of
+from ..forms import LeadFieldsForm
 from ..models import Lead
 from ..pages.describing import lead_details
 from ..panels import registry
@@ -30,44 +30,12 @@ from ..timeline import timeline
 JOBS_SHOWN = 50
 
 
-class LeadAdminForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Address and phone are written as everywhere else."""
+class LeadAdminForm(LeadFieldsForm):
+    """All that staff may write."""
 
     class Meta:
         model = Lead
-        exclude = ()  # noqa: DJ006 - the admin's `fields` name what is shown
-
-    def clean_email(self) -> str:
-        """A valid address, or none."""
-        value: str = self.cleaned_data["email"].strip()
-        try:
-            return normalise.email_address(value) if value else ""
-        except ValueError:
-            raise ValidationError(_("Enter a valid e-mail address.")) from None
-
-    def clean_phone(self) -> str:
-        """The number as E.164 writes it."""
-        value: str = self.cleaned_data["phone"]
-        organization = self._organization()
-        try:
-            return normalise.phone_number(value, organization.country if organization else "") if value else ""
-        except ValueError:
-            raise ValidationError(_("Enter a phone number with its country code, like +5511912345678.")) from None
-
-    def clean(self) -> dict[str, Any]:
-        """One lead an address and organisation."""
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        organization = self._organization()
-        if cleaned.get("email") and organization:
-            same = Lead.objects.filter(organization=organization, email_key=normalise.email_key(cleaned["email"]))
-            if same.exclude(pk=self.instance.pk).exists():
-                self.add_error("email", _("The organization has a lead with this address."))
-        return cleaned
-
-    def _organization(self) -> Organization | None:
-        """The one that was chosen, or the lead's own; a new lead has none yet."""
-        chosen: Organization | None = self.cleaned_data.get("organization")
-        return chosen or getattr(self.instance, "organization", None)
+        exclude = ()
 
 
 class Stale(admin.SimpleListFilter):

@@ -110,9 +110,9 @@ def _show(request: HttpRequest, lead: Lead) -> HttpResponse:
         "advice": advice_on(lead),
         "steps": steps_of(lead),
         "consents": consents_of(lead),
-        "may_assign": "assign" in actions,
         "is_member": person.memberships.filter(organization=lead.organization_id).exists(),
         "forms": {name: form_of(actions[name], lead)(auto_id=f"{name}_%s") for name in IN_PLACE if name in actions},
+        "may_edit": lead.erased_at is None and sight.may(person, "leads.change_lead", lead.organization_id),
         "other_actions": [action for name, action in actions.items() if name not in IN_PLACE],
         "shows_admin": person.is_staff and sight.may(person, "leads.view_lead", lead.organization_id),
         **lead_details(lead),
@@ -124,6 +124,7 @@ def _shared(choice: Choice, path: str, known: Capped | None = None) -> dict[str,
     tabs = choice.tabs(path, known)
     return {
         "form": choice.form,
+        "may_add": sight.organization_ids(choice.person, "leads.add_lead") != [],
         "tabs": tabs,
         "tab": choice.tab,
         "chosen": bool(choice.chosen),

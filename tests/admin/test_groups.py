@@ -94,12 +94,27 @@ def test_wrong_values_change_nothing_and_say_so(data: dict[str, str], operator: 
     assert not jobs.groups(lane)
 
 
+def test_tags_are_paused_and_resumed_and_shown_beside_the_queue(operator: Client) -> None:
+    assert "Jobs with the tag <b> are paused." in said(operator, tag="<b>", act="pause")
+    assert jobs.paused_tags(lane) == ("<b>",)
+    assert "<strong>&lt;b&gt;</strong>" in operator.get(PAGE).content.decode()
+    overview = operator.get("/admin/jobs/").content.decode()
+    assert f'<a href="{PAGE}#paused-tags" class="job-aside">paused tag: &lt;b&gt;</a>' in overview
+    for wrong in ({"tag": "", "act": "pause"}, {"tag": 'a"b', "act": "pause"}, {"tag": "a", "act": "limit"}):
+        assert 'class="error"' in said(operator, **wrong)
+    assert jobs.paused_tags(lane) == ("<b>",)
+    assert "Jobs with the tag <b> go on." in said(operator, tag="<b>", act="resume")
+    assert jobs.paused_tags(lane) == ()
+    assert LogEntry.objects.count() == 2
+
+
 def test_who_may_look_sees_no_buttons_and_changes_nothing(viewer: Client, client_with: MakeClient) -> None:
     note.using(group="acme").enqueue()
     page = text(viewer)
     assert ">acme<" in page
-    assert "Pause" not in page
+    assert ">Pause<" not in page
     assert viewer.post(PAGE, {"group": "acme", "act": "pause"}).status_code == 403
+    assert viewer.post(PAGE, {"tag": "acme", "act": "pause"}).status_code == 403
     assert client_with("view_attempt").get(PAGE).status_code == 403
     assert Client().get(PAGE).status_code == 302
 

@@ -15,6 +15,8 @@ class ModelJob:
     ready: tuple[float, int]
     key: str | None
     run: int = 1
+    tags: tuple[str, ...] = ()
+    group: str = ""
     state: str = "queued"
     worker: UUID | None = None
     attempts: int = 0
@@ -29,6 +31,8 @@ class Model:
 
     def __init__(self) -> None:
         self.time, self.turn, self.paused = 0.0, 0, False
+        self.paused_tags: set[str] = set()
+        self.paused_groups: set[str] = set()
         self.jobs: dict[UUID, ModelJob] = {}
         self.leases: dict[UUID, float] = {}
 
@@ -40,28 +44,46 @@ class Model:
         live = (job.id for job in self.jobs.values() if key and job.key == key and job.state in ("queued", "active"))
         return next(live, None)
 
-    def push(self, id: UUID, run: int, priority: int, delay: float, key: str | None) -> tuple[str, UUID | None]:
+    def push(
+        self,
+        id: UUID,
+        run: int,
+        priority: int,
+        delay: float,
+        key: str | None,
+        tags: tuple[str, ...] = (),
+        group: str = "",
+    ) -> tuple[str, UUID | None]:
         known = self.jobs.get(id)
         if known and not (run > known.run and known.state == "failed"):
             return "known", None
         if holder := self.holder(key):
             return "duplicate", holder
-        claims = known.claims if known else 0
-        self.jobs[id] = ModelJob(id, priority, self.due_at(delay), key, run, claims=claims)
+        claims, tags, group = (known.claims, known.tags, known.group) if known else (0, tags, group)
+        self.jobs[id] = ModelJob(id, priority, self.due_at(delay), key, run, tags, group, claims=claims)
         return "accepted", None
 
     def claim(self, worker: UUID, wanted: int, alone: bool) -> list[UUID]:
         if self.paused or self.leases.get(worker, -1) < self.time:
             return []
+        return [self.take(job, worker).id for job in self.startable(alone)[:wanted]]
+
+    def startable(self, alone: bool = False) -> list[ModelJob]:
+        """The jobs that may start now, in the order of a queue without groups."""
         due = [
             job
             for job in self.jobs.values()
-            if job.state == "queued" and job.ready[0] <= self.time and (job.lost >= LOSS_RULES.alone_after) is alone
+            if job.state == "queued"
+            and job.ready[0] <= self.time
+            and (job.lost >= LOSS_RULES.alone_after) is alone
+            and job.group not in self.paused_groups
+            and self.paused_tags.isdisjoint(job.tags)
         ]
-        chosen = sorted(due, key=lambda job: (-job.priority, job.ready, job.id))[:wanted]
-        for job in chosen:
-            job.state, job.worker, job.claims = "active", worker, job.claims + 1
-        return [job.id for job in chosen]
+        return sorted(due, key=lambda job: (-job.priority, job.ready, job.id))
+
+    def take(self, job: ModelJob, worker: UUID) -> ModelJob:
+        job.state, job.worker, job.claims = "active", worker, job.claims + 1
+        return job
 
     def settle(self, id: UUID, claims: int, state: str, burns: int, delay: float | None) -> bool:
         job = self.jobs[id]

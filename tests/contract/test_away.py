@@ -51,6 +51,7 @@ CALLS = {
     "pause": lambda broker, hands, job: broker.pause("lane"),
     "pause_worker": lambda broker, hands, job: broker.pause_worker("lane", hands.worker, paused=True),
     "resume": lambda broker, hands, job: broker.resume("lane"),
+    "pause_tag": lambda broker, hands, job: broker.pause_tag("lane", "x", paused=True),
     "set_group": lambda broker, hands, job: broker.set_group("lane", "g", GroupSettings(paused=True)),
     "groups": lambda broker, hands, job: broker.groups("lane"),
     "set_limits": lambda broker, hands, job: broker.set_limits("lane", QueueLimits(concurrency=3)),

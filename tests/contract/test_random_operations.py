@@ -22,6 +22,7 @@ from tests.contract.model import Model
 #: Times are such that no two of them meet: the broker's clock really runs meanwhile, by seconds on a busy machine.
 LEASE, STEP, SHORT, LONG = 330, 100, 50, 150
 DELAYS = st.sampled_from([0, 0, 0, SHORT, LONG])
+TAGS = st.sampled_from([(), (), (), ("x",), ("y",), ("x", "y")])
 PRIORITIES, KEYS = st.sampled_from([0, 0, 0, 80, -100, 7]), st.sampled_from([None, None, None, "a", "b"])
 #: Drawn more often than not, so that a machine's life is mostly work and only now and then trouble.
 SELDOM = st.sampled_from([False, False, False, False, True])
@@ -64,18 +65,20 @@ def test_broker_and_model_agree(bench, lives):
             self.model.leases[worker] = self.model.time + LEASE
             return worker
 
-        @rule(target=jobs, wishes=st.lists(st.tuples(PRIORITIES, DELAYS, KEYS), min_size=1, max_size=4))
+        @rule(target=jobs, wishes=st.lists(st.tuples(PRIORITIES, DELAYS, KEYS, TAGS), min_size=1, max_size=4))
         def push(self, wishes):
-            jobs = [self.hands.new_job(priority=priority, delay=delay, key=key) for priority, delay, key in wishes]
+            names = ("priority", "delay", "key", "tags")
+            jobs = [self.hands.new_job(**dict(zip(names, wish, strict=True))) for wish in wishes]
             return multiple(*(self._push(job) for job in jobs))
 
         @rule(job=jobs, run=st.integers(1, 3), delay=DELAYS)
         def push_again(self, job, run, delay):
-            self._push(self.hands.new_job(id=job.id, run=run, key=job.key, delay=delay))
+            self._push(self.hands.new_job(id=job.id, run=run, key=job.key, delay=delay, tags=job.tags))
 
         def _push(self, job):
             answer = self.hands.push_all([job])[0]
-            assert (answer.status, answer.holder) == self.model.push(job.id, job.run, job.priority, job.delay, job.key)
+            expected = self.model.push(job.id, job.run, job.priority, job.delay, job.key, job.tags)
+            assert (answer.status, answer.holder) == expected
             return job
 
         @rule(target=claims, worker=workers, wanted=st.integers(1, 4), alone=SELDOM)
@@ -136,6 +139,11 @@ def test_broker_and_model_agree(bench, lives):
         def pause(self, paused):
             (self.broker.pause if paused else self.broker.resume)("lane")
             self.model.paused = paused
+
+        @rule(tag=st.sampled_from(["x", "y"]), paused=st.booleans())
+        def pause_tag(self, tag, paused):
+            self.broker.pause_tag("lane", tag, paused=paused)
+            (self.model.paused_tags.add if paused else self.model.paused_tags.discard)(tag)
 
         @rule(steps=st.integers(1, 3), silent=SELDOM)
         def advance(self, steps, silent):
@@ -200,7 +208,7 @@ def test_broker_and_model_agree(bench, lives):
                 if asked:
                     self.cancel(job)
                 self.settle(claim, Failed("broken"))
-                self._push(self.hands.new_job(id=job.id, run=job.run + 1, key=job.key))
+                self._push(self.hands.new_job(id=job.id, run=job.run + 1, key=job.key, tags=job.tags))
 
         def _claim(self, worker, wanted, alone):
             claimed = self.hands.claim(wanted, worker=worker, alone=alone)
@@ -218,7 +226,7 @@ def test_broker_and_model_agree(bench, lives):
             queued = [job.ready[0] <= time for job in jobs if job.state == "queued"]
             assert (counts.waiting, counts.scheduled) == (queued.count(True), queued.count(False))
             assert counts.active == sum(job.state == "active" for job in jobs)
-            assert counts.paused is self.model.paused
+            assert (counts.paused, counts.paused_tags) == (self.model.paused, tuple(sorted(self.model.paused_tags)))
 
         def teardown(self):
             for job in self.model.jobs.values():

@@ -196,6 +196,33 @@ def test_lists_are_narrowed_down_by_what_the_address_says(acme: Organization) ->
     assert '<option value="won" selected>' in page
 
 
+def test_leads_are_added_and_edited_where_the_role_allows_it(
+    acme: Organization, umbrella: Organization, jobs_runner: JobsRunner
+) -> None:
+    mia, other = make_member(acme, "mia"), make_lead(umbrella)
+    client, new = signed_in(mia), reverse("leads:new")
+    assert 'name="organization"' not in text_of(client, new)
+    fields = {"name": "Grace", "email": "Grace@Navy.example", "phone": "11 91234-5678", "source": "event"}
+    answer = client.post(new, fields)
+    lead = Lead.objects.get(organization=acme)
+    assert answer["Location"] == lead.get_absolute_url()
+    assert (lead.email_key, lead.phone) == ("grace@navy.example", "+5511912345678")
+    assert {handle.job.event for handle in jobs_runner.enqueued()} == {"LeadCreated"}
+    again = client.post(new, {**fields, "organization": str(umbrella.pk), "phone": "x"})
+    assert (again.status_code, set(again.context["form"].errors)) == (400, {"email", "phone"})
+
+    edit = reverse("leads:edit", args=[lead.pk])
+    assert client.post(edit, {**fields, "company": "Navy", "status": "won"}).status_code == 302
+    lead.refresh_from_db()
+    assert (lead.company, lead.status, lead.version) == ("Navy", "new", 2)
+    assert [entry.user for entry in LogEntry.objects.all()] == [mia, mia]
+    assert client.get(reverse("leads:edit", args=[other.pk])).status_code == 404
+    stranger = signed_in(make_user("stranger"))
+    assert [stranger.get(address).status_code for address in (new, edit)] == [404, 404]
+    Membership.objects.create(organization=umbrella, user=mia)
+    assert 'name="organization"' in text_of(signed_in(mia), new)
+
+
 def test_the_board_has_the_newest_of_each_status_and_moves_them(
     acme: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:

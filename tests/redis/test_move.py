@@ -28,6 +28,7 @@ from jobs.keep import recover, relay, sweep, take_over
 from jobs.models import Job, Marker, QueueState
 from jobs.operate import move as moving
 from jobs.operate.groups import pause_group, resume_group
+from jobs.operate.tags import pause_tag, resume_tag
 from jobs.policy import GroupRules, QueuePolicy, RateLimit
 from tests.contract.hands import Hands
 from tests.counted import counted
@@ -325,23 +326,28 @@ def test_pace_goes_on_in_the_database(server: RedisServer, use: Callable[[str], 
     assert here.claim(policy=policy) == []
 
 
-def test_what_holds_for_groups_goes_on_in_the_database(
+def test_what_holds_for_groups_and_tags_goes_on_in_the_database(
     server: RedisServer, use: Callable[[str], Broker], monkeypatch
 ) -> None:
     policy = QueuePolicy("move_lane", groups=GroupRules(rate_limit=RateLimit(2, per=3600)))
     monkeypatch.setattr(lane, "policy", policy)
     there = hands_of(use(server.url()))
     pause_group(lane, "paused")
+    pause_tag(lane, "paused")
     for group in ("paused", "paced", "paced", "paced", "waits", "free"):
         echo.using(group=group).enqueue("x")
     for job in there.claim():
         assert there.settle(job, Postponed(3600, "slow down", whole_group=True) if job.group == "waits" else None)
     echo.using(group="waits").enqueue("x")
+    echo.using(group="tagged", tags=["paused"]).enqueue("x")
+    assert there.claim() == []
     use("")
     move(server.url())
 
     here = hands_of(get_broker())
     assert here.claim() == []
+    resume_tag(lane, "paused")
+    assert [job.tags for job in here.claim()] == [("paused",)]
     resume_group(lane, "paused")
     resume_group(lane, "waits")
     assert sorted(job.group for job in here.claim()) == ["paused", "waits"]

@@ -554,12 +554,13 @@ def broker_facts(server: RedisServer) -> list[object]:
         return list(client.xrange(f"{{tests:{NAME}}}:facts"))
 
 
-def test_what_holds_for_groups_is_told_again_to_a_store_that_was_wiped(
+def test_what_holds_for_groups_and_tags_is_told_again_to_a_store_that_was_wiped(
     store: Store, broker: RedisBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jobs.defined.queues", lambda: {NAME: lane})
     jobs.pause_group(lane, "a")
     jobs.set_group_limits(lane, "b", concurrency=1, rate_limit=RateLimit(3, per=60))
+    jobs.pause_tag(lane, "x")
     echo.using(group="a").enqueue("x")
     mend(broker)
     before = broker.groups(NAME)
@@ -568,9 +569,12 @@ def test_what_holds_for_groups_is_told_again_to_a_store_that_was_wiped(
     store.wipe()
     mend(broker)
     assert [seen.settings for seen in broker.groups(NAME)] == [seen.settings for seen in before]
+    assert broker.counts(NAME).paused_tags == ("x",)
 
     # one that a rolled back store believes, and nobody wants any more
     store.wipe()
     broker.set_group(NAME, "c", GroupSettings(paused=True))
+    broker.pause_tag(NAME, "y", paused=True)
     mend(broker)
     assert [seen.name for seen in broker.groups(NAME)] == ["a", "b"]
+    assert broker.counts(NAME).paused_tags == ("x",)

@@ -6,29 +6,16 @@ In one claim, under the queue's lock. What it has read it keeps, for the further
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from ...policy import MOST_AT_ONCE, MOST_BYTES, Bulk
+from .aside import Aside
 from .connection import Trip
-from .values import id_of, moment_of
-
-
-class Waiting(NamedTuple):
-    """A due job: where it stands in its group, and in which lane."""
-
-    ready_at: datetime
-    id: UUID
-    lane: str
-
-
-def waiting(row: Sequence[Any]) -> Waiting:
-    """The due job of a row."""
-    id, lane, ready_at = row[:3]
-    return Waiting(moment_of(ready_at), id_of(id), lane)
+from .seats import Waiting, waiting
 
 
 @dataclass(slots=True)
@@ -40,11 +27,12 @@ class _Line:
 
 
 class Bulks:
-    """The lanes of bulk tasks in one claim; `read` reads by a statement's name."""
+    """The lanes of bulk tasks in one claim; `read` reads by a statement's name, `aside` takes out what is paused."""
 
-    def __init__(self, trip: Trip, read: Callable[..., list[Any]]) -> None:
+    def __init__(self, trip: Trip, read: Callable[..., list[Any]], aside: Aside) -> None:
         self._trip = trip
         self._read = read
+        self._aside = aside
         self._lines: dict[tuple[int, str], _Line] = {}
         self._bytes = 0
         #: when the first of those that were passed over is to start; None: none was
@@ -64,19 +52,28 @@ class Bulks:
         """
         line = self._lines.setdefault((priority, lane), _Line())
         if line.is_cut and len(line.rows) < rule.most:
-            number = min(MOST_AT_ONCE, rule.most * calls) + len(seen)
-            found = self._read("read_bulk", priority=priority, lane=lane, most=number)
-            line.is_cut = len(found) == number
-            rows = [(waiting(row), row[3]) for row in found]
-            line.rows = deque((row, size) for row, size in rows if row.id not in seen)
+            self._fill(line, priority, lane, min(MOST_AT_ONCE, rule.most * calls), seen)
         if line.rows and len(line.rows) < rule.least:
             ripe_at = line.rows[0][0].ready_at + timedelta(seconds=rule.wait)
             if ripe_at > self._trip.now:
                 self.blocked_until = min(ripe_at, self.blocked_until or ripe_at)
                 return []
         taken: list[Waiting] = []
-        while line.rows and len(taken) < most and not self.is_full:
+        while line.rows and len(taken) < most and not self.is_full and not self._aside.is_cut:
             row, size = line.rows.popleft()
             taken.append(row)
             self._bytes += size
         return taken
+
+    def _fill(self, line: _Line, priority: int, lane: str, number: int, seen: Collection[UUID]) -> None:
+        """Read the first ones of a lane, behind those that carry paused tags."""
+        passed = set(seen)
+        while True:
+            most = number + len(passed)
+            found = self._read("read_bulk", priority=priority, lane=lane, most=most)
+            sizes = {one: row[4] for row in found if (one := waiting(row)).id not in passed}
+            free, stuck = self._aside.sift(list(sizes))
+            line.is_cut, line.rows = len(found) == most, deque((row, sizes[row]) for row in free)
+            passed |= stuck
+            if not self._aside.moved_from():
+                return

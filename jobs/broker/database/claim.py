@@ -23,14 +23,15 @@ MOST_SLOTS = 1_000_000
 class Room:
     """How many jobs the queue may start now, and for how long not one more. `window`: of its rate limit, if open.
 
-    `laned`: jobs with a lane wait; `turns`: whose turn it was (see turns.py); `has_groups`: some have settings;
-    `limits`: what was set of the queue's at run time.
+    `laned`: jobs with a lane wait, or tags are paused (`paused_tags`, as stored); `turns`: whose turn it was (see
+    turns.py); `has_groups`: some have settings; `limits`: what was set of the queue's at run time.
     """
 
     slots: int
     wait: float | None = None
     window: Window | None = None
     laned: bool = False
+    paused_tags: str = ""
     turns: str = ""
     has_groups: bool = False
     limits: QueueLimits = AS_THE_CODE_SAYS
@@ -80,9 +81,10 @@ def room_of(trip: Trip, policy: QueuePolicy, wanted: int = 0) -> Room:
     row = trip.run("read_queue", queue=policy.name)[0]
     paused, wait_until, taken = row[:3]
     limits = limits_of(tuple(row[3:7]))
-    turns, laned, has_groups = row[-3:]
+    turns, tags, laned, has_groups = row[-4:]
     policy = limits.over(policy)
-    room = Room(0, laned=bool(laned), turns=turns, has_groups=bool(has_groups), limits=limits)
+    is_laned = bool(laned or tags)
+    room = Room(0, laned=is_laned, paused_tags=tags, turns=turns, has_groups=bool(has_groups), limits=limits)
     if paused:
         return room
     if wait_until is not None and moment_of(wait_until) > trip.now:

@@ -39,6 +39,7 @@ from ..records import (
 )
 from ..tally import DISCARDED
 from . import crowd, hints, release, rewind
+from .aside import Tagging
 from .change import change_job
 from .connection import JobsDatabase
 from .grouped import Grouped
@@ -47,11 +48,11 @@ from .one_store import OneStore
 from .outcomes import token_number
 from .reach import reaching
 from .take import take_all
-from .values import MAX_REASON, found_job, id_of, moment_of, text_of
+from .values import MAX_REASON, found_job, id_of, moment_of, tags_of, text_of
 from .walks import Walks
 
 
-class SharedBroker(Limited, Grouped, OneStore, ABC):
+class SharedBroker(Limited, Grouped, Tagging, OneStore, ABC):
     """Keeps the live jobs in the database of one alias. See `jobs.broker.contract`."""
 
     rows_are_the_queue = True
@@ -339,7 +340,7 @@ class SharedBroker(Limited, Grouped, OneStore, ABC):
             now = trip.now
             waiting, scheduled, active = trip.run(statement, queue=queue, now=trip.text_now)[0]
             heads = trip.run("read_heads", queue=queue) + trip.run("read_alone_heads", queue=queue)
-            paused, wait_until = trip.run("read_queue", queue=queue)[0][:2]
+            paused, wait_until, *_, paused_tags, _, _ = trip.run("read_queue", queue=queue)[0]
         due = [moment for _, head in heads if head is not None and (moment := moment_of(head)) <= now]
         blocked_until = None if wait_until is None else moment_of(wait_until)
         return QueueCounts(
@@ -348,6 +349,7 @@ class SharedBroker(Limited, Grouped, OneStore, ABC):
             active=active,
             oldest_ready_at=min(due, default=None),
             paused=bool(paused),
+            paused_tags=tags_of(paused_tags),
             blocked_until=blocked_until if blocked_until and blocked_until > now else None,
         )
 

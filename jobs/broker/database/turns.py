@@ -13,6 +13,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -21,13 +22,15 @@ from ... import clock
 from ...policy import MOST_AT_ONCE, QueuePolicy
 from ..lanes import SEPARATOR, group_of, task_of
 from ..records import ClaimedJob
-from .bulks import Bulks, Waiting, waiting
+from .aside import Aside
+from .bulks import Bulks
 from .claim import Room, due_of, wait_after
 from .connection import Trip
 from .groups import Groups
 from .rooms import Rooms
+from .seats import Seat, Waiting, waiting
 from .values import moment_of
-from .walks import FEW_DUE, LONG, Walks, recall, remember
+from .walks import FEW_DUE, LONG, Walk, Walks, recall, remember
 
 #: Where as many jobs have become due since a walk, it says too little.
 MOST_NEW = 5_000
@@ -45,15 +48,6 @@ AGAIN = 0.02
 MOST_ALONE = 1_000
 
 ClaimIds = Callable[[Sequence[UUID]], Sequence[ClaimedJob]]
-
-
-@dataclass(slots=True)
-class Seat:
-    """A group in the round: its first due jobs in their order, and its lanes, if there may be more behind them."""
-
-    group: str
-    rows: deque[Waiting]
-    lanes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +86,9 @@ def claim_by_turns(
             is_cut = False
             break
     turns.save([priority for priority, _ in heads])
-    if not turns.missing:
+    if turns.aside.is_cut:
+        wait = AGAIN
+    elif not turns.missing:
         has_room = turns.calls == wanted or len(jobs) < room.slots
         wait = 0.0 if has_room else wait_after(room, len(jobs), trip.now)
     else:
@@ -120,6 +116,7 @@ class _Turns:
     wanted: int
     walks: Walks
     groups: Groups = field(init=False)
+    aside: Aside = field(init=False)
     bulks: Bulks = field(init=False)
     _turns: dict[str, str] = field(init=False)
     _picked: list[Waiting] = field(default_factory=list)
@@ -132,8 +129,9 @@ class _Turns:
 
     def __post_init__(self) -> None:
         self.groups = Groups(self.trip, self.policy, has_settings=self.room.has_groups)
+        self.aside = Aside(self.trip, self.room.paused_tags)
         self._rooms = self.groups.rooms
-        self.bulks = Bulks(self.trip, self._read)
+        self.bulks = Bulks(self.trip, self._read, self.aside)
         self._turns = json.loads(self.room.turns or "{}")
 
     @property
@@ -144,7 +142,7 @@ class _Turns:
     @property
     def missing(self) -> int:
         """How many more may be picked, each for a call of its own."""
-        return 0 if self.bulks.is_full else min(self.wanted - self.calls, self._slots)
+        return 0 if self.bulks.is_full or self.aside.is_cut else min(self.wanted - self.calls, self._slots)
 
     @property
     def _slots(self) -> int:
@@ -171,7 +169,7 @@ class _Turns:
             name = group_of(row.lane)
             if not self.groups.room(name):
                 self.groups.pass_over(name)
-            elif row.id not in self._left_out and self._has_room(row):
+            elif row.id not in self._left_out and not self.aside.carries(row) and self._has_room(row):
                 self._take_row(row)
         return self._picked[before:]
 
@@ -226,7 +224,7 @@ class _Turns:
     def _take(self, priority: int, seat: Seat) -> bool:
         """Let the group have one turn."""
         for index, row in enumerate(seat.rows):
-            if not self._has_room(row) or not (together := self._together(priority, row)):
+            if not self.missing or not self._has_room(row) or not (together := self._together(priority, row)):
                 continue
             for one in together:
                 self._take_row(one)
@@ -285,14 +283,14 @@ class _Turns:
 
     def _known_lanes(self, priority: int) -> list[str] | None:
         """All lanes with due jobs, from a walk not long ago; None: nothing is known."""
-        walk = recall(self.walks, self.policy.name, priority)
+        walk = recall(self.walks, self.policy.name, priority, self.room.paused_tags)
         if walk is None:
             return None
         since = self.trip.parameter(walk.since)
         new = self._read("read_due_since", priority=priority, since=since, most=MOST_NEW)
         if sum(number for _, number in new) == MOST_NEW:
             return None
-        return sorted({*walk.lanes, *(lane for lane, _ in new)})
+        return sorted(filter(self.aside.is_open, {*walk.lanes, *(lane for lane, _ in new)}))
 
     def _recall(self, priority: int, cursor: str | None, lanes: Sequence[str]) -> Iterator[Seat]:
         """The groups in their turn, of lanes that are known."""
@@ -312,8 +310,8 @@ class _Turns:
             yield from self._seat_without_group(priority, limited)
         if cursor != "":
             yield from self._walk_from(priority, LAST, None if cursor is None else cursor + LAST)
-        due, now = frozenset({*self._due, *limited}), self.trip.now
-        remember(self.walks, self.policy.name, priority, at=now, began=began, passed=self._passed, due=due)
+        known = Walk(self.trip.now, frozenset({*self._due, *limited}), self.room.paused_tags)
+        remember(self.walks, self.policy.name, priority, known, began=began, passed=self._passed)
 
     def _seat_without_group(self, priority: int, limited: Sequence[str]) -> Iterator[Seat]:
         rows = sorted([*self._plain(priority), *self._rows_of(priority, limited)])
@@ -341,12 +339,12 @@ class _Turns:
     def _seats_of(self, priority: int, lanes: Sequence[str]) -> Iterator[Seat]:
         if self._is_enough:
             return
-        groups = [(name, tuple(of_group)) for name, of_group in groupby(lanes, group_of)]
+        groups = [(name, tuple(of_group)) for name, of_group in groupby(filter(self.aside.is_open, lanes), group_of)]
         self.groups.look(name for name, _ in groups)
         while groups and not self._is_enough:
             # the first job of as many as the claim still needs, and those that have no room between them
             some: list[tuple[str, tuple[str, ...]]] = []
-            needed = self.missing
+            needed = max(1, self.missing)
             while groups and needed:
                 some.append(groups.pop(0))
                 needed -= self.groups.room(some[-1][0]) > 0
@@ -364,7 +362,7 @@ class _Turns:
             page = self._read("scan_lanes", priority=priority, after=after, most=FIRST_PAGE)
             found += [lane for lane, ready in page if lane < LAST and moment_of(ready) <= self.trip.now]
             if len(page) < FIRST_PAGE or page[-1][0] > LAST:
-                return found
+                return list(filter(self.aside.is_open, found))
             after = page[-1][0]
 
     def _refill(self, priority: int, seat: Seat) -> bool:
@@ -380,21 +378,23 @@ class _Turns:
 
     def _plain(self, priority: int) -> list[Waiting]:
         most = self.missing + len(self._picked) + len(self._left_out)
-        return self._new(map(waiting, self._read("read_plain", priority=priority, most=most)))
+        return self.aside.first(partial(self._first, "read_plain", priority), [""], most)
 
     def _rows_of(self, priority: int, lanes: Sequence[str], most: int = 1) -> list[Waiting]:
-        most += len(self._left_out)
-        found = self._read("read_lanes", priority=priority, lanes=json.dumps(lanes), most=most) if lanes else []
-        return self._new(map(waiting, found))
+        return self.aside.first(partial(self._first, "read_lanes", priority), lanes, most + len(self._left_out))
+
+    def _first(self, statement: str, priority: int, lanes: Sequence[str], most: int) -> list[Waiting]:
+        return self._new(map(waiting, self._read(statement, priority=priority, lanes=json.dumps(lanes), most=most)))
 
     def _new(self, found: Iterable[Waiting]) -> list[Waiting]:
         """What is not picked yet."""
         seen = self._seen()
-        return [row for row in found if row.id not in seen]
+        free, stuck = self.aside.sift([row for row in found if row.id not in seen])
+        self._left_out |= stuck
+        return free
 
     def _seen(self) -> set[UUID]:
         return {row.id for row in self._picked} | self._left_out
 
     def _read(self, statement: str, **values: Any) -> list[Any]:
-        now = self.trip.parameter(self.trip.now)
-        return self.trip.run(statement, queue=self.policy.name, now=now, **values)
+        return self.trip.run(statement, queue=self.policy.name, now=self.trip.parameter(self.trip.now), **values)

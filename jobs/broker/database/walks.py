@@ -9,7 +9,7 @@ place meanwhile, as a job does that a process hands back, waits for the next wal
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ... import clock
@@ -24,11 +24,15 @@ SLACK = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The lanes with due jobs at a moment of the database's clock; to be relied on `until` then of this process's."""
+    """The lanes with due jobs at a moment of the database's clock; to be relied on `until` then of this process's.
+
+    And only as long as the same tags are paused: jobs that were put aside stand in other lanes since.
+    """
 
     at: datetime
     lanes: frozenset[str]
-    until: float
+    paused_tags: str
+    until: float = 0.0
 
     @property
     def since(self) -> datetime:
@@ -40,19 +44,17 @@ class Walk:
 Walks = MutableMapping[tuple[str, int], Walk]
 
 
-def recall(walks: Walks, queue: str, priority: int) -> Walk | None:
+def recall(walks: Walks, queue: str, priority: int, paused_tags: str) -> Walk | None:
     """What may still be relied on."""
     walk = walks.get((queue, priority))
-    if walk is not None and walk.until <= clock.monotonic():
+    if walk is not None and (walk.until <= clock.monotonic() or walk.paused_tags != paused_tags):
         del walks[queue, priority]
         return None
     return walk
 
 
-def remember(
-    walks: Walks, queue: str, priority: int, *, at: datetime, began: float, passed: int, due: frozenset[str]
-) -> None:
+def remember(walks: Walks, queue: str, priority: int, walk: Walk, *, began: float, passed: int) -> None:
     """Note what a whole round found, if it was long for that."""
-    if passed > LONG and len(due) <= FEW_DUE:
+    if passed > LONG and len(walk.lanes) <= FEW_DUE:
         now = clock.monotonic()
-        walks[queue, priority] = Walk(at, due, now + min(LONGEST, TIMES * (now - began)))
+        walks[queue, priority] = replace(walk, until=now + min(LONGEST, TIMES * (now - began)))

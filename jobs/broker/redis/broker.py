@@ -319,9 +319,14 @@ class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, Limited, A
 
     def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:
         """The queue's live jobs in numbers, which are exact at once."""
-        waiting, scheduled, active, oldest, paused, wait_until, vanished = self._run("count", queue)
+        waiting, scheduled, active, oldest, paused, wait_until, vanished, tags = self._run("count", queue)
+        oldest_ready_at, blocked_until, paused_tags = (
+            moment_or_none(oldest),
+            moment_or_none(wait_until),
+            sorted(tags or ()),
+        )
         return QueueCounts(
-            waiting, scheduled, active, moment_or_none(oldest), paused, moment_or_none(wait_until), vanished
+            waiting, scheduled, active, oldest_ready_at, paused, blocked_until, vanished, tuple(paused_tags)
         )
 
     # Hints

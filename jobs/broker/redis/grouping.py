@@ -1,4 +1,4 @@
-"""What holds for the groups of a queue, and what waits in them; see `lua/parts/lanes.lua`."""
+"""What holds for the groups and the tags of a queue, and what waits in the groups; see `lua/parts/lanes.lua`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .scripts import Scripts, decode
 
 
 class Grouping:
-    """The broker's part in groups."""
+    """The broker's part in groups and tags."""
 
     _scripts: Scripts
 
@@ -32,6 +32,10 @@ class Grouping:
             per=span(rate.per) if rate else False,
             ends_wait=ends_wait,
         )
+
+    def pause_tag(self, queue: str, tag: str, *, paused: bool) -> None:
+        """Let nothing of the queue start that carries the tag, or again; see the contract."""
+        self._scripts.run("pause_tag", queue, tag=tag, paused=paused)
 
     def groups(self, queue: str, after: str = "", limit: int = 100) -> Sequence[GroupSeen]:
         """The groups with live jobs or settings of their own; see the contract.

@@ -119,12 +119,12 @@ def limit_rules(policy: QueuePolicy, reserved: Reserved) -> dict[str, Any]:
     """What `exchange.lua` is told of tasks: their limits, breakers that are not closed, and what starts in bulk."""
     bulks = {task: [one.most, one.least, span(one.wait)] for task, one in policy.bulks.items()}
     rules: dict[str, Any] = {"bulks": bulks} if bulks else {}
-    if not policy.limits:
+    named = {}
+    for task, limits in policy.limits.items():
+        held_back = [name for name in policy.breakers.get(task, ()) if name in policy.rooms]
+        if names := [limit.name for limit in limits] + held_back:
+            named[task] = names
+    if not named:
         return rules
-    held_back = {task: [name for name in names if name in policy.rooms] for task, names in policy.breakers.items()}
-    return rules | {
-        "limits": {
-            task: [limit.name for limit in limits] + held_back.get(task, []) for task, limits in policy.limits.items()
-        },
-        "rooms": {name: len(starts) for name, starts in reserved.starts.items()} | dict(policy.rooms),
-    }
+    rooms = {name: len(starts) for name, starts in reserved.starts.items()}
+    return rules | {"limits": named, "rooms": rooms | dict(policy.rooms)}

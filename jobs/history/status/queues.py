@@ -79,7 +79,8 @@ def findings_of_queue(row: QueueReport, limits: Limits, *, anyone: bool) -> list
     # where a process works it, other code than ours defines it
     if not row.defined and not row.workers:
         return _undefined(row)
-    return [*_standstill(row, limits, anyone=anyone), *_dead_letters(row), *_vanished(row)]
+    standstill = _standstill(row, limits, anyone=anyone)
+    return [*standstill, *_paused_tags(row), *_dead_letters(row), *_vanished(row)]
 
 
 def _vanished(row: QueueReport) -> list[Finding]:
@@ -141,12 +142,25 @@ def _standstill(row: QueueReport, limits: Limits, *, anyone: bool) -> list[Findi
             "start `manage.py run_huey --queue %(queue)s`."
         )
         return [Finding("nobody_works", row.name, text % values)] if anyone else []
-    if row.oldest_wait is not None and row.oldest_wait > limits.oldest_waiting:
+    # where tags are paused it may be one of theirs
+    waits_long = row.oldest_wait is not None and row.oldest_wait > limits.oldest_waiting
+    if waits_long and not row.counts.paused_tags:
         text = _(
             "%(queue)s: the oldest job has waited for %(time)s: give the queue more workers, or look for slow jobs."
         )
         return [Finding("oldest_waiting", row.name, text % values)]
     return []
+
+
+def _paused_tags(row: QueueReport) -> list[Finding]:
+    if row.counts is None or not row.counts.paused_tags:
+        return []
+    text = _(
+        "%(queue)s: jobs with a paused tag do not start until somebody resumes it: %(tags)s "
+        "(`manage.py jobs resume %(queue)s --tag TAG`)."
+    )
+    values = {"queue": row.name, "tags": ", ".join(row.counts.paused_tags)}
+    return [Finding("paused_tags", row.name, text % values, needs_person=False)]
 
 
 def _dead_letters(row: QueueReport) -> list[Finding]:

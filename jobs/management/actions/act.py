@@ -19,6 +19,7 @@ from jobs.operate.cancel import cancel
 from jobs.operate.pause import pause, resume
 from jobs.operate.promote import promote
 from jobs.operate.retry import dead_letters, retry
+from jobs.operate.tags import pause_tag, resume_tag
 
 #: Dead letters of a queue that are retried one by one, each told of, unless --limit says how many.
 MOST_RETRIED = 1_000
@@ -90,30 +91,39 @@ def _promote(paper: Paper, options: Mapping[str, Any]) -> None:
     run_chosen(paper, options, "promote", "promoted", promote)
 
 
-def _queue_arguments(parser: CommandParser) -> None:
+def _pause_arguments(parser: CommandParser) -> None:
     parser.add_argument("queue", metavar=_("QUEUE"), help=_("The queue's name."))
+    parser.add_argument("--tag", metavar=_("TAG"), help=_("Only its jobs that carry this tag."))
 
 
 def _pause(paper: Paper, options: Mapping[str, Any]) -> None:
-    pause(options["queue"])
-    _say_queue(paper, options["queue"], "paused")
+    if (tag := options["tag"]) is not None:
+        pause_tag(options["queue"], tag)
+    else:
+        pause(options["queue"])
+    _say_queue(paper, options["queue"], tag, "paused")
 
 
 def _resume(paper: Paper, options: Mapping[str, Any]) -> None:
-    resume(options["queue"])
-    _say_queue(paper, options["queue"], "resumed")
-
-
-def _say_queue(paper: Paper, queue: str, word: str) -> None:
-    if paper.as_json:
-        paper.document({"queue": queue, "done": word})
+    if (tag := options["tag"]) is not None:
+        resume_tag(options["queue"], tag)
     else:
-        paper.say(f"{queue}: {DONE[word]}")
+        resume(options["queue"])
+    _say_queue(paper, options["queue"], tag, "resumed")
+
+
+def _say_queue(paper: Paper, queue: str, tag: str | None, word: str) -> None:
+    if paper.as_json:
+        paper.document({"queue": queue, **({} if tag is None else {"tag": tag}), "done": word})
+    else:
+        paper.say(f"{queue if tag is None else f'{queue}, {tag}'}: {DONE[word]}")
 
 
 ENQUEUE = Action("enqueue", gettext_noop("Enqueue a task by its name."), _enqueue_arguments, _enqueue)
 RETRY = Action("retry", gettext_noop("Retry dead letters: by id, or the oldest of a queue."), chosen_arguments, _retry)
 CANCEL = Action("cancel", gettext_noop("Cancel jobs."), chosen_arguments, _cancel)
 PROMOTE = Action("promote", gettext_noop("Make scheduled or retrying jobs due now."), chosen_arguments, _promote)
-PAUSE = Action("pause", gettext_noop("Start nothing of a queue any more."), _queue_arguments, _pause)
-RESUME = Action("resume", gettext_noop("End a pause."), _queue_arguments, _resume)
+PAUSE = Action(
+    "pause", gettext_noop("Start nothing of a queue any more, or nothing with a tag."), _pause_arguments, _pause
+)
+RESUME = Action("resume", gettext_noop("End a pause."), _pause_arguments, _resume)

@@ -193,6 +193,7 @@ def _print_status(paper: Paper, seen: Report) -> None:
 
 def _marks(row: QueueReport) -> list[str]:
     marks = [_("paused")] if row.counts and row.counts.paused else []
+    marks += [_("tag %(tag)s paused") % {"tag": tag} for tag in row.counts.paused_tags] if row.counts else []
     return marks + ([_("limits changed")] if row.limits and row.limits.set_at_run_time else [])
 
 
@@ -220,6 +221,7 @@ def _status_document(seen: Report) -> dict[str, Any]:
             {
                 "queue": row.name,
                 "paused": row.counts and row.counts.paused,
+                "paused_tags": row.counts and row.counts.paused_tags,
                 "limits": row.limits and limits_document(row.limits),
                 "oldest_waiting_seconds": row.oldest_wait,
                 "due": row.counts and row.counts.waiting,

@@ -1,6 +1,6 @@
 -- The queue in numbers.
 -- Result: {waiting, scheduled, active, since when the oldest due job waits or false, paused, wait_until or
---   false, how many records have vanished so far}.
+--   false, how many records have vanished so far, paused tags or false}.
 -- The oldest is sought by its priority: as many steps as there are priorities with a job that waits, and lanes of those;
 -- of more than some thousand lanes the others are left out.
 -- An error where a key of the queue holds what is not ours, as any script meets that touches it.
@@ -31,10 +31,11 @@ for _ = 1, place and MOST_LANES or 0 do
     place = call('ZRANGEBYLEX', lanes, next_lane, '+', 'LIMIT', 0, 1)[1]
     if not place then break end
 end
-local blocks = call('HMGET', meta, 'paused', 'wait_until')
+local blocks = call('HMGET', meta, 'paused', 'wait_until', 'paused_tags')
 local wait_until = blocks[2] and tonumber(blocks[2]) > now and tonumber(blocks[2]) or false
 return cmsgpack.pack({
     call('ZCARD', waiting) + call('ZCARD', lanes) + overdue + overdue_alone + call('HLEN', behind),
     call('ZCARD', due) - overdue + call('ZCARD', alone) - overdue_alone,
     call('HLEN', active), oldest, blocks[1] ~= false, wait_until, tonumber(call('HGET', meta, 'vanished') or 0),
+    blocks[3] and cmsgpack.unpack(blocks[3]),
 })

@@ -14,10 +14,12 @@
 -- What holds where jobs have lanes. soonest: when something that this claim passed over may start; paced: the guard of
 -- its grants, where a group has a rate.
 local take_turns, takes_turn, hold_lane, note_used, soonest, paced
+-- tag -> true, of the paused ones; false where there is none.
+local paused_tags = false
 -- The limits that kept a job from its start; nothing where there is none.
 local short
 local function with_lanes()
---:include lanes
+--:include tags lanes
 end
 --:include due claim
 

@@ -1,12 +1,13 @@
--- The due jobs in their order (G5), and when the next one is due. Nothing where jobs with a lane wait: turns.py picks
--- there.
+-- The due jobs in their order (G5), and when the next one is due. Nothing where jobs with a lane wait, or tags are
+-- paused: turns.py picks there.
 laned AS MATERIALIZED (
     SELECT (
         SELECT max(priority) FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND NOT alone AND lane <> ''
     ) IS NOT NULL
         OR (
         SELECT min(ready_at) FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND alone AND lane <> ''
-    ) IS NOT NULL AS found
+    ) IS NOT NULL
+        OR (SELECT has_paused_tags FROM hold) AS found
 ),
 picked AS MATERIALIZED (
     SELECT ready.id, ready.expires_at <= (SELECT now FROM clock) AS late

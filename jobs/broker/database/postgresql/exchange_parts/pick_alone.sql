@@ -5,7 +5,8 @@ laned AS MATERIALIZED (
     ) IS NOT NULL
         OR (
         SELECT min(ready_at) FROM jobs_job WHERE queue = %(queue)s AND state = 'queued' AND alone AND lane <> ''
-    ) IS NOT NULL AS found
+    ) IS NOT NULL
+        OR (SELECT has_paused_tags FROM hold) AS found
 ),
 picked AS MATERIALIZED (
     SELECT id, expires_at <= (SELECT now FROM clock) AS late FROM jobs_job

@@ -25,8 +25,9 @@ local function take_alone(wanted)
     table.sort(places, function(one, other) return is_before(string.sub(one, -PLACE), string.sub(other, -PLACE)) end)
     for _, place in ipairs(places) do
         if #taken == wanted then break end
-        if has_lane(place) and not takes_turn then with_lanes() end
-        if not has_lane(place) or takes_turn(place) then
+        local has_rules = has_lane(place) or paused_tags
+        if has_rules and not takes_turn then with_lanes() end
+        if not has_rules or takes_turn(place) then
             taken[#taken + 1] = place
             call('ZREM', alone, place)
         end
@@ -74,12 +75,13 @@ end
 
 -- Claim up to `wanted`; returns what `activate` does, and the wait in between.
 local function claim(worker, wanted, of_alone)
-    local held = call('HMGET', meta, 'paused', 'wait_until', 'mending', 'left')
+    local held = call('HMGET', meta, 'paused', 'wait_until', 'mending', 'left', 'paused_tags')
     if held[1] or held[4] then return {}, false end
     if held[2] and tonumber(held[2]) > now then return {}, held[2] - now end
     local mending = held[3] and held[3] - now or 0
     -- longer ones are of a clock that was set back
     if mending > 0 and mending <= MENDING then return {}, mending end
+    paused_tags = held[5] and cmsgpack.unpack(held[5])
     expire(1000)
     let_due_wait()
     local room, free, over = math.max(wanted, MOST_AT_ONCE), nil, 0
@@ -94,7 +96,7 @@ local function claim(worker, wanted, of_alone)
     local places, slots, full = nil, math.min(wanted, room), nil
     if of_alone then
         places = take_alone(slots)
-    elseif call('ZCARD', lanes) > 0 then
+    elseif paused_tags or call('ZCARD', lanes) > 0 then
         with_lanes()
         places, full = take_turns(wanted, room)
     else

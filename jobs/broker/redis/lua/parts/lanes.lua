@@ -2,11 +2,15 @@
 -- A lane is the name of a group and, of a task with limits, a \31 and the task behind it. All lanes of a group stand
 -- together: what may follow its name is a NUL or a \31, and every name goes on with something above. Jobs without a group
 -- are one of the name '', for which no rule of groups holds.
+-- A job that carries a paused tag is put aside by the claim that meets it: into a lane of its group with a \30 and the tag
+-- behind the group's name, where no claim looks as long as the tag is paused. Then that is a lane like any other.
 -- Of `groups` a value is {paused, concurrency, limit, per, wait_until, wait_from}, false where the queue's rule holds.
 -- ask.group_most, group_limit, group_per: the queue's rule for each group; limits: task -> names of its limits; rooms: how
 -- many more may start of each limit; bulks: task -> {most, least, wait} of those whose jobs start in bulk.
 -- Costs of a claim: some calls for each group that is looked at, whatever waits in it.
 local MOST_LANES, LOOK_AGAIN, MOST_OVER, MOST_BYTES = 500, 100000, 100, 1048576
+-- How many jobs a claim may still put aside; where there are more, it takes nothing else, and the next one goes on.
+local left_aside, is_cut_aside = 500, false
 local known, have_own = {}, call('HLEN', groups) > 0
 local guard, steps = ask.guard or 20000, 0
 
@@ -84,10 +88,34 @@ local function places_in(order, first, last, place)
     return {order = order, first = first, last = last, read = place and {place} or {}, next = 1, behind = place}
 end
 
+local function name_of(lane) return string.match(lane, '^[^\30\31]*') end
+local function lane_in(place) return string.sub(place, 2, -PLACE - 2) end
+local function task_of(lane) return string.match(lane, '\31(.*)') or '' end
+local function is_aside(lane) return paused_tags[string.match(lane, '\30([^\31]*)')] end
+
+-- Whether what stands at a place carries a paused tag, and is put aside.
+local function put_aside(order, place)
+    local id = id_of(place)
+    local raw = call('HGET', jobs, id)
+    local tag = raw and paused_tag_of(raw)
+    if not tag then return false end
+    is_cut_aside = left_aside == 0
+    if is_cut_aside then return false end
+    local job = read(raw)
+    local lane = job.lane or ''
+    job.lane = name_of(lane) .. '\30' .. tag .. (string.match(lane, '\31.*') or '')
+    call('ZREM', order, place)
+    call('HSET', jobs, id, write(job))
+    put_in(id, job)
+    left_aside = left_aside - 1
+    return true
+end
+
 -- The next of them that is due, which stays; one from the future (the clock was set back) waits for its time.
 local function head_of(stream, count)
     local order = stream.order
-    for _ = 1, 100 do
+    for _ = 1, 100 + left_aside do
+        if is_cut_aside then return nil end
         if stream.next > #stream.read then
             if stream.is_end then return nil end
             local from = stream.behind and '(' .. stream.behind or '[' .. stream.first
@@ -97,9 +125,12 @@ local function head_of(stream, count)
             stream.behind = stream.read[#stream.read]
         end
         local place = stream.read[stream.next]
-        if ready_of(place) <= now then return place end
-        call('ZREM', order, place)
-        call('ZADD', due, ready_of(place), place)
+        if ready_of(place) > now then
+            call('ZREM', order, place)
+            call('ZADD', due, ready_of(place), place)
+        elseif not (paused_tags and put_aside(order, place)) then
+            return not is_cut_aside and place or nil
+        end
         stream.next = stream.next + 1
     end
 end
@@ -117,11 +148,21 @@ local function has_room(stream)
     return is_free
 end
 
+-- Put those of the first ones aside that carry paused tags; whether there were any.
+local function put_some_aside(order, place, last, count)
+    local is_any = false
+    for _, one in ipairs(call('ZRANGEBYLEX', order, '[' .. place, '(' .. last, 'LIMIT', 0, count)) do
+        is_any = put_aside(order, one) or is_any
+    end
+    return is_any
+end
+
 -- Whether a lane's jobs may start that start in bulk: enough are due, or the first has waited long enough.
 local function is_ripe(stream)
     local bulk = stream.bulk
     local place = bulk and bulk[2] > 1 and head_of(stream, bulk[1])
     if not place or ready_of(place) + bulk[3] <= now then return true end
+    while paused_tags and put_some_aside(lanes, place, stream.last, bulk[2]) do end
     if call('ZLEXCOUNT', lanes, '[' .. place, '(' .. stream.last) >= bulk[2] then return true end
     frees_at(ready_of(place) + bulk[3])
     return false
@@ -137,6 +178,7 @@ local function first_of(entry, count)
             best, best_place = stream, place
         end
     end
+    if is_cut_aside then return nil end
     return best_place, best
 end
 
@@ -144,10 +186,8 @@ end
 local function lane_at(first, from)
     steps = steps + 1
     local place = call('ZRANGEBYLEX', lanes, '[' .. first .. from, '+', 'LIMIT', 0, 1)[1]
-    if place and string.sub(place, 1, 1) == first then return string.sub(place, 2, -PLACE - 2), place end
+    if place and string.sub(place, 1, 1) == first then return lane_in(place), place end
 end
-
-local function name_of(lane) return string.match(lane, '^[^\31]*') end
 
 -- The groups of a priority in the order of their names, each with its lanes: those at or behind a text.
 local function groups_from(first, from)
@@ -156,11 +196,13 @@ local function groups_from(first, from)
         if not lane then return nil end
         local name, streams = name_of(lane), {}
         while lane and name_of(lane) == name do
-            local task = string.sub(lane, #name + 2)
-            local stream = places_in(lanes, first .. lane .. '\0', first .. lane .. '\1', place)
-            stream.limits = task ~= '' and ask.limits and ask.rooms and ask.limits[task]
-            stream.bulk = task ~= '' and ask.bulks and ask.bulks[task]
-            streams[#streams + 1] = stream
+            if not (paused_tags and is_aside(lane)) then
+                local task = task_of(lane)
+                local stream = places_in(lanes, first .. lane .. '\0', first .. lane .. '\1', place)
+                stream.limits = task ~= '' and ask.limits and ask.rooms and ask.limits[task]
+                stream.bulk = task ~= '' and ask.bulks and ask.bulks[task]
+                streams[#streams + 1] = stream
+            end
             lane, place = lane_at(first, lane .. '\1')
         end
         return {name = name, streams = streams}
@@ -193,7 +235,7 @@ local taken, out, is_cut = {}, {[waiting] = {}, [lanes] = {}}, false
 -- How many more calls are wanted, and jobs may start; and the bytes of what is taken in bulk.
 local calls, slots, bytes = 0, 0, 0
 
-local function is_full() return calls <= 0 or slots <= 0 or bytes >= MOST_BYTES end
+local function is_full() return calls <= 0 or slots <= 0 or bytes >= MOST_BYTES or is_cut_aside end
 
 local function take(place, stream, group)
     local order = out[has_lane(place) and lanes or waiting]
@@ -269,9 +311,11 @@ end
 
 -- Of places of jobs that must run alone: whether the group has room for one of these, which takes it.
 takes_turn = function(place)
-    local lane = string.sub(place, 2, -PLACE - 2)
+    local raw = paused_tags and call('HGET', jobs, id_of(place))
+    if raw and paused_tag_of(raw) then return false end
+    local lane = lane_in(place)
     local group, stream = look_at(name_of(lane)), {}
-    stream.limits = ask.limits and ask.rooms and ask.limits[string.sub(lane, #group.name + 2)]
+    stream.limits = ask.limits and ask.rooms and ask.limits[task_of(lane)]
     if group.room <= 0 or not has_room(stream) then return false end
     group.room = group.room - 1
     for _, name in ipairs(stream.limits or {}) do ask.rooms[name] = ask.rooms[name] - 1 end
@@ -280,7 +324,7 @@ end
 
 -- Note that a job is active now, and its grant; false where its record says otherwise than its place.
 hold_lane = function(place, id, raw, number)
-    local lane = string.sub(place, 2, -PLACE - 2)
+    local lane = lane_in(place)
     if lane_of(raw) ~= lane or call('HEXISTS', active, id) == 1 then return false end
     local group, member = look_at(name_of(lane)), lane .. '\0' .. id
     if group.limit then

@@ -14,7 +14,7 @@
 --   facts     stream  what the history is to be told
 --   wake      list    a token for a sleeping worker; only a hint
 --   meta      hash    generation, server and lives (parts/life.lua), left (leave.lua), mending (until when claims wait for the keeper),
---                     sequence (of the pushes), claims (a number for each), paused, wait_from, wait_until, latest,
+--                     sequence (of the pushes), claims (a number for each), paused, paused_tags (tag -> true), wait_from, wait_until, latest,
 --                     limits (what was set of them at run time: {limit, per, most, concurrency}, false: as the worker says, 0: none),
 --                     vanished (how many records a foreign hand has removed);
 --                     of the facts: told and heard (bytes), most (how many may wait), read (the last that a keeper was

@@ -86,7 +86,7 @@ local function leave_lane(id, lane, started)
     local member = lane .. '\0' .. id
     local last = member .. '\255'
     if started == 0 then
-        local grant = string.match(lane, '^[^\31]*') .. '\0'
+        local grant = string.match(lane, '^[^\30\31]*') .. '\0'
         for _, one in ipairs(call('ZRANGEBYLEX', held, '[' .. member, '[' .. last)) do
             if #one > #member then
                 grant = grant .. string.sub(one, #member + 1)

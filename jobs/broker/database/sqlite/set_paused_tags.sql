@@ -1,0 +1,4 @@
+-- Which tags of a queue are paused from now on.
+UPDATE jobs_queuestate
+SET paused_tags = :tags
+WHERE queue = :queue

@@ -1,0 +1,79 @@
+"""Pause and resume of a tag: whether the jobs of a queue that carry it may start."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from ..broker import get_broker
+from ..broker.contract import Broker
+from ..broker.database.values import tags_of, text_of_tags
+from ..conf import jobs_settings
+from ..define.labels import checked_tag
+from ..errors import InvalidOption
+from ..history.targets import HasName, name_of
+from ..models import QueueState
+from .audit import note
+from .commit import with_broker
+
+#: Tags of one queue that are paused at once: each claim compares the tags of the jobs that it meets with them.
+MOST = 100
+
+
+def paused_tags(queue: HasName | str) -> tuple[str, ...]:
+    """The queue's paused tags, sorted. Raises `UnknownQueue`."""
+    return _kept(name_of(queue))
+
+
+def pause_tag(queue: HasName | str, tag: str, by: AbstractBaseUser | None = None) -> None:
+    """Let no job of the queue start any more that carries the tag, also of those to come; what runs, goes on.
+
+    At most 100 tags of a queue at once. Raises `UnknownQueue` and `InvalidOption`.
+    """
+    name, tag = name_of(queue), checked_tag(tag)
+    known = _kept(name)
+    if tag not in known and len(known) >= MOST:
+        raise InvalidOption(f"queue {name!r} has {MOST} paused tags, the most there can be: resume one before {tag!r}")
+    _set(name, tag, paused=True)
+    note(by, QueueState(queue=name), _("Paused tag %(tag)s.") % {"tag": tag})
+
+
+def resume_tag(queue: HasName | str, tag: str, by: AbstractBaseUser | None = None) -> None:
+    """Let the jobs that carry the tag start again, in their old places, unless another of their tags is paused.
+
+    Raises `UnknownQueue` and `InvalidOption`.
+    """
+    name, tag = name_of(queue), checked_tag(tag)
+    _set(name, tag, paused=False)
+    note(by, QueueState(queue=name), _("Resumed tag %(tag)s.") % {"tag": tag})
+
+
+def tell_tags(broker: Broker, state: QueueState) -> None:
+    """Let a broker outside the database know which tags are paused by SQL, after it may have lost it."""
+    wanted, known = set(tags_of(state.paused_tags)), set(broker.counts(state.queue).paused_tags)
+    for tag in sorted(wanted ^ known):
+        broker.pause_tag(state.queue, tag, paused=tag in wanted)
+
+
+def _set(queue: str, tag: str, *, paused: bool) -> None:
+    broker = get_broker()
+    if not broker.rows_are_the_queue:
+        _keep(queue, tag, paused=paused)
+    with_broker(partial(broker.pause_tag, queue, tag, paused=paused), None)
+
+
+def _keep(queue: str, tag: str, *, paused: bool) -> None:
+    """Write it down in SQL: a broker outside the database may be wiped, and is told again then."""
+    rows = QueueState.objects.using(jobs_settings().database)
+    with transaction.atomic(using=rows.db):
+        state = rows.select_for_update().get_or_create(queue=queue)[0]
+        tags = {*tags_of(state.paused_tags), tag} if paused else {*tags_of(state.paused_tags)} - {tag}
+        rows.filter(queue=queue).update(paused_tags=text_of_tags(sorted(tags)))
+
+
+def _kept(queue: str) -> tuple[str, ...]:
+    state = QueueState.objects.using(jobs_settings().database).filter(queue=queue).first()
+    return () if state is None else tags_of(state.paused_tags)

@@ -1,0 +1,76 @@
+"""Editing a lead: address and phone are written as everywhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from accounts.models import Organization
+
+from . import normalise
+from .models import Lead
+
+
+class LeadFieldsForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A lead's own fields."""
+
+    def clean_email(self) -> str:
+        """A valid address, or none."""
+        value: str = self.cleaned_data["email"].strip()
+        try:
+            return normalise.email_address(value) if value else ""
+        except ValueError:
+            raise ValidationError(_("Enter a valid e-mail address.")) from None
+
+    def clean_phone(self) -> str:
+        """The number as E.164 writes it."""
+        value: str = self.cleaned_data["phone"]
+        organization = self._organization()
+        try:
+            return normalise.phone_number(value, organization.country if organization else "") if value else ""
+        except ValueError:
+            raise ValidationError(_("Enter a phone number with its country code, like +5511912345678.")) from None
+
+    def clean(self) -> dict[str, Any]:
+        """One lead an address and organisation."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        organization = self._organization()
+        if cleaned.get("email") and organization:
+            same = Lead.objects.filter(organization=organization, email_key=normalise.email_key(cleaned["email"]))
+            if same.exclude(pk=self.instance.pk).exists():
+                self.add_error("email", _("The organization has a lead with this address."))
+        return cleaned
+
+    def _organization(self) -> Organization | None:
+        """The one that was chosen, or the lead's own; a new lead has none yet."""
+        chosen: Organization | None = self.cleaned_data.get("organization")
+        return chosen or getattr(self.instance, "organization", None)
+
+
+class MemberLeadForm(LeadFieldsForm):
+    """What a member writes of a lead; of a new one also whose it is, where there is a choice."""
+
+    class Meta:
+        model = Lead
+        fields = (
+            *("organization", "name", "email", "phone", "company", "job_title", "source", "value", "currency"),
+            "message",
+        )
+        widgets = {"message": forms.Textarea(attrs={"rows": 4})}
+
+    def __init__(self, *args: Any, organizations: QuerySet[Organization] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            del self.fields["message"]  # the lead's own words
+        only = [] if organizations is None else list(organizations[:2])
+        if len(only) == 1:
+            self.instance.organization = only[0]
+        if len(only) < 2:
+            del self.fields["organization"]
+        else:
+            choice: Any = self.fields["organization"]
+            choice.queryset = organizations
