@@ -106,10 +106,14 @@ LOGGING = {
             "()": "jobs.command_line.LineFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
-        }
+        },
+        "json": {"()": "jobs.json_lines.JsonFormatter"},
     },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": env.choice("LOG_FORMAT", ("LINE", "JSON"), "LINE").lower(),
+        },
         "nowhere": {"class": "logging.NullHandler"},
     },
     "root": {

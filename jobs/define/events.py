@@ -23,7 +23,7 @@ from uuid import UUID
 from django.db import connections
 from django.dispatch import Signal
 
-from .. import clock
+from .. import clock, tracing
 from ..conf import jobs_settings
 from ..errors import InvalidEvent, NotInTransaction
 from .context import EventMark, ReceiverMark, announcing, receiving
@@ -82,7 +82,8 @@ class EventSignal(Signal, Generic[EventType]):
                 f"{self.event_type.__name__} was announced outside a transaction; announce it inside the "
                 f"transaction.atomic() of the change that it states, so that its jobs commit with that change"
             )
-        with announcing(EventMark(self.event_type.__name__, event.event_id, scope_of_event(event))):
+        mark = EventMark(self.event_type.__name__, event.event_id, scope_of_event(event))
+        with tracing.announcing(mark.name), announcing(mark):
             self.send(sender=sender or self.event_type, event=event)
 
 

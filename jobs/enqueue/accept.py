@@ -20,7 +20,9 @@ from ..connections import opened_by_caller
 from ..define.context import event_here, job_here, receiver_here
 from ..errors import BrokerAway, BrokerUnavailable, InvalidArguments, UndeclaredStart, WrongDatabase
 from ..faults import point
+from ..origin import NOWHERE, Origin, request_id, with_origin
 from ..states import State
+from ..tracing import sending, traceparent
 from . import sequences
 from .after_commit import in_transaction, push_after_commit
 from .outbox import MOST_A_CALL, is_away, push_each_queue, put
@@ -49,8 +51,8 @@ def accept(jobs: Sequence[NewJob]) -> list[Accepted]:
     if not jobs:
         return []
     connection = connections[jobs_settings().database]
-    marked = checked(jobs)
-    with or_invalid():
+    with sending(jobs), or_invalid():
+        marked = checked(jobs)
         if in_transaction(connection):
             return write(connection, marked)
         if any(job.sequence for job in marked) or _needs_one_answer(marked):
@@ -176,7 +178,9 @@ def _trips(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:
 
 
 def _mark(job: NewJob) -> NewJob:
-    event, parent = event_here(), job_here()
+    event, parent, origin = event_here(), job_here(), Origin(request_id(), traceparent())
+    if origin != NOWHERE:
+        job = replace(job, message=with_origin(job.message, origin))
     if event is None and parent is None:
         return job
     name, event_id = (

@@ -36,6 +36,7 @@ from ..define.masks import NO_MASK, Mask
 from ..define.message import MessageError
 from ..define.queue import Queue
 from ..errors import BrokerAway, InvalidArguments
+from ..json_lines import about
 from ..states import State
 from ..visible import visible
 from .error_texts import trace_of
@@ -205,22 +206,25 @@ def announce(queue: Queue, settlement: Settlement, state: State | None = None) -
 
 def _write_line(settlement: Settlement, state: State | None) -> None:
     where, outcome = _where(settlement), _outcome(settlement, state)
+    job = about(settlement.job)
     match outcome:
         case Completed():
             seconds = seconds_run(settlement)
-            logger.info("job_completed id=%s queue=%s task=%s attempt=%d seconds=%.3f", *where, seconds)
+            logger.info("job_completed id=%s queue=%s task=%s attempt=%d seconds=%.3f", *where, seconds, extra=job)
         case Failed():
-            logger.error("job_failed id=%s queue=%s task=%s attempt=%d error=%s", *where, outcome.error)
+            logger.error("job_failed id=%s queue=%s task=%s attempt=%d error=%s", *where, outcome.error, extra=job)
         case Retried():
             text = "job_retrying id=%s queue=%s task=%s attempt=%d delay=%.1f error=%s"
-            logger.warning(text, *where, outcome.delay, outcome.error)
+            logger.warning(text, *where, outcome.delay, outcome.error, extra=job)
         case Postponed():
             text = "job_postponed id=%s queue=%s task=%s attempt=%d delay=%.1f whole_queue=%s whole_group=%s"
-            logger.info(text, *where, outcome.delay, outcome.whole_queue, outcome.whole_group)
+            logger.info(text, *where, outcome.delay, outcome.whole_queue, outcome.whole_group, extra=job)
         case HandedBack():
-            logger.info("job_handed_back id=%s queue=%s task=%s attempt=%d reason=%s", *where, outcome.reason)
+            logger.info(
+                "job_handed_back id=%s queue=%s task=%s attempt=%d reason=%s", *where, outcome.reason, extra=job
+            )
         case GivenUp():
-            logger.info("job_cancelled id=%s queue=%s task=%s attempt=%d", *where)
+            logger.info("job_cancelled id=%s queue=%s task=%s attempt=%d", *where, extra=job)
 
 
 def _send_signals(queue: Queue, settlement: Settlement, state: State | None) -> None:

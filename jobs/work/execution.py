@@ -34,6 +34,7 @@ from ..define.queue import Queue
 from ..define.task import Task
 from ..errors import BrokerAway, LeaseLost
 from ..faults import point
+from ..tracing import attempted
 from . import event_loop
 from .announce import announce
 from .databases import look_after, look_before, warn_of_long_lock
@@ -102,7 +103,7 @@ class _Execution(Start):
 
     def run(self) -> Settlement | None:
         try:
-            return self._run()
+            return attempted(self.claimed, self._run)
         except BaseException as error:  # the engine's own mistake must not take the worker's thread along
             self.log_error("execution_broke", error)
             return self.settlement(self.failure(error, self.queue.policy.attempts, self.queue.policy.backoff))

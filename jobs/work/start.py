@@ -27,6 +27,7 @@ from ..define.results import encode_result
 from ..define.task import Task
 from ..errors import Cancelled, InvalidArguments, PermanentError, RetryLater, Stopped
 from ..history.inside import stops_of
+from ..origin import origin_of, with_origin
 from ..policy import GIVE_UP, Backoff, Custom, GiveUp
 from ..visible import visible
 from .databases import connect_first, failure_to_connect
@@ -103,6 +104,7 @@ class Start:
             return task.signature.decode(self.claimed.message)
         except IncompleteMessage:
             message = complete_message(self.claimed.message, awaited_by(self.claimed.id))
+            message = with_origin(message, origin_of(self.claimed.message))
             self.claimed = msgspec.structs.replace(self.claimed, message=message)
             return task.signature.decode(message)
 

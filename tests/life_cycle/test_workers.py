@@ -15,6 +15,8 @@ from django.test import Client
 from jobs import SeenWorker, UnknownProcess, clock, pause_worker, resume_worker, workers
 from jobs.broker import get_broker
 from jobs.broker.records import ProcessRecord
+from jobs.management.actions import top
+from jobs.testing import run_jobs
 
 from .lane import lane, note
 
@@ -67,6 +69,27 @@ def test_command_lists_and_pauses(each_broker: str) -> None:
     out = StringIO()
     call_command("jobs", "workers", stdout=out)
     assert re.search(r"here:7 +\S+ +0/4 ", out.getvalue())
+
+
+def test_top_tells_of_each_queue_how_much_waits_and_ends(each_broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(top, "EVERY", 0.01)
+    make(7)
+    workers_seen = int(each_broker != "redis")  # there a keeper tells of them
+    watch = top.Top()
+    watch.look()
+    note.enqueue("a")
+    run_jobs()
+    note.enqueue("b")
+    (line,) = (line for line in watch.look()[1] if line.queue == lane.name)
+    assert (line.waiting, line.active, line.workers, line.paused) == (1, 0, workers_seen, False)
+    assert line.rate or each_broker == "redis"  # there a keeper writes the history
+
+    out = StringIO()
+    call_command("jobs", "top", "--once", "--json", stdout=out)
+    (told,) = (one for one in json.loads(out.getvalue())["queues"] if one["queue"] == lane.name)
+    assert (told["waiting"], told["rate"], told["workers"]) == (1, 0.0, workers_seen)
+    call_command("jobs", "top", "--once", stdout=out)
+    assert re.search(rf"{lane.name} +1 +0 +0 +0\.0 +\S+ \S+ +{workers_seen}", out.getvalue())
 
 
 def test_admin_pauses_who_may(each_broker: str, client: Client, django_user_model: Any) -> None:

@@ -289,8 +289,10 @@ def test_static_files_are_hashed_in_production_and_untouched_in_development():
     line = "print(settings.STORAGES['staticfiles']['BACKEND'], *settings.MIDDLEWARE)"
     backend, *middleware = site(line, SECRET_KEY="x").stdout.split()
     assert backend == "whitenoise.storage.CompressedManifestStaticFilesStorage"
-    assert [name.rpartition(".")[2] for name in middleware[:4]] == [
+    assert [name.rpartition(".")[2] for name in middleware[:6]] == [
         "HealthCheck",
+        "MetricsMiddleware",
+        "RequestIdMiddleware",
         "SecurityMiddleware",
         "ContentSecurityPolicy",
         "WhiteNoiseMiddleware",

@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from ...errors import GroupFull
 from ..lanes import AFTER_LANES
 from ..records import NewJob, Pushed, PushStatus
+from .claim import read_heads
 from .connection import Trip
 
 
 def count_group(trip: Trip, queue: str, group: str, most: int) -> int:
     """How many jobs of the group wait, due to start; stops at `most`."""
-    now, behind = trip.parameter(trip.read_clock()), group + AFTER_LANES
-    [(number,)] = trip.run("count_group", queue=queue, group=group, behind=behind, now=now, most=most)
-    return int(number)
+    now, behind, number = trip.parameter(trip.read_clock()), group + AFTER_LANES, 0
+    for priority in {priority for priority, _ in read_heads(trip, queue, False)}:
+        values = {"queue": queue, "priority": priority, "group": group, "behind": behind, "now": now, "most": most}
+        [(found,)] = trip.run("count_group", **values)
+        number += found
+    return min(number, most)
 
 
 def limited(jobs: Sequence[NewJob]) -> dict[str, int]:

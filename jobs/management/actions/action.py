@@ -43,6 +43,11 @@ class Paper:
         """Let a reader have what is written, whatever the output holds back: more may come much later."""
         self.out.flush()
 
+    def clear(self) -> None:
+        """Empty the terminal and begin at its top left; nothing where the output is none, or holds JSON."""
+        if not self.as_json and self.out.isatty():
+            self.out.write("", style_func=lambda text: f"\x1b[H\x1b[J{text}", ending="")
+
     def document(self, content: Any) -> None:
         """Write the one JSON document."""
         self.out.write(visible_json(json.dumps(content, indent=2, ensure_ascii=False, default=_json_value)))

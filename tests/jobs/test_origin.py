@@ -1,0 +1,140 @@
+"""The request that caused a job: in the jobs that it causes, in log lines, and in one trace; on all brokers."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import StringIO
+from itertools import pairwise
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from jobs import Event, EventSignal, Queue, receives, tracing
+from jobs.json_lines import JsonFormatter
+from jobs.origin import NOWHERE, Origin, origin_of, request_id, set_request_id, with_origin
+from jobs.testing import run_jobs
+from tests.each_broker import each_broker as each_broker
+
+lane = Queue("origin_lane", attempts=1)
+seen: list[str] = []
+
+
+@lane.task(name="origin.child")
+def child(secret: str) -> None:
+    seen.append(request_id())
+    logging.getLogger("shop").warning("half done")
+
+
+@lane.task(name="origin.parent")
+def parent(fails: bool) -> None:
+    seen.append(request_id())
+    child.enqueue("hidden")
+    if fails:
+        raise ValueError("hidden")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderPlaced(Event):
+    pass
+
+
+order_placed = EventSignal(OrderPlaced)
+
+
+@receives(order_placed, starts=[parent])
+def start_parent(sender: object, event: OrderPlaced, **kwargs: object) -> None:
+    parent.enqueue(True)
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[StringIO]:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("jobs.defined.queues", lambda: {lane.name: lane})
+    seen.clear()
+    out = StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(JsonFormatter())
+    logging.getLogger().addHandler(handler)
+    yield out
+    logging.getLogger().removeHandler(handler)
+    set_request_id("")
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(tracing, "is_on", lambda: True)
+    monkeypatch.setattr(tracing, "_tracer", provider.get_tracer("test"))
+    return exporter
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_request_s_id_and_trace_go_through_the_event_and_the_queue_to_the_last_job(
+    each_broker: str, lines: StringIO, spans: InMemorySpanExporter
+) -> None:
+    set_request_id("req-1")
+    with tracing.announcing("request"), transaction.atomic():
+        event = OrderPlaced()
+        order_placed.announce(event)
+    set_request_id("")
+    run_jobs()
+    run_jobs()
+    assert (seen, request_id()) == (["req-1", "req-1"], "")
+
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    ended = {line["task"]: line for line in told if line["message"].startswith("job_")}
+    assert ended.keys() == {"origin.parent", "origin.child"}
+    about = {"queue": lane.name, "attempt": 1, "event": "OrderPlaced", "event_id": str(event.event_id)}
+    for line in (*ended.values(), *(line for line in told if line["logger"] == "shop")):
+        assert line | about | {"request_id": "req-1"} == line
+        assert line["job"]
+    assert ended["origin.child"]["seconds"] >= 0
+    assert "hidden" not in json.dumps(ended["origin.child"])
+
+    finished = [
+        span for span in spans.get_finished_spans() if (span.attributes or {}).get("esteira.task") != child.name
+    ]
+    found = {span.name: span for span in finished}
+    path = ["announce request", "announce OrderPlaced", f"send {lane.name}", f"process {lane.name}"]
+    for above, below in pairwise(path):
+        assert parent_of(found[below]) == id_of(found[above]), (above, below)
+    assert len({span.context.trace_id for span in spans.get_finished_spans()}) == 1
+    attempt = found[f"process {lane.name}"].attributes or {}
+    assert (attempt["messaging.operation.type"], attempt["error.type"]) == ("process", "ValueError")
+    assert "hidden" not in "".join(span.to_json() for span in spans.get_finished_spans())
+
+
+def id_of(span: ReadableSpan) -> int:
+    return span.context.span_id
+
+
+def parent_of(span: ReadableSpan) -> int:
+    assert span.parent is not None
+    return span.parent.span_id
+
+
+def test_what_is_no_origin_is_none() -> None:
+    message = '{"v":1,"args":[],"kwargs":{}}'
+    origin = Origin("req-1", "")
+    assert origin_of(with_origin(message, origin)) == origin
+    assert with_origin(message, NOWHERE) == message
+    for text in ("", "nothing", '{"kwargs":{"from":["a","b"]}}', '{"from":["a b",""]}', '{"from":["a"]}'):
+        assert origin_of(text) == NOWHERE, text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("given", "kept"), [("abc-1/2", True), ("a b", False), ("x" * 65, False)], ids=["sane", "space", "long"]
+)
+def test_a_sane_id_of_a_request_is_kept_and_another_is_replaced(given: str, kept: bool) -> None:
+    answer = Client().get("/accounts/login/", headers={"X-Request-ID": given})
+    assert (answer.headers["X-Request-ID"] == given) is kept
+    assert request_id() == ""
