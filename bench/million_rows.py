@@ -319,7 +319,7 @@ def engine(site: Site) -> Iterator[tuple[str, tuple[str, ...], Iterator[Row]]]:
 
 
 def _counters(site: Site) -> Iterator[Row]:
-    """Of each task in each hour of a week, as the keeper leaves them: shown hours, two recent ones in their parts, and the totals."""
+    """Of each task in each hour of a week: shown hours, two recent ones in their parts, and the totals."""
     cells = [("completed", ran, waited) for ran in (1, 2, 3, 5) for waited in (0, 1, 6)]
     cells += [("retried", 4, 0), ("failed", 4, 2), ("lost", -1, -1), ("cancelled", -1, -1)]
     for queue in ("email", "lead", "notification"):

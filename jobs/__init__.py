@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from .history.limits import HeldLimits, limits
     from .history.status.readiness import Readiness, readiness
     from .history.status.registered import register_findings
+    from .history.why import Reason, Why
     from .metrics.calls import counted_call
     from .metrics.registered import register_metrics
     from .operate.breakers import close_breaker, open_breaker
@@ -152,6 +153,7 @@ __all__ = [
     "QueueBroken",
     "RateLimit",
     "Readiness",
+    "Reason",
     "Refused",
     "ResultTimeout",
     "Retention",
@@ -174,6 +176,7 @@ __all__ = [
     "UnknownQueue",
     "UnknownSchedule",
     "UnknownTask",
+    "Why",
     "WrongDatabase",
     "act_on",
     "breakers",
@@ -239,6 +242,8 @@ _HOMES = {
     "JobFilter": "history.choice",
     "Progress": "operate.by_filter",
     "Readiness": "history.status.readiness",
+    "Reason": "history.why",
+    "Why": "history.why",
     "act_on": "operate.by_filter",
     "cancel": "operate.cancel",
     "clean": "operate.clean",

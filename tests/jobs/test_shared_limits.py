@@ -141,6 +141,7 @@ def test_the_command_opens_and_closes_a_breaker_and_the_status_asks_for_a_person
 
     assert say("limits").splitlines()[-1].split()[:3] == ["sendgrid", "closed", "0"]
     assert "opened by hand" in say("limits", "--open", "sendgrid").splitlines()[-1]
+    assert "The breaker sendgrid is open" in say("show", str(call.enqueue().id))
     (breaker,) = json.loads(say("limits", "--json"))["breakers"]
     assert (breaker["state"], breaker["by_hand"], breaker["next_probe"]) == ("open", True, None)
     with pytest.raises(CommandError, match="something needs a person"):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 import jobs
-from jobs import Breaker, Fixed, PermanentError, Queue, RetryLater, clock, signals
+from jobs import Breaker, BulkJob, Fixed, PermanentError, Queue, RetryLater, clock, signals
 from jobs.broker import get_broker
 from jobs.broker.records import ClaimedJob, ProcessRecord, Settlement
 from jobs.history.breakers import database_now
 from jobs.models import BreakerState
 from jobs.operate.breakers import count_failure
 from jobs.work.breakers import Breakers, breakers_of
+from jobs.work.bulk import execute_bulk
 from jobs.work.execution import execute
 from tests.each_broker import each_broker as each_broker
 from tests.each_broker import redis_client
@@ -248,6 +250,29 @@ def test_a_database_that_is_away_counts_nothing_and_holds_nothing_back_for_long(
     assert process.claim() == []
     monkeypatch.setattr(clock, "monotonic", lambda: now + 31)
     assert process.claim() != []
+
+
+def test_a_call_of_a_bulk_task_is_one_failure_and_its_probe_is_one_job(lane: Queue) -> None:
+    @dataclass(frozen=True)
+    class Contact:
+        name: str
+
+    def push(jobs: list[BulkJob[Contact]]) -> None:
+        raise ConnectionError("away")
+
+    push.__annotations__["jobs"] = list[BulkJob[Contact]]
+    task = lane.task(name="test.push", bulk=4, limits=[MAIL])(push)
+    task.enqueue_many([("a",)] * 14)
+    process = Process(lane)
+    for call in range(1, 4):
+        claimed = process.claim()
+        assert len(claimed) == 4
+        settlements = execute_bulk(claimed, lane, process.id, process.breakers)
+        assert seen() == ("open" if call == 3 else "closed", call)
+        process.exchange(*settlements)
+    assert process.claim() == []
+    let_time_pass()
+    assert len(process.claim()) == 1
 
 
 def wait_for(answer: Callable[[], Any], limit: float = 20.0) -> Any:

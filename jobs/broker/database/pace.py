@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -172,6 +173,17 @@ def restart_grants(trip: Trip, queue: str) -> None:
             for grant, made, start_by in to_come
         ),
     )
+
+
+def as_restarted(grants: Sequence[Any], now: datetime) -> list[tuple[str, int, datetime, datetime]]:
+    """Grants as `read_group_grants` finds them, as they would be after `restart_grants`; only for a look."""
+    found = []
+    for subject, number, start_by, granted_at in grants:
+        ends, made = moment_of(start_by), moment_of(granted_at)
+        found.append(
+            (subject, number, now + (ends - made), now) if is_to_come(made, now) else (subject, number, ends, made)
+        )
+    return sorted(found, key=lambda grant: grant[2])
 
 
 def is_to_come(granted_at: datetime, now: datetime) -> bool:
