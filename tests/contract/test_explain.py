@@ -310,3 +310,18 @@ def test_a_paused_tag_and_a_bulk_that_is_to_grow_are_named(bench):
     hands.push_all([second])
     assert (named(first), named(second)) == ([], [])
     assert hands.claim_ids(1) == [first.id, second.id]
+
+
+def test_the_place_is_exact_up_to_a_thousand_and_more_than_that_above(bench):
+    hands = Hands(bench.broker)
+    jobs = [hands.new_job(group=group, lane=group) for _ in range(510) for group in "ab"]
+    hands.push_all(jobs[:1_000])
+    hands.push_all(jobs[1_000:])
+
+    def place(index):
+        standing = bench.broker.explain(hands.policy, jobs[index].id)
+        return standing.ahead, standing.is_more
+
+    # a's turn comes first: as many of each are before it
+    assert [place(0), place(1), place(998), place(1_000)] == [(0, False), (1, False), (998, False), (1_000, False)]
+    assert place(1_002) == (1_000, True)

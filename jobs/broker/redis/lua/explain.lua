@@ -7,7 +7,7 @@
 --   wait_until, concurrency, active, pace} or false, workers (of each its words, whether it is paused, what it holds),
 --   concurrency that was set or false, alone_runs, ahead, ahead_in_group, tags (of its own, paused), bulk {due, least, until} or false}.
 -- Guarantees: nothing is changed but grants that a clock that was set back has left in the future.
--- Costs: some steps for each lane with due jobs, of some thousand lanes, and for each job that is due and not in its order.
+-- Costs: some steps for each lane with due jobs, of 2,000 lanes at most, and for each job that is due and not in its order.
 --:include queue clock record life pace
 
 local take_turns, takes_turn, hold_lane, note_used, soonest, paced, short
@@ -15,7 +15,7 @@ local told_tags = call('HGET', meta, 'paused_tags')
 local paused_tags = told_tags and cmsgpack.unpack(told_tags) or {}
 --:include tags lanes
 
-local MOST_WALKED, MOST_LOOSE = 5000, 5000
+local MOST_WALKED, MOST_LOOSE = 2000, 5000
 local raw = call('HGET', jobs, ask.id)
 if not raw or call('HEXISTS', active, ask.id) == 1 then return cmsgpack.pack(false) end
 local job = read(raw)
