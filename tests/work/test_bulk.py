@@ -55,7 +55,7 @@ def push_contacts(jobs: list[BulkJob[Contact]]) -> None:
     calls.append([job.args.name for job in jobs])
     for job in jobs:
         assert job.args.number is None or isinstance(job.args.number, UUID)
-        if job.args.how == "done":
+        if job.args.how in ("done", "done, all"):
             job.complete({"attempt": job.attempt})
         elif job.args.how == "bad":
             job.fail(PermanentError(f"{job.args.name} is nobody"))
@@ -68,7 +68,7 @@ def push_contacts(jobs: list[BulkJob[Contact]]) -> None:
         elif job.args.how == "cancel":
             request_cancel([job.id])
             job.check_cancelled()
-    if any(job.args.how == "all" for job in jobs):
+    if any(job.args.how.endswith("all") for job in jobs):
         raise RuntimeError(f"nobody took {jobs[-1].args.name}")
 
 
@@ -168,6 +168,15 @@ def test_what_the_function_raises_fails_all_of_which_nothing_was_said() -> None:
         row = Job.objects.get(pk=handle.id)
         assert row.error == "RuntimeError: nobody took ***"
         assert "carl" not in Attempt.objects.filter(job_id=row.pk)[0].traceback
+
+
+@pytest.mark.django_db
+def test_what_the_function_raises_behind_the_end_of_all_its_jobs_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    push_contacts.enqueue_many([("ada", None, "done"), ("beth", None, "done, all")])
+    assert drain("bulk_lane") == Drained(completed=2)
+    (told,) = (record.getMessage() for record in caplog.records if record.name == "jobs.execution")
+    assert told.startswith("after_end_failed id=")
+    assert told.endswith("RuntimeError: nobody took ***\\n")
 
 
 @pytest.mark.django_db(transaction=True)
