@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from .history.status.readiness import Readiness, readiness
     from .history.status.registered import register_findings
     from .history.why import Reason, Why
+    from .metrics.calls import counted_call
     from .metrics.registered import register_metrics
     from .operate.breakers import close_breaker, open_breaker
     from .operate.by_filter import Progress, act_on
@@ -183,6 +184,7 @@ __all__ = [
     "chain",
     "clean",
     "close_breaker",
+    "counted_call",
     "counts",
     "current_job",
     "dead_letters",
@@ -245,6 +247,7 @@ _HOMES = {
     "act_on": "operate.by_filter",
     "cancel": "operate.cancel",
     "clean": "operate.clean",
+    "counted_call": "metrics.calls",
     "counts": "history.counters",
     "dead_letters": "operate.retry",
     "dead_letters_by_cause": "history.causes",
