@@ -27,9 +27,10 @@ from jobs.broker.records import Answer, ClaimedJob, Completed, Exchange, Failed,
 from jobs.define.context import request_cancel
 from jobs.history.verdict import job_verdict
 from jobs.models import Attempt, Job
-from jobs.policy import Bulk
+from jobs.policy import MOST_AT_ONCE, Bulk
 from jobs.states import State
 from jobs.testing import Drained, drain, inline
+from jobs.work.announce import Announcer
 from jobs.work.calls import calls_of, take_ended
 from jobs.work.pool import Pool
 from tests.each_broker import each_broker as each_broker
@@ -248,6 +249,13 @@ def test_an_exchange_settles_a_thousand_jobs_or_about_a_mebibyte_of_a_call() -> 
     assert [(len(taken), ended) for taken, ended in (take_ended(done), take_ended(done))] == [(1_000, 0), (500, 2)]
     done = deque([deque(Settlement(job, Failed("x", "y" * 30_000)) for _ in range(50))])
     assert [len(take_ended(done)[0]), len(take_ended(done)[0]), len(done)] == [35, 15, 0]
+
+
+def test_no_news_is_given_up_because_two_large_calls_end_at_once() -> None:
+    announcer = Announcer(lane)
+    for _ in range(2 * MOST_AT_ONCE):
+        announcer.put(Settlement(claimed("ada"), Failed("x")), Settled(Answer.COUNTED, State.FAILED))
+    assert announcer._lines.dropped == 0
 
 
 class Store:
