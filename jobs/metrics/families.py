@@ -70,10 +70,9 @@ def _counted() -> Mapping[Key, _Counted]:
             # what never ran counts from zero: a rate needs the first step as well
             found[queue.name, task.name].by_outcome.update(dict.fromkeys(ENDS, 0))
     stats = TaskStat.objects.using(jobs_settings().database).filter(part__gte=0).exclude(queue=CALLS).order_by()
-    sums = (Sum("jobs"), Sum("ran_ms"), Sum("waited_ms"))
     for queue_name, task_name, outcome, ran, waited, jobs, ran_ms, waited_ms in stats.values_list(
-        "queue", "task", "outcome", "ran", "waited"
-    ).annotate(*sums):
+        *("queue", "task", "outcome", "ran", "waited", "jobs", "ran_ms", "waited_ms")
+    ):  # to group them in SQL, SQLite would walk the hours that are only shown as well
         key = queue_name if queue_name in known else OTHER, tasks.get((queue_name, task_name), OTHER)
         one = found[key]
         one.by_outcome[outcome] += jobs

@@ -275,7 +275,14 @@ def check(bench: Bench, seed: int) -> Counter[Hindrance]:
     return Counter(found.code for found in named)
 
 
-@pytest.mark.parametrize(("first", "number"), [(0, 15), pytest.param(1_000, 1_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("first", "number"),
+    [
+        (0, 15),
+        pytest.param(100, 60, marks=pytest.mark.slow),
+        pytest.param(1_000, 1_000, marks=[pytest.mark.slow, pytest.mark.long]),
+    ],
+)
 def test_to_remove_all_that_is_named_starts_the_job_and_any_proper_part_does_not(bench, first, number):
     seen: Counter[Hindrance] = Counter()
     for seed in range(first, first + number):
