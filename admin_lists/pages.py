@@ -71,7 +71,7 @@ class Order:
         try:
             return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
         except OverflowError:  # at the edge of the calendar, in a zone beyond it
-            raise ValidationError(f"{text!r}: expected a time within the calendar") from None
+            raise ValidationError(text) from None
 
     def _field(self, column: str) -> Any:
         options = self.model._meta
