@@ -319,13 +319,13 @@ def engine(site: Site) -> Iterator[tuple[str, tuple[str, ...], Iterator[Row]]]:
 
 
 def _counters(site: Site) -> Iterator[Row]:
-    """Of each task in each hour of a week, as the keeper leaves them: shown hours, two recent ones, and the totals."""
+    """Of each task in each hour of a week: shown hours, two recent ones in their parts, and the totals."""
     cells = [("completed", ran, waited) for ran in (1, 2, 3, 5) for waited in (0, 1, 6)]
     cells += [("retried", 4, 0), ("failed", 4, 2), ("lost", -1, -1), ("cancelled", -1, -1)]
     for queue in ("email", "lead", "notification"):
         for task, (outcome, ran, waited) in product((f"{queue}.task_{n}" for n in range(10)), cells):
             for hour in range(24 * 7):
-                for part in (-1,) if hour > 2 else range(1, 20):
+                for part in (-1,) if hour > 1 else range(8):
                     at = site.at((site.now - hour * 3_600) // 3_600 * 3_600)
                     yield (queue, task, outcome, ran, waited, at, part, 40, 20_000, 40_000)
             yield (queue, task, outcome, ran, waited, site.at(0), 0, 4_000, 2_000_000, 4_000_000)

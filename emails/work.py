@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from django.utils import timezone
 
 from accounts.members import is_active_member
 from accounts.models import User
-from jobs import PermanentError, RetryLater
+from jobs import PermanentError, RetryLater, counted_call
 from leads.models import EffectState, Lead, LeadStatus
 from leads.models.effect import LEAD_ERASED, LINK_OVER, NO_DIGEST, NO_MAIL, NO_MEMBER, SUPPRESSED, UNCLEAR
 
@@ -103,7 +104,8 @@ def _deliver(message: EmailMessage, job_id: UUID, last_attempt: bool) -> Outcome
     composed: Composed | None = None
     try:
         composed = compose(message)
-        sent = way.send(message, composed)
+        with counted_call(f"mail_{way.name}") if way.name else nullcontext():
+            sent = way.send(message, composed)
     except Exception as error:
         return _not_sent(message, composed, error, perhaps_sent=perhaps_sent, last_attempt=last_attempt)
     state = EffectState.RECORDED if sent.recorded else EffectState.SENT

@@ -79,6 +79,8 @@ if TYPE_CHECKING:
     from .history.limits import HeldLimits, limits
     from .history.status.readiness import Readiness, readiness
     from .history.status.registered import register_findings
+    from .history.why import Reason, Why
+    from .metrics.calls import counted_call
     from .metrics.registered import register_metrics
     from .operate.breakers import close_breaker, open_breaker
     from .operate.by_filter import Progress, act_on
@@ -151,6 +153,7 @@ __all__ = [
     "QueueBroken",
     "RateLimit",
     "Readiness",
+    "Reason",
     "Refused",
     "ResultTimeout",
     "Retention",
@@ -173,6 +176,7 @@ __all__ = [
     "UnknownQueue",
     "UnknownSchedule",
     "UnknownTask",
+    "Why",
     "WrongDatabase",
     "act_on",
     "breakers",
@@ -180,6 +184,7 @@ __all__ = [
     "chain",
     "clean",
     "close_breaker",
+    "counted_call",
     "counts",
     "current_job",
     "dead_letters",
@@ -237,9 +242,12 @@ _HOMES = {
     "JobFilter": "history.choice",
     "Progress": "operate.by_filter",
     "Readiness": "history.status.readiness",
+    "Reason": "history.why",
+    "Why": "history.why",
     "act_on": "operate.by_filter",
     "cancel": "operate.cancel",
     "clean": "operate.clean",
+    "counted_call": "metrics.calls",
     "counts": "history.counters",
     "dead_letters": "operate.retry",
     "dead_letters_by_cause": "history.causes",

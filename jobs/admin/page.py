@@ -31,6 +31,7 @@ from ..history import inside, live, lookup, verdict
 from ..history.lateness import history_note
 from ..history.lookup import Argument
 from ..history.waits import waits_of
+from ..history.why import why_line
 from ..models import STATE_WORDS, Attempt, Job
 from ..states import State
 from ..visible import visible
@@ -82,6 +83,7 @@ class JobPage:
     state: str
     state_word: Any
     verdict: str
+    why: str
     arguments: Sequence[Argument]
     result: str | None
     error: str
@@ -122,7 +124,8 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
         job=job,
         state=shown,
         state_word=STATE_WORDS[shown],
-        verdict=mask(verdict.job_verdict(job, now)),
+        verdict=mask(verdict.job_verdict(job, now, hindrances=False)),
+        why=mask(why_line(job)),
         arguments=[
             Argument(visible(one.name), pretty(one.value) if not one.masked else one.value, one.masked)
             for one in lookup.arguments(job)

@@ -40,6 +40,7 @@ from .records import (
     Settlement,
     WaitingPage,
 )
+from .standing import Standing
 
 #: The least pace guard of G7, in seconds: a slot is free again after `per` and the guard of its grant, and a job of a
 #: limited queue that did not start within that guard is handed back, and its slot is free again.
@@ -194,6 +195,12 @@ class Broker(Protocol):
 
     def find(self, queue: str, job_id: UUID) -> FoundJob | None:
         """The job, if it is live with this broker."""
+
+    def explain(self, policy: QueuePolicy, job_id: UUID) -> Standing | None:
+        """Where a queued job of the policy's queue stands, in one snapshot, by what a claim would go by; only looks.
+
+        None: it is not queued there.
+        """
 
     def find_all(self, queue: str, job_ids: Sequence[UUID]) -> Sequence[FoundJob]:
         """Those of these jobs that are live with this broker, in their order; 1,000 at most."""
@@ -379,21 +386,3 @@ class Broker(Protocol):
 
     def close(self) -> None:
         """Close the broker's own connections; the next call opens them again."""
-
-
-class Markers(Protocol):
-    """What a store that is not the jobs' database needs of that database for atomic tasks (G3).
-
-    A marker is a row, written in the transaction of an atomic task, that tells every later start of the job that this
-    transaction has committed, until the history has the job's end. Each method raises `BrokerAway` where the database
-    cannot be reached.
-    """
-
-    def begin(self, job: ClaimedJob) -> Completed | None:
-        """Insert the job's marker; see `Broker.begin_atomic`."""
-
-    def complete(self, job: ClaimedJob, result: str | None) -> None:
-        """Add the job's result to its marker."""
-
-    def is_there(self, job: ClaimedJob) -> bool:
-        """Whether the job's marker is committed."""

@@ -23,6 +23,7 @@ from .sealing import opened_values
 
 if TYPE_CHECKING:
     from ..history.endings import Ending
+    from ..history.why import Why
     from ..models import Job
 
 
@@ -105,6 +106,15 @@ class JobHandle:
         from ..history import inside
 
         return inside.logs_of(self.id)[0]
+
+    def why(self) -> Why:
+        """Why the job waits, with all that must go before it starts, and when that is expected.
+
+        Of one that has ended, where its time went. Raises `UnknownJob`.
+        """
+        from ..history.why import why_of
+
+        return why_of(self.job)
 
     def refresh(self) -> Job:
         """The job's row as it is now."""

@@ -14,8 +14,8 @@ from ..broker.tally import DISCARDED, ENDS, LOST, NO_START, RETRIED, Cell, Sums,
 from ..conf import jobs_settings
 from ..models import QueueStat, TaskStat
 
-#: After so long an hour is added to the totals; and for so long it is shown by itself.
-SETTLED, KEPT = timedelta(hours=2), timedelta(days=7)
+#: So long after it began an hour is added to the totals; and for so long it is shown by itself.
+SETTLED, KEPT = timedelta(hours=1, minutes=5), timedelta(days=7)
 #: The hour of the rows that hold the totals.
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 #: Rows of one transaction.

@@ -22,8 +22,8 @@ from .breakers import breakers
 from .waits import jobs_before, open_waits
 
 
-def job_verdict(job: Job, now: datetime | None = None) -> str:
-    """What became of the job, and what happens next and when."""
+def job_verdict(job: Job, now: datetime | None = None, *, hindrances: bool = True) -> str:
+    """What became of the job, and what happens next and when; without `hindrances` not what keeps it waiting."""
     now = now or clock.now()
     shown = Shown(job.shown_state(now))
     if shown is Shown.BLOCKED:
@@ -31,7 +31,7 @@ def job_verdict(job: Job, now: datetime | None = None) -> str:
     if shown is Shown.PENDING:
         return _("Accepted, on its way to the broker. The keeper of run_huey brings it there within seconds.")
     if shown in (Shown.SCHEDULED, Shown.WAITING, Shown.RETRYING):
-        return " ".join([_queued_verdict(job, shown, now), *_hindrance(job, now)])
+        return " ".join([_queued_verdict(job, shown, now), *(_hindrance(job, now) if hindrances else ())])
     if shown is Shown.ACTIVE:
         return _active_verdict(job, now)
     if shown is Shown.COMPLETED:

@@ -22,6 +22,7 @@ from ..history.status.report import relay_lag
 from ..history.verdict import seconds_between
 from ..models import AttemptOutcome, Process, QueueStat, TaskStat
 from ..states import State
+from .calls import CALLS, FAILED, OK, SLOWED
 
 #: In place of the name of a task or queue that no code here defines: names of strangers must not become series.
 OTHER = "other"
@@ -46,6 +47,7 @@ class _Counted:
 def families() -> Iterator[Metric]:
     """Everything that is told; a few look-ups a queue, whatever the tables hold. Raises the database's errors."""
     yield from _of_tasks(_counted())
+    yield from _of_calls()
     yield from _of_processes()
     yield _of_breakers()
     try:
@@ -67,11 +69,10 @@ def _counted() -> Mapping[Key, _Counted]:
             tasks.update(((queue.name, name), task.name) for name in (task.name, *task.aliases))
             # what never ran counts from zero: a rate needs the first step as well
             found[queue.name, task.name].by_outcome.update(dict.fromkeys(ENDS, 0))
-    stats = TaskStat.objects.using(jobs_settings().database).filter(part__gte=0).order_by()
-    sums = (Sum("jobs"), Sum("ran_ms"), Sum("waited_ms"))
+    stats = TaskStat.objects.using(jobs_settings().database).filter(part__gte=0).exclude(queue=CALLS).order_by()
     for queue_name, task_name, outcome, ran, waited, jobs, ran_ms, waited_ms in stats.values_list(
-        "queue", "task", "outcome", "ran", "waited"
-    ).annotate(*sums):
+        *("queue", "task", "outcome", "ran", "waited", "jobs", "ran_ms", "waited_ms")
+    ):  # to group them in SQL, SQLite would walk the hours that are only shown as well
         key = queue_name if queue_name in known else OTHER, tasks.get((queue_name, task_name), OTHER)
         one = found[key]
         one.by_outcome[outcome] += jobs
@@ -116,6 +117,25 @@ def _of_tasks(counted: Mapping[Key, _Counted]) -> Iterator[Metric]:
         ran.add_metric(key, _buckets(one.ran), one.ran_ms / 1_000)
         waited.add_metric(key, _buckets(one.waited), one.waited_ms / 1_000)
     yield from (ended, *others.values(), put_off, ran, waited)
+
+
+def _of_calls() -> Iterator[Metric]:
+    calls = CounterMetricFamily("esteira_calls", "Calls of other services.", labels=["service", "outcome"])
+    took = HistogramMetricFamily("esteira_call_seconds", "How long such a call took.", labels=["service"])
+    stats = TaskStat.objects.using(jobs_settings().database).filter(part__gte=0, queue=CALLS).order_by()
+    found: defaultdict[str, _Counted] = defaultdict(_Counted)
+    for service, outcome, ran, jobs, ran_ms in stats.values_list("task", "outcome", "ran").annotate(
+        Sum("jobs"), Sum("ran_ms")
+    ):
+        one = found[service]
+        one.by_outcome[outcome] += jobs
+        one.ran[ran] += jobs
+        one.ran_ms += ran_ms
+    for service, one in sorted(found.items()):
+        for outcome in (OK, SLOWED, FAILED):
+            calls.add_metric([service, outcome], one.by_outcome[outcome])
+        took.add_metric([service], _buckets(one.ran), one.ran_ms / 1_000)
+    yield from (calls, took)
 
 
 def _buckets(counts: Sequence[int]) -> list[tuple[str, float]]:

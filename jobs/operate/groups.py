@@ -105,14 +105,26 @@ def tell_groups(broker: Broker, queue: str) -> None:
 def _change(
     queue: str, group: str, change: Callable[[GroupSettings], GroupSettings], *, ends_wait: bool = False
 ) -> None:
-    broker, rows = get_broker(), _rows().filter(queue=queue, name=group)
-    with transaction.atomic(using=rows.db):
-        settings = change(settings_of(rows.select_for_update().first()))
+    broker = get_broker()
+    with transaction.atomic(using=jobs_settings().database):
+        # of two who change it at once the later one changes what the first has made of it
+        _rows().get_or_create(queue=queue, name=group)
+        settings = change(settings_of(_locked(queue, group)))
         if broker.rows_are_the_queue:
             broker.set_group(queue, group, settings, ends_wait=ends_wait)
             return
         _keep(queue, group, settings)
-    with_broker(partial(broker.set_group, queue, group, settings, ends_wait=ends_wait), None)
+    with_broker(partial(_tell, queue, group, ends_wait=ends_wait), None)
+
+
+def _tell(queue: str, group: str, *, ends_wait: bool) -> None:
+    """Let a broker outside the database know what the row says: who tells it last has read what was written last."""
+    with transaction.atomic(using=jobs_settings().database):
+        get_broker().set_group(queue, group, settings_of(_locked(queue, group)), ends_wait=ends_wait)
+
+
+def _locked(queue: str, group: str) -> GroupState | None:
+    return _rows().select_for_update().filter(queue=queue, name=group).first()
 
 
 def _keep(queue: str, group: str, settings: GroupSettings) -> None:

@@ -21,7 +21,6 @@ from ..history.status.report import headline, report
 from ..models import STATE_WORDS
 from ..operate.workers import workers
 from ..states import State
-from ..visible import visible
 
 register = template.Library()
 
@@ -75,7 +74,7 @@ def queue_overview(context: Context) -> dict[str, Any]:
                 for state in State
             ],
             "groups": reverse(f"{site}:jobs_queue_groups", args=[row.name]),
-            "tags": [visible(tag) for tag in row.counts.paused_tags] if row.counts else [],
+            "tags": len(row.counts.paused_tags) if row.counts else 0,
             "limits": reverse(f"{site}:jobs_queue_limits", args=[row.name]),
             "button": reverse(f"{site}:jobs_queue_{_other_way(row.counts)}", args=[row.name]),
         }

@@ -59,7 +59,7 @@ _numbers = count(1)
 
 
 def run_jobs(
-    queue: str | None = None,
+    queue: Queue | str | None = None,
     *,
     limit: int = 1_000,
     until: datetime | timedelta | None = None,
@@ -95,7 +95,7 @@ class Drained:
 
 
 def drain(
-    queue: str | None = None,
+    queue: Queue | str | None = None,
     *,
     limit: int = 1_000,
     until: datetime | timedelta | None = None,
@@ -108,9 +108,10 @@ def drain(
 
 
 def _run_all(
-    queue: str | None, limit: int, until: datetime | timedelta | None, include_scheduled: bool
+    of: Queue | str | None, limit: int, until: datetime | timedelta | None, include_scheduled: bool
 ) -> list[tuple[JobHandle, str]]:
     """Run what is due; the jobs, and how each start ended: empty where the function was not called."""
+    queue = of.name if isinstance(of, Queue) else of
     moved, latest, workers = moved_clock(), _latest(until, include_scheduled), _Workers()
     started: list[tuple[JobHandle, str]] = []
     claims = 0
@@ -258,7 +259,8 @@ def _claim(workers: _Workers, queues: list[Queue]) -> tuple[Call, Queue] | None:
 def _claim_of(workers: _Workers, queue: Queue) -> Call | None:
     worker = workers.of(queue)
     bulks = {task: Bulk(bulk.most) for task, bulk in queue.policy.bulks.items()}
-    policy = replace(queue.policy, rate_limit=None, global_concurrency=None, limits={}, bulks=bulks)
+    groups = replace(queue.policy.groups, concurrency=None, rate_limit=None)
+    policy = replace(queue.policy, rate_limit=None, global_concurrency=None, groups=groups, limits={}, bulks=bulks)
     for alone in (False, True):
         jobs = get_broker().exchange(worker.id, policy, [], 1, number=next(_numbers), alone=alone).jobs
         if calls := calls_of(jobs, queue):

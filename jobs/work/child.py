@@ -78,7 +78,7 @@ def run_worker(
     worn = threading.Event()
 
     def is_worn() -> bool:
-        if consumer.has_many_late or wear.is_reached(consumer.pool.claimed):
+        if consumer.has_many_late or wear.is_reached(consumer.pool.jobs):
             worn.set()
         return worn.is_set()
 

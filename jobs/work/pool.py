@@ -93,7 +93,7 @@ class Pool:
         self.room.set()
         self._hint_at = self._look_at = self._worked_at = 0.0
         self._long, self._watch = LONG_FOR, Watch()
-        self.claimed = self._drained = 0  # calls in all
+        self.claimed = self._drained = self.jobs = 0  # calls in all, and claimed jobs
 
     @property
     def held(self) -> int:
@@ -336,6 +336,7 @@ class Pool:
             self.announcer.put(settlement, settled)
         self._running += len(calls)
         self.claimed += len(calls)
+        self.jobs += len(answer.jobs)
         self._ready.extend(calls)
         if self._closing:
             self._hand_back_ready()

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from accounts import sight
 from accounts.models import Organization, User
 from admin_lists.counts import Capped, capped_count
-from admin_lists.owners import rows_of, streams_of
+from admin_lists.owners import FEW, rows_of, streams_of
 from admin_lists.pages import AFTER, BEFORE, Order, Page, read_page
 from admin_lists.search import found, looks
 
@@ -106,6 +106,9 @@ class Choice:
         if self.ids == []:
             raise Http404
         self.organizations = list(sight.organizations(person, "leads.view_lead")[: MOST + 1])
+        if self.ids is None and len(self.organizations) <= FEW:
+            # a superuser's too: an index has each organization's leads
+            self.ids = [one.pk for one in self.organizations]
         self.form = ChoiceForm(query, self.organizations)
         self.tab = query.get("show", MINE) if query.get("show", MINE) in TABS else MINE
         self.chosen = {name: value for name, value in self.form.cleaned_data.items() if value}

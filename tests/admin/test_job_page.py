@@ -131,11 +131,11 @@ def test_the_verdict_says_what_happens_next(
 
 def test_the_verdict_of_a_waiting_job_names_what_holds_it_up(viewer: Client, make_job: MakeJob) -> None:
     job = make_job(queue=lane.name, state="queued")
-    assert "Nobody works this queue now" in page_of(viewer, job)
+    assert f"nobody works the queue {lane.name}" in page_of(viewer, job)
     get_broker().register(ProcessRecord(clock.new_id(), "worker", lane.name, "here", 1, 1), 30)
-    assert "Nobody works" not in page_of(viewer, job)
+    assert "nobody works" not in page_of(viewer, job)
     get_broker().pause(lane.name)
-    assert f"The queue {lane.name} is paused" in page_of(viewer, job)
+    assert f"the queue {lane.name} is paused" in page_of(viewer, job)
 
 
 def test_the_trail_leads_to_event_object_parent_and_children(client_with: MakeClient, make_job: MakeJob) -> None:

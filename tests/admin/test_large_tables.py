@@ -15,7 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Membership, Organization, User
-from admin_lists import changelist
+from admin_lists import pages as list_pages
 from jobs.broker.database.postgresql import broker as postgresql_broker
 from leads.models import CrmWebhook
 
@@ -91,7 +91,7 @@ def record(
     for model_admin in admin.site._registry.values():
         patch.setattr(model_admin, "list_per_page", 2)
     # and more of them than are put in order by Python
-    patch.setattr(changelist, "FEW", 1)
+    patch.setattr(list_pages, "FEW", 1)
     pages = which(every_page(user, pairs=False, without=without))
     return Recorded(few, many, opened(user, (page for page in pages if re.search(r" list| older| oldest", page.name))))
 

@@ -289,6 +289,7 @@ def every_route(rows: Rows) -> dict[str, str]:
         "token": str(rows.first["leads.lead"].pk),
         "uidb64": urlsafe_base64_encode(force_bytes(rows.first["accounts.user"].pk)),
         "provider": "resend",
+        "name": "status",
     }
 
     def walk(patterns: Iterable[Any], space: str = "") -> Iterator[tuple[str, str]]:
@@ -302,8 +303,12 @@ def every_route(rows: Rows) -> dict[str, str]:
     return dict(walk(get_resolver().url_patterns))
 
 
-#: What a route may write for anybody: the form is there to be filled in, and guesses are counted.
-WRITTEN = {"leads:form": {"leads.Submission", "jobs.Job", "accounts.Limit"}, "login": {"accounts.Limit"}}
+#: What a route may write for anybody: the form is there to be filled in, guesses are counted, and wishes are one's own.
+WRITTEN = {
+    "leads:form": {"leads.Submission", "jobs.Job", "accounts.Limit"},
+    "login": {"accounts.Limit"},
+    "notifications:preferences": {"notifications.ContactPreference", "accounts.User"},
+}
 
 
 METHODS = ("get", "post", "put", "patch", "delete")

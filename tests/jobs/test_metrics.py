@@ -12,7 +12,7 @@ from django.test import Client, override_settings
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from jobs import InvalidOption, Queue, register_metrics
+from jobs import InvalidOption, Queue, RetryLater, counted_call, register_metrics
 from jobs.conf import jobs_settings
 from jobs.history import live
 from jobs.metrics import registered
@@ -87,6 +87,20 @@ def test_what_no_code_defines_is_one_series_and_an_alias_is_its_task() -> None:
     assert value("esteira_jobs_total", queue=lane.name, task="other", outcome="completed") == 2
     assert value("esteira_jobs_total", **LANE, outcome="completed") == 2
     assert value("esteira_job_run_seconds_sum", **LANE) == 0.004
+
+
+def test_a_call_of_another_service_is_counted_by_how_it_ended() -> None:
+    with counted_call("parcels"):
+        pass
+    for error in (ValueError(), RetryLater(1)):
+        with pytest.raises(type(error)), counted_call("parcels"):
+            raise error
+    found = {name: value("esteira_calls_total", service="parcels", outcome=name) for name in ("ok", "slowed", "failed")}
+    assert found == {"ok": 1, "slowed": 1, "failed": 1}
+    assert value("esteira_call_seconds_count", service="parcels") == 3
+    assert value("esteira_jobs_total", **LANE, outcome="failed") == 0
+    with pytest.raises(InvalidOption, match="'of a customer'"), counted_call("of a customer"):
+        pass
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from django.db.models import Sum
 
 from jobs import clock
 from jobs.history import old_hours
-from jobs.history.old_hours import BEGINNING, KEPT, SETTLED, fold_old_hours
+from jobs.history.old_hours import BEGINNING, KEPT, fold_old_hours
 from jobs.keep import prune
 from jobs.models import QueueStat, TaskStat
 from tests.counted import counted, times
@@ -21,7 +21,7 @@ def hour_before(ago: timedelta) -> datetime:
     return clock.now().replace(minute=0, second=0, microsecond=0) - ago
 
 
-def count(hours: int, *, ago: timedelta = SETTLED, queue: str = "lane", parts: int = 1) -> None:
+def count(hours: int, *, ago: timedelta = timedelta(hours=1), queue: str = "lane", parts: int = 1) -> None:
     """A row for each of so many hours, the youngest so long ago and an hour more."""
     TaskStat.objects.bulk_create(
         TaskStat(

@@ -26,7 +26,8 @@ from jobs.testing import (
     run_jobs,
 )
 
-lane = Queue("testing_lane", attempts=3, backoff=Fixed(60), rate_limit=RateLimit(1, per=3_600))
+HOURLY = RateLimit(1, per=3_600)
+lane = Queue("testing_lane", attempts=3, backoff=Fixed(60), rate_limit=HOURLY, group_rate_limit=HOURLY)
 
 
 @lane.task(name="testing.greet")
@@ -86,6 +87,10 @@ class Both:
         assert run_jobs() == [handle]
         assert (handle.state, handle.result(timeout=0)) == ("completed", "hello Ada")
         assert Group.objects.filter(name="greeted Ada 1").exists()
+
+    def test_rates_of_groups_cost_no_time_and_the_queue_itself_says_which_jobs_run(self) -> None:
+        greet.using(group="a").enqueue_many([("Ada",), ("Bob",), ("Cy",)])
+        assert drain(lane) == Drained(completed=3)
 
     def test_what_a_job_enqueues_runs_too_and_rate_limits_cost_no_time(self) -> None:
         chain.enqueue(3)

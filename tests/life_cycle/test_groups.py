@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Callable
+from functools import partial
 from io import StringIO
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
+from django.db import connections
 
 import jobs
 from jobs import InvalidOption, Queue, RateLimit, Refused, UnknownQueue
@@ -52,6 +56,26 @@ def say(*words: str) -> str:
 
 def document(*words: str) -> Any:
     return json.loads(say(*words, "--json"))
+
+
+def test_two_who_change_one_group_for_the_first_time_at_once_both_have_their_way() -> None:
+    both = threading.Barrier(2)
+
+    def change(what: Callable[[], None]) -> None:
+        both.wait(60)
+        what()
+        connections.close_all()
+
+    for number in range(10):
+        name = f"g{number}"
+        changes = [partial(jobs.pause_group, lane, name), partial(jobs.set_group_limits, lane, name, concurrency=3)]
+        threads = [threading.Thread(target=change, args=(what,)) for what in changes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        (seen,) = [one for one in jobs.groups(lane) if one.name == name]
+        assert (seen.settings.paused, seen.settings.concurrency) == (True, 3)
 
 
 def test_paused_group_starts_nothing_until_it_is_resumed_and_was_paused_before_its_first_job() -> None:

@@ -47,6 +47,7 @@ RUNS = (
         "docs/limits.md",
         "docs/schedules.md",
         "docs/testing.md",
+        "docs/why.md",
     ),
 )
 

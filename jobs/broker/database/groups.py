@@ -18,7 +18,7 @@ from ..guard import Guard
 from ..lanes import GroupSettings, group_of
 from ..records import ClaimedJob
 from .connection import Trip
-from .pace import is_to_come, restart_grants
+from .pace import as_restarted, is_to_come, restart_grants
 from .rooms import Rooms
 from .values import moment_of, text_of
 
@@ -51,11 +51,13 @@ class GroupStamp:
 class Groups:
     """The groups of a queue in one claim, under the queue's lock: how many jobs each may still start.
 
-    `has_settings`: some group of the queue has its own. Jobs without a group, of the name "", have no rules.
+    `has_settings`: some group of the queue has its own. Jobs without a group, of the name "", have no rules. With
+    `only_looks` nothing is locked or written.
     """
 
-    def __init__(self, trip: Trip, policy: QueuePolicy, *, has_settings: bool) -> None:
-        self.rooms = Rooms(trip, policy)
+    def __init__(self, trip: Trip, policy: QueuePolicy, *, has_settings: bool, only_looks: bool = False) -> None:
+        self.rooms = Rooms(trip, policy, only_looks=only_looks)
+        self._only_looks = only_looks
         self._trip = trip
         self._queue = policy.name
         self._of_queue = Rules(concurrency=policy.groups.concurrency, rate_limit=policy.groups.rate_limit)
@@ -81,6 +83,18 @@ class Groups:
     def room(self, name: str) -> int:
         """How many more jobs the group may start."""
         return self._rooms[name] if name else UNBOUNDED
+
+    def rules(self, name: str) -> Rules:
+        """What holds for a group that was looked at."""
+        return self._rules[name]
+
+    def active(self, name: str) -> int:
+        """How many jobs of the group are active."""
+        if self._active is None:
+            self._active = Counter()
+            for lane, number in self._trip.run("read_active_lanes", queue=self._queue):
+                self._active[group_of(lane)] += number
+        return self._active[name]
 
     def take(self, name: str, number: int = 1) -> None:
         """One of its jobs starts; -1: it does not."""
@@ -137,7 +151,7 @@ class Groups:
                 until, over = None, True
             rate = RateLimit(limit, per) if limit else self._of_queue.rate_limit
             self._rules[name] = Rules(bool(paused), until, concurrency or self._of_queue.concurrency, rate)
-        if over:
+        if over and not self._only_looks:
             self._trip.change("end_group_waits", queue=self._queue, now=self._trip.text_now)
 
     def _room_of_rules(self, rules: Rules, name: str) -> int:
@@ -145,11 +159,7 @@ class Groups:
             return 0
         if rules.concurrency is None:
             return UNBOUNDED
-        if self._active is None:
-            self._active = Counter()
-            for lane, number in self._trip.run("read_active_lanes", queue=self._queue):
-                self._active[group_of(lane)] += number
-        return max(0, rules.concurrency - self._active[name])
+        return max(0, rules.concurrency - self.active(name))
 
     def _take_grants(self, names: Sequence[str], *, again: bool = False) -> None:
         """Take off what was started in the windows of these groups."""
@@ -163,7 +173,9 @@ class Groups:
             subjects=json.dumps([subject_of(name) for name in names]),
             since=self._trip.parameter(now - longest),
         )
-        if not again and any(is_to_come(moment_of(granted_at), now) for *_, granted_at in found):
+        if self._only_looks:
+            found = as_restarted(found, now)
+        elif not again and any(is_to_come(moment_of(granted_at), now) for *_, granted_at in found):
             restart_grants(self._trip, self._queue)
             self._take_grants(names, again=True)
             return

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -74,7 +75,7 @@ def look_at_window(trip: Trip, queue: str, limit: RateLimit, taken: int | None) 
 
 
 def open_window(trip: Trip, queue: str, limit: RateLimit, taken: int | None, wanted: int) -> Window:
-    """The window with the grants removed that are over, as many as this claim needs; under the queue's lock.
+    """The window with the grants removed that are over, as many as a claim of `wanted` needs; under the queue's lock.
 
     `taken` is None for a queue that had no limit so far.
     """
@@ -172,6 +173,17 @@ def restart_grants(trip: Trip, queue: str) -> None:
             for grant, made, start_by in to_come
         ),
     )
+
+
+def as_restarted(grants: Sequence[Any], now: datetime) -> list[tuple[str, int, datetime, datetime]]:
+    """Grants as `read_group_grants` finds them, as they would be after `restart_grants`; only for a look."""
+    found = []
+    for subject, number, start_by, granted_at in grants:
+        ends, made = moment_of(start_by), moment_of(granted_at)
+        found.append(
+            (subject, number, now + (ends - made), now) if is_to_come(made, now) else (subject, number, ends, made)
+        )
+    return sorted(found, key=lambda grant: grant[2])
 
 
 def is_to_come(granted_at: datetime, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from ...policy import MOST_AT_ONCE, Limit, QueuePolicy
 from ..guard import Guard
 from ..records import ClaimedJob
 from .connection import Trip
-from .pace import is_to_come, restart_grants
+from .pace import as_restarted, is_to_come, restart_grants
 from .values import moment_of, text_of
 
 #: Their grants are of no queue.
@@ -20,10 +20,14 @@ NO_QUEUE = ""
 
 
 class Rooms:
-    """The limits of a queue's tasks in one claim. Whoever asks first locks them all, in the order of their names."""
+    """The limits of a queue's tasks in one claim. Whoever asks first locks them all, in the order of their names.
 
-    def __init__(self, trip: Trip, policy: QueuePolicy) -> None:
+    With `only_looks` nothing is locked or written.
+    """
+
+    def __init__(self, trip: Trip, policy: QueuePolicy, *, only_looks: bool = False) -> None:
         self._trip = trip
+        self._only_looks = only_looks
         self._of_tasks = policy.limits
         self._breakers = policy.breakers
         self._probes = dict(policy.rooms)
@@ -47,6 +51,12 @@ class Rooms:
             until = self._free_at.get(limit.name) or self._trip.now + timedelta(seconds=limit.rate_limit.per)
             self.blocked_until = min(until, self.blocked_until or until)
         return not full
+
+    def full(self) -> frozenset[str]:
+        """The limits that let none start now."""
+        if self._rooms is None:
+            self._rooms = self._look()
+        return frozenset(name for name, room in self._rooms.items() if room <= 0)
 
     def room(self, task: str) -> int:
         """How many more jobs of the task may start, where `has_room` was asked."""
@@ -89,7 +99,7 @@ class Rooms:
 
     def _look(self, *, again: bool = False) -> dict[str, int]:
         limits: dict[str, Limit] = {one.name: one for ones in self._of_tasks.values() for one in ones}
-        for name in sorted(limits):
+        for name in () if self._only_looks else sorted(limits):
             self._trip.lock_limit(name)
         now = self._trip.now
         found = self._trip.run(
@@ -98,7 +108,9 @@ class Rooms:
             subjects=json.dumps([subject_of(name) for name in limits]),
             since=self._trip.parameter(now - timedelta(seconds=max(one.rate_limit.per for one in limits.values()))),
         )
-        if not again and any(is_to_come(moment_of(granted_at), now) for *_, granted_at in found):
+        if self._only_looks:
+            found = as_restarted(found, now)
+        elif not again and any(is_to_come(moment_of(granted_at), now) for *_, granted_at in found):
             restart_grants(self._trip, NO_QUEUE)
             return self._look(again=True)
         windows: defaultdict[str, list[tuple[datetime, int]]] = defaultdict(list)

@@ -42,6 +42,7 @@ from . import crowd, hints, release, rewind
 from .aside import Tagging
 from .change import change_job
 from .connection import JobsDatabase
+from .explaining import Explaining
 from .grouped import Grouped
 from .limits import Limited
 from .one_store import OneStore
@@ -52,7 +53,7 @@ from .values import MAX_REASON, found_job, id_of, moment_of, tags_of, text_of
 from .walks import Walks
 
 
-class SharedBroker(Limited, Grouped, Tagging, OneStore, ABC):
+class SharedBroker(Limited, Grouped, Explaining, Tagging, OneStore, ABC):
     """Keeps the live jobs in the database of one alias. See `jobs.broker.contract`."""
 
     rows_are_the_queue = True

@@ -10,8 +10,8 @@ from ... import clock
 from ...errors import BrokerAway, LeaseLost
 from ...policy import QueuePolicy
 from ...states import State
-from ..contract import Markers
 from ..guard import Guard
+from ..markers import Markers
 from ..records import Answer, ClaimedJob, Completed, Settled, Settlement
 from .scripts import Scripts
 

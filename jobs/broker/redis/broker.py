@@ -15,8 +15,9 @@ from ...errors import BrokerAway, PushedTooLate, QueueBroken
 from ...faults import point
 from ...policy import QueuePolicy
 from ...states import State
-from ..contract import LEFT, Markers
+from ..contract import LEFT
 from ..guard import Guard
+from ..markers import Markers
 from ..records import (
     Answer,
     CancelAnswer,
@@ -39,6 +40,7 @@ from .address import store_of
 from .atomic import AtomicTasks
 from .changing import Changing
 from .examining import Examining
+from .explaining import Explaining
 from .grouping import Grouping, full_group, group_rules
 from .limits import Limited
 from .lives import FORMER, Recovering
@@ -73,7 +75,7 @@ _REFUSED = Settled(Answer.REFUSED)
 _COUNTED = {str(state): Settled(Answer.COUNTED, state) for state in State}
 
 
-class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, Limited, AtomicTasks):
+class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, Explaining, Limited, AtomicTasks):
     """Keeps the live jobs of one namespace on a Redis server."""
 
     rows_are_the_queue = False
@@ -320,14 +322,8 @@ class RedisBroker(Recovering, Telling, Changing, Grouping, Examining, Limited, A
     def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:
         """The queue's live jobs in numbers, which are exact at once."""
         waiting, scheduled, active, oldest, paused, wait_until, vanished, tags = self._run("count", queue)
-        oldest_ready_at, blocked_until, paused_tags = (
-            moment_or_none(oldest),
-            moment_or_none(wait_until),
-            sorted(tags or ()),
-        )
-        return QueueCounts(
-            waiting, scheduled, active, oldest_ready_at, paused, blocked_until, vanished, tuple(paused_tags)
-        )
+        since, until = moment_or_none(oldest), moment_or_none(wait_until)
+        return QueueCounts(waiting, scheduled, active, since, paused, until, vanished, tuple(sorted(tags or ())))
 
     # Hints
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from ..contract import Markers
 from ..facts import Recorded
+from ..markers import Markers
 from .broker import RedisBroker
 from .facts import recorded
 from .moments import moment, moment_or_none

@@ -21,6 +21,9 @@ from ..lookup import Capped
 from ..verdict import duration, seconds_between
 from .finding import Finding, Limits
 
+#: Paused tags that a finding names.
+MOST_TAGS = 5
+
 
 @dataclass(frozen=True)
 class QueueReport:
@@ -159,7 +162,8 @@ def _paused_tags(row: QueueReport) -> list[Finding]:
         "%(queue)s: jobs with a paused tag do not start until somebody resumes it: %(tags)s "
         "(`manage.py jobs resume %(queue)s --tag TAG`)."
     )
-    values = {"queue": row.name, "tags": ", ".join(row.counts.paused_tags)}
+    tags = row.counts.paused_tags
+    values = {"queue": row.name, "tags": ", ".join([*tags[:MOST_TAGS], *(["…"] if len(tags) > MOST_TAGS else [])])}
     return [Finding("paused_tags", row.name, text % values, needs_person=False)]
 
 

@@ -162,8 +162,8 @@ local function is_ripe(stream)
     local bulk = stream.bulk
     local place = bulk and bulk[2] > 1 and head_of(stream, bulk[1])
     if not place or ready_of(place) + bulk[3] <= now then return true end
-    while paused_tags and put_some_aside(stream.order, place, stream.last, bulk[2]) do end
-    if call('ZLEXCOUNT', stream.order, '[' .. place, '(' .. stream.last) >= bulk[2] then return true end
+    while paused_tags and put_some_aside(lanes, place, stream.last, bulk[2]) do end
+    if call('ZLEXCOUNT', lanes, '[' .. place, '(' .. stream.last) >= bulk[2] then return true end
     frees_at(ready_of(place) + bulk[3])
     return false
 end

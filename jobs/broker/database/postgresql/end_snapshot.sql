@@ -1,0 +1,2 @@
+-- Go on as before.
+COMMIT
