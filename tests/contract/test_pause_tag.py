@@ -233,6 +233,20 @@ def test_thousands_in_front_are_put_aside_once_in_pieces_and_nobody_overtakes(ha
     assert [job.id for job in got if job.group] == [job.id for job in head if job.group]
 
 
+def test_many_that_were_put_aside_start_in_their_places_among_the_others_of_their_group(hands, pause, resume):
+    for group in ("", "g"):
+        jobs = [hands.new_job(*(["x"] if number % 3 < 2 else []), group=group) for number in range(240)]
+        hands.push_all(jobs)
+        ids = [job.id for job in jobs]
+        pause("x")
+        assert hands.claim_ids(1) == [ids.pop(2)]
+        resume("x")
+        got = []
+        while more := hands.claim_ids(7):
+            got += more
+        assert got == ids
+
+
 def test_the_same_exchange_again_brings_the_same_jobs(hands, pause):
     hands.push("x")
     plain = [hands.push() for _ in range(3)]

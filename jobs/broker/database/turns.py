@@ -97,12 +97,9 @@ def claim_by_turns(
             ((to_come,),) = trip.run("read_to_come", queue=policy.name, now=trip.parameter(trip.now))
             wait = None if to_come is None else (moment_of(to_come) - trip.now).total_seconds()
         moments = (turns.groups.blocked_until, turns.groups.rooms.blocked_until, turns.bulks.blocked_until)
-        if (until := min(filter(None, moments), default=None)) is not None:
-            blocked = (until - trip.now).total_seconds()
-            wait = blocked if wait is None else min(wait, blocked)
-        if is_cut:
-            wait = AGAIN if wait is None else min(wait, AGAIN)
-        wait = None if wait is None else max(0.0, wait)
+        waits = [(until - trip.now).total_seconds() for until in moments if until is not None]
+        waits += [one for one in (wait, AGAIN if is_cut else None) if one is not None]
+        wait = max(0.0, min(waits)) if waits else None
     return Claimed(tuple(jobs), wait, turns.groups)
 
 
@@ -314,9 +311,9 @@ class _Turns:
         remember(self.walks, self.policy.name, priority, known, began=began, passed=self._passed)
 
     def _seat_without_group(self, priority: int, limited: Sequence[str]) -> Iterator[Seat]:
-        rows = sorted([*self._plain(priority), *self._rows_of(priority, limited)])
-        if rows:
-            yield Seat("", deque(rows), ("", *limited))
+        seat = Seat("", deque(), ("", *limited))
+        if self._refill(priority, seat):
+            yield seat
 
     def _walk_from(self, priority: int, after: str, last: str | None) -> Iterator[Seat]:
         """The groups of the lanes behind `after`, up to `last`."""
@@ -352,7 +349,9 @@ class _Turns:
             rows = sorted(self._rows_of(priority, asked), key=lambda row: (group_of(row.lane), row))
             by_group = {name: deque(of_group) for name, of_group in groupby(rows, lambda row: group_of(row.lane))}
             for name, of_group in some:
-                yield Seat(name, by_group.get(name, deque()), of_group)
+                yield (seat := Seat(name, by_group.get(name, deque()), of_group))
+                if len(of_group) > 1:  # what comes behind the first of its lane may be due before that of another
+                    seat.rows.clear()
 
     def _limited_lanes(self, priority: int) -> list[str]:
         """Those of tasks with limits whose jobs have no group: they stand before all others."""
