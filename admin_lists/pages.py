@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -53,7 +54,7 @@ class Order:
         texts = text.rsplit("~", len(self.columns) - 1)
         if len(texts) != len(self.columns):
             raise ValidationError(f"{text!r}: expected {'~'.join(self.columns)}")
-        return tuple(self._field(column).to_python(part) for column, part in zip(self.columns, texts, strict=True))
+        return tuple(self._value(column, part) for column, part in zip(self.columns, texts, strict=True))
 
     def beyond(self, edge: Key, *, upwards: bool) -> Q:
         """What comes after the edge, in words that begin with the index's first column alone."""
@@ -62,6 +63,15 @@ class Order:
         for name, value in zip(self.columns[:-1], edge[:-1], strict=True):
             beyond = Q(**{f"{name}__{sign}e": value}) & (Q(**{f"{name}__{sign}": value}) | beyond)
         return beyond
+
+    def _value(self, column: str, text: str) -> Any:
+        value = self._field(column).to_python(text)
+        if not isinstance(value, datetime):
+            return value
+        try:
+            return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+        except OverflowError:  # at the edge of the calendar, in a zone beyond it
+            raise ValidationError(text) from None
 
     def _field(self, column: str) -> Any:
         options = self.model._meta

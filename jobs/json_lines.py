@@ -6,13 +6,14 @@ import json
 import logging
 import re
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 from .broker.records import ClaimedJob
 from .define.context import job_here
-from .origin import origin_of, request_id
+from .origin import META_KEY, REQUEST_ID, origin_of, request_id
 from .tracing import trace_id
-from .visible import visible
+from .visible import visible, visible_json
 
 _FIELD = re.compile(r"(\w+)=%[.\d]*[sdfr]")
 #: What a line of the engine's calls otherwise than these objects do, or tells in the job's own fields.
@@ -80,24 +81,34 @@ class JsonFormatter(logging.Formatter):
         line |= logged.fields() if isinstance(logged, LoggedJob) else {}
         for name, value in _named(record).items():
             line.setdefault(_NAMES.get(name, name), value)
-        for name, value in (("request_id", request_id()), ("trace_id", trace_id())):
+        for name, value in (("request_id", request_id() or _id_of_request(record)), ("trace_id", trace_id())):
             if value:
                 line.setdefault(name, value)
         if record.exc_info:
             line["traceback"] = visible(self.formatException(record.exc_info), keep="\n\t")
-        return json.dumps(line, ensure_ascii=False, default=str)
+        if record.stack_info:
+            line["stack"] = visible(record.stack_info, keep="\n\t")
+        return visible_json(json.dumps(line, ensure_ascii=False, default=str))
+
+
+def _id_of_request(record: logging.LogRecord) -> str:
+    """That of the request that Django's own line is about."""
+    found = getattr(getattr(record, "request", None), "META", {}).get(META_KEY, "")
+    return found if REQUEST_ID.match(found) else ""
 
 
 def _named(record: logging.LogRecord) -> dict[str, Any]:
     """The values that the engine's own lines name."""
-    if record.name.partition(".")[0] != "jobs" or not isinstance(record.args, tuple):
+    if record.name.partition(".")[0] != "jobs" or not (isinstance(record.args, tuple) and isinstance(record.msg, str)):
         return {}
     names = [_FIELD.match(record.msg, found.start()) for found in re.finditer(r"\w+=%", record.msg)]
     if len(names) != record.msg.count("%") or len(names) != len(record.args):
         return {}
-    plain = (str, int, float, bool)
     return {
-        found[1]: value if isinstance(value, plain) else str(value)
+        # JSON has no word for NaN and infinity
+        found[1]: value
+        if isinstance(value, (str, int)) or (isinstance(value, float) and isfinite(value))
+        else str(value)
         for found, value in zip(names, record.args, strict=True)
         if found is not None
     }

@@ -14,6 +14,8 @@ import msgspec
 
 #: A request id that is passed on: what proxies make, and nothing that could steer a log.
 REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,64}\Z")
+#: Where a request has its id.
+META_KEY = "HTTP_X_REQUEST_ID"
 _MARK = '"from":["'
 
 

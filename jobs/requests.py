@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse
 
-from .origin import REQUEST_ID, set_request_id
+from .origin import META_KEY, REQUEST_ID, set_request_id
 
 HEADER = "X-Request-ID"
 
@@ -20,8 +20,9 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """The response, with the request's id."""
-        given = request.headers.get(HEADER, "")
-        id = given if REQUEST_ID.match(given) else uuid4().hex
+        given = request.META.get(META_KEY, "")
+        # a line that Django writes once all middleware is through finds it there
+        id = request.META[META_KEY] = given if REQUEST_ID.match(given) else uuid4().hex
         set_request_id(id)
         try:
             response = self.get_response(request)

@@ -8,19 +8,23 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.members import is_active_member
-from accounts.models import Membership
-from jobs import PermanentError
+from accounts.models import Membership, User
+from jobs import PermanentError, RetryLater
 from leads.models import EffectState, Lead
-from leads.models.effect import NO_MEMBER, UNCLEAR, UNSUBSCRIBED
+from leads.models.effect import NO_MEMBER, NOT_WANTED, UNCLEAR, UNSUBSCRIBED
 
 from .events import NotificationCreated, notification_created
-from .models import Notification, PushDevice, PushMessage, SmsMessage
+from .models import Channel, Notification, PushDevice, PushMessage, SmsMessage
 from .push import DeviceGone, push_provider
 from .sms import sms_provider
+from .wishes import quiet_until, wishes_of
 
 Outcome = dict[str, Any]
+#: Why a job goes back until later.
+QUIET = "the person's quiet hours"
 
 
 def notify(
@@ -65,9 +69,9 @@ def push(notification_id: UUID, job_id: UUID) -> Outcome:
     notification = Notification.objects.filter(pk=notification_id).first()
     if notification is None:
         return {"outcome": "the notification is gone"}
-    organization_id = notification.organization_id
-    if organization_id is not None and not is_active_member(notification.user_id, organization_id):
-        return {"outcome": NO_MEMBER}
+    if refused := _refused(notification, Channel.PUSH):
+        return {"outcome": refused}
+    _wait_for_end_of_quiet(notification.user_id)
     counted = {"sent": 0, "recorded": 0, "gone": 0}
     problem: Exception | None = None
     for device in PushDevice.objects.filter(user_id=notification.user_id).order_by("created_at"):
@@ -90,17 +94,23 @@ def push(notification_id: UUID, job_id: UUID) -> Outcome:
 
 def text(sms_id: UUID, job_id: UUID) -> Outcome:
     """Send a text message."""
-    sms = SmsMessage.objects.select_related("lead").filter(pk=sms_id).first()
+    sms = SmsMessage.objects.select_related("lead", "notification").filter(pk=sms_id).first()
     if sms is None:
         return {"outcome": "the message's row is gone"}
     if sms.lead is not None and sms.lead.erased_at is not None:
         return {"outcome": "the lead was erased"}
+    refused = _refused(sms.notification, Channel.SMS) if sms.notification else ""
+    if sms.notification and not refused:
+        _wait_for_end_of_quiet(sms.notification.user_id)
     provider = sms_provider()
     done = EffectState.RECORDED if provider.records_only else EffectState.SENT
     if not sms.claim(job_id, repeatable=provider.repeatable):
         if sms.state == EffectState.UNCLEAR:
             raise PermanentError(UNCLEAR)
         return {"outcome": f"not sent: {sms.state}"}
+    if refused:
+        sms.settle(EffectState.SKIPPED, error=refused)
+        return {"outcome": refused}
     # read after the claim, at the last moment
     if sms.lead_id and Lead.objects.filter(pk=sms.lead_id, unsubscribed_at__isnull=False).exists():
         sms.settle(EffectState.SKIPPED, error=UNSUBSCRIBED)
@@ -119,6 +129,22 @@ def own_page(address: str) -> str:
     parts = urlsplit(address.replace("\\", "/"))
     own = not parts.scheme and not parts.netloc and parts.path.startswith("/") and not parts.path.startswith("//")
     return address[:500] if own else ""
+
+
+def _refused(notification: Notification, channel: Channel) -> str:
+    """Why the person does not get it on this channel any more, whatever held when it was decided; else empty."""
+    person = User.objects.get(pk=notification.user_id)
+    organization_id = notification.organization_id
+    if not person.is_active or (organization_id is not None and not is_active_member(person.pk, organization_id)):
+        return NO_MEMBER
+    return "" if wishes_of(person.pk).wants(channel, notification.kind) else NOT_WANTED
+
+
+def _wait_for_end_of_quiet(user_id: UUID) -> None:
+    """A job that starts late, or a second time, may come into the person's quiet hours: it waits as a new one does."""
+    now = timezone.now()
+    if until := quiet_until(user_id, now):
+        raise RetryLater((until - now).total_seconds(), reason=QUIET)
 
 
 def _push_one(row: PushMessage, notification: Notification, device: PushDevice, job_id: UUID) -> str:

@@ -125,7 +125,8 @@ def _push(jobs: Sequence[NewJob]) -> list[Accepted]:
             if get_broker().rows_are_the_queue:
                 raise BrokerUnavailable(_failure(error, len(accepted), jobs)) from error
             try:
-                check_room(connections[jobs_settings().database], left)
+                if error.undone:  # else some may wait already, and were not refused
+                    check_room(connections[jobs_settings().database], left)
                 put(left)
             except (DatabaseError, InterfaceError) as failure:
                 text = f"neither the broker ({error}) nor the job database ({' '.join(str(failure).split())}) took them"

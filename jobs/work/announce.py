@@ -46,8 +46,8 @@ from .snapshot import snapshot
 logger = logging.getLogger("jobs.execution")
 
 
-#: As much may wait to be told; beyond, the oldest is dropped.
-MOST_NEWS = 1_000
+#: As much may wait to be told, also of some bulk calls that end at once; beyond, the oldest is dropped.
+MOST_NEWS = 5_000
 #: How long news wait for a thread of the pool that has nothing better to do, in seconds.
 PATIENCE = 0.020
 #: Seconds between two reports of what was dropped.

@@ -142,6 +142,8 @@ class _Course:
             for one in ones:
                 end_work(one.start.claimed.id)
         told = None if failure is None else (line_of(failure, mask), trace_of(failure, mask))
+        if failure is not None and started and all(one.job is not None and one.job.has_ended for one in started):
+            started[0].start.log_error("after_end_failed", failure)  # no job is left to tell of it
         is_counted = False
         for one in started:
             if self._end(task, one, failure, told) is failure and isinstance(one.outcome, (Failed, Retried)):

@@ -48,6 +48,7 @@ UNSUBSCRIBED = gettext_noop("the lead has unsubscribed")
 ERASED_PERHAPS_SENT = gettext_noop("erased; perhaps sent")
 ERASED_NOT_SENT = gettext_noop("erased; not sent")
 NO_MEMBER = gettext_noop("the person is no longer a member of the organization")
+NOT_WANTED = gettext_noop("the person wants no such messages any more")
 NO_DIGEST = gettext_noop("the person gets no daily email at this address")
 SUPPRESSED = gettext_noop("an earlier mail to this address bounced or was reported as spam")
 LINK_OVER = gettext_noop("the link in it has expired, or was replaced")
@@ -59,6 +60,7 @@ _NOTES = frozenset(
         JOB_ENDED,
         NO_MAIL,
         NO_MEMBER,
+        NOT_WANTED,
         NO_DIGEST,
         SUPPRESSED,
         LINK_OVER,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -103,9 +104,13 @@ def test_look_ups_of_a_visitors_own_making_are_refused(admin_client: Client) -> 
     assert admin_client.get(f"{LEADS}?status__exact=new").status_code == 200
 
 
-def test_a_wrong_edge_leads_to_the_plain_list(admin_client: Client) -> None:
-    for edge in ("nonsense", "nonsense~7", "2026-01-01T00:00:00+00:00~7"):
+def test_a_wrong_edge_leads_to_the_plain_list(admin_client: Client, organizations: list[Organization]) -> None:
+    key = UUID(int=7)
+    for edge in ("nonsense", "nonsense~7", "2026-01-01T00:00:00+00:00~7", f"9999-12-31T23:59:59-10:00~{key}"):
         assert admin_client.get(LEADS, {"before": edge}).headers["Location"] == f"{LEADS}?e=1"
+    make_lead(organizations[0], "Ada", "ada@engine.example")
+    for edge in (f"2026-01-01~{key}", f"2026-01-01 00:00~{key}"):  # of no time zone
+        assert admin_client.get(LEADS, {"after": edge}).status_code == 200, edge
 
 
 @pytest.mark.parametrize(

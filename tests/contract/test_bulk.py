@@ -88,6 +88,16 @@ def test_each_job_of_a_call_is_a_start_for_rate_limit_and_global_concurrency(han
     assert claim(hands, 5, policy=bounded)[0] == stored[4:6]
 
 
+def test_starts_that_count_no_more_make_no_call_smaller(hands, bench):
+    paced = QueuePolicy("lane", bulks=BULKS, rate_limit=RateLimit(4, per=10))
+    for _ in range(4):
+        hands.push()
+        assert len(claim(hands, policy=paced)[0]) == 1
+    stored = push(hands, 3)
+    bench.advance(11)
+    assert claim(hands, policy=paced)[0] == stored
+
+
 def test_each_job_of_a_call_is_a_start_for_a_shared_limit(hands):
     synced = push(hands, 7, "app.sync")
     ids = []

@@ -138,3 +138,22 @@ def test_a_sane_id_of_a_request_is_kept_and_another_is_replaced(given: str, kept
     answer = Client().get("/accounts/login/", headers={"X-Request-ID": given})
     assert (answer.headers["X-Request-ID"] == given) is kept
     assert request_id() == ""
+
+
+@pytest.mark.django_db
+def test_each_line_is_one_json_object_whatever_is_logged_and_names_the_request_also_behind_all_middleware(
+    lines: StringIO,
+) -> None:
+    Client().get("/nothing\u2028here/", headers={"X-Request-ID": "abc"})
+    Client().get("/nothing/", headers={"X-Request-ID": "x" * 10_000})
+    log = logging.getLogger("jobs.test")
+    log.error(ValueError("a\nb"))
+    log.error("text=%s number=%.1f", "q\u2028\u202e", float("nan"), stack_info=True)
+    first, second, error, named = [
+        json.loads(line, parse_constant=pytest.fail) for line in lines.getvalue().split("\n")[:-1]
+    ]
+    assert (first["message"], first["request_id"]) == ("Not Found: /nothing\\u2028here/", "abc")
+    assert len(second["request_id"]) == 32
+    assert error["message"] == "a\\nb"
+    assert (named["number"], "stack" in named) == ("nan", True)
+    assert lines.getvalue().replace("\n", "").isprintable()

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Membership, Organization, Role, User
-from jobs.testing import JobsRunner
+from jobs.testing import Clock, JobsRunner
 from leads.models import Lead
 from leads.services import add_lead, assign_lead
 from notifications import services
@@ -73,26 +73,49 @@ def test_a_mail_that_one_manager_declines_goes_to_the_others_and_to_nobody_in_pl
     assert Notification.objects.filter(user=mia).count() == 1
 
 
-def test_push_and_text_messages_wait_until_the_quiet_hours_are_over(
-    acme: Organization, jobs_runner: JobsRunner
+def test_push_and_text_messages_wait_until_the_quiet_hours_that_hold_by_then_are_over(
+    acme: Organization, jobs_runner: JobsRunner, jobs_clock: Clock
 ) -> None:
     mia = make_member(acme, "mia")
     PushDevice.objects.create(user=mia, address="https://push.example/1")
-    now = timezone.now().astimezone(ZoneInfo("Asia/Tokyo"))
-    quiet = tuple((now + timedelta(hours=hours)).time().replace(second=0, microsecond=0) for hours in (-1, 2))
-    kinds = {Channel.PUSH: ALL, Channel.SMS: ALL}
-    save_wishes(mia.pk, kinds, phone="+5511912345678", quiet=quiet, time_zone="Asia/Tokyo")  # type: ignore[arg-type]
-    end = quiet_until(mia.pk)
-    assert end is not None
-    assert timedelta(hours=1, minutes=58) < end - timezone.now() <= timedelta(hours=2)
+    now = jobs_clock.now.astimezone(ZoneInfo("Asia/Tokyo"))
+    begin, end, later = ((now + timedelta(hours=hours)).time().replace(second=0, microsecond=0) for hours in (-1, 2, 3))
+    wishes: Any = {"kinds": {Channel.PUSH: ALL, Channel.SMS: ALL}, "phone": "+5511912345678", "time_zone": "Asia/Tokyo"}
+    save_wishes(mia.pk, **wishes, quiet=(begin, end))
+    over = quiet_until(mia.pk)
+    assert over is not None
+    assert timedelta(hours=1, minutes=58) < over - timezone.now() <= timedelta(hours=2)
     services.notify(mia.pk, "News", kind="URGENT")
     jobs_runner.run()
     assert Notification.objects.filter(user=mia).count() == 1
     assert not PushMessage.objects.exists()
-    waiting = {handle.job.task for handle in jobs_runner.enqueued() if handle.job.ready_at == end}
+    waiting = {handle.job.task for handle in jobs_runner.enqueued() if handle.job.ready_at == over}
     assert waiting == {"notifications.send_push_notification", "notifications.send_sms"}
-    jobs_runner.run(include_scheduled=True)
+    save_wishes(mia.pk, **wishes, quiet=(begin, later))
+    jobs_runner.run(until=over + timedelta(minutes=1))
+    assert (PushMessage.objects.count(), SmsMessage.objects.get().state) == (0, "pending")
+    jobs_runner.run(until=over + timedelta(hours=1, minutes=1))
     assert (PushMessage.objects.count(), SmsMessage.objects.filter(state="recorded").count()) == (1, 1)
+
+
+@pytest.mark.parametrize("left", [True, False], ids=["left", "wants it no more"])
+def test_what_waits_until_the_morning_reaches_nobody_who_has_left_or_wants_it_no_more(
+    acme: Organization, jobs_runner: JobsRunner, left: bool
+) -> None:
+    mia = make_member(acme, "mia")
+    PushDevice.objects.create(user=mia, address="https://push.example/1")
+    save_wishes(
+        mia.pk, {Channel.PUSH: ALL, Channel.SMS: ALL}, phone="+5511912345678", quiet=(time(0), time(23, 59, 59))
+    )
+    services.notify(mia.pk, "News", kind="URGENT")
+    jobs_runner.run()
+    if left:
+        Membership.objects.filter(user=mia).delete()
+    else:
+        save_wishes(mia.pk, {Channel.PUSH: [], Channel.SMS: []})
+    jobs_runner.run(include_scheduled=True)
+    assert not PushMessage.objects.exists()
+    assert SmsMessage.objects.get().state == "skipped"
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,8 @@ SCENES: dict[str, Scene] = {
         a_claimed_job, lambda world, job: world.broker.pause_worker("lane", world.hands.worker, paused=True)
     ),
     "groups": Scene(some_groups, lambda world, _: world.broker.groups("lane")),
+    "count_group": Scene(some_groups, lambda world, _: world.broker.count_group("lane", "a", 10)),
+    "pause_tag": Scene(some_jobs, lambda world, ids: world.broker.pause_tag("lane", "x", paused=True)),
     "read_facts": Scene(a_claimed_job, lambda world, job: world.broker.read_facts("lane", "", "", 100).facts),
     "forget_facts": Scene(told, lambda world, page: world.broker.forget_facts("lane", page.generation, page.last)),
     "rewind": Scene(
@@ -237,6 +239,7 @@ SCENES: dict[str, Scene] = {
         FIRST.decode(),
     ),
     "find": Scene(a_claimed_job, lambda world, job: world.broker.find("lane", job.id)),
+    "explain": Scene(some_jobs, lambda world, ids: world.broker.explain(world.hands.policy, ids[1])),
     "holder": Scene(some_jobs, lambda world, ids: world.broker.holder("lane", "k")),
     "release_key": Scene(
         some_jobs, lambda world, ids: world.broker.release_key("lane", "k", ids[0]), lambda first: False

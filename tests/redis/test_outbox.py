@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -22,7 +22,7 @@ from jobs.broker.records import Completed, Failed, PushStatus
 from jobs.broker.redis.broker import RedisBroker
 from jobs.broker.redis.scripts import load_script
 from jobs.enqueue import outbox
-from jobs.errors import BrokerUnavailable, Refused
+from jobs.errors import BrokerUnavailable, GroupFull, Refused
 from jobs.history import facts
 from jobs.keep import merge, recover, relay
 from jobs.models import Job
@@ -321,35 +321,57 @@ def test_row_read_as_pending_is_not_pushed_after_its_job_was_forgotten(
     assert work_off(broker) == []
 
 
-@pytest.mark.parametrize("how", ["in a transaction", "outside one"])
-def test_push_whose_acknowledgement_is_lost_twice_is_one_job(
-    own: RedisServer, broker: RedisBroker, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
+@contextmanager
+def answers_lost(own: RedisServer, broker: RedisBroker, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The next push comes through and is not answered, nor is it when it is said again."""
     proxy = Proxy(own.port, redis=True)
     far = RedisBroker(own.url().replace(str(own.port), str(proxy.port)), "tests")
     far.now()
     broker.push("outbox_lane", [])
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, redis.Redis.from_url(own.url()) as client:
         patch.setattr("jobs.broker._make_broker", lambda: far)
         forget_broker()
         rule = proxy.cut("reply", "EVALSHA", load_script("push")[0], times=2)
-        client = redis.Redis.from_url(own.url())
         client.script_load(load_script("push")[1])
-        with transaction.atomic() if how == "in a transaction" else nullcontext():
-            echo.using(key="k").enqueue("once")
+        yield
         # the connection was kept and is broken: it is said again, and that answer is lost, too
         assert rule.done == 2
         assert state_of_rows() == {State.PENDING}
     forget_broker()
+    far.close()
+    proxy.close()
+
+
+def test_push_that_may_have_come_through_is_not_refused_for_a_group_that_is_full_by_now(
+    own: RedisServer, broker: RedisBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowded = Queue("crowded_lane", group_max=1)
+    note = crowded.task(name="outbox.note", group="group")(lambda group: None)
+    monkeypatch.setattr(outbox, "_away_until", clock.monotonic() + 60)
+    note.enqueue("a")
+    with pytest.raises(GroupFull):
+        note.enqueue("a")
+    monkeypatch.setattr(outbox, "_away_until", 0.0)
+    with answers_lost(own, broker, monkeypatch):
+        note.enqueue("a")
+    assert broker.count_group("crowded_lane", "a", 10) == 1
+    assert Job.objects.count() == 2
+    relay.run()
+    assert broker.count_group("crowded_lane", "a", 10) == 2  # what was accepted stays
+
+
+@pytest.mark.parametrize("how", ["in a transaction", "outside one"])
+def test_push_whose_acknowledgement_is_lost_twice_is_one_job(
+    own: RedisServer, broker: RedisBroker, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    with answers_lost(own, broker, monkeypatch), transaction.atomic() if how == "in a transaction" else nullcontext():
+        echo.using(key="k").enqueue("once")
     assert broker.counts("outbox_lane").waiting == 1
     relay.run()
     assert state_of_rows() == {State.QUEUED}
     relay.run()
     assert len(work_off(broker)) == 1
     assert state_of_rows() == {State.COMPLETED}
-    client.close()
-    far.close()
-    proxy.close()
 
 
 def recover_all(broker: RedisBroker) -> int:

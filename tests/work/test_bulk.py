@@ -27,9 +27,10 @@ from jobs.broker.records import Answer, ClaimedJob, Completed, Exchange, Failed,
 from jobs.define.context import request_cancel
 from jobs.history.verdict import job_verdict
 from jobs.models import Attempt, Job
-from jobs.policy import Bulk
+from jobs.policy import MOST_AT_ONCE, Bulk
 from jobs.states import State
 from jobs.testing import Drained, drain, inline
+from jobs.work.announce import Announcer
 from jobs.work.calls import calls_of, take_ended
 from jobs.work.pool import Pool
 from tests.each_broker import each_broker as each_broker
@@ -55,7 +56,7 @@ def push_contacts(jobs: list[BulkJob[Contact]]) -> None:
     calls.append([job.args.name for job in jobs])
     for job in jobs:
         assert job.args.number is None or isinstance(job.args.number, UUID)
-        if job.args.how == "done":
+        if job.args.how in ("done", "done, all"):
             job.complete({"attempt": job.attempt})
         elif job.args.how == "bad":
             job.fail(PermanentError(f"{job.args.name} is nobody"))
@@ -68,7 +69,7 @@ def push_contacts(jobs: list[BulkJob[Contact]]) -> None:
         elif job.args.how == "cancel":
             request_cancel([job.id])
             job.check_cancelled()
-    if any(job.args.how == "all" for job in jobs):
+    if any(job.args.how.endswith("all") for job in jobs):
         raise RuntimeError(f"nobody took {jobs[-1].args.name}")
 
 
@@ -170,6 +171,15 @@ def test_what_the_function_raises_fails_all_of_which_nothing_was_said() -> None:
         assert "carl" not in Attempt.objects.filter(job_id=row.pk)[0].traceback
 
 
+@pytest.mark.django_db
+def test_what_the_function_raises_behind_the_end_of_all_its_jobs_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    push_contacts.enqueue_many([("ada", None, "done"), ("beth", None, "done, all")])
+    assert drain("bulk_lane") == Drained(completed=2)
+    (told,) = (record.getMessage() for record in caplog.records if record.name == "jobs.execution")
+    assert told.startswith("after_end_failed id=")
+    assert told.endswith("RuntimeError: nobody took ***\\n")
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_job_that_waits_for_others_says_so() -> None:
     said = "Its task takes several jobs at once: it starts when 2 are due, or in"
@@ -239,6 +249,13 @@ def test_an_exchange_settles_a_thousand_jobs_or_about_a_mebibyte_of_a_call() -> 
     assert [(len(taken), ended) for taken, ended in (take_ended(done), take_ended(done))] == [(1_000, 0), (500, 2)]
     done = deque([deque(Settlement(job, Failed("x", "y" * 30_000)) for _ in range(50))])
     assert [len(take_ended(done)[0]), len(take_ended(done)[0]), len(done)] == [35, 15, 0]
+
+
+def test_no_news_is_given_up_because_two_large_calls_end_at_once() -> None:
+    announcer = Announcer(lane)
+    for _ in range(2 * MOST_AT_ONCE):
+        announcer.put(Settlement(claimed("ada"), Failed("x")), Settled(Answer.COUNTED, State.FAILED))
+    assert announcer._lines.dropped == 0
 
 
 class Store:

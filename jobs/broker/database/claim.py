@@ -95,7 +95,8 @@ def room_of(trip: Trip, policy: QueuePolicy, wanted: int = 0) -> Room:
         if not free:
             return replace(room, wait=wait)
     elif policy.rate_limit is not None:
-        window = open_window(trip, policy.name, policy.rate_limit, taken, wanted)
+        most = wanted * max((bulk.most for bulk in policy.bulks.values()), default=1)
+        window = open_window(trip, policy.name, policy.rate_limit, taken, most)
         slots = window.free
         if not slots:
             return replace(room, wait=window.wait(trip.now), window=window)

@@ -75,7 +75,7 @@ def look_at_window(trip: Trip, queue: str, limit: RateLimit, taken: int | None) 
 
 
 def open_window(trip: Trip, queue: str, limit: RateLimit, taken: int | None, wanted: int) -> Window:
-    """The window with the grants removed that are over, as many as this claim needs; under the queue's lock.
+    """The window with the grants removed that are over, as many as a claim of `wanted` needs; under the queue's lock.
 
     `taken` is None for a queue that had no limit so far.
     """

@@ -38,7 +38,7 @@ class Explaining:
         if policy.global_concurrency:
             ask["bound"] = policy.global_concurrency
         ask |= limit_rules(policy, NOTHING)
-        if policy.limits:
+        if "rooms" in ask:  # not where tasks have breakers alone, and all are closed
             rooms = {name: int(pace.has_room) for name, pace in shared.items()}
             # its own are taken for free
             ask["rooms"] |= rooms | dict.fromkeys([*(limit.name for limit in own), *held_back], 1)
