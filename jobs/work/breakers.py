@@ -77,6 +77,11 @@ class Breakers:
 
     # What a claim asks
 
+    @property
+    def are_open(self) -> bool:
+        """Whether any is, as far as this process knows."""
+        return bool(self._open)
+
     def over(self, policy: QueuePolicy) -> QueuePolicy:
         """The policy of the next claim: which breakers have no room, or room for one job that probes."""
         if not self._open:

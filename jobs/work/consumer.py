@@ -127,8 +127,8 @@ class QueueConsumer(Consumer):
         if not self.stop_flag.wait(ALONE_PATIENCE if self.alone else self._health_check_interval):
             if not self.alone:
                 self.check_worker_health()
-            elif self.pool.idle_for(ALONE_PATIENCE):
-                self.pool.close()
+            elif self.pool.idle_for(ALONE_PATIENCE) and not (self._breakers and self._breakers.are_open):
+                self.pool.close()  # while one holds the job back, the supervisor would start another process each time
             return health_check_ts
         self.stop(graceful=True)
         self.broken = self.pool.broken

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -38,7 +39,7 @@ GOES_BY = {
 }
 
 
-def insert() -> None:
+def insert(*, analyze: bool = True) -> None:
     lanes = ["", *(f"g{number:03}" for number in range(LANES))]
     new = [
         NewJob(id=clock.new_id(), queue="lane", task="t", message="{}", priority=priority, group=lane, lane=lane)
@@ -49,8 +50,9 @@ def insert() -> None:
     rows.insert_rows(connection, new, State.QUEUED)
     Job.objects.filter(pk__in=[job.id for job in new[::7]]).update(state=State.COMPLETED)
     Job.objects.filter(pk__in=[job.id for job in new[1::70]]).update(state=State.ACTIVE)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE jobs_job")
+    if analyze:
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE jobs_job")
 
 
 @contextmanager
@@ -102,9 +104,30 @@ def test_what_holds_for_many_groups_is_read_group_by_group_without_statistics(ea
         **{"queue": "lane", "names": json.dumps(names), "subjects": json.dumps([f"g{name}" for name in names])},
         "since": clock.now() - timedelta(seconds=60),
     }
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(load_statements(each_database)["go_by_indexes"])
-        cursor.execute("EXPLAIN (ANALYZE, TIMING OFF) " + load_statements(each_database)[statement], values)
-        plan = "\n".join(line for (line,) in cursor.fetchall())
+    plan = run(statement, values)
     assert f"rows={LANES} " in plan
-    assert sum(map(int, re.findall(r"Rows Removed by [\w ]+: (\d+)", plan))) < LANES, plan
+    assert rows_removed(plan) < LANES, plan
+
+
+@pytest.mark.parametrize("each_database", ["postgresql"], indirect=True)
+def test_jobs_are_put_aside_by_their_ids_where_the_planner_takes_few_for_granted(each_database):
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE jobs_job")
+    insert(analyze=False)
+    waiting = Job.objects.filter(state=State.QUEUED).values_list("id", flat=True)[:LANES]
+    plan = run("put_aside", {"ids": json.dumps([id.hex for id in waiting]), "lane": "\x1etag"})
+    assert f"rows={LANES} " in plan
+    assert rows_removed(plan) < LANES, plan
+
+
+def run(statement: str, values: dict[str, Any]) -> str:
+    """Run a statement as a claim does; returns its plan."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(load_statements("postgresql")["go_by_indexes"])
+        cursor.execute("EXPLAIN (ANALYZE, TIMING OFF) " + load_statements("postgresql")[statement], values)
+        return "\n".join(line for (line,) in cursor.fetchall())
+
+
+def rows_removed(plan: str) -> int:
+    """How many rows were read in vain."""
+    return sum(map(int, re.findall(r"Rows Removed by [\w ]+: (\d+)", plan)))

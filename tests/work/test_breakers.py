@@ -19,6 +19,7 @@ from jobs.models import BreakerState
 from jobs.operate.breakers import count_failure
 from jobs.work.breakers import Breakers, breakers_of
 from jobs.work.bulk import execute_bulk
+from jobs.work.consumer import QueueConsumer
 from jobs.work.execution import execute
 from tests.each_broker import each_broker as each_broker
 from tests.each_broker import redis_client
@@ -273,6 +274,23 @@ def test_a_call_of_a_bulk_task_is_one_failure_and_its_probe_is_one_job(lane: Que
     assert process.claim() == []
     let_time_pass()
     assert len(process.claim()) == 1
+
+
+def test_a_process_for_jobs_that_must_run_alone_stays_while_one_is_open(
+    lane: Queue, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.work.consumer.ALONE_PATIENCE", 0.0)
+    process = Process(lane)
+    options: dict[str, Any] = {"threads": 1, "grace": 60, "alone": True, "breakers": process.breakers}
+    consumer = QueueConsumer(lane, get_broker(), process.id, **options)
+    jobs.open_breaker("mail")
+    process.breakers.look()
+    consumer.loop()
+    assert not consumer.pool._closing
+    jobs.close_breaker("mail")
+    process.breakers.look()
+    consumer.loop()
+    assert consumer.pool._closing
 
 
 def wait_for(answer: Callable[[], Any], limit: float = 20.0) -> Any:

@@ -357,13 +357,13 @@ class _Turns:
     def _limited_lanes(self, priority: int) -> list[str]:
         """Those of tasks with limits whose jobs have no group: they stand before all others."""
         found: list[str] = []
-        after = ""
+        after, most = "", FIRST_PAGE
         while True:
-            page = self._read("scan_lanes", priority=priority, after=after, most=FIRST_PAGE)
+            page = self._read("scan_lanes", priority=priority, after=after, most=most)
             found += [lane for lane, ready in page if lane < LAST and moment_of(ready) <= self.trip.now]
-            if len(page) < FIRST_PAGE or page[-1][0] > LAST:
+            if len(page) < most or page[-1][0] > LAST:
                 return list(filter(self.aside.is_open, found))
-            after = page[-1][0]
+            after, most = page[-1][0], min(LONGEST_PAGE, most * GROWTH)
 
     def _refill(self, priority: int, seat: Seat) -> bool:
         """Read more of a group's jobs; False: there are none."""
