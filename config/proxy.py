@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable
 from ipaddress import ip_address
 
 from django.http import HttpRequest, HttpResponse
+
+#: Some proxies name the port as well; an IPv6 address stands in brackets then.
+_WITH_PORT = re.compile(r"(?:([\d.]+)|\[([^\]]+)\])(?::\d+)?\Z")
 
 
 class ClientAddress:
@@ -22,6 +26,8 @@ class ClientAddress:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """The response to the request with its client's address."""
         last = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+        if found := _WITH_PORT.match(last):
+            last = found[1] or found[2]
         with contextlib.suppress(ValueError):  # none was named: the proxy's own stays
             request.META["REMOTE_ADDR"] = str(ip_address(last))
         return self.get_response(request)

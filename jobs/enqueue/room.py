@@ -27,7 +27,9 @@ def check_room(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> None:
     now = clock.now()
     due = [job for job in jobs if job.group_max is not None and not job.delay and (job.at is None or job.at <= now)]
     most = {(job.queue, job.group): job.group_max or 0 for job in due}
-    for (queue, group), number in sorted(Counter((job.queue, job.group) for job in due).items()):
+    # of a sequence one waits at a time
+    counted = {(job.queue, job.group, job.sequence or job.id) for job in due}
+    for (queue, group), number in sorted(Counter((queue, group) for queue, group, _ in counted).items()):
         allowed = most[queue, group]
         room = allowed - number
         if room >= 0:

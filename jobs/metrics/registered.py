@@ -26,10 +26,10 @@ def register_metrics(name: str, collect: Callable[[], Iterable[Metric]]) -> None
         raise InvalidOption(f"metrics are registered as {name!r} already; give these another name")
 
 
-def registered_families() -> Iterator[Metric]:
-    """What all registered functions tell; one that raises hides no other."""
+def each_registered(text_of: Callable[[Callable[[], Iterable[Metric]]], bytes]) -> Iterator[bytes]:
+    """The text of what each function tells; one that raises, or tells what is no metric, hides no other."""
     for name, collect in _registered.items():
         try:
-            yield from list(collect())
+            yield text_of(collect)
         except Exception:
             logger.exception("metrics_failed name=%s", name)

@@ -117,6 +117,7 @@ def test_a_function_that_raises_hides_no_metric_of_others() -> None:
         return [GaugeMetricFamily("shop_orders", "Open orders.", value=7)]
 
     register_metrics("broken", broken)
+    register_metrics("nonsense", lambda: [GaugeMetricFamily("shop_name", "No number.", value="Ada")])  # type: ignore[arg-type]
     register_metrics("shop", of_shop)
     with pytest.raises(InvalidOption, match="'shop'"):
         register_metrics("shop", broken)

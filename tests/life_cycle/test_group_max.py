@@ -73,6 +73,14 @@ def test_a_transaction_counts_what_it_adds_itself() -> None:
     assert waiting() == {"a": 3}
 
 
+def test_of_the_jobs_of_a_sequence_one_counts() -> None:
+    note.using(sequence="s").enqueue_many([("a", str(number)) for number in range(5)])
+    assert waiting() == {"a": 1}
+    note.enqueue_many([("a", "x"), ("a", "y")])
+    with pytest.raises(GroupFull):
+        note.using(sequence="t").enqueue("a", "z")
+
+
 def test_what_was_accepted_comes_back_into_a_full_group() -> None:
     note.enqueue_many([("a", "fails"), ("a", "2"), ("a", "3")])
     run_jobs()

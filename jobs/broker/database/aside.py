@@ -69,10 +69,14 @@ class Aside:
     ) -> list[Waiting]:
         """The first jobs of these lanes that may start; `read` reads so many of each lane, and sifts them."""
         rows: list[Waiting] = []
+        asked = frozenset(lanes)
+        # those that were sifted before, with all that stands behind them
+        self._moved_from.clear()
         while lanes:
             rows = [row for row in rows if row.lane not in lanes] + read(lanes, most)
-            if lanes := self.moved_from():
+            if lanes := sorted(asked & self._moved_from):
                 most = max(most + self.stuck, self.left // len(lanes))
+            self._moved_from.clear()
         return rows
 
     def moved_from(self) -> list[str]:
