@@ -74,6 +74,7 @@ def recover(broker: Broker, queue: str, state: QueueState | None = None) -> int:
     if generation != life.generation or life.sequence < int(sequence or 0):
         if life.has_lost_facts or state.life == LOST:
             _end_again(broker, queue)
+        state = states.get(queue=queue)  # people may have said otherwise since it was read
         _keep_paused(broker, queue, state.paused)
         if broker.limits(queue) != (limits := limits_of_row(state)):
             broker.set_limits(queue, limits)

@@ -24,7 +24,7 @@ from jobs.enqueue import outbox
 from jobs.history import facts
 from jobs.history.counters import totals
 from jobs.keep import merge, recover, relay, sweep
-from jobs.models import Attempt, Job
+from jobs.models import Attempt, Job, QueueState
 from jobs.states import State
 from tests.contract.hands import Hands
 from tests.faults.harness import wait_for
@@ -578,3 +578,12 @@ def test_what_holds_for_groups_and_tags_is_told_again_to_a_store_that_was_wiped(
     mend(broker)
     assert [seen.name for seen in broker.groups(NAME)] == ["a", "b"]
     assert broker.counts(NAME).paused_tags == ("x",)
+
+    # a person says otherwise after it was read what holds
+    known = QueueState.objects.get(queue=NAME)
+    store.wipe()
+    jobs.pause_tag(lane, "z")
+    jobs.pause(lane)
+    recover.recover(broker, NAME, known)
+    counts = broker.counts(NAME)
+    assert (counts.paused, counts.paused_tags) == (True, ("x", "z"))
