@@ -100,11 +100,13 @@ def text(sms_id: UUID, job_id: UUID) -> Outcome:
     if sms.lead is not None and sms.lead.erased_at is not None:
         return {"outcome": "the lead was erased"}
     refused = _refused(sms.notification, Channel.SMS) if sms.notification else ""
+    noted = {}
     if sms.notification and not refused:
         _wait_for_end_of_quiet(sms.notification.user_id)
+        noted["to"] = wishes_of(sms.notification.user_id).phone  # the number may be another one by now
     provider = sms_provider()
     done = EffectState.RECORDED if provider.records_only else EffectState.SENT
-    if not sms.claim(job_id, repeatable=provider.repeatable):
+    if not sms.claim(job_id, repeatable=provider.repeatable, **noted):
         if sms.state == EffectState.UNCLEAR:
             raise PermanentError(UNCLEAR)
         return {"outcome": f"not sent: {sms.state}"}
@@ -137,7 +139,9 @@ def _refused(notification: Notification, channel: Channel) -> str:
     organization_id = notification.organization_id
     if not person.is_active or (organization_id is not None and not is_active_member(person.pk, organization_id)):
         return NO_MEMBER
-    return "" if wishes_of(person.pk).wants(channel, notification.kind) else NOT_WANTED
+    wishes = wishes_of(person.pk)
+    reachable = channel != Channel.SMS or wishes.phone
+    return "" if reachable and wishes.wants(channel, notification.kind) else NOT_WANTED
 
 
 def _wait_for_end_of_quiet(user_id: UUID) -> None:

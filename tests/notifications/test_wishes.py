@@ -91,11 +91,12 @@ def test_push_and_text_messages_wait_until_the_quiet_hours_that_hold_by_then_are
     assert not PushMessage.objects.exists()
     waiting = {handle.job.task for handle in jobs_runner.enqueued() if handle.job.ready_at == over}
     assert waiting == {"notifications.send_push_notification", "notifications.send_sms"}
-    save_wishes(mia.pk, **wishes, quiet=(begin, later))
+    save_wishes(mia.pk, **wishes | {"phone": "+5511987654321"}, quiet=(begin, later))
     jobs_runner.run(until=over + timedelta(minutes=1))
     assert (PushMessage.objects.count(), SmsMessage.objects.get().state) == (0, "pending")
     jobs_runner.run(until=over + timedelta(hours=1, minutes=1))
-    assert (PushMessage.objects.count(), SmsMessage.objects.filter(state="recorded").count()) == (1, 1)
+    assert PushMessage.objects.count() == 1
+    assert SmsMessage.objects.filter(state="recorded", to="+5511987654321").count() == 1
 
 
 @pytest.mark.parametrize("left", [True, False], ids=["left", "wants it no more"])
@@ -177,6 +178,10 @@ def test_the_bell_is_told_what_is_new_and_answered_304_until_then(acme: Organiza
         Notification.objects.create(user=mia, title=f"News for {address}")
         assert client.get(address, **known).status_code == 200
     assert client.get(UNREAD).content == b"2"
+    page = client.get(INBOX, headers={"Accept-Language": "pt-BR"}).content.decode()
+    assert "Não lidas: 2" in page
+    assert page.count('<span class="unseen">não lida</span>') == 2
+    assert '>2</span> <span class="unseen">não lidas</span>' in page  # two words, also to who hears them
     known = {"HTTP_IF_NONE_MATCH": client.get(NEWS)["ETag"]}
     client.post(reverse("notifications:read_all"))
     assert client.get(NEWS, **known).status_code == 200
