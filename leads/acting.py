@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from django import forms
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import ValidationError
+from django.http import Http404
 
 from accounts import sight
 from accounts.models import User
@@ -32,7 +33,10 @@ def form_of(action: LeadAction, lead: Lead) -> type[forms.Form]:
 
 
 def act(action: LeadAction, lead: Lead, person: User, form: forms.Form) -> str:
-    """Do it; returns the sentence that says what was done, empty if it was refused: the form says why."""
+    """Do it; returns the sentence that says what was done, empty if it was refused: the form says why.
+
+    Raises `Http404` if the lead was erased or deleted since it was read.
+    """
     if not form.is_valid():
         return ""
     try:
@@ -40,6 +44,8 @@ def act(action: LeadAction, lead: Lead, person: User, form: forms.Form) -> str:
     except ValidationError as error:
         form.add_error(None, error)
         return ""
+    except Lead.DoesNotExist:
+        raise Http404 from None
     # as it is now: the log must not keep the name of somebody who was just erased
     lead.refresh_from_db()
     LogEntry.objects.log_actions(

@@ -20,6 +20,7 @@ REMEDIES = {
     "nobody_works": "start `manage.py run_huey --queue %(queue)s`",
     "oldest_waiting": "give the queue more workers",
     "paused": "`manage.py jobs resume %(queue)s`",
+    "paused_tags": "`manage.py jobs resume %(queue)s --tag TAG`",
     "dead_letters": "retry or discard",
     "unknown_queue": "define it, or cancel them",
     "pending_too_long": "see that `manage.py run_huey`",

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.http import Http404
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -16,8 +17,10 @@ from accounts.models import Membership, Organization, Role, User
 from admin_lists import pages as admin_pages
 from jobs import jobs_about
 from jobs.testing import JobsRunner
+from leads.acting import act, form_of
 from leads.models import Channel, Lead, LeadStatus, Note
 from leads.pages import choosing
+from leads.panels import registry
 from leads.services import add_lead, erase_lead, receive
 from leads.tasks import enrich_lead_data
 
@@ -285,3 +288,15 @@ def test_an_empty_list_says_what_will_appear_and_how(acme: Organization) -> None
     make_lead(acme)
     assert "1 lead is unassigned" in text_of(client, LIST)
     assert "No matching leads" in text_of(client, f"{LIST}?q=nobody")
+
+
+@pytest.mark.parametrize("name", ["assign", "status", "note"])
+def test_what_is_done_with_a_lead_that_was_erased_meanwhile_finds_none(name: str, acme: Organization) -> None:
+    mia, lead = make_member(acme, "mia"), make_lead(acme)
+    read_before = Lead.objects.select_related("organization").get(pk=lead.pk)
+    erase_lead(lead.pk)
+    action = registry.actions[name]
+    form = form_of(action, read_before)({"assignee": str(mia.pk), "status": "won", "text": "x"})
+    with pytest.raises(Http404):
+        act(action, read_before, mia, form)
+    assert not LogEntry.objects.exists()

@@ -14,7 +14,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "change-jobs.md"
 
 
 def test_the_example_of_a_corrected_letter_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    code, *_ = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     known: dict[str, object] = {"__name__": "letters_of_the_docs"}
     exec(code, known)
     letters = known["letters"]

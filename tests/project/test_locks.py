@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ASKED: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 EXTRAS: dict[str, list[str]] = ASKED["project"]["optional-dependencies"]
 #: What the product does without.
-FOR_OTHERS = EXTRAS.pop("tasks")
+FOR_OTHERS = [*EXTRAS.pop("tasks"), *EXTRAS.pop("otel")]
 ENGINE = [*ASKED["project"]["dependencies"], *sum(EXTRAS.values(), [])]
 PRODUCT = [*ENGINE, *ASKED["dependency-groups"]["product"]]
 DEV = [*PRODUCT, *FOR_OTHERS, *ASKED["dependency-groups"]["dev"]]

@@ -39,6 +39,7 @@ def lead():
 RUNS = (
     ("README.md",),
     ("docs/add-a-queue-task-event.md",),
+    ("docs/change-jobs.md",),
     (
         "docs/events.md",
         "docs/flows.md",

@@ -67,7 +67,13 @@ def test_the_engine_needs_django_huey_msgspec_and_cronsim_and_a_database_s_clien
     ]
     optional = [one.partition("; extra ==") for one in needed if "extra ==" in one]
     extras = {extra.strip(" '"): re.split(r"[\[<>]", package)[0] for package, _semicolon, extra in optional}
-    assert extras == {"postgresql": "psycopg", "redis": "redis", "tasks": "django-tasks"}
+    assert extras == {
+        "metrics": "prometheus-client",
+        "otel": "opentelemetry-api",
+        "postgresql": "psycopg",
+        "redis": "redis",
+        "tasks": "django-tasks",
+    }
 
 
 def test_the_wheel_says_what_it_is(metadata: Message) -> None:
