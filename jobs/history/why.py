@@ -15,7 +15,7 @@ from ..broker import get_broker
 from ..broker.standing import Found, Hindrance, Standing, hindrances
 from ..conf import jobs_settings
 from ..define.masks import NO_MASK, Mask
-from ..errors import BrokerAway
+from ..errors import BrokerAway, InvalidPolicy
 from ..models import Job, Process
 from ..states import ENDED, State
 from . import batches, live, lookup, why_texts
@@ -88,6 +88,8 @@ def why_of(job: Job, mask: Mask = NO_MASK) -> Why:
             seen = get_broker().explain(policy, job.pk)
         except BrokerAway as error:
             return _waits(job, [why_texts.away(str(error))])
+        except InvalidPolicy:  # a queue of this name cannot be: the verdict says all
+            break
         if seen is not None:
             return _queued(job, seen, open_ones)
         job = lookup.find_job(job.pk)
@@ -103,7 +105,8 @@ def why_of(job: Job, mask: Mask = NO_MASK) -> Why:
 def why_line(job: Job) -> str:
     """The line below the verdict on a job's page; empty where the verdict has said all."""
     if job.state == State.QUEUED:
-        return why_of(job).sentence
+        why = why_of(job)
+        return "" if why.ahead is None and not why.reasons else why.sentence
     return why_texts.spent_text(spent_of(job)) if job.state in ENDED else ""
 
 

@@ -53,7 +53,7 @@ def test_past_hours_become_one_row_of_totals_and_are_shown_for_a_week() -> None:
 
 
 def test_the_hours_of_now_stay_what_they_are() -> None:
-    count(1, ago=timedelta(0))
+    count(1, ago=timedelta(hours=-1))
     assert fold_old_hours() == 0
 
 
