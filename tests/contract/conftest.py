@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import psycopg
@@ -381,21 +381,25 @@ def _redis_and_postgresql() -> Iterator[Bench]:
 
 #: By the name of the broker; on a suite that itself runs on PostgreSQL there are no others.
 BENCHES = {"postgresql": _postgresql, "bounded": _bounded, "redis": _redis, "redis3": _redis3}
-SLOW = ("bounded", "pooled", "redis3")
-#: What the suite on PostgreSQL tells beside it.
-LONG = ("redis_and_postgresql",)
+SLOW = ("bounded", "pooled")
+#: What the suite on PostgreSQL tells beside it, and the other protocol of the client.
+LONG = ("redis_and_postgresql", "redis3")
 if connections.settings["default"]["ENGINE"].endswith("sqlite3"):
     BENCHES |= {"sqlite": _sqlite, "pooled": _pooled, "redis_and_postgresql": _redis_and_postgresql}
 #: Where a transaction of the jobs' database and the broker meet.
 OF_TRANSACTIONS = [name for name in ("sqlite", "postgresql", "redis", "redis_and_postgresql") if name in BENCHES]
 
 
-def _marks(name: str) -> list[pytest.MarkDecorator]:
-    marks = [pytest.mark.slow] if name in (*SLOW, *LONG) else []
-    return [*marks, pytest.mark.long] if name in LONG else marks
+def marked(names: Iterable[str]) -> list[Any]:
+    """These benches as parameters: the slow ones, and the longest, are left out where others are enough."""
+
+    def marks(name: str) -> list[pytest.MarkDecorator]:
+        return [pytest.mark.slow, pytest.mark.long] if name in LONG else [pytest.mark.slow] if name in SLOW else []
+
+    return [pytest.param(name, marks=marks(name)) for name in names]
 
 
-@pytest.fixture(params=[pytest.param(name, marks=_marks(name)) for name in sorted(BENCHES)])
+@pytest.fixture(params=marked(sorted(BENCHES)))
 def bench(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[Bench]:
     # `transactional_db` and nothing less: without it pytest-django makes no test database, and a bench empties tables
     with BENCHES[request.param]() as standing:

@@ -14,7 +14,7 @@ from jobs.broker.records import GivenUp, NewJob, Postponed, ProcessRecord
 from jobs.broker.redis.broker import RedisBroker
 from jobs.broker.standing import Found, Hindrance, hindrances
 from jobs.policy import Bulk, GroupRules, Limit, QueuePolicy, RateLimit
-from tests.contract.conftest import BENCHES, SLOW, Bench
+from tests.contract.conftest import BENCHES, Bench, marked
 from tests.contract.hands import LONG, Hands
 
 QUEUE, PER = "lane", 1_000.0
@@ -22,7 +22,7 @@ PLENTY = 100_000
 WITH_LANES = [name for name in ("bounded", "pooled", "postgresql", "redis", "redis3", "sqlite") if name in BENCHES]
 
 
-@pytest.fixture(params=[pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in WITH_LANES])
+@pytest.fixture(params=marked(WITH_LANES))
 def bench(request, transactional_db):
     with BENCHES[request.param]() as standing:
         yield standing
@@ -279,7 +279,7 @@ def check(bench: Bench, seed: int) -> Counter[Hindrance]:
     ("first", "number"),
     [
         (0, 15),
-        pytest.param(100, 60, marks=pytest.mark.slow),
+        pytest.param(100, 25, marks=pytest.mark.slow),
         pytest.param(1_000, 1_000, marks=[pytest.mark.slow, pytest.mark.long]),
     ],
 )

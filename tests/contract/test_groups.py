@@ -13,7 +13,7 @@ from jobs.broker.lanes import GroupSettings, lane_of
 from jobs.broker.records import Failed, HandedBack, KeyMode, KeyRule, Postponed, Retried
 from jobs.models import Grant, GroupState, QueueState
 from jobs.policy import GroupRules, QueuePolicy, RateLimit
-from tests.contract.conftest import BENCHES, SLOW
+from tests.contract.conftest import BENCHES, marked
 from tests.contract.hands import Hands
 
 #: The brokers that know groups.
@@ -25,7 +25,7 @@ TWO_EACH = QueuePolicy("lane", groups=GroupRules(concurrency=2))
 PACED = QueuePolicy("lane", groups=GroupRules(rate_limit=RateLimit(2, per=10)))
 
 
-@pytest.fixture(params=[pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in WITH_GROUPS])
+@pytest.fixture(params=marked(WITH_GROUPS))
 def bench(request, transactional_db):
     with BENCHES[request.param]() as standing:
         yield standing
