@@ -24,6 +24,8 @@ LONG_ON_REDIS = (
     *("hands_a_new_task_back", "20-kills", "stopped_keeper", "release.", "every_point_is_reached"),
     *("6-kills", "poison_job", "killed_supervisor_finish", "request_to_cancel", "cut_again_and_again"),
 )
+#: What happens in a worker process, whatever the broker: played on PostgreSQL and Redis by `make faults` alone.
+IN_THE_WORKER = ("test_async.py", "test_deaf.py", "test_isolated.py", "test_iterating.py", "test_limits.py")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -35,6 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         if not any(part in item.name for part in ALWAYS):
             item.add_marker(pytest.mark.slow)
+        if item.path.name in IN_THE_WORKER:
+            item.add_marker(pytest.mark.long)
         if parameters.params["make_site"] == "redis" and any(part in item.name for part in LONG_ON_REDIS):
             item.add_marker(pytest.mark.long)
 
