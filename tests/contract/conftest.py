@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -388,6 +389,21 @@ if connections.settings["default"]["ENGINE"].endswith("sqlite3"):
     BENCHES |= {"sqlite": _sqlite, "pooled": _pooled, "redis_and_postgresql": _redis_and_postgresql}
 #: Where a transaction of the jobs' database and the broker meet.
 OF_TRANSACTIONS = [name for name in ("sqlite", "postgresql", "redis", "redis_and_postgresql") if name in BENCHES]
+
+
+HERE = Path(__file__).parent
+#: What a pool between the broker and PostgreSQL could break; of the rest behind it `make long` tells.
+BEHIND_A_POOL = ("test_claim.py", "test_locked.py", "test_push.py", "test_replay.py", "test_settle.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave a second telling of the same to those who have the time."""
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        pooled = parameters is not None and parameters.params.get("bench") == "pooled"
+        if pooled and item.path.parent == HERE and item.path.name not in BEHIND_A_POOL:
+            item.add_marker(pytest.mark.long)
 
 
 def marked(names: Iterable[str]) -> list[Any]:
