@@ -26,6 +26,8 @@ LONG_ON_REDIS = (
 )
 #: What happens in a worker process, whatever the broker: played on PostgreSQL and Redis by `make faults` alone.
 IN_THE_WORKER = ("test_async.py", "test_deaf.py", "test_isolated.py", "test_iterating.py", "test_limits.py")
+#: What takes a minute and more on each.
+LONG_ELSEWHERE = ("caller_killed_while_it_enqueues", "stopped_keeper")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -37,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         if not any(part in item.name for part in ALWAYS):
             item.add_marker(pytest.mark.slow)
-        if item.path.name in IN_THE_WORKER:
+        if item.path.name in IN_THE_WORKER or any(part in item.name for part in LONG_ELSEWHERE):
             item.add_marker(pytest.mark.long)
         if parameters.params["make_site"] == "redis" and any(part in item.name for part in LONG_ON_REDIS):
             item.add_marker(pytest.mark.long)

@@ -53,7 +53,7 @@ def site(make_site: Callable[..., Site], broker: RedisServer | None) -> Site:
     "rounds",
     [
         pytest.param(10, id="10-rounds"),
-        pytest.param(60, id="60-rounds", marks=pytest.mark.slow),
+        pytest.param(25, id="25-rounds", marks=pytest.mark.slow),
         pytest.param(200, id="200-rounds", marks=LONG),
     ],
 )

