@@ -396,7 +396,7 @@ def test_ten_thousand_of_one_sequence_take_seconds(flow: Flow) -> None:
     start = clock.monotonic()
     for _ in range(200):
         assert flow.step(line) or (flow.keep() or flow.step(line))
-    assert clock.monotonic() - start < 20
+    assert clock.monotonic() - start < 60
     assert began == [str(i) for i in range(200)]
 
 

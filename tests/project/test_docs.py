@@ -129,7 +129,9 @@ def test_every_test_that_the_guarantees_name_is_run_by_their_command():
 
 @pytest.mark.slow
 def test_every_form_that_ci_leaves_out_is_told_in_the_guarantees_and_run_by_their_command():
-    assert "make faults ARGS=\"-q -n 2 -m 'slow and not long'\"" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "make faults ARGS=\"-q -n 3 --durations=10 -m 'slow and not long'\"" in (ROOT / ".ci" / "run").read_text(
+        encoding="utf-8"
+    )
     told = set(re.findall(r"^\* `(test_\w+)` \([^)]*`make faults`: ", guarantees(), re.MULTILINE))
     left_out = {test for test in selected("-m", "long", "tests/faults") if names([test]) <= named_in_the_guarantees()}
     assert names(left_out) == told
