@@ -283,8 +283,8 @@ class QueuePolicy:
 
     `timeout` is in seconds and cooperative in threads (see docs/your-project.md); `global_concurrency` bounds the
     queue's active jobs over all machines; `groups` holds for each of its groups; `limits` and `bulks` hold those of
-    each task that has some, `breakers` the names of its breakers (in `limits` it then is, too); `rooms` says of
-    breakers that are not closed how many jobs may start now.
+    each task that has some, `breakers` the names of its breakers; `rooms` says of breakers that are not closed how many
+    jobs may start now.
     """
 
     name: str
@@ -325,8 +325,8 @@ class QueuePolicy:
         self.groups.check(where, "group_")
 
     def has_lane(self, task: str) -> bool:
-        """Whether the jobs of a task stand in a lane of their own: those with limits, and those that start in bulk."""
-        return task in self.limits or task in self.bulks
+        """Whether the jobs of a task stand in a lane of their own: with limits or breakers, or started in bulk."""
+        return task in self.limits or task in self.breakers or task in self.bulks
 
 
 class InCode(Enum):

@@ -282,11 +282,11 @@ class Queue(Huey):
             self.tasks[task.name] = task
             self._aliases.update(dict.fromkeys(task.aliases, task))
             names = (task.name, *task.aliases)
-            if task.limits or task.breakers:
-                breakers = tuple(one.name for one in task.breakers)
-                limits = {**self.policy.limits, **dict.fromkeys(names, task.limits)}
-                with_breakers = {**self.policy.breakers, **(dict.fromkeys(names, breakers) if breakers else {})}
-                self.policy = replace(self.policy, limits=limits, breakers=with_breakers)
+            if task.limits:
+                self.policy = replace(self.policy, limits={**self.policy.limits, **dict.fromkeys(names, task.limits)})
+            if task.breakers:
+                breakers = dict.fromkeys(names, tuple(one.name for one in task.breakers))
+                self.policy = replace(self.policy, breakers={**self.policy.breakers, **breakers})
             if task.bulk is not None:
                 self.policy = replace(self.policy, bulks={**self.policy.bulks, **dict.fromkeys(names, task.bulk)})
             return task

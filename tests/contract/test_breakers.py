@@ -10,14 +10,14 @@ from jobs.policy import Limit, QueuePolicy, RateLimit
 LIMIT = Limit("slow", RateLimit(100, per=10))
 CLOSED = QueuePolicy(
     "lane",
-    limits={"app.mail": (), "app.bulk": (), "app.both": (LIMIT,)},
+    limits={"app.both": (LIMIT,)},
     breakers={"app.mail": ("mail",), "app.bulk": ("mail", "bulk"), "app.both": ("mail",)},
 )
 OPEN, PROBE = replace(CLOSED, rooms={"mail": 0}), replace(CLOSED, rooms={"mail": 1})
 
 
 def new(hands, task, group=""):
-    return hands.new_job(task=task, group=group, lane=lane_of(group, task, ruled=task in CLOSED.limits))
+    return hands.new_job(task=task, group=group, lane=lane_of(group, task, ruled=CLOSED.has_lane(task)))
 
 
 def claim(hands, policy, wanted=10):

@@ -106,7 +106,7 @@ def _read_claimed(
     # their slots were granted then, and not for now; a group may have a pace of its own
     is_paced = policy_held(trip, policy).rate_limit is not None
     jobs = [
-        replace(job, start_by=monotonic + PACE_GUARD) if is_paced or job.group or policy.limits.get(job.task) else job
+        replace(job, start_by=monotonic + PACE_GUARD) if is_paced or job.group or job.task in policy.limits else job
         for job in jobs
     ]
     return tuple(jobs)

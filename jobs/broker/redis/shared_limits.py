@@ -107,7 +107,7 @@ def _limits_of(policy: QueuePolicy, names: Sequence[str]) -> set[Limit]:
 
 def _most_of_a_call(policy: QueuePolicy) -> int:
     """How many jobs with limits one call may take."""
-    return max((bulk.most for task, bulk in policy.bulks.items() if policy.limits.get(task)), default=1)
+    return max((bulk.most for task, bulk in policy.bulks.items() if task in policy.limits), default=1)
 
 
 def place_of(limit: str) -> str:
@@ -119,11 +119,10 @@ def limit_rules(policy: QueuePolicy, reserved: Reserved) -> dict[str, Any]:
     """What `exchange.lua` is told of tasks: their limits, breakers that are not closed, and what starts in bulk."""
     bulks = {task: [one.most, one.least, span(one.wait)] for task, one in policy.bulks.items()}
     rules: dict[str, Any] = {"bulks": bulks} if bulks else {}
-    named = {}
-    for task, limits in policy.limits.items():
-        held_back = [name for name in policy.breakers.get(task, ()) if name in policy.rooms]
-        if names := [limit.name for limit in limits] + held_back:
-            named[task] = names
+    named = {task: [limit.name for limit in limits] for task, limits in policy.limits.items()}
+    for task, names in policy.breakers.items():
+        if held_back := [name for name in names if name in policy.rooms]:
+            named[task] = named.get(task, []) + held_back
     if not named:
         return rules
     rooms = {name: len(starts) for name, starts in reserved.starts.items()}
