@@ -4,9 +4,6 @@
 -- Costs: some steps for each group and each priority at which some wait.
 --:include queue clock record groups crowd
 
-local function name_of(lane) return string.match(lane, '^[^\30\31]*') end
-local function lane_in(place) return string.sub(place, 2, -PLACE - 2) end
-
 -- Those that wait for their time, and those that must run alone, by their group.
 local waits, later = {}, {}
 local function add(place)
@@ -36,7 +33,7 @@ for name in pairs(later) do names[#names + 1] = name end
 by_names(names)
 ways[#ways + 1] = function(after)
     local member = call('ZRANGEBYLEX', held, '[' .. after .. ' ', '+', 'LIMIT', 0, 1)[1]
-    return member and string.match(member, '^[^%z\30\31]*')
+    return member and name_of(member)
 end
 local firsts = firsts_of_lanes()
 for _, first in ipairs(firsts) do

@@ -98,7 +98,7 @@ local function full_group()
     for _, id in ipairs(news) do
         local job = taken[id]
         if job.most and not job.behind and job.ready <= now then
-            local group = string.match(job.lane, '^[^\30\31]*')
+            local group = name_of(job.lane)
             number[group] = (number[group] or count_waiting(group, firsts)) + 1
             if number[group] > job.most then return group end
         end

@@ -10,7 +10,7 @@ if paused_tags or call('HLEN', groups) > 0 then
     -- some whose group does not wait, nor one of its tags
     local own, is_any = own_rules(), false
     for _, place in ipairs(call('ZRANGEBYSCORE', alone, '-inf', now, 'LIMIT', 0, 1000)) do
-        local rules = has_lane(place) and own[string.match(string.sub(place, 2, -PLACE - 2), '^[^\30\31]*')]
+        local rules = has_lane(place) and own[name_of(lane_in(place))]
         local waits = rules and (rules[1] or (rules[5] and rules[5] > now))
         local raw = paused_tags and call('HGET', jobs, id_of(place))
         is_any = is_any or not (waits or (raw and paused_tag_of(raw)))

@@ -88,8 +88,6 @@ local function places_in(order, first, last, place)
     return {order = order, first = first, last = last, read = place and {place} or {}, next = 1, behind = place}
 end
 
-local function name_of(lane) return string.match(lane, '^[^\30\31]*') end
-local function lane_in(place) return string.sub(place, 2, -PLACE - 2) end
 local function task_of(lane) return string.match(lane, '\31(.*)') or '' end
 local function is_aside(lane) return paused_tags[string.match(lane, '\30([^\31]*)')] end
 

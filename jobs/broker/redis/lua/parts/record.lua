@@ -64,6 +64,9 @@ end
 local function ready_of(place) return (struct.unpack('>I7', place, #place - PLACE + 2)) end
 local function id_of(place) return string.sub(place, -16) end
 local function has_lane(place) return #place > PLACE end
+local function lane_in(place) return string.sub(place, 2, -PLACE - 2) end
+-- The group of a lane, or of what stands in `held`; '' where it has none.
+local function name_of(lane) return string.match(lane, '^[^%z\30\31]*') end
 
 -- Whether a text comes before another, byte by byte: Lua's own `<` depends on the server's locale.
 local function is_before(one, other)
@@ -86,7 +89,7 @@ local function leave_lane(id, lane, started)
     local member = lane .. '\0' .. id
     local last = member .. '\255'
     if started == 0 then
-        local grant = string.match(lane, '^[^\30\31]*') .. '\0'
+        local grant = name_of(lane) .. '\0'
         for _, one in ipairs(call('ZRANGEBYLEX', held, '[' .. member, '[' .. last)) do
             if #one > #member then
                 grant = grant .. string.sub(one, #member + 1)

@@ -40,7 +40,7 @@ end
 local function come_back(id, raw, reason, word)
     local _, _, _, started, burns, _, _, _, _, delay, whole_queue, unknown, whole_group = cmsgpack.unpack_limit(word, COME_BACK, 1)
     local job = read(raw)
-    if whole_group and job.lane then group_waits(string.match(job.lane, '^[^\30\31]*'), now + delay) end
+    if whole_group and job.lane then group_waits(name_of(job.lane), now + delay) end
     if whole_queue then
         local until_now = tonumber(call('HGET', meta, 'wait_until') or 0)
         if now + delay > until_now then call('HSET', meta, 'wait_until', now + delay, 'wait_from', now) end
