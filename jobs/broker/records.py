@@ -64,6 +64,10 @@ class NewJob:
     sequence: str = ""
     group_max: int | None = None
 
+    def is_due(self, now: datetime) -> bool:
+        """Whether it may start at once."""
+        return not self.delay and (self.at is None or self.at <= now)
+
 
 @dataclass(frozen=True, slots=True)
 class Life:
@@ -192,10 +196,7 @@ class HandedBack:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The job is a dead letter now, in this `release`; `attempted`: an attempt ended (False: it could not start).
-
-    `counts_for` as in `Retried`.
-    """
+    """The job is a dead letter now, in this `release`; not `attempted`: it could not start. `counts_for` as above."""
 
     error: str
     traceback: str = ""

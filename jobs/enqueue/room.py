@@ -25,7 +25,7 @@ def check_room(connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> None:
     What the broker has counts, and what is on its way there. While a broker outside the database is away, only that.
     """
     now = clock.now()
-    due = [job for job in jobs if job.group_max is not None and not job.delay and (job.at is None or job.at <= now)]
+    due = [job for job in jobs if job.group_max is not None and job.is_due(now)]
     most = {(job.queue, job.group): job.group_max or 0 for job in due}
     # of a sequence one waits at a time
     counted = {(job.queue, job.group, job.sequence or job.id) for job in due}

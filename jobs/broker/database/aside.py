@@ -70,18 +70,16 @@ class Aside:
         """The first jobs of these lanes that may start; `read` reads so many of each lane, and sifts them."""
         rows: list[Waiting] = []
         asked = frozenset(lanes)
-        # those that were sifted before, with all that stands behind them
-        self._moved_from.clear()
+        self.moved_from()  # those that were sifted before, with all that stands behind them
         while lanes:
             rows = [row for row in rows if row.lane not in lanes] + read(lanes, most)
-            if lanes := sorted(asked & self._moved_from):
+            if lanes := sorted(asked & self.moved_from()):
                 most = max(most + self.stuck, self.left // len(lanes))
-            self._moved_from.clear()
         return rows
 
-    def moved_from(self) -> list[str]:
+    def moved_from(self) -> frozenset[str]:
         """The lanes whose first jobs were put aside since this was asked last: others are the first there now."""
-        lanes = sorted(self._moved_from)
+        lanes = frozenset(self._moved_from)
         self._moved_from.clear()
         return lanes
 

@@ -75,5 +75,5 @@ class Bulks:
             free, stuck = self._aside.sift(list(sizes))
             line.is_cut, line.rows = len(found) == most, deque((row, sizes[row]) for row in free)
             passed |= stuck
-            if not self._aside.moved_from():
+            if lane not in self._aside.moved_from():
                 return

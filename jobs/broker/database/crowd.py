@@ -34,7 +34,7 @@ def lock_of(group: str) -> str:
 def refuse_too_many(trip: Trip, queue: str, jobs: Sequence[NewJob], answers: Sequence[Pushed]) -> None:
     """Raise `GroupFull` where more wait now that these were taken in; who asks holds the groups' locks."""
     taken = [job for job, told in zip(jobs, answers, strict=True) if told.status is PushStatus.ACCEPTED]
-    due = [job for job in taken if not job.delay and (job.at is None or job.at <= trip.now)]
+    due = [job for job in taken if job.is_due(trip.now)]
     for group, most in limited(due).items():
         if count_group(trip, queue, group, most + 1) > most:
             raise GroupFull(queue, group, most)
