@@ -10,14 +10,13 @@ is known to the history. Ten threads.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from bench.pickup import running_huey, set_up
+from bench.pickup import parse, running_huey, set_up
 
 
 def main() -> None:
@@ -25,18 +24,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--database", default="", help="an empty database; default: a SQLite file of its own")
-    parser.add_argument("--redis", default="", help="a Redis server that keeps the jobs")
-    options = parser.parse_args()
+    options = parse(parser)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        os.environ |= {"BENCH_NOTES": str(folder / "notes"), "DJANGO_SETTINGS_MODULE": "bench.site"}
-        os.environ["BENCH_QUEUES"] = "bench.in_bulk_lanes"
-        if options.database:
-            os.environ["BENCH_DATABASE"] = options.database
-        if options.redis:
-            os.environ["BENCH_REDIS"] = options.redis
-        set_up()
+        set_up(folder, options, "bench.in_bulk_lanes")
         from bench.in_bulk_lanes import insert_many, insert_one
 
         tasks = {"one job a call": insert_one, "100 jobs a call": insert_many}

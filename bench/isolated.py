@@ -11,13 +11,12 @@ takes.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
-from bench.pickup import running_huey, set_up
+from bench.pickup import parse, running_huey, set_up
 
 
 def main() -> None:
@@ -25,18 +24,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--jobs", type=int, default=300)
     parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--database", default="", help="an empty database; default: a SQLite file of its own")
-    parser.add_argument("--redis", default="", help="a Redis server that keeps the jobs")
-    options = parser.parse_args()
+    options = parse(parser)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        os.environ |= {"BENCH_NOTES": str(folder / "notes"), "DJANGO_SETTINGS_MODULE": "bench.site"}
-        os.environ["BENCH_QUEUES"] = "bench.isolated_lanes"
-        if options.database:
-            os.environ["BENCH_DATABASE"] = options.database
-        if options.redis:
-            os.environ["BENCH_REDIS"] = options.redis
-        set_up()
+        set_up(folder, options, "bench.isolated_lanes")
         from bench.isolated_lanes import hang_isolated, start_in_a_thread, start_isolated
 
         with running_huey(folder, workers=1):

@@ -35,17 +35,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=300)
     parser.add_argument("--delayed", type=int, default=90)
     parser.add_argument("--idle", type=float, default=30.0, help="seconds over which the idle CPU is measured")
-    parser.add_argument("--database", default="", help="an empty database; default: a SQLite file of its own")
-    parser.add_argument("--redis", default="", help="a Redis server that keeps the jobs")
-    options = parser.parse_args()
+    options = parse(parser)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        os.environ |= {"BENCH_NOTES": str(folder / "notes"), "DJANGO_SETTINGS_MODULE": "bench.site"}
-        if options.database:
-            os.environ["BENCH_DATABASE"] = options.database
-        if options.redis:
-            os.environ["BENCH_REDIS"] = options.redis
-        set_up()
+        set_up(folder, options)
         print(
             f"{'':<16}{'pickup p50':>12}{'p99':>9}{'most':>9}{'delayed p50':>14}{'p99':>9}{'least':>9}{'idle CPU':>11}"
         )
@@ -64,8 +57,18 @@ def main() -> None:
             )
 
 
-def set_up() -> None:
-    """Django, and the tables of the benchmark's database."""
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """What the command line says, with the stores that every benchmark of whole processes may be given."""
+    parser.add_argument("--database", default="", help="an empty database; default: a SQLite file of its own")
+    parser.add_argument("--redis", default="", help="a Redis server that keeps the jobs")
+    return parser.parse_args()
+
+
+def set_up(folder: Path, options: argparse.Namespace, queues: str = "") -> None:
+    """Django on these stores, and the tables of the benchmark's database; `queues`: the module of other queues."""
+    given = {"BENCH_QUEUES": queues, "BENCH_DATABASE": options.database, "BENCH_REDIS": options.redis}
+    os.environ |= {"BENCH_NOTES": str(folder / "notes"), "DJANGO_SETTINGS_MODULE": "bench.site"}
+    os.environ |= {name: value for name, value in given.items() if value}
     import django
     from django.core.management import call_command
 
