@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
-from functools import partial
 from typing import Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -25,7 +23,7 @@ from ..history.targets import HasName, name_of
 from ..models import QueueState
 from ..policy import AS_IN_CODE, InCode, QueueLimits, RateLimit
 from .audit import note
-from .commit import with_broker
+from .queue_row import locked_row, queue_rows, tell_from_row
 
 
 class Unchanged(Enum):
@@ -69,7 +67,7 @@ def set_limits(
     if not changed:
         return held_limits(policy, limits_that_were_set(name))
     with transaction.atomic(using=jobs_settings().database):
-        before = limits_of_row(_locked(name))
+        before = limits_of_row(locked_row(name))
         limits: QueueLimits = replace(before, **changed)  # type: ignore[arg-type]
         try:
             held = limits.over(policy)
@@ -80,9 +78,9 @@ def set_limits(
         if broker.rows_are_the_queue:
             broker.set_limits(name, limits)
         else:
-            _states().filter(queue=name).update(**columns_of(limits))
+            queue_rows().filter(queue=name).update(**columns_of(limits))
     if not broker.rows_are_the_queue:
-        with_broker(partial(_tell, name), None)
+        tell_from_row(name, lambda row: broker.set_limits(name, limits_of_row(row)))
     note(by, QueueState(queue=name), _said(changed))
     return held_limits(policy, limits)
 
@@ -91,22 +89,6 @@ def reset_limits(queue: HasName | str, by: AbstractBaseUser | None = None) -> He
     """Let the limits of the queue be those of the code again. Raises what `set_limits` does."""
     as_code = dict.fromkeys(LABELS, AS_IN_CODE)
     return set_limits(queue, by=by, **as_code)
-
-
-def _locked(queue: str) -> QueueState:
-    """The queue's row, which nobody else changes until the end of the transaction."""
-    _states().get_or_create(queue=queue)
-    return _states().select_for_update().get(queue=queue)
-
-
-def _tell(queue: str) -> None:
-    """Let a broker outside the database know what the row says: who tells it last has read what was written last."""
-    with transaction.atomic(using=jobs_settings().database):
-        get_broker().set_limits(queue, limits_of_row(_locked(queue)))
-
-
-def _states() -> QuerySet[QueueState]:
-    return QueueState.objects.using(jobs_settings().database)
 
 
 def _check_connections(queue: str, limits: QueueLimits, threads: int) -> None:

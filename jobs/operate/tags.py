@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from ..broker import get_broker
 from ..broker.contract import Broker
-from ..broker.database.values import tags_of, text_of_tags
+from ..broker.database.values import tags_of, with_tag
 from ..conf import jobs_settings
 from ..define.labels import checked_tag
 from ..errors import InvalidOption
 from ..history.targets import HasName, name_of
 from ..models import QueueState
 from .audit import note
-from .commit import with_broker
+from .queue_row import locked_row, queue_rows, tell_from_row
 
 #: Tags of one queue that are paused at once: each claim compares the tags of the jobs that it meets with them.
 MOST = 100
@@ -60,20 +58,16 @@ def tell_tags(broker: Broker, state: QueueState) -> None:
 
 def _set(queue: str, tag: str, *, paused: bool) -> None:
     broker = get_broker()
-    if not broker.rows_are_the_queue:
-        _keep(queue, tag, paused=paused)
-    with_broker(partial(broker.pause_tag, queue, tag, paused=paused), None)
-
-
-def _keep(queue: str, tag: str, *, paused: bool) -> None:
-    """Write it down in SQL: a broker outside the database may be wiped, and is told again then."""
-    rows = QueueState.objects.using(jobs_settings().database)
-    with transaction.atomic(using=rows.db):
-        state = rows.select_for_update().get_or_create(queue=queue)[0]
-        tags = {*tags_of(state.paused_tags), tag} if paused else {*tags_of(state.paused_tags)} - {tag}
-        rows.filter(queue=queue).update(paused_tags=text_of_tags(sorted(tags)))
+    if broker.rows_are_the_queue:
+        broker.pause_tag(queue, tag, paused=paused)
+        return
+    # in SQL as well: a broker outside the database may be wiped, and is told again then
+    with transaction.atomic(using=jobs_settings().database):
+        tags = with_tag(locked_row(queue).paused_tags, tag, paused=paused)
+        queue_rows().filter(queue=queue).update(paused_tags=tags)
+    tell_from_row(queue, lambda row: broker.pause_tag(queue, tag, paused=tag in tags_of(row.paused_tags)))
 
 
 def _kept(queue: str) -> tuple[str, ...]:
-    state = QueueState.objects.using(jobs_settings().database).filter(queue=queue).first()
+    state = queue_rows().filter(queue=queue).first()
     return () if state is None else tags_of(state.paused_tags)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -10,12 +12,13 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
+from django.db import connections
 
 import jobs
 from jobs import InvalidOption, Queue, RetryLater, UnknownQueue
 from jobs.broker import get_broker
 from jobs.history.verdict import job_verdict
-from jobs.models import Job
+from jobs.models import Job, QueueState
 from jobs.operate import tags
 from jobs.testing import run_jobs
 from tests.each_broker import each_broker as each_broker
@@ -112,3 +115,32 @@ def test_command_pauses_and_resumes_and_status_tells() -> None:
     }
     run_jobs()
     assert ran == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("pause", "resume"),
+    [
+        (lambda: jobs.pause_tag(lane, "x"), lambda: jobs.resume_tag(lane, "x")),
+        (lambda: jobs.pause(lane), lambda: jobs.resume(lane)),
+    ],
+    ids=["of a tag", "of the queue"],
+)
+def test_of_a_pause_and_a_resume_at_once_the_broker_holds_the_one_that_is_kept(
+    pause: Callable[[], None], resume: Callable[[], None]
+) -> None:
+    both = threading.Barrier(2)
+
+    def act(what: Callable[[], None]) -> None:
+        both.wait(60)
+        what()
+        connections.close_all()
+
+    for _ in range(20):
+        threads = [threading.Thread(target=act, args=(what,)) for what in (pause, resume)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        counts, kept = jobs.counts(lane), QueueState.objects.get(queue=lane.name)
+        assert (counts.paused, get_broker().counts(lane.name).paused_tags) == (kept.paused, jobs.paused_tags(lane))
+        assert get_broker().counts(lane.name).paused == kept.paused

@@ -15,7 +15,7 @@ from ..lanes import lane_aside, tag_of
 from .connection import JobsDatabase, Trip
 from .reach import reaching
 from .seats import Waiting
-from .values import id_of, tags_of, text_of_tags
+from .values import id_of, tags_of, with_tag
 
 #: How many jobs a claim puts aside: where there are more, it takes nothing else, and the next one goes on.
 MOST = 1_000
@@ -104,7 +104,6 @@ class Tagging:
         """Let nothing of the queue start that carries the tag, or again; see the contract."""
         with self._database.write_synced() as trip:
             ((known,),) = trip.run("lock_paused_tags", queue=queue)
-            tags = {*tags_of(known), tag} if paused else {*tags_of(known)} - {tag}
-            trip.change("set_paused_tags", queue=queue, tags=text_of_tags(sorted(tags)))
+            trip.change("set_paused_tags", queue=queue, tags=with_tag(known, tag, paused=paused))
             if not paused:
                 trip.told.add(queue)

@@ -64,6 +64,12 @@ def tags_of(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text)) if text else ()
 
 
+def with_tag(text: str, tag: str, *, paused: bool) -> str:
+    """A queue's stored paused tags, sorted, with one more, or without it."""
+    others = {*tags_of(text)} - {tag}
+    return text_of_tags(sorted({*others, tag} if paused else others))
+
+
 def uuid_of(value: str | UUID | None) -> UUID | None:
     """A stored id, or none."""
     return None if value is None else id_of(value)
