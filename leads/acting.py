@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from django import forms
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -39,20 +40,29 @@ def act(action: LeadAction, lead: Lead, person: User, form: forms.Form) -> str:
     """
     if not form.is_valid():
         return ""
+    with still_there():
+        try:
+            done = action.perform(lead, person, form.cleaned_data)
+        except ValidationError as error:
+            form.add_error(None, error)
+            return ""
+        # as it is now: the log must not keep the name of somebody who was just erased
+        lead.refresh_from_db()
+    log(person, lead, CHANGE, f"{action.label}: {done}")
+    return done
+
+
+@contextmanager
+def still_there() -> Iterator[None]:
+    """Inside it a lead that was erased or deleted since it was read is one that is not found: raises `Http404`."""
     try:
-        done = action.perform(lead, person, form.cleaned_data)
-    except ValidationError as error:
-        form.add_error(None, error)
-        return ""
+        yield
     except Lead.DoesNotExist:
         raise Http404 from None
-    # as it is now: the log must not keep the name of somebody who was just erased
-    lead.refresh_from_db()
+
+
+def log(person: User, lead: Lead, flag: int, text: str = "") -> None:
+    """Note in the admin's log that the person has added or changed the lead."""
     LogEntry.objects.log_actions(
-        user_id=person.pk,
-        queryset=[lead],
-        action_flag=CHANGE,
-        change_message=f"{action.label}: {done}",
-        single_object=True,
+        user_id=person.pk, queryset=[lead], action_flag=flag, change_message=text, single_object=True
     )
-    return done

@@ -20,7 +20,7 @@ from accounts.admin.scope import ScopedAdmin, signed_in
 from jobs import jobs_about
 
 from .. import services
-from ..acting import act, actions_for, actions_of, form_of
+from ..acting import act, actions_for, actions_of, form_of, still_there
 from ..forms import LeadFieldsForm
 from ..models import Lead
 from ..pages.describing import lead_details
@@ -112,7 +112,8 @@ class LeadAdmin(ScopedAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm[Any], change: bool) -> None:
         """Through the services, which write the timeline and announce."""
         if change:
-            services.update_lead(obj, form.changed_data, actor=signed_in(request))
+            with still_there():
+                services.update_lead(obj, form.changed_data, actor=signed_in(request))
         else:
             services.add_lead(obj, actor=signed_in(request))
 
