@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django import forms
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404
 
 from accounts import sight
@@ -18,14 +18,19 @@ from .models import Lead
 from .panels import LeadAction, registry
 
 
-def actions_of(lead: Lead) -> Sequence[LeadAction]:
-    """What can be done with the lead; an erased one can only be erased again."""
-    return [one for one in registry.actions.values() if lead.erased_at is None or one.name == ERASE]
-
-
 def actions_for(lead: Lead, person: User) -> dict[str, LeadAction]:
     """What this person can do with the lead, by name."""
-    return {one.name: one for one in actions_of(lead) if sight.may(person, one.permission, lead.organization_id)}
+    return {name: one for name, one in _actions_of(lead).items() if _may(person, one, lead)}
+
+
+def action_for(lead: Lead, person: User, name: str) -> LeadAction:
+    """The one of this name; raises `Http404` if nothing of the kind can be done, `PermissionDenied` if by others."""
+    action = _actions_of(lead).get(name)
+    if action is None:
+        raise Http404
+    if not _may(person, action, lead):
+        raise PermissionDenied
+    return action
 
 
 def form_of(action: LeadAction, lead: Lead) -> type[forms.Form]:
@@ -66,3 +71,12 @@ def log(person: User, lead: Lead, flag: int, text: str = "") -> None:
     LogEntry.objects.log_actions(
         user_id=person.pk, queryset=[lead], action_flag=flag, change_message=text, single_object=True
     )
+
+
+def _actions_of(lead: Lead) -> dict[str, LeadAction]:
+    """What can be done with the lead; an erased one can only be erased again."""
+    return {name: one for name, one in registry.actions.items() if lead.erased_at is None or name == ERASE}
+
+
+def _may(person: User, action: LeadAction, lead: Lead) -> bool:
+    return sight.may(person, action.permission, lead.organization_id)

@@ -31,8 +31,8 @@ def add(request: HttpRequest) -> HttpResponse:
     organizations = sight.organizations(person, "leads.add_lead")
     if not organizations.exists():
         raise Http404
-    form = MemberLeadForm(request.POST or None, organizations=organizations)
-    if request.method == "POST" and form.is_valid():
+    form = MemberLeadForm(request.POST if request.method == "POST" else None, organizations=organizations)
+    if form.is_valid():
         try:
             with transaction.atomic():
                 lead = services.add_lead(form.instance, actor=person)
@@ -55,8 +55,8 @@ def edit(request: HttpRequest, lead_id: UUID) -> HttpResponse:
         raise Http404
     if not sight.may(person, "leads.change_lead", lead.organization_id):
         raise PermissionDenied
-    form = MemberLeadForm(request.POST or None, instance=lead)
-    if request.method == "POST" and form.is_valid():
+    form = MemberLeadForm(request.POST if request.method == "POST" else None, instance=lead)
+    if form.is_valid():
         try:
             with still_there(), transaction.atomic():
                 services.update_lead(form.instance, form.changed_data, actor=person)
