@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from datetime import tzinfo
 from functools import wraps
 from typing import Any, cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -15,6 +12,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from .models import User
+from .time_zones import zone_of
 
 
 def member_page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -32,11 +30,3 @@ def member_page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse
 def person_of(request: HttpRequest) -> User:
     """Who asks, behind `login_required`."""
     return cast(User, request.user)
-
-
-def zone_of(user: User) -> tzinfo:
-    """The person's time zone, else the site's; also where the machine no longer knows a zone."""
-    if user.time_zone:
-        with suppress(ZoneInfoNotFoundError, ValueError):
-            return ZoneInfo(user.time_zone)
-    return timezone.get_default_timezone()

@@ -44,6 +44,11 @@ def may(user: User | AnonymousUser, permission: str, organization_id: UUID | Non
     return ids is None or organization_id in ids
 
 
+def may_somewhere(user: User | AnonymousUser, *permissions: str) -> bool:
+    """Whether the person has one of the permissions in any organization; a superuser has, also where there is none."""
+    return organization_ids(user, *permissions) != []
+
+
 def may_everywhere(user: User | AnonymousUser, *permissions: str) -> bool:
     """Whether the person has all these permissions whatever their role is."""
     return user.is_active and (user.is_superuser or _as_such(user) >= set(permissions))

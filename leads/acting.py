@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django import forms
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404
 
 from accounts import sight
@@ -17,14 +18,19 @@ from .models import Lead
 from .panels import LeadAction, registry
 
 
-def actions_of(lead: Lead) -> Sequence[LeadAction]:
-    """What can be done with the lead; an erased one can only be erased again."""
-    return [one for one in registry.actions.values() if lead.erased_at is None or one.name == ERASE]
-
-
 def actions_for(lead: Lead, person: User) -> dict[str, LeadAction]:
     """What this person can do with the lead, by name."""
-    return {one.name: one for one in actions_of(lead) if sight.may(person, one.permission, lead.organization_id)}
+    return {name: one for name, one in _actions_of(lead).items() if _may(person, one, lead)}
+
+
+def action_for(lead: Lead, person: User, name: str) -> LeadAction:
+    """The one of this name; raises `Http404` if nothing of the kind can be done, `PermissionDenied` if by others."""
+    action = _actions_of(lead).get(name)
+    if action is None:
+        raise Http404
+    if not _may(person, action, lead):
+        raise PermissionDenied
+    return action
 
 
 def form_of(action: LeadAction, lead: Lead) -> type[forms.Form]:
@@ -39,20 +45,38 @@ def act(action: LeadAction, lead: Lead, person: User, form: forms.Form) -> str:
     """
     if not form.is_valid():
         return ""
+    with still_there():
+        try:
+            done = action.perform(lead, person, form.cleaned_data)
+        except ValidationError as error:
+            form.add_error(None, error)
+            return ""
+        # as it is now: the log must not keep the name of somebody who was just erased
+        lead.refresh_from_db()
+    log(person, lead, CHANGE, f"{action.label}: {done}")
+    return done
+
+
+@contextmanager
+def still_there() -> Iterator[None]:
+    """Inside it a lead that was erased or deleted since it was read is one that is not found: raises `Http404`."""
     try:
-        done = action.perform(lead, person, form.cleaned_data)
-    except ValidationError as error:
-        form.add_error(None, error)
-        return ""
+        yield
     except Lead.DoesNotExist:
         raise Http404 from None
-    # as it is now: the log must not keep the name of somebody who was just erased
-    lead.refresh_from_db()
+
+
+def log(person: User, lead: Lead, flag: int, text: str = "") -> None:
+    """Note in the admin's log that the person has added or changed the lead."""
     LogEntry.objects.log_actions(
-        user_id=person.pk,
-        queryset=[lead],
-        action_flag=CHANGE,
-        change_message=f"{action.label}: {done}",
-        single_object=True,
+        user_id=person.pk, queryset=[lead], action_flag=flag, change_message=text, single_object=True
     )
-    return done
+
+
+def _actions_of(lead: Lead) -> dict[str, LeadAction]:
+    """What can be done with the lead; an erased one can only be erased again."""
+    return {name: one for name, one in registry.actions.items() if lead.erased_at is None or name == ERASE}
+
+
+def _may(person: User, action: LeadAction, lead: Lead) -> bool:
+    return sight.may(person, action.permission, lead.organization_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
@@ -13,6 +12,7 @@ from accounts.models import Organization
 
 from . import normalise
 from .models import Lead
+from .validation import valid_email, valid_phone
 
 
 class LeadFieldsForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -20,20 +20,11 @@ class LeadFieldsForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_email(self) -> str:
         """A valid address, or none."""
-        value: str = self.cleaned_data["email"].strip()
-        try:
-            return normalise.email_address(value) if value else ""
-        except ValueError:
-            raise ValidationError(_("Enter a valid e-mail address.")) from None
+        return valid_email(self.cleaned_data["email"])
 
     def clean_phone(self) -> str:
         """The number as E.164 writes it."""
-        value: str = self.cleaned_data["phone"]
-        organization = self._organization()
-        try:
-            return normalise.phone_number(value, organization.country if organization else "") if value else ""
-        except ValueError:
-            raise ValidationError(_("Enter a phone number with its country code, like +5511912345678.")) from None
+        return valid_phone(self.cleaned_data["phone"], self._organization())
 
     def clean(self) -> dict[str, Any]:
         """One lead an address and organisation."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import cache
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -15,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import Organization
+from accounts.time_zones import time_zones
 
 from . import normalise
 from .consent import FORM_WORDINGS
@@ -76,25 +75,11 @@ class LeadForm(forms.Form):
 
     def clean_email(self) -> str:
         """The address as it is written to."""
-        value: str = self.cleaned_data["email"]
-        if not value:
-            return ""
-        try:
-            return normalise.email_address(value)
-        except ValueError:
-            raise ValidationError(_("Enter a valid e-mail address."), code="email") from None
+        return valid_email(self.cleaned_data["email"])
 
     def clean_phone(self) -> str:
         """The number as E.164 writes it."""
-        value: str = self.cleaned_data["phone"]
-        if not value:
-            return ""
-        try:
-            return normalise.phone_number(value, self.organization.country)
-        except ValueError:
-            raise ValidationError(
-                _("Enter a phone number with its country code, like +5511912345678."), code="phone"
-            ) from None
+        return valid_phone(self.cleaned_data["phone"], self.organization)
 
     def clean(self) -> dict[str, Any]:
         """Someone must be reachable."""
@@ -123,9 +108,30 @@ class ApiLeadForm(LeadForm):
     def clean_time_zone(self) -> str:
         """A name of the IANA's list."""
         value: str = self.cleaned_data["time_zone"]
-        if value and value not in _time_zones():
+        if value and value not in time_zones():
             raise ValidationError(_("Use a time zone from the IANA list, like America/Sao_Paulo."), code="time_zone")
         return value
+
+
+def valid_email(value: str) -> str:
+    """The address as it is written to, empty for none; raises `ValidationError`."""
+    try:
+        return normalise.email_address(value) if value else ""
+    except ValueError:
+        raise ValidationError(_("Enter a valid e-mail address."), code="email") from None
+
+
+def valid_phone(value: str, organization: Organization | None) -> str:
+    """The number as E.164 writes it, empty for none; without a country code, one of the organization's country.
+
+    Raises `ValidationError`.
+    """
+    try:
+        return normalise.phone_number(value, organization.country if organization else "") if value else ""
+    except ValueError:
+        raise ValidationError(
+            _("Enter a phone number with its country code, like +5511912345678."), code="phone"
+        ) from None
 
 
 class InvalidBody(Exception):
@@ -172,11 +178,6 @@ def field_errors(form: forms.Form) -> dict[str, list[str]]:
     """A form's errors as plain data."""
     errors: Mapping[str, Any] = form.errors
     return {("" if name == "__all__" else name): [str(text) for text in texts] for name, texts in errors.items()}
-
-
-@cache
-def _time_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
 
 
 def _is_number(value: Any) -> bool:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import Organization, User
-from leads.normalise import phone_number
+from accounts.time_zones import time_zones
+from leads.validation import valid_phone
 
 from .models import Channel, ContactPreference, Notification
 from .services import save_wishes
@@ -87,12 +86,8 @@ class PreferencesForm(forms.Form):
 
     def clean_phone(self) -> str:
         """The number as E.164 writes it; without a country code, one of the person's organization's country."""
-        value: str = self.cleaned_data["phone"].strip()
         first = Organization.objects.filter(memberships__user=self._person).order_by("memberships__created_at").first()
-        try:
-            return phone_number(value, first.country if first else "") if value else ""
-        except ValueError:
-            raise ValidationError(_("Enter a phone number with its country code, like +5511912345678.")) from None
+        return valid_phone(self.cleaned_data["phone"], first)
 
     def clean(self) -> dict[str, Any]:
         """What belongs together is there together."""
@@ -124,4 +119,4 @@ class PreferencesForm(forms.Form):
 
 def _zones() -> list[str]:
     """The zones that are named after a place."""
-    return ["UTC", *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/"))]
+    return ["UTC", *sorted(name for name in time_zones() if "/" in name and not name.startswith("Etc/"))]

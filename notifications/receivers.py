@@ -62,9 +62,9 @@ def notify_of_stale_lead(sender: Any, event: LeadGrewStale, **kwargs: Any) -> No
 @receives(notification_created, starts=[send_push_notification])
 def push_to_devices(sender: Any, event: NotificationCreated, **kwargs: Any) -> None:
     """Who has a device gets the news there too, unless they want none of this kind; not in their quiet hours."""
-    wanted = wishes_of(event.user_id).wants(Channel.PUSH, event.kind)
-    if wanted and PushDevice.objects.filter(user_id=event.user_id).exists():
-        services.push_notification(event.notification_id, at=quiet_until(event.user_id))
+    wishes = wishes_of(event.user_id)
+    if wishes.wants(Channel.PUSH, event.kind) and PushDevice.objects.filter(user_id=event.user_id).exists():
+        services.push_notification(event.notification_id, at=quiet_until(wishes))
 
 
 @receives(notification_created, starts=[send_sms])
@@ -73,7 +73,7 @@ def text_news(sender: Any, event: NotificationCreated, **kwargs: Any) -> None:
     wishes = wishes_of(event.user_id)
     if wishes.phone and wishes.wants(Channel.SMS, event.kind):
         notification = Notification.objects.get(pk=event.notification_id)
-        services.send_sms_of_notification(notification, wishes.phone, at=quiet_until(event.user_id))
+        services.send_sms_of_notification(notification, wishes.phone, at=quiet_until(wishes))
 
 
 def _notify(

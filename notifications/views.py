@@ -38,7 +38,8 @@ def _state(request: HttpRequest) -> str:
 @member_page
 def inbox(request: HttpRequest) -> HttpResponse:
     """The newest notifications, or those before one of them."""
-    text = request.GET.get(BEFORE, "")
+    # before the lines: what comes in meanwhile is asked for at the next look
+    state, text = _state(request), request.GET.get(BEFORE, "")
     try:
         page = _page(request, _ORDER.key(text) if text else None)
     except ValidationError:
@@ -47,7 +48,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
     context = {
         "lines": with_leads(person_of(request), rows),
         "unread": unread_of(person_of(request)),
-        "state": _state(request),
+        "state": state,
         "live": not page.newer,
         "older": _ORDER.key_text(rows[-1]) if rows and page.older else "",
         "newer": page.newer,

@@ -8,8 +8,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from accounts.member_pages import zone_of
-from accounts.models import User
+from accounts.time_zones import zone_of
 
 from .models import Channel, ContactPreference
 
@@ -26,13 +25,12 @@ def declined_mail(user_ids: Collection[UUID], kind: str) -> set[UUID]:
     return {one.pk for one in chosen if not one.wants(Channel.MAIL, kind)}
 
 
-def quiet_until(user_id: UUID, now: datetime | None = None) -> datetime | None:
+def quiet_until(wishes: ContactPreference, now: datetime | None = None) -> datetime | None:
     """When the person's quiet hours end, if it is in them that it is now."""
-    wishes = wishes_of(user_id)
     if wishes.quiet_from is None or wishes.quiet_until is None:
         return None
-    user = User.objects.get(pk=user_id)
-    return end_of_quiet(wishes.quiet_from, wishes.quiet_until, (now or timezone.now()).astimezone(zone_of(user)))
+    local = (now or timezone.now()).astimezone(zone_of(wishes.user))
+    return end_of_quiet(wishes.quiet_from, wishes.quiet_until, local)
 
 
 def end_of_quiet(begin: time, end: time, local: datetime) -> datetime | None:

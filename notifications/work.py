@@ -11,13 +11,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.members import is_active_member
-from accounts.models import Membership, User
+from accounts.models import Membership
 from jobs import PermanentError, RetryLater
 from leads.models import EffectState, Lead
 from leads.models.effect import NO_MEMBER, NOT_WANTED, UNCLEAR, UNSUBSCRIBED
 
 from .events import NotificationCreated, notification_created
-from .models import Channel, Notification, PushDevice, PushMessage, SmsMessage
+from .models import Channel, ContactPreference, Notification, PushDevice, PushMessage, SmsMessage
 from .push import DeviceGone, push_provider
 from .sms import sms_provider
 from .wishes import quiet_until, wishes_of
@@ -69,9 +69,10 @@ def push(notification_id: UUID, job_id: UUID) -> Outcome:
     notification = Notification.objects.filter(pk=notification_id).first()
     if notification is None:
         return {"outcome": "the notification is gone"}
-    if refused := _refused(notification, Channel.PUSH):
+    wishes = wishes_of(notification.user_id)
+    if refused := _refused(notification, wishes, Channel.PUSH):
         return {"outcome": refused}
-    _wait_for_end_of_quiet(notification.user_id)
+    _wait_for_end_of_quiet(wishes)
     counted = {"sent": 0, "recorded": 0, "gone": 0}
     problem: Exception | None = None
     for device in PushDevice.objects.filter(user_id=notification.user_id).order_by("created_at"):
@@ -99,11 +100,13 @@ def text(sms_id: UUID, job_id: UUID) -> Outcome:
         return {"outcome": "the message's row is gone"}
     if sms.lead is not None and sms.lead.erased_at is not None:
         return {"outcome": "the lead was erased"}
-    refused = _refused(sms.notification, Channel.SMS) if sms.notification else ""
-    noted = {}
-    if sms.notification and not refused:
-        _wait_for_end_of_quiet(sms.notification.user_id)
-        noted["to"] = wishes_of(sms.notification.user_id).phone  # the number may be another one by now
+    refused, noted = "", {}
+    if sms.notification is not None:
+        wishes = wishes_of(sms.notification.user_id)
+        refused = _refused(sms.notification, wishes, Channel.SMS)
+        if not refused:
+            _wait_for_end_of_quiet(wishes)
+            noted["to"] = wishes.phone  # the number may be another one by now
     provider = sms_provider()
     done = EffectState.RECORDED if provider.records_only else EffectState.SENT
     if not sms.claim(job_id, repeatable=provider.repeatable, **noted):
@@ -133,21 +136,21 @@ def own_page(address: str) -> str:
     return address[:500] if own else ""
 
 
-def _refused(notification: Notification, channel: Channel) -> str:
+def _refused(notification: Notification, wishes: ContactPreference, channel: Channel) -> str:
     """Why the person does not get it on this channel any more, whatever held when it was decided; else empty."""
-    person = User.objects.get(pk=notification.user_id)
     organization_id = notification.organization_id
-    if not person.is_active or (organization_id is not None and not is_active_member(person.pk, organization_id)):
+    if not wishes.user.is_active or (
+        organization_id is not None and not is_active_member(notification.user_id, organization_id)
+    ):
         return NO_MEMBER
-    wishes = wishes_of(person.pk)
     reachable = channel != Channel.SMS or wishes.phone
     return "" if reachable and wishes.wants(channel, notification.kind) else NOT_WANTED
 
 
-def _wait_for_end_of_quiet(user_id: UUID) -> None:
+def _wait_for_end_of_quiet(wishes: ContactPreference) -> None:
     """A job that starts late, or a second time, may come into the person's quiet hours: it waits as a new one does."""
     now = timezone.now()
-    if until := quiet_until(user_id, now):
+    if until := quiet_until(wishes, now):
         raise RetryLater((until - now).total_seconds(), reason=QUIET)
 
 

@@ -64,8 +64,9 @@ class ScopedAdmin(KeysetAdmin):
 
     def may(self, request: HttpRequest, action: str, obj: Model | None = None) -> bool:
         """Whether the person may do this with the row; without one, whether there is any organization for it."""
-        ids = self._ids(request, action)
-        return ids is None or bool(ids) if obj is None else self._allows(request, obj, action)
+        if obj is None:
+            return sight.may_somewhere(signed_in(request), self._permission(action))
+        return self._allows(request, obj, action)
 
     def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
         """The list's actions, each refused for rows of organizations where the person may not do it."""

@@ -20,7 +20,7 @@ from accounts.admin.scope import ScopedAdmin, signed_in
 from jobs import jobs_about
 
 from .. import services
-from ..acting import act, actions_for, actions_of, form_of
+from ..acting import act, action_for, actions_for, form_of, still_there
 from ..forms import LeadFieldsForm
 from ..models import Lead
 from ..pages.describing import lead_details
@@ -112,7 +112,8 @@ class LeadAdmin(ScopedAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm[Any], change: bool) -> None:
         """Through the services, which write the timeline and announce."""
         if change:
-            services.update_lead(obj, form.changed_data, actor=signed_in(request))
+            with still_there():
+                services.update_lead(obj, form.changed_data, actor=signed_in(request))
         else:
             services.add_lead(obj, actor=signed_in(request))
 
@@ -139,13 +140,11 @@ class LeadAdmin(ScopedAdmin):
 
     def act(self, request: HttpRequest, lead_id: UUID, name: str) -> HttpResponse:
         """Ask what the action needs to know; do it on POST."""
-        action = registry.actions.get(name)
         lead = self.get_queryset(request).select_related("organization").filter(pk=lead_id).first()
-        if action is None or lead is None or action not in actions_of(lead):
+        if lead is None:
             raise Http404
-        if not sight.may(signed_in(request), action.permission, lead.organization_id) or not self.has_view_permission(
-            request, lead
-        ):
+        action = action_for(lead, signed_in(request), name)
+        if not self.has_view_permission(request, lead):
             raise PermissionDenied
         form = form_of(action, lead)(request.POST if request.method == "POST" else None)
         if request.method == "POST" and (done := act(action, lead, signed_in(request), form)):

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, QueryDict
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
@@ -68,7 +68,7 @@ class ChoiceForm(forms.Form):
     score = forms.ChoiceField(label=gettext_lazy("Score"), required=False)
     organization = forms.ChoiceField(label=gettext_lazy("Organization"), required=False)
 
-    def __init__(self, data: QueryDict, organizations: Sequence[Organization]) -> None:
+    def __init__(self, data: QueryDict, organizations: Sequence[Organization], *, by_status: bool) -> None:
         super().__init__(data, auto_id="choose_%s")
         choices = {
             "status": [("", _("Any status")), *LeadStatus.choices],
@@ -81,6 +81,8 @@ class ChoiceForm(forms.Form):
             field.choices = values
         if len(organizations) < 2:
             del self.fields["organization"]
+        if not by_status:
+            del self.fields["status"]
         self.is_valid()
 
 
@@ -97,9 +99,9 @@ class Tab:
 
 
 class Choice:
-    """The leads that a person may see, narrowed down by what the address says."""
+    """The leads that a person may see, narrowed down by what the address says; by status only where that is asked."""
 
-    def __init__(self, person: User, query: QueryDict) -> None:
+    def __init__(self, person: User, query: QueryDict, *, by_status: bool = True) -> None:
         """Raises `Http404` for who may see no leads at all."""
         self.person = person
         self.ids = sight.organization_ids(person, "leads.view_lead")
@@ -109,7 +111,7 @@ class Choice:
         if self.ids is None and len(self.organizations) <= FEW:
             # a superuser's too: an index has each organization's leads
             self.ids = [one.pk for one in self.organizations]
-        self.form = ChoiceForm(query, self.organizations)
+        self.form = ChoiceForm(query, self.organizations, by_status=by_status)
         self.tab = query.get("show", MINE) if query.get("show", MINE) in TABS else MINE
         self.chosen = {name: value for name, value in self.form.cleaned_data.items() if value}
         self._edges = query.get(BEFORE), query.get(AFTER)
@@ -210,9 +212,7 @@ class Choice:
 
 def lead_of(person: User, lead_id: UUID) -> Lead:
     """The lead, if the person may see it; raises `Http404`: nobody else learns that it exists."""
-    ids = sight.organization_ids(person, "leads.view_lead")
-    where = Q() if ids is None else Q(organization__in=ids)
-    lead = Lead.objects.select_related("organization", "assignee").filter(where, pk=lead_id).first()
-    if lead is None:
+    lead = Lead.objects.select_related("organization", "assignee").filter(pk=lead_id).first()
+    if lead is None or not sight.may(person, "leads.view_lead", lead.organization_id):
         raise Http404
     return lead

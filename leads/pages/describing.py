@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from jobs import jobs_about
+from jobs import State, jobs_about
 
 from ..content import amount, message_of, news_of
 from ..labels import ENRICHMENT_FIELDS, SCORE_RULES
@@ -19,7 +19,7 @@ from ..panels import registry
 
 #: So many of the lead's messages, and of the jobs that wait for it, are looked at.
 MESSAGES, JOBS = 20, 50
-_LIVE = ("pending", "queued", "active", "blocked")
+_LIVE = (State.PENDING, State.QUEUED, State.ACTIVE, State.BLOCKED)
 
 
 @dataclass(frozen=True)

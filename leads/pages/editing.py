@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+from django.contrib.admin.models import ADDITION, CHANGE
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
@@ -15,9 +15,9 @@ from django.views.decorators.http import require_http_methods
 
 from accounts import sight
 from accounts.member_pages import member_page, person_of
-from accounts.models import User
 
 from .. import services
+from ..acting import log, still_there
 from ..forms import MemberLeadForm
 from ..models import Lead
 from .choosing import lead_of
@@ -31,12 +31,12 @@ def add(request: HttpRequest) -> HttpResponse:
     organizations = sight.organizations(person, "leads.add_lead")
     if not organizations.exists():
         raise Http404
-    form = MemberLeadForm(request.POST or None, organizations=organizations)
-    if request.method == "POST" and form.is_valid():
+    form = MemberLeadForm(request.POST if request.method == "POST" else None, organizations=organizations)
+    if form.is_valid():
         try:
             with transaction.atomic():
                 lead = services.add_lead(form.instance, actor=person)
-                _log(person, lead, ADDITION)
+                log(person, lead, ADDITION)
         except IntegrityError:  # somebody else was faster with the address
             form.add_error("email", _("The organization has a lead with this address."))
         else:
@@ -55,12 +55,12 @@ def edit(request: HttpRequest, lead_id: UUID) -> HttpResponse:
         raise Http404
     if not sight.may(person, "leads.change_lead", lead.organization_id):
         raise PermissionDenied
-    form = MemberLeadForm(request.POST or None, instance=lead)
-    if request.method == "POST" and form.is_valid():
+    form = MemberLeadForm(request.POST if request.method == "POST" else None, instance=lead)
+    if form.is_valid():
         try:
-            with transaction.atomic():
+            with still_there(), transaction.atomic():
                 services.update_lead(form.instance, form.changed_data, actor=person)
-                _log(person, lead, CHANGE)
+                log(person, lead, CHANGE)
         except IntegrityError:
             form.add_error("email", _("The organization has a lead with this address."))
         else:
@@ -72,9 +72,3 @@ def edit(request: HttpRequest, lead_id: UUID) -> HttpResponse:
 def _show(request: HttpRequest, form: MemberLeadForm, lead: Lead | None) -> HttpResponse:
     context = {"form": form, "lead": lead}
     return render(request, "leads/pages/edit.html", context, status=400 if form.is_bound else 200)
-
-
-def _log(person: User, lead: Lead, flag: int) -> None:
-    LogEntry.objects.log_actions(
-        user_id=person.pk, queryset=[lead], action_flag=flag, change_message="", single_object=True
-    )

@@ -6,8 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -15,15 +14,15 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from accounts import sight
 from accounts.member_pages import member_page, person_of
+from accounts.roles import roles_of
 from admin_lists.counts import Capped
 from admin_lists.pages import AFTER, BEFORE
 
 from ..acting import act as do
-from ..acting import actions_for, actions_of, form_of
+from ..acting import action_for, actions_for, form_of
 from ..models import Lead, LeadStatus
-from ..panels import registry
 from ..timeline import timeline
-from .choosing import MINE, ORDER, UNASSIGNED, Choice, band_of, lead_of
+from .choosing import ORDER, UNASSIGNED, Choice, band_of, lead_of
 from .describing import advice_on, consents_of, lead_details, messages_of, steps_of
 
 #: Cards of one column.
@@ -39,8 +38,11 @@ def leads(request: HttpRequest) -> HttpResponse:
     choice = Choice(person_of(request), request.GET)
     page, path = choice.page(), reverse("leads:list")
     rows = page.rows
+    shared = _shared(choice, path, page.count)
     context = {
-        **_shared(choice, path, page.count),
+        **shared,
+        "forms_of": choice.organizations[:3],
+        "unassigned": next(tab for tab in shared["tabs"] if tab.name == UNASSIGNED),
         "rows": [_card(lead) for lead in rows],
         "newer": choice.address(path, **{AFTER: ORDER.key_text(rows[0])}) if rows and page.newer else "",
         "older": choice.address(path, **{BEFORE: ORDER.key_text(rows[-1])}) if rows and page.older else "",
@@ -53,9 +55,7 @@ def leads(request: HttpRequest) -> HttpResponse:
 @member_page
 def board(request: HttpRequest) -> HttpResponse:
     """A column for each status, with its newest leads."""
-    choice = Choice(person_of(request), request.GET)
-    choice.chosen.pop("status", None)
-    choice.form.fields.pop("status", None)
+    choice = Choice(person_of(request), request.GET, by_status=False)
     path, movable = reverse("leads:board"), _where(choice, "leads.change_lead_status")
     columns = []
     for status in LeadStatus:
@@ -86,11 +86,7 @@ def act(request: HttpRequest, lead_id: UUID, name: str) -> HttpResponse:
     """Ask what the action needs to know; do it on POST."""
     person = person_of(request)
     shown = lead_of(person, lead_id)
-    action = registry.actions.get(name)
-    if action is None or action not in actions_of(shown):
-        raise Http404
-    if action.name not in actions_for(shown, person):
-        raise PermissionDenied
+    action = action_for(shown, person, name)
     form = form_of(action, shown)(request.POST if request.method == "POST" else None)
     if request.method == "POST" and (done := do(action, shown, person, form)):
         messages.success(request, done)
@@ -110,7 +106,7 @@ def _show(request: HttpRequest, lead: Lead) -> HttpResponse:
         "advice": advice_on(lead),
         "steps": steps_of(lead),
         "consents": consents_of(lead),
-        "is_member": person.memberships.filter(organization=lead.organization_id).exists(),
+        "is_member": lead.organization_id in roles_of(person),
         "forms": {name: form_of(actions[name], lead)(auto_id=f"{name}_%s") for name in IN_PLACE if name in actions},
         "may_edit": lead.erased_at is None and sight.may(person, "leads.change_lead", lead.organization_id),
         "other_actions": [action for name, action in actions.items() if name not in IN_PLACE],
@@ -121,20 +117,16 @@ def _show(request: HttpRequest, lead: Lead) -> HttpResponse:
 
 
 def _shared(choice: Choice, path: str, known: Capped | None = None) -> dict[str, Any]:
-    tabs = choice.tabs(path, known)
     return {
         "form": choice.form,
-        "may_add": sight.organization_ids(choice.person, "leads.add_lead") != [],
-        "tabs": tabs,
+        "may_add": sight.may_somewhere(choice.person, "leads.add_lead"),
+        "tabs": choice.tabs(path, known),
         "tab": choice.tab,
         "chosen": bool(choice.chosen),
         "unchosen": f"{path}?show={choice.tab}",
         "many_organizations": len(choice.organizations) > 1,
         "list_address": choice.address(reverse("leads:list")),
         "board_address": choice.address(reverse("leads:board")),
-        "forms_of": choice.organizations[:3],
-        "unassigned": next(tab for tab in tabs if tab.name == UNASSIGNED),
-        "mine": choice.tab == MINE,
     }
 
 

@@ -101,7 +101,10 @@ def receive_lead(
 
 
 def update_lead(lead: Lead, changed: Iterable[str], *, actor: AbstractBaseUser | None = None) -> Lead:
-    """Save fields that a person edited. Status, assignee and consent have functions of their own."""
+    """Save fields that a person edited. Status, assignee and consent have functions of their own.
+
+    Raises `Lead.DoesNotExist`, and `IntegrityError` if the organisation has a lead with the new e-mail.
+    """
     fields = sorted(set(changed) - _CHANGED_ELSEWHERE)
     if not fields:
         return lead

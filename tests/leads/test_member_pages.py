@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection
 from django.http import Http404
 from django.test import Client
 from django.urls import reverse
@@ -300,3 +301,20 @@ def test_what_is_done_with_a_lead_that_was_erased_meanwhile_finds_none(name: str
     with pytest.raises(Http404):
         act(action, read_before, mia, form)
     assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("page", ["leads:edit", "admin:leads_lead_change"])
+def test_what_is_written_into_a_lead_that_is_erased_at_that_moment_finds_none(page: str, acme: Organization) -> None:
+    mia, lead = make_member(acme, "mia", Role.OWNER), make_lead(acme, name="Ada")
+    client, address = signed_in(mia), reverse(page, args=[lead.pk])
+    fields = {"name": "Ada Lovelace", "email": lead.email, "source": lead.source}
+
+    def erase_first(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith('SELECT "leads_lead"."version"'):  # the last look before the lead is written
+            Lead.objects.filter(pk=lead.pk).update(erased_at=timezone.now())
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(erase_first):
+        assert client.post(address, fields).status_code == 404
+    assert (Lead.objects.get(pk=lead.pk).name, LogEntry.objects.count()) == ("Ada", 0)
+    assert client.post(address, fields).status_code == 302

@@ -82,7 +82,7 @@ def test_push_and_text_messages_wait_until_the_quiet_hours_that_hold_by_then_are
     begin, end, later = ((now + timedelta(hours=hours)).time().replace(second=0, microsecond=0) for hours in (-1, 2, 3))
     wishes: Any = {"kinds": {Channel.PUSH: ALL, Channel.SMS: ALL}, "phone": "+5511912345678", "time_zone": "Asia/Tokyo"}
     save_wishes(mia.pk, **wishes, quiet=(begin, end))
-    over = quiet_until(mia.pk)
+    over = quiet_until(wishes_of(mia.pk))
     assert over is not None
     assert timedelta(hours=1, minutes=58) < over - timezone.now() <= timedelta(hours=2)
     services.notify(mia.pk, "News", kind="URGENT")
