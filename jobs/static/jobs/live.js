@@ -213,7 +213,7 @@
       const texts = note.dataset;
       let text = isOn() ? texts.textOn : texts.textOff;
       if (part.gone) text = texts.textGone;
-      else if (isOn() && part.failures) text = (texts.textError || "").replace("%s", String(Math.round(seconds)));
+      else if (isOn() && part.failures) text = (texts.textError || "").replace("{seconds}", String(Math.round(seconds)));
       if (note.textContent !== (text || "")) note.textContent = text || "";
     }
   }
