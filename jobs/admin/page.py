@@ -17,11 +17,6 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.formats import date_format
-from django.utils.html import format_html
-from django.utils.timesince import timesince
-from django.utils.timezone import localtime
-from django.utils.translation import gettext as _
 
 from .. import clock
 from ..define.desk import Progress
@@ -31,7 +26,7 @@ from ..history.lookup import Argument
 from ..history.timeline import pieces_of
 from ..history.waits import waits_of
 from ..history.why import why_line
-from ..models import STATE_WORDS, Job
+from ..models import Job
 from ..states import State
 from ..visible import visible
 from .sight import of_scopes
@@ -57,7 +52,6 @@ class JobPage:
 
     job: Job
     state: str
-    state_word: Any
     verdict: str
     why: str
     arguments: Sequence[Argument]
@@ -100,7 +94,6 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
     return JobPage(
         job=job,
         state=shown,
-        state_word=STATE_WORDS[shown],
         verdict=mask(verdict.job_verdict(job, now, hindrances=False)),
         why=mask(why_line(job)),
         arguments=[
@@ -118,7 +111,7 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
         parent=_job_link(seen.filter(pk=job.parent_id).only("task").first(), site) if job.parent_id else None,
         children=[link for child in children[:CHILDREN] if (link := _job_link(child, site))],
         more_children=f"{list_address}?parent_id={job.pk}" if len(children) > CHILDREN else "",
-        after=[(links[id], STATE_WORDS.get(state, "")) for id, state in waits.after],
+        after=[(links[id], state or "") for id, state in waits.after],
         before=[links[id] for id in waits.before],
         starts=starts,
         timeline=drawing(pieces),
@@ -129,23 +122,6 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
         progress_text=visible(verdict.progress_text(progress, mask)),
         steps=[visible(mask(name)) for name, _value, _kept_at in inside.steps_of(job.pk)],
     )
-
-
-def ago(moment: datetime, now: datetime) -> str:
-    """A relative time with the exact one on hover."""
-    exact = exact_time(moment)
-    past = _("%(time)s ago") % {"time": timesince(moment, now, depth=1)}
-    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, past)
-
-
-def exact_time(moment: datetime | None) -> str:
-    """The moment in the reader's zone and format; in UTC where the zone has no such moment."""
-    if moment is None:
-        return "–"
-    try:
-        return date_format(localtime(moment), "DATETIME_FORMAT")
-    except OverflowError:
-        return moment.isoformat(" ", "seconds")
 
 
 def pretty(value: Any) -> str:

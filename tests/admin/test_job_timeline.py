@@ -138,7 +138,7 @@ def test_hand_backs_are_no_failures_and_the_newest_start_comes_first(viewer: Cli
     run_jobs()
     handle.job.timeline.create(outcome="lost", ended_at=clock.now())
     page = viewer.get(address(handle.id)).content.decode()
-    assert re.findall(r'class="outcome outcome-(\w+)"', page) == ["lost", "postponed"]
+    assert re.findall(r'<h3>\s*<span class="state state-(\w+)', page) == ["lost", "postponed"]
     assert 'piece-postponed"' in page
     assert 'piece-failed"' not in page
 
