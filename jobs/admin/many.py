@@ -25,6 +25,7 @@ from ..operate.by_filter import rows_of
 from ..operate.operations import MOST_IDS, Listed, begin
 from .buttons import Button
 from .filters import WINDOWS
+from .query_box import box_of
 from .sight import of_scopes, scopes_with
 
 #: One request works on at most so many jobs.
@@ -55,6 +56,10 @@ def act(model_admin: ModelAdmin[Job], request: HttpRequest, rows: QuerySet[Job],
 def _begin_or_ask(
     model_admin: ModelAdmin[Job], request: HttpRequest, rows: QuerySet[Job], button: Button
 ) -> HttpResponse | None:
+    if problem := box_of(request).problem:
+        # else it would be done to all that the list shows without the query
+        model_admin.message_user(request, problem, messages.ERROR)
+        return None
     chosen = _listed(request, rows, button)
     # a button is for jobs in its states, whatever the list shows
     meant = rows_of(button.name, chosen, get_broker().now()) if rows.filter(state__in=button.states).exists() else None
@@ -75,9 +80,13 @@ def _listed(request: HttpRequest, rows: QuerySet[Job], button: Button) -> Listed
     given: dict[str, Any] = {name: request.GET.get(name, "") for name in _GIVEN}
     if window := WINDOWS.get(request.GET.get("since", "")):
         given["since"] = (clock.now() - window[0]).isoformat()
-    if request.GET.get("q", "").strip():
+    box = box_of(request)
+    if box.query.text or box.query.args:
         # a search is no filter, but what it finds is bounded
         given["ids"] = tuple(str(pk) for pk in rows.order_by("-pk").values_list("pk", flat=True)[:MOST_IDS])
+    elif box.text:
+        given |= {"query": box.text, "asked": box.asked.isoformat(), "zone": box.zone}
+    given["state"] = given["state"] or box.query.state
     return Listed(**given, scopes=scopes_with(request, button.permission))
 
 
