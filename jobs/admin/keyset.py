@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 
 from admin_lists.changelist import KeysetChangeList
 from admin_lists.counts import CAP, Capped, capped_count
+from admin_lists.search import FOUND
 
 from ..history import lookup
 from ..history.lateness import history_note
@@ -31,6 +32,8 @@ class JobChangeList(KeysetChangeList):
         super().get_results(request)
         self.box, self.offered = box_of(request), offered()
         self.without_query = self.get_query_string(remove=["q"])
+        if self.box.found is not None and not self.box.found.is_whole and self.result_count >= FOUND:
+            self.result_label = str(Capped(self.result_count, more=True))
         rows = self.result_list
         self.result_list = lookup.as_they_read(rows, self.params.get("state") or self.box.query.state)
         notes = [history_note()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -14,12 +15,14 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 
+from admin_lists.counts import Capped
 from admin_lists.search import as_uuid
 
 from .. import clock
 from ..broker import get_broker
 from ..errors import BrokerAway, Refused, UnknownJob
 from ..history import lookup
+from ..history.find import count
 from ..models import Job
 from ..operate.by_filter import rows_of
 from ..operate.operations import MOST_IDS, Listed, begin
@@ -65,7 +68,7 @@ def _begin_or_ask(
     meant = rows_of(button.name, chosen, get_broker().now()) if rows.filter(state__in=button.states).exists() else None
     upto = as_uuid(request.POST.get("upto", ""))
     if meant is not None and upto is None and (newest := _newest(meant)) is not None:
-        return _ask(model_admin, request, meant, newest, button)
+        return _ask(model_admin, request, _count(request, meant, chosen, button), newest, button)
     operation = None
     if meant is not None and upto is not None:
         operation = begin(button.name, chosen, _user(request), pace=_pace(request), upto=upto)
@@ -90,14 +93,24 @@ def _listed(request: HttpRequest, rows: QuerySet[Job], button: Button) -> Listed
     return Listed(**given, scopes=scopes_with(request, button.permission))
 
 
+def _count(request: HttpRequest, meant: QuerySet[Job], chosen: Listed, button: Button) -> tuple[Capped, bool]:
+    """How many that are, and whether all were counted: of what no index answers, those of the newest jobs."""
+    box = box_of(request)
+    if not (chosen.query and box.query.is_looked_for):
+        return lookup.capped_count(meant), True
+    rows = rows_of(button.name, replace(chosen, query=""), get_broker().now())
+    return count(box.query, rows, box.asked, lambda part: [part.filter(state=state) for state in sorted(button.states)])
+
+
 def _ask(
-    model_admin: ModelAdmin[Job], request: HttpRequest, meant: QuerySet[Job], newest: UUID, button: Button
+    model_admin: ModelAdmin[Job], request: HttpRequest, counted: tuple[Capped, bool], newest: UUID, button: Button
 ) -> HttpResponse:
     context = {
         **model_admin.admin_site.each_context(request),
         "title": button.question,
         "opts": model_admin.opts,
-        "count": lookup.capped_count(meant),
+        "count": counted[0],
+        "is_whole": counted[1],
         # what arrives after the question was shown is not part of the answer
         "upto": newest,
         "paces": PACES,
