@@ -60,9 +60,9 @@ def find(query: Query, rows: Rows, now: datetime, parts: Parts | None = None) ->
     is_few = query.names_one
     if query.text:
         looked, is_few = found(looked, places(looked, query.text)), True
-        if any(_has_more(narrowed.filter(state=state)) for state in WITH_ERROR):
+        if not as_uuid(query.text) and any(_has_more(narrowed.filter(state=state)) for state in WITH_ERROR):
             text = _(
-                "In errors, the newest %(count)s jobs were searched; for older ones give a time: created:2026-11-20."
+                "The newest %(count)s errors were searched; for older ones give a time: created:2026-11-20."
             )
             notes.append(text % {"count": number_format(WINDOW, force_grouping=True)})
         if query.unknown and not looked.exists():

@@ -250,6 +250,6 @@ def _moment(text: str, value: str, zone: tzinfo, *, end: bool) -> datetime:
 
 def _refuse_window(value: str) -> NoReturn:
     text = _(
-        "created:%(value)s: expected <2h (in the last two hours), >7d (longer ago), a day like 2026-11-20, or 2026-11-20.."
+        "created:%(value)s: expected <2h (in the last two hours), >7d (longer ago), a day 2026-11-20, or 2026-11-20.."
     )
     raise InvalidOption(text % {"value": value}) from None
