@@ -61,9 +61,7 @@ def find(query: Query, rows: Rows, now: datetime, parts: Parts | None = None) ->
     if query.text:
         looked, is_few = found(looked, places(looked, query.text)), True
         if not as_uuid(query.text) and any(_has_more(narrowed.filter(state=state)) for state in WITH_ERROR):
-            text = _(
-                "The newest %(count)s errors were searched; for older ones give a time: created:2026-11-20."
-            )
+            text = _("The newest %(count)s errors were searched; for older ones give a time: created:2026-11-20.")
             notes.append(text % {"count": number_format(WINDOW, force_grouping=True)})
         if query.unknown and not looked.exists():
             text = ngettext(
