@@ -72,8 +72,9 @@ def find(query: Query, rows: Rows, now: datetime, parts: Parts | None = None) ->
             notes.append(text % {"words": ", ".join(query.unknown)})
     if is_few:
         looked = query.look(looked)
-        ids = None if not query.args else _with_argument(looked, query.args, FOUND)
-        return Found(looked if ids is None else looked.filter(pk__in=ids[0]), notes, is_whole=not query.text)
+        if query.args:
+            looked = looked.filter(pk__in=_with_argument(looked, query.args, FOUND)[0])
+        return Found(looked, notes, is_whole=not query.text)
     ids, is_cut, is_full = _in_windows(query, (parts or _whole)(narrowed))
     if is_cut:
         text = _("The newest %(count)s jobs of the filter were searched; for older ones narrow it, by a time say.")
@@ -186,7 +187,8 @@ def _with_argument(rows: Rows, text: str, most: int) -> tuple[list[UUID], bool]:
     What a task calls personal is masked before it is compared: a search tells nothing that a page would not show.
     """
     held = _as_held(text)
-    wanted, ids = held.casefold(), []
+    wanted = held.casefold()
+    ids: list[UUID] = []
     jobs = rows.filter(message__icontains=held).order_by("-pk").defer("result")[: MOST_READ + 1]
     for read, job in enumerate(jobs):
         if read == MOST_READ or len(ids) > most:
