@@ -27,7 +27,7 @@ WORDS: Mapping[str, Any] = MappingProxyType(
         "queue": gettext_lazy("a queue's name"),
         "state": gettext_lazy("waiting, scheduled, retrying, active, failed …"),
         "task": gettext_lazy("a task's name, or its last part"),
-        "created": gettext_lazy("<2h in the last two hours, >7d longer ago, 2026-11-20, 2026-11-20..2026-11-21"),
+        "created": gettext_lazy(">7d longer ago, <2h in the last two hours, 2026-11-20, 2026-11-20..2026-11-21"),
         "error": gettext_lazy("a text in the error"),
         "args": gettext_lazy("a text in the arguments that are no personal data"),
         "about": gettext_lazy("an object: lead:ID"),
@@ -250,6 +250,6 @@ def _moment(text: str, value: str, zone: tzinfo, *, end: bool) -> datetime:
 
 def _refuse_window(value: str) -> NoReturn:
     text = _(
-        "created:%(value)s: expected <2h (in the last two hours), >7d (longer ago), a day 2026-11-20, or 2026-11-20.."
+        "created:%(value)s: expected >7d (longer ago), <2h (in the last two hours), a day 2026-11-20, or 2026-11-20.."
     )
     raise InvalidOption(text % {"value": value}) from None

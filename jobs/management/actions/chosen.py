@@ -34,7 +34,7 @@ def chosen_arguments(parser: CommandParser) -> None:
     parser.add_argument("--tag", metavar=_("TAG"), help=_("Only jobs with this tag."))
     parser.add_argument("--group", metavar=_("GROUP"), help=_("Only this group's jobs."))
     parser.add_argument("--scope", metavar=_("SCOPE"), help=_("Only this scope's jobs."))
-    parser.add_argument("--query", metavar=_("QUERY"), help=_("Only jobs of this query: 'error:timeout ran:>5s'."))
+    parser.add_argument("--query", metavar=_("QUERY"), help=_("Only jobs of this query: 'attempts:>=3 ran:>5s'."))
     parser.add_argument("--state", choices=STATES, metavar=_("STATE"), help=_("Only jobs in this state."))
     parser.add_argument("--older", type=age, metavar=_("AGE"), help=_("Only jobs created so long ago: 45s, 2d."))
     parser.add_argument("--limit", type=whole(1, 1_000_000_000), metavar=_("NUMBER"), help=_("At most so many."))

@@ -88,7 +88,7 @@ def _list_arguments(parser: CommandParser) -> None:
     parser.add_argument("--queue", metavar=_("QUEUE"), help=_("Only this queue's jobs."))
     parser.add_argument("--state", choices=lookup.STATES, help=_("Only jobs in this state."))
     parser.add_argument("--task", metavar=_("TASK"), help=_("Only this task's jobs."))
-    parser.add_argument("--query", metavar=_("QUERY"), help=_("Only jobs of this query: 'error:timeout ran:>5s'."))
+    parser.add_argument("--query", metavar=_("QUERY"), help=_("Only jobs of this query: 'attempts:>=3 ran:>5s'."))
     parser.add_argument(
         "--limit",
         type=whole(1, MOST_LISTED),
