@@ -144,7 +144,7 @@ def _checked(word: str, value: str, check: Callable[[str], str]) -> str:
     try:
         return check(value)
     except InvalidOption:
-        text = _("%(word)s:%(value)s: no job has such a %(word)s; it is a short text without quotation marks")
+        text = _("%(word)s:%(value)s: no job has this; it is a short text without quotation marks")
         raise InvalidOption(text % {"word": word, "value": value}) from None
 
 

@@ -145,7 +145,7 @@ def test_days_are_those_of_the_readers_zone(viewer: Client, make_job: MakeJob, s
         ("created:9999-12-31", "expected >7d"),
         ("about:7", "about:7: no job is about such an object"),
         ("x" * 1_001, "at most 1000 characters"),
-        ('tag:"a\\"b"', "no job has such a tag"),
+        ('tag:"a\\"b"', "no job has this"),
     ],
 )
 def test_what_is_wrong_is_said_beside_the_box_and_the_list_stays(
