@@ -22,7 +22,7 @@ MANAGER = AGENT | {
     *("accounts.view_invitation", "accounts.add_invitation", "accounts.change_invitation"),
     *("notifications.view_contactpreference", "notifications.view_pushdevice"),
     *("jobs.view_job", "jobs.view_attempt", "jobs.retry_job", "jobs.cancel_job", "jobs.promote_job"),
-    *("jobs.discard_job", "jobs.edit_job"),
+    *("jobs.discard_job", "jobs.edit_job", "jobs.export_job", "jobs.enqueue_job"),
 }
 
 #: Also decides who belongs to the organization, and what comes in and goes out in its name.

@@ -45,10 +45,18 @@ class QueueFilter(admin.SimpleListFilter):
 
 
 class TaskFilter(admin.SimpleListFilter):
-    """One task; with a queue chosen, one of that queue."""
+    """One task of the queue that is chosen; the query box knows those of all queues."""
 
     title = _("task")
     parameter_name = "task"
+
+    def has_output(self) -> bool:
+        """Tasks of all queues would be a page of their own."""
+        return super().has_output() and self._is_shown
+
+    def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
+        self._is_shown = bool(request.GET.get("queue") or request.GET.get("task"))
+        super().__init__(request, params, model, model_admin)
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """The tasks that are registered, and the one asked for."""

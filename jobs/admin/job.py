@@ -31,9 +31,11 @@ from ..models import Job
 from ..operate.pause import pause, resume
 from ..operate.workers import pause_worker, resume_worker
 from ..states import State
-from . import many, page
+from . import many, page, valued
 from .buttons import BUTTONS, Button
 from .change import EDITED, change_page, changeable
+from .export import PERMISSION as EXPORT
+from .export import export_page
 from .filters import OF_JOBS
 from .group import groups_page
 from .keyset import JobChangeList
@@ -65,7 +67,10 @@ class JobAdmin(ReadOnlyAdmin):
     acts_on_all = True
     search_fields = ("id",)
     change_list_template = "admin/jobs/job/list.html"
-    actions = ("retry_selected", "promote_selected", "cancel_selected", "discard_selected")
+    actions = (
+        *("retry_selected", "promote_selected", "cancel_selected", "discard_selected"),
+        *("prioritize_selected", "reschedule_selected"),
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         """The jobs that the person may see, without their long texts; a job's page reads them when it shows them."""
@@ -102,6 +107,8 @@ class JobAdmin(ReadOnlyAdmin):
         own.append(path("groups/<str:queue>/", groups, {"model_admin": self}, "jobs_queue_groups"))
         limits = self.admin_site.admin_view(limits_page)
         own.append(path("queues/<str:queue>/limits/", limits, {"model_admin": self}, "jobs_queue_limits"))
+        export = self.admin_site.admin_view(export_page)
+        own.append(path("export/", export, {"model_admin": self}, "jobs_job_export"))
         shared = self.admin_site.admin_view(shared_page)
         own.append(path("limits/", shared, {"model_admin": self}, "jobs_shared_limits"))
         return own + super().get_urls()
@@ -188,13 +195,27 @@ class JobAdmin(ReadOnlyAdmin):
         """Discard what was ticked."""
         return many.act(self, request, queryset, BUTTONS["discard"])
 
+    @admin.action(description=_("Change the priority of the selected jobs"), permissions=["promote"])
+    def prioritize_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+        """Ask which, and give it to what was ticked."""
+        return valued.act(self, request, queryset, "set_priority")
+
+    @admin.action(description=_("Change when the selected jobs are due"), permissions=["promote"])
+    def reschedule_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+        """Ask when, and give it to what was ticked."""
+        return valued.act(self, request, queryset, "reschedule")
+
     # views
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list, with the jobs that had no row so far."""
         if self.has_view_permission(request):
             live.hear()
-        return super().changelist_view(request, extra_context)
+        more = {
+            "may_export": may(request, EXPORT),
+            "export": f"{self._address('job_export')}?{request.GET.urlencode()}",
+        }
+        return super().changelist_view(request, {**(extra_context or {}), **more})
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

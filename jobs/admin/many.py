@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
@@ -10,6 +11,7 @@ from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -23,7 +25,7 @@ from ..broker import get_broker
 from ..errors import BrokerAway, Refused, UnknownJob
 from ..history import lookup
 from ..history.find import count
-from ..models import Job
+from ..models import Job, Operation
 from ..operate.by_filter import rows_of
 from ..operate.operations import MOST_IDS, Listed, begin
 from .buttons import Button
@@ -48,37 +50,20 @@ def act(model_admin: ModelAdmin[Job], request: HttpRequest, rows: QuerySet[Job],
     done, refusals = 0, []
     for job_id in ids[:AT_ONCE]:
         try:
-            button.act(job_id, by=_user(request))
+            button.act(job_id, by=user_of(request))
             done += 1
         except (Refused, UnknownJob, BrokerAway) as refusal:
             refusals.append(str(refusal))
-    _tell(model_admin, request, button, done, refusals, more=len(ids) > AT_ONCE)
+    tell(model_admin, request, button, done, refusals, more=len(ids) > AT_ONCE)
     return None
 
 
-def _begin_or_ask(
-    model_admin: ModelAdmin[Job], request: HttpRequest, rows: QuerySet[Job], button: Button
-) -> HttpResponse | None:
-    if problem := box_of(request).problem:
-        # else it would be done to all that the list shows without the query
-        model_admin.message_user(request, problem, messages.ERROR)
-        return None
-    chosen = _listed(request, rows, button)
-    # a button is for jobs in its states, whatever the list shows
-    meant = rows_of(button.name, chosen, get_broker().now()) if rows.filter(state__in=button.states).exists() else None
-    upto = as_uuid(request.POST.get("upto", ""))
-    if meant is not None and upto is None and (newest := _newest(meant)) is not None:
-        return _ask(model_admin, request, _count(request, meant, chosen, button), newest, button)
-    operation = None
-    if meant is not None and upto is not None:
-        operation = begin(button.name, chosen, _user(request), pace=_pace(request), upto=upto)
-    if operation is None:
-        _tell(model_admin, request, button, 0, [], more=False)
-        return None
+def to_page_of(model_admin: ModelAdmin[Job], operation: Operation) -> HttpResponse:
+    """To the page that shows how far the operation is."""
     return HttpResponseRedirect(reverse(f"{model_admin.admin_site.name}:jobs_operation_change", args=[operation.pk]))
 
 
-def _listed(request: HttpRequest, rows: QuerySet[Job], button: Button) -> Listed:
+def listed(request: HttpRequest, rows: QuerySet[Job], permission: str) -> Listed:
     """What the list shows, and the person may do this to."""
     given: dict[str, Any] = {name: request.GET.get(name, "") for name in _GIVEN}
     if window := WINDOWS.get(request.GET.get("since", "")):
@@ -90,10 +75,10 @@ def _listed(request: HttpRequest, rows: QuerySet[Job], button: Button) -> Listed
     elif box.text:
         given |= {"query": box.text, "asked": box.asked.isoformat(), "zone": box.zone}
     given["state"] = given["state"] or box.query.state
-    return Listed(**given, scopes=scopes_with(request, button.permission))
+    return Listed(**given, scopes=scopes_with(request, permission))
 
 
-def _count(request: HttpRequest, meant: QuerySet[Job], chosen: Listed, button: Button) -> tuple[Capped, bool]:
+def counted(request: HttpRequest, meant: QuerySet[Job], chosen: Listed, button: Button) -> tuple[Capped, bool]:
     """How many that are, and whether all were counted: of what no index answers, those of the newest jobs."""
     box = box_of(request)
     if not (chosen.query and box.query.is_looked_for):
@@ -102,9 +87,17 @@ def _count(request: HttpRequest, meant: QuerySet[Job], chosen: Listed, button: B
     return count(box.query, rows, box.asked, lambda part: [part.filter(state=state) for state in sorted(button.states)])
 
 
-def _ask(
-    model_admin: ModelAdmin[Job], request: HttpRequest, counted: tuple[Capped, bool], newest: UUID, button: Button
+def ask(
+    model_admin: ModelAdmin[Job],
+    request: HttpRequest,
+    counted: tuple[Capped, bool],
+    newest: UUID,
+    button: Button,
+    *,
+    form: Form | None = None,
+    ticked: Sequence[str] = (),
 ) -> HttpResponse:
+    """The page that says how many are meant, with the form of a value; `ticked`: those, not all that match."""
     context = {
         **model_admin.admin_site.each_context(request),
         "title": button.question,
@@ -117,14 +110,17 @@ def _ask(
         "action": request.POST.getlist("action")[0],
         "label": button.label,
         "back": request.get_full_path(),
+        "form": form,
+        "ticked": ticked,
     }
     request.current_app = model_admin.admin_site.name
     return TemplateResponse(request, "admin/jobs/job/confirm.html", context)
 
 
-def _tell(
+def tell(
     model_admin: ModelAdmin[Job], request: HttpRequest, button: Button, done: int, refusals: list[str], *, more: bool
 ) -> None:
+    """Say what was done."""
     text = ngettext("%(what)s: %(count)d job.", "%(what)s: %(count)d jobs.", done)
     values = {"what": button.label, "count": done}
     model_admin.message_user(request, text % values, messages.SUCCESS if done else messages.WARNING)
@@ -136,14 +132,38 @@ def _tell(
         model_admin.message_user(request, text % {"count": AT_ONCE}, messages.WARNING)
 
 
-def _newest(rows: QuerySet[Job]) -> UUID | None:
-    return rows.order_by("-pk").values_list("pk", flat=True).first()
-
-
-def _pace(request: HttpRequest) -> int | None:
+def pace_of(request: HttpRequest) -> int | None:
+    """The pace that was chosen; None: as fast as it goes."""
     given = request.POST.get("pace", "")
     return int(given) or None if given in map(str, PACES) else None
 
 
-def _user(request: HttpRequest) -> AbstractBaseUser:
+def user_of(request: HttpRequest) -> AbstractBaseUser:
+    """Who asks; `admin_view` has let nobody in who is not signed in."""
     return cast(AbstractBaseUser, request.user)
+
+
+def _begin_or_ask(
+    model_admin: ModelAdmin[Job], request: HttpRequest, rows: QuerySet[Job], button: Button
+) -> HttpResponse | None:
+    if problem := box_of(request).problem:
+        # else it would be done to all that the list shows without the query
+        model_admin.message_user(request, problem, messages.ERROR)
+        return None
+    chosen = listed(request, rows, button.permission)
+    # a button is for jobs in its states, whatever the list shows
+    meant = rows_of(button.name, chosen, get_broker().now()) if rows.filter(state__in=button.states).exists() else None
+    upto = as_uuid(request.POST.get("upto", ""))
+    if meant is not None and upto is None and (newest := _newest(meant)) is not None:
+        return ask(model_admin, request, counted(request, meant, chosen, button), newest, button)
+    operation = None
+    if meant is not None and upto is not None:
+        operation = begin(button.name, chosen, user_of(request), pace=pace_of(request), upto=upto)
+    if operation is None:
+        tell(model_admin, request, button, 0, [], more=False)
+        return None
+    return to_page_of(model_admin, operation)
+
+
+def _newest(rows: QuerySet[Job]) -> UUID | None:
+    return rows.order_by("-pk").values_list("pk", flat=True).first()

@@ -12,7 +12,6 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.text import capfirst
 from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
@@ -23,10 +22,11 @@ from admin_lists.moments import ago, exact_time
 
 from .. import clock
 from ..history import lookup, verdict
-from ..models import STATE_WORDS, Operation
-from ..operate.operations import PERMISSIONS, Listed, people_of, stop
+from ..models import Operation
+from ..operate.operations import PERMISSIONS, Listed, given_of, people_of, stop
 from .readonly import ReadOnlyAdmin
 from .sight import may, sees_all
+from .which import in_words
 
 #: Seconds until the page of one that runs is read anew, and until one that nobody has taken up waits for a keeper.
 AGAIN, UNHEARD = 3, 10.0
@@ -48,7 +48,17 @@ class OperationAdmin(ReadOnlyAdmin):
 
     change_form_template = "admin/jobs/operation/page.html"
     list_display = ("named", "state", "progress", "person", "created")
-    fields = ("state", "progress", "which", "pace_shown", "person", "created_shown", "ended_shown", "first_refusal")
+    fields = (
+        "state",
+        "progress",
+        "which",
+        "with_what",
+        "pace_shown",
+        "person",
+        "created_shown",
+        "ended_shown",
+        "first_refusal",
+    )
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -136,21 +146,16 @@ class OperationAdmin(ReadOnlyAdmin):
     @admin.display(description=_("which jobs"))
     def which(self, operation: Operation) -> str:
         """The filter in words."""
-        chosen = Listed.of_text(operation.chosen)
-        named = {
-            _("state"): STATE_WORDS.get(chosen.state, chosen.state),
-            _("queue"): chosen.queue,
-            _("task"): chosen.task,
-            _("event"): chosen.event_id,
-            _("enqueued by job"): chosen.parent_id,
-            _("about"): chosen.about,
-            _("cause"): chosen.cause,
-            _("query"): chosen.query,
-            _("created since"): chosen.since[:16].replace("T", " "),
-            _("found by a search"): "" if chosen.ids is None else len(chosen.ids),
-        }
-        lines = [(capfirst(str(name)), value) for name, value in named.items() if value != ""]
+        lines = in_words(Listed.of_text(operation.chosen))
         return format_html_join("", "<div>{}: {}</div>", lines) or gettext("all")
+
+    @admin.display(description=_("with"))
+    def with_what(self, operation: Operation) -> str:
+        """The priority or the due time that they are given."""
+        given = given_of(operation)
+        if "at" in given:
+            return exact_time(given["at"])
+        return str(given.get("priority", "–"))
 
     @admin.display(description=_("pace"))
     def pace_shown(self, operation: Operation) -> str:

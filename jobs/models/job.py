@@ -94,6 +94,8 @@ class Job(models.Model):
             ("edit_job", _("Can edit the arguments of jobs")),
             ("edit_personal_arguments", _("Can edit personal arguments of jobs")),
             ("promote_job", _("Can run scheduled jobs now")),
+            ("export_job", _("Can export jobs")),
+            ("enqueue_job", _("Can enqueue jobs by hand")),
             ("pause_queue", _("Can pause and resume queues")),
             ("change_limits", _("Can change the limits of queues")),
             ("view_every_scope", _("Can see the jobs of every scope")),

@@ -17,6 +17,8 @@ class Verb(models.TextChoices):
     PROMOTE = "promote", pgettext_lazy("button", "Run now")
     CANCEL = "cancel", pgettext_lazy("button", "Cancel")
     DISCARD = "discard", pgettext_lazy("button", "Discard")
+    SET_PRIORITY = "set_priority", pgettext_lazy("button", "Change priority")
+    RESCHEDULE = "reschedule", pgettext_lazy("button", "Change due time")
 
 
 class Operation(models.Model):
@@ -27,8 +29,10 @@ class Operation(models.Model):
     """
 
     id = models.UUIDField(_("id"), primary_key=True, default=clock.new_id, editable=False)
-    verb = models.CharField(_("what is done"), max_length=10, choices=Verb)
+    verb = models.CharField(_("what is done"), max_length=20, choices=Verb)
     chosen = models.TextField(_("which jobs"), editable=False)  # JSON
+    # what the verb takes beside the job, as JSON
+    given = models.TextField(blank=True, default="", db_default="", editable=False)
     # the person's primary key as text: users may be in another database
     by_id = models.CharField(_("by"), max_length=64)
     language = models.CharField(max_length=20, blank=True, default="", editable=False)

@@ -25,3 +25,19 @@ def note(by: AbstractBaseUser | None, row: Model, text: str) -> None:
     from django.contrib.admin.models import CHANGE, LogEntry
 
     LogEntry.objects.log_actions(by.pk, [row], CHANGE, text, single_object=True)
+
+
+def note_all(by: AbstractBaseUser | None, kind: type[Model], text: str) -> None:
+    """Write that somebody did something with many rows of this kind."""
+    if by is None:
+        return
+    from django.contrib.admin.models import CHANGE, LogEntry
+    from django.contrib.contenttypes.models import ContentType
+
+    LogEntry.objects.create(
+        user_id=by.pk,
+        content_type=ContentType.objects.get_for_model(kind),
+        object_repr=str(kind._meta.verbose_name_plural),
+        action_flag=CHANGE,
+        change_message=text,
+    )

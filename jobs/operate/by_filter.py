@@ -19,7 +19,7 @@ from django.db.models import Q, QuerySet
 
 from .. import clock, reasons
 from ..broker import get_broker
-from ..errors import BrokerAway, InvalidOption, Refused, UnknownJob
+from ..errors import BrokerAway, InvalidOption, JobsError, Refused, UnknownJob
 from ..history import live, lookup
 from ..history.choice import JobFilter, in_shown_state
 from ..models import Job
@@ -142,9 +142,12 @@ def _pieces(verb: str, chosen: Choice, newest: UUID, size: int, limit: int | Non
 
 
 def act_for(
-    verb: str, by: AbstractBaseUser | None, given: dict[str, Any]
+    verb: str,
+    by: AbstractBaseUser | None,
+    given: dict[str, Any],
+    refusals: tuple[type[JobsError], ...] = (Refused, UnknownJob),
 ) -> Callable[[Sequence[UUID], Progress], Progress]:
-    """What does it to some jobs, and answers how far it is then."""
+    """What does it to some jobs, and answers how far it is then; `refusals` are of one job and end nothing."""
     one = partial(VERBS[verb][0], **given, by=by)
 
     def act(ids: Sequence[UUID], seen: Progress) -> Progress:
@@ -157,7 +160,7 @@ def act_for(
                 one(job_id)
             except BrokerAway:
                 raise
-            except (Refused, UnknownJob) as refusal:
+            except refusals as refusal:
                 first = seen.first_refusal or str(refusal)
                 seen = replace(seen, refused=seen.refused + 1, first_refusal=first)
             else:

@@ -27,12 +27,14 @@ from admin_lists.counts import capped_count
 from .. import clock
 from ..broker import get_broker
 from ..conf import jobs_settings
-from ..errors import BrokerAway, InvalidOption
+from ..define.options import NO_OPTIONS
+from ..errors import BrokerAway, InvalidOption, Refused, UnknownJob
 from ..history import live, lookup
 from ..history.query_text import parse
 from ..models import Job, Operation, Verb
 from ..states import State
 from .by_filter import Progress, act_for, check_pace, next_piece, rows_of
+from .change import checked_priority
 from .reach import VIEW, has_permission, in_both, visible_scopes
 
 logger = logging.getLogger("jobs.operate")
@@ -46,7 +48,10 @@ KEPT = timedelta(days=30)
 #: Ids that an operation may name one by one.
 MOST_IDS = 1_000
 #: What it takes to do each.
-PERMISSIONS = {verb.value: f"jobs.{verb.value}_job" for verb in Verb}
+PERMISSIONS = {verb.value: f"jobs.{verb.value}_job" for verb in Verb} | {
+    Verb.SET_PRIORITY.value: "jobs.promote_job",
+    Verb.RESCHEDULE.value: "jobs.promote_job",
+}
 
 
 @dataclass(frozen=True)
@@ -111,13 +116,22 @@ def all_operations() -> QuerySet[Operation]:
 
 
 def begin(
-    verb: str, chosen: Listed, by: AbstractBaseUser, *, pace: float | None = None, upto: UUID | None = None
+    verb: str,
+    chosen: Listed,
+    by: AbstractBaseUser,
+    *,
+    pace: float | None = None,
+    upto: UUID | None = None,
+    priority: int | None = None,
+    at: datetime | None = None,
 ) -> Operation | None:
     """State the operation; keepers do it, oldest first, at most `pace` jobs a second. None: no such job is there.
 
-    Jobs that are younger than `upto`, or than this moment, are left alone. Raises `InvalidOption`.
+    `priority` is what `set_priority` takes, and `at`, an aware datetime, what `reschedule` does. Jobs that are younger
+    than `upto`, or than this moment, are left alone. Raises `InvalidOption`.
     """
     check_pace(pace)
+    given = _checked_values(verb, priority, at)
     if chosen.ids is not None and len(chosen.ids) > MOST_IDS:
         raise InvalidOption(f"{len(chosen.ids):,} ids: an operation names at most {MOST_IDS:,}; give a filter")
     live.hear()
@@ -130,6 +144,7 @@ def begin(
     return all_operations().create(
         verb=verb,
         chosen=chosen.text(),
+        given=json.dumps(given) if given else "",
         by_id=str(by.pk),
         language=translation.get_language() or "",
         pace=pace,
@@ -139,6 +154,14 @@ def begin(
         created_at=now,
         next_at=now,
     )
+
+
+def given_of(operation: Operation) -> dict[str, Any]:
+    """What the operation's verb takes beside the job."""
+    found: dict[str, Any] = json.loads(operation.given or "{}")
+    if "at" in found:
+        found["at"] = datetime.fromisoformat(found["at"])
+    return found
 
 
 def stop(operation: Operation) -> bool:
@@ -171,6 +194,15 @@ def people_of(operations: Iterable[Operation]) -> dict[str, AbstractBaseUser]:
     return {str(pk): user for pk, user in found.items()}
 
 
+def _checked_values(verb: str, priority: int | None, at: datetime | None) -> dict[str, Any]:
+    if (priority is not None) != (verb == Verb.SET_PRIORITY) or (at is not None) != (verb == Verb.RESCHEDULE):
+        raise InvalidOption(f"{verb}: expected a priority for set_priority, and a time for reschedule")
+    if priority is not None:
+        checked_priority(priority)
+        return {"priority": priority}
+    return {} if at is None else {"at": str(NO_OPTIONS.changed(at=at).at)}
+
+
 def _work_piece(row: Operation) -> int:
     """Do a piece, or as much of it as half the time for which it is held allows."""
     now, began = get_broker().now(), clock.monotonic()
@@ -191,7 +223,8 @@ def _work_piece(row: Operation) -> int:
                 return 0
             ids = next_piece(row.verb, chosen, last, row.newest, size)
             # of what has ended meanwhile nothing is removed
-            act = act_for(row.verb, by, {"only_dead": True} if row.verb == Verb.DISCARD else {})
+            given = {"only_dead": True} if row.verb == Verb.DISCARD else given_of(row)
+            act = act_for(row.verb, by, given, (Refused, UnknownJob, InvalidOption))
             for id in ids:
                 if clock.monotonic() - began > LEASE.total_seconds() / 2:
                     break
