@@ -172,7 +172,7 @@ class EmailMessage(Effect):
             models.Index(
                 fields=["created_at", "id"], name="emails_to_empty", condition=models.Q(emptied_at__isnull=True)
             ),
-            models.Index(fields=["campaign", "state"], name="emails_of_campaign"),
+            models.Index(fields=["campaign", "state", "id"], name="emails_of_campaign_by_id"),
             models.Index(fields=["receipt"], name="emails_of_receipt", condition=~models.Q(receipt="")),
         ]
 

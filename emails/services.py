@@ -222,6 +222,11 @@ def edit_campaign(campaign: Campaign) -> bool:
     return bool(drafts.update(**{name: getattr(campaign, name) for name in written}))
 
 
+def delete_campaign_draft(campaign_id: UUID) -> bool:
+    """Delete a draft; False if it is none any more."""
+    return bool(Campaign.objects.filter(pk=campaign_id, state=Campaign.State.DRAFT).delete()[0])
+
+
 def send_campaign_test(campaign: Campaign, lead: Lead, person: User, key: str) -> JobHandle | None:
     """Send a member the campaign as the lead would get it; None if that was done with this `key`."""
     with transaction.atomic():
