@@ -17,12 +17,13 @@ class EmailsConfig(AppConfig):
         from jobs import register_findings
         from leads.recipients import register_unreached
 
-        from . import erasure, findings, lead_page, place, suppression
+        from . import demo, erasure, findings, lead_page, place, suppression
         from .checks import check_way_out
 
         lead_page.register()
         erasure.register()
         place.register()
+        demo.register()
         register_unreached(suppression.suppressed_among)
         register_findings("emails", findings.find)
         checks.register(check_way_out, deploy=True)

@@ -47,7 +47,15 @@ def campaigns(request: HttpRequest) -> HttpResponse:
     page = read_page(rows, ORDER, PAGE, before=before, after=after, of=rows)
     sent = sent_of(page.rows)
     context = {
-        "rows": [{"campaign": one, "sent": sent[one], "at": one.started_at or one.created_at} for one in page.rows],
+        "rows": [
+            {
+                "campaign": one,
+                "sent": sent[one],
+                "total": max(one.recipients or 0, sent[one]),
+                "at": one.started_at or one.created_at,
+            }
+            for one in page.rows
+        ],
         "newer": ORDER.key_text(page.rows[0]) if page.rows and page.newer else "",
         "older": ORDER.key_text(page.rows[-1]) if page.rows and page.older else "",
         "may_add": sight.may_somewhere(person, ADD),
