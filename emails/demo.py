@@ -19,7 +19,7 @@ from .composing import compose
 from .models import Campaign
 
 PEOPLE = (
-    ("Joana Prado", "Prado Arquitetura", LeadStatus.QUALIFIED, 81),
+    ("Helena Prado", "Prado Arquitetura", LeadStatus.QUALIFIED, 81),
     ("Pedro Nunes", "Nunes Engenharia", LeadStatus.CONTACTED, 64),
     ("Lúcia Campos", "", LeadStatus.NEW, 38),
     ("Rafael Dias", "Dias & Filhos", LeadStatus.PROPOSAL, 77),

@@ -303,9 +303,7 @@ def test_failed_mails_are_listed_with_their_reason_and_sent_again(jobs_runner: J
     assert "550 &lt;script&gt;" in page
     assert unclear.to not in page
     assert "no answer" in text_of(client, f"{at(campaign, 'mails')}?show=unclear")
-    assert "the lead may get it twice" in text_of(client, at(campaign, "again", unclear.pk)).replace(
-        "the lead may get", "may get"
-    )
+    assert "the lead may get it twice" in text_of(client, at(campaign, "again", unclear.pk))
     client.post(at(campaign, "again", refused.pk))
     EmailMessage.objects.filter(pk=sent.pk).update(state=EffectState.SENT)
     answer = client.post(at(campaign, "again", sent.pk), follow=True)
