@@ -13,11 +13,11 @@ class EmailsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Add to a lead's page, its erasure and who is told of it, to the head of members' pages, and to checks."""
-        from jobs import register_findings
+        """Add to a lead's page, its erasure and who is told of it, to the head of members' pages, events and checks."""
+        from jobs import register_effects, register_findings
         from leads.recipients import register_unreached
 
-        from . import demo, erasure, findings, lead_page, place, suppression
+        from . import demo, erasure, findings, job_effects, lead_page, place, suppression
         from .checks import check_way_out
 
         lead_page.register()
@@ -26,4 +26,5 @@ class EmailsConfig(AppConfig):
         demo.register()
         register_unreached(suppression.suppressed_among)
         register_findings("emails", findings.find)
+        register_effects("emails", job_effects.find)
         checks.register(check_way_out, deploy=True)
