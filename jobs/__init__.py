@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from .history.causes import dead_letters_by_cause
     from .history.choice import JobFilter
     from .history.counters import counts
+    from .history.deploys import Deploy
     from .history.job_events import JobEvent, job_events
     from .history.limits import HeldLimits, limits
     from .history.status.readiness import Readiness, readiness
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
     from .operate.change import reschedule, set_priority
     from .operate.clean import clean
     from .operate.dead_letters import discard_dead_letters
+    from .operate.deploys import mark_deploy
     from .operate.discard import discard
     from .operate.doctor import Ailment, examine
     from .operate.drain import drain
@@ -119,6 +121,7 @@ __all__ = [
     "Chain",
     "Counts",
     "Cron",
+    "Deploy",
     "Erased",
     "Event",
     "EventSignal",
@@ -199,6 +202,7 @@ __all__ = [
     "job_events",
     "jobs_about",
     "limits",
+    "mark_deploy",
     "mentions",
     "obliterate",
     "open_breaker",
@@ -238,6 +242,7 @@ _HOMES = {
     "reset_limits": "operate.limits",
     "set_limits": "operate.limits",
     "Ailment": "operate.doctor",
+    "Deploy": "history.deploys",
     "JobEvent": "history.job_events",
     "JobFilter": "history.choice",
     "Progress": "operate.by_filter",
@@ -260,6 +265,7 @@ _HOMES = {
     "groups": "operate.groups",
     "job_events": "history.job_events",
     "jobs_about": "history.about",
+    "mark_deploy": "operate.deploys",
     "obliterate": "operate.obliterate",
     "pause": "operate.pause",
     "pause_group": "operate.groups",
