@@ -35,8 +35,8 @@ class QueueReport:
     """A queue in numbers. `counts` come from the broker, and so do the live ones of `states`; the others are rows.
 
     `counts` is None while the broker is away or `broken`, which says why it cannot use what it holds of the queue: then
-    all of `states` are rows. `shown` says how the queued ones read, waiting, scheduled and retrying, as the admin's list
-    of jobs has them; it is empty where `counts` is None. `oldest_wait` is in seconds. `limits` is None where no code defines the queue, `starts` are
+    all of `states` are rows. `shown` says how the queued ones read, as the admin's list of jobs has them; it is empty
+    where `counts` is None. `oldest_wait` is in seconds. `limits` is None where no code defines the queue, `starts` are
     those of its rate limit's present period, None where it has none. `paused_at`: since when it is paused, `failed_at`:
     since when its oldest dead letter is one.
     """
