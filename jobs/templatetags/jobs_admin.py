@@ -63,6 +63,11 @@ def queue_overview(context: Context) -> str:
 
 @register.simple_tag(takes_context=True)
 def jobs_summary(context: Context) -> str:
-    """How the jobs are, in a few lines, for the admin's first page; nothing for who does not see everybody's."""
+    """How the jobs are, in a few lines, for the admin's first page; nothing for who does not see everybody's.
+
+    Nor on the page of one app, whose template extends that of the first page.
+    """
+    if "app_label" in context:
+        return ""
     part = part_or_nothing(context["request"], "summary")
     return render_to_string("admin/jobs/summary.html", {"part": part}) if part else ""
