@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from .history.choice import JobFilter
     from .history.counters import counts
     from .history.deploys import Deploy
+    from .history.effects import CausedJob, JobEffect, register_effects
     from .history.job_events import JobEvent, job_events
     from .history.limits import HeldLimits, limits
     from .history.status.readiness import Readiness, readiness
@@ -118,6 +119,7 @@ __all__ = [
     "Call",
     "Cancelled",
     "CannotDecrypt",
+    "CausedJob",
     "Chain",
     "Counts",
     "Cron",
@@ -137,6 +139,7 @@ __all__ = [
     "InvalidOption",
     "InvalidPolicy",
     "InvalidTask",
+    "JobEffect",
     "JobEvent",
     "JobFailed",
     "JobFilter",
@@ -214,6 +217,7 @@ __all__ = [
     "promote",
     "readiness",
     "receives",
+    "register_effects",
     "register_eraser",
     "register_findings",
     "register_metrics",
@@ -242,6 +246,8 @@ _HOMES = {
     "reset_limits": "operate.limits",
     "set_limits": "operate.limits",
     "Ailment": "operate.doctor",
+    "CausedJob": "history.effects",
+    "JobEffect": "history.effects",
     "Deploy": "history.deploys",
     "JobEvent": "history.job_events",
     "JobFilter": "history.choice",
@@ -273,6 +279,7 @@ _HOMES = {
     "paused_tags": "operate.tags",
     "promote": "operate.promote",
     "readiness": "history.status.readiness",
+    "register_effects": "history.effects",
     "register_eraser": "operate.erase",
     "register_findings": "history.status.registered",
     "register_metrics": "metrics.registered",

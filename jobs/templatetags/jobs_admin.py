@@ -11,9 +11,10 @@ from django.utils.html import format_html
 
 from admin_lists.moments import ago, exact_time
 
-from ..admin import page
 from ..admin.marks import MARKS, outcome_mark, state_mark
 from ..admin.overview import part_or_nothing
+from ..admin.page_links import Link
+from ..history.why_texts import time_of
 
 register = template.Library()
 
@@ -50,7 +51,13 @@ def job_time(moment: datetime | None) -> str:
 
 
 @register.simple_tag
-def job_link(link: page.Link) -> str:
+def job_second(moment: datetime | None) -> str:
+    """The exact moment to the second, without its day if that is today."""
+    return "–" if moment is None else time_of(moment)
+
+
+@register.simple_tag
+def job_link(link: Link) -> str:
     """A link, or its text alone."""
     return format_html('<a href="{}">{}</a>', link.address, link.text) if link.address else link.text
 
