@@ -192,7 +192,7 @@ def _top(most: int) -> int:
     """A round number that is not below `most`: 1, 2, 4, 5 or 10 times a power of ten."""
     if most <= 4:
         return max(1, most)
-    power = 10 ** int(log10(most))
+    power = int(10 ** int(log10(most)))
     return next(factor * power for factor in (1, 2, 4, 5, 10) if factor * power >= most)
 
 

@@ -46,7 +46,7 @@ def held_by(workers: Mapping[UUID, str]) -> Mapping[UUID, Sequence[Held]]:
             ids = list(_first(broker.list_active(queue), left))
             left -= len(ids)
             for job in broker.find_all(queue, ids):
-                if job.state is State.ACTIVE and job.worker in workers:
+                if job.state is State.ACTIVE and job.worker is not None and job.worker in workers:
                     found[job.worker].append(Held(job.id, job.task, job.claimed_at))
     return _in_order(found)
 
