@@ -63,6 +63,8 @@ class JobAdmin(ReadOnlyAdmin):
     list_display_links = ("short_id", "task")
     list_filter = OF_JOBS
     acts_on_all = True
+    numbers = ("waited", "ran")
+    empty_text = _("A job appears here when code enqueues a task, or when a schedule fires.")
     search_ids = ("id",)
     search_help_text = _(
         "An id, its first or last digits, an event's id, an object (lead:ID or its id), a key, or a text in the errors."
