@@ -55,13 +55,13 @@ class KeysetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """The list pages by key."""
         return KeysetChangeList
 
-    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
         """The columns; a moment is told from now, and a state of `marks` is a coloured word."""
         return [as_column(self.model, name, self.marks) for name in super().get_list_display(request)]
 
     def number_columns(self) -> frozenset[str]:
         """The columns whose numbers stand under one another."""
-        return frozenset(self.numbers) | {name for name in self.list_display if is_number(self.model, name)}
+        return frozenset(self.numbers) | {str(name) for name in self.list_display if is_number(self.model, name)}
 
     def get_empty_text(self, request: HttpRequest) -> Any:
         """What an empty list says."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -28,7 +29,7 @@ from ..services import (
 from .owners import KeepsOwners
 from .scope import ScopedAdmin, signed_in
 
-INVITATION = {
+INVITATION: Mapping[str, Mark] = {
     Invitation.State.OPEN: Mark("wait", "ring"),
     Invitation.State.ACCEPTED: Mark("good", "check"),
     Invitation.State.WITHDRAWN: Mark("quiet", "undo"),
