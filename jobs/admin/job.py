@@ -64,6 +64,8 @@ class JobAdmin(ReadOnlyAdmin):
     list_display_links = ("short_id", "task")
     list_filter = OF_JOBS
     acts_on_all = True
+    numbers = ("waited", "ran")
+    empty_text = _("A job appears here when code enqueues a task, or when a schedule fires.")
     search_fields = ("id",)
     change_list_template = "admin/jobs/job/list.html"
     actions = ("retry_selected", "promote_selected", "cancel_selected", "discard_selected")
