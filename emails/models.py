@@ -58,7 +58,7 @@ class Campaign(models.Model):
     planned_at = models.DateTimeField(null=True, blank=True, editable=False)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True, editable=False)
     #: when a scheduled one begins
-    starts_at = models.DateTimeField(_("starts"), null=True, blank=True, editable=False)
+    starts_at = models.DateTimeField(_("begins"), null=True, blank=True, editable=False)
     #: grows when it is scheduled, paused or cancelled: jobs that plan an earlier run do nothing any more
     run = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     #: leads that it goes to: counted when it begins, exact once all are planned

@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="campaign",
             name="starts_at",
-            field=models.DateTimeField(blank=True, editable=False, null=True, verbose_name="starts"),
+            field=models.DateTimeField(blank=True, editable=False, null=True, verbose_name="begins"),
         ),
         migrations.AlterField(
             model_name="campaign",

@@ -37,18 +37,17 @@ class Command(TranslatedCommand):
         if campaign is None:
             raise CommandError(_("there is no campaign %(id)s") % {"id": options["campaign"]}, returncode=1)
         others = {
-            "pause": (services.pause_campaign, _("paused")),
-            "resume": (services.resume_campaign, _("resumed")),
-            "cancel": (services.cancel_campaign, _("cancelled")),
+            "pause": (services.pause_campaign, _("campaign %(id)s cannot be paused: it is %(state)s")),
+            "resume": (services.resume_campaign, _("campaign %(id)s cannot be resumed: it is %(state)s")),
+            "cancel": (services.cancel_campaign, _("campaign %(id)s cannot be cancelled: it is %(state)s")),
         }
-        for name, (service, word) in others.items():
+        for name, (service, refusal) in others.items():
             if options[name]:
                 done = service(campaign.pk)
                 campaign.refresh_from_db()
                 if not done:
-                    text = _("campaign %(id)s cannot be %(word)s: it is %(state)s")
-                    names = {"id": campaign.id, "word": word, "state": campaign.get_state_display()}
-                    raise CommandError(text % names, returncode=1)
+                    names = {"id": campaign.id, "state": campaign.get_state_display()}
+                    raise CommandError(refusal % names, returncode=1)
                 self._say(options, campaign, _("campaign '%(name)s' is %(state)s"))
                 return
         handle = services.send_campaign(campaign.id)
