@@ -57,7 +57,8 @@ def visit(browser: Browser, live_server: Any, settings: Any) -> Iterator[Visit]:
     yield open_window
     for visitor in visitors:
         visitor.close()
-    assert [fault for visitor in visitors for fault in visitor.faults] == []
+    faults = [fault for visitor in visitors for fault in visitor.faults]
+    assert not faults, "\n".join(faults)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, expect, sync_playwright
@@ -18,6 +18,12 @@ from tests.servers import need_chromium
 #: Two cores may carry a suite and a browser at once.
 PATIENCE_MS = 20_000
 DESKTOP, PHONE = (1280, 900), (390, 844)
+_LOOKS: tuple[tuple[str, tuple[int, int], Literal["light", "dark"]], ...] = (
+    ("desk", DESKTOP, "light"),
+    ("phone", PHONE, "dark"),
+    ("desk", DESKTOP, "dark"),
+    ("phone", PHONE, "light"),
+)
 #: WCAG 2.0 to 2.2, levels A and AA.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 #: A colour that is half way to another one is nobody's; a sheet made by script needs no style element.
@@ -93,29 +99,28 @@ class Visitor:
         parts = urlsplit(self.page.url)
         return parts.path + (f"?{parts.query}" if parts.query else "")
 
-    def look(self) -> list[str]:
-        """What is wrong with the page as it is shown: on a desk and on a phone, light and dark; a line each."""
+    def look(self, *, closely: bool = False) -> list[str]:
+        """What is wrong with the page as it is shown, a line each: breaches of WCAG, and what a phone cannot show.
+
+        Light on a desk and dark on a phone; `closely`: and the other way around.
+        """
         found: dict[str, None] = {}
-        for size, name in ((DESKTOP, "desk"), (PHONE, "phone")):
+        for name, size, scheme in _LOOKS if closely else _LOOKS[:2]:
             self.page.set_viewport_size({"width": size[0], "height": size[1]})
-            for scheme in ("light", "dark"):
-                self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-                for line in self._ask_axe(only_colours=scheme == "dark"):
-                    found.setdefault(f"{name}, {scheme}: {line}")
+            self.page.emulate_media(color_scheme=scheme)
+            found |= dict.fromkeys(f"{name}, {scheme}: {line}" for line in self._ask_axe())
             wide = self.page.evaluate("document.scrollingElement.scrollWidth - innerWidth")
             if wide > 0:
-                found.setdefault(f"{name}: the page is {wide} px wider than the screen")
+                found[f"{name}: the page is {wide} px wider than the screen"] = None
         self.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
         self.page.emulate_media(color_scheme="light")
         return list(found)
 
-    def _ask_axe(self, *, only_colours: bool) -> list[str]:
+    def _ask_axe(self) -> list[str]:
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(_axe())
-        run = {"type": "rule", "values": ["color-contrast"]} if only_colours else {"type": "tag", "values": RULES}
-        answer = self.page.evaluate(
-            "options => axe.run(document, options)", {"runOnly": run, "resultTypes": ["violations"]}
-        )
+        options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
+        answer = self.page.evaluate("options => axe.run(document, options)", options)
         return [
             f"{violation['id']} ({violation['help']}): {node['target'][-1]} {node['html'][:160]}"
             f" {' '.join(check['message'] for check in node['any'])[:300]}"
