@@ -18,8 +18,8 @@ ERASED = "erased"
 _DIGITS = 8
 
 
-def empty_imports(found: Found) -> int:
-    """The person's rows, and a file's name that names the person; the other rows stay."""
+def empty_import_names(found: Found) -> int:
+    """A file's name that names the person."""
     files = LeadImport.objects.filter(organization_id=found.lead.organization_id)
     texts = [text.casefold() for text in found.long_texts]
     named = [
@@ -27,12 +27,14 @@ def empty_imports(found: Found) -> int:
         for file in files.exclude(file_name__in=["", ERASED]).only("file_name")
         if any(text in file.file_name.casefold() for text in texts)
     ]
-    erased = files.filter(pk__in=named).update(file_name=ERASED)
-    pieces = ImportPiece.objects.filter(lead_import__in=files)
+    return files.filter(pk__in=named).update(file_name=ERASED)
+
+
+def empty_import_rows(found: Found) -> int:
+    """The person's rows in files of the organization; the other rows stay."""
+    pieces = ImportPiece.objects.filter(lead_import__organization_id=found.lead.organization_id)
     kept = pieces.filter(Q(content__isnull=False) | Q(wrong_rows__isnull=False))
-    for key in list(kept.values_list("pk", flat=True)):
-        erased += _without(key, found)
-    return erased
+    return sum(_without(key, found) for key in list(kept.values_list("pk", flat=True)))
 
 
 def _without(key: Any, found: Found) -> int:

@@ -40,7 +40,7 @@ def run_piece(piece_id: UUID, *, enrich: Callable[[Sequence[UUID], UUID, str], N
                     return {"outcome": "done already"}
                 if now.lead_import.state != ImportState.RUNNING:
                     return {"outcome": "cancelled"}
-                if bytes(now.content or b"") != bytes(piece.content):
+                if now.content != piece.content:
                     # somebody in it was erased meanwhile
                     rows = RowReader(lead_import).read_all(unpacked(now.content))
                 outcome = write_rows(lead_import, rows)
