@@ -77,10 +77,10 @@ if TYPE_CHECKING:
     from .history.counters import counts
     from .history.job_events import JobEvent, job_events
     from .history.limits import HeldLimits, limits
+    from .history.provider_calls import provider_call
     from .history.status.readiness import Readiness, readiness
     from .history.status.registered import register_findings
     from .history.why import Reason, Why
-    from .metrics.calls import counted_call
     from .metrics.registered import register_metrics
     from .operate.breakers import close_breaker, open_breaker
     from .operate.by_filter import Progress, act_on
@@ -184,7 +184,6 @@ __all__ = [
     "chain",
     "clean",
     "close_breaker",
-    "counted_call",
     "counts",
     "current_job",
     "dead_letters",
@@ -208,6 +207,7 @@ __all__ = [
     "pause_worker",
     "paused_tags",
     "promote",
+    "provider_call",
     "readiness",
     "receives",
     "register_eraser",
@@ -247,7 +247,6 @@ _HOMES = {
     "act_on": "operate.by_filter",
     "cancel": "operate.cancel",
     "clean": "operate.clean",
-    "counted_call": "metrics.calls",
     "counts": "history.counters",
     "dead_letters": "operate.retry",
     "dead_letters_by_cause": "history.causes",
@@ -266,6 +265,7 @@ _HOMES = {
     "pause_tag": "operate.tags",
     "paused_tags": "operate.tags",
     "promote": "operate.promote",
+    "provider_call": "history.provider_calls",
     "readiness": "history.status.readiness",
     "register_eraser": "operate.erase",
     "register_findings": "history.status.registered",

@@ -14,6 +14,7 @@ from .inside import JobProgress, Kept, LogPart
 from .job import STATE_WORDS, Job, JobState
 from .operation import Operation, Verb
 from .process import ClockJump, Marker, Process
+from .provider import ProviderFailure
 from .queue import Grant, GroupState, QueueStat, QueueState, TaskStat, Throttle
 from .schedule import Schedule
 
@@ -37,6 +38,7 @@ __all__ = [
     "Member",
     "Operation",
     "Process",
+    "ProviderFailure",
     "QueueStat",
     "QueueState",
     "Release",

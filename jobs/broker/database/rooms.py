@@ -131,14 +131,6 @@ class Rooms:
         return room
 
 
-def starts_in_window(trip: Trip, limit: Limit) -> int:
-    """How many starts of its present period a limit has granted."""
-    since = trip.parameter(trip.now - timedelta(seconds=limit.rate_limit.per))
-    subjects = json.dumps([subject_of(limit.name)])
-    found = trip.run("read_group_grants", queue=NO_QUEUE, subjects=subjects, since=since)
-    return sum(number for _subject, number, *_ in found)
-
-
 def subject_of(limit: str) -> str:
     """What a limit's grants are known by."""
     return f"l{limit}"
