@@ -68,7 +68,7 @@ class PreferencesForm(forms.Form):
                 label=channel.label, choices=Notification.Kind.choices, required=False
             )
         zones: Any = self.fields["time_zone"]
-        zones.choices = [("", _("The site’s")), *((name, name.replace("_", " ")) for name in _zones())]
+        zones.choices = [("", _("The site’s")), *((name, name.replace("_", " ")) for name in _zones(person.time_zone))]
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """A line for each kind of news, with a box for each channel."""
@@ -117,6 +117,7 @@ class PreferencesForm(forms.Form):
         )
 
 
-def _zones() -> list[str]:
-    """The zones that are named after a place."""
-    return ["UTC", *sorted(name for name in time_zones() if "/" in name and not name.startswith("Etc/"))]
+def _zones(chosen: str) -> list[str]:
+    """The zones that are named after a place, and the one that was chosen elsewhere (the admin takes every zone)."""
+    places = {name for name in time_zones() if "/" in name and not name.startswith("Etc/")}
+    return ["UTC", *sorted((places | {chosen} & time_zones()) - {"UTC"})]

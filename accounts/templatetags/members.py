@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django import template
@@ -10,14 +9,9 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.template.context import RequestContext
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.formats import date_format
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
-from django.utils.translation import gettext as _
 
 from accounts.navigation import places_of
+from admin_lists.moments import ago
 
 register = template.Library()
 
@@ -48,18 +42,4 @@ def finds_admin(request: HttpRequest) -> bool:
     return admin.site.has_permission(request)
 
 
-@register.filter
-def ago(at: datetime) -> SafeString:
-    """How long ago, or in how long, in one unit: *3 minutes ago*, *in 2 days*, *just now*; the exact time on hover."""
-    local = timezone.localtime(at)
-    exact = date_format(local, "SHORT_DATETIME_FORMAT")
-    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), exact, _distance(at))
-
-
-def _distance(at: datetime) -> str:
-    now = timezone.now()
-    if abs((now - at).total_seconds()) < 60:
-        return _("just now")
-    if at > now:
-        return _("in %(time)s") % {"time": timesince(now, at, depth=1)}
-    return _("%(time)s ago") % {"time": timesince(at, now, depth=1)}
+register.filter("ago", ago)

@@ -12,11 +12,13 @@ from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
+from admin_lists.moments import ago, exact_time
+
 from .. import clock
 from ..history import lookup, verdict
 from ..models import Attempt
-from . import page
 from .filters import OutcomeFilter
+from .marks import outcome_mark
 from .readonly import ReadOnlyAdmin
 from .sight import sees_all
 
@@ -24,14 +26,14 @@ from .sight import sees_all
 class AttemptAdmin(ReadOnlyAdmin):
     """The newest attempts of all jobs."""
 
-    list_display = ("id", "job_link", "run", "number", "outcome", "worker", "ended", "ran", "problem")
+    list_display = ("id", "job_link", "run", "number", "outcome_shown", "worker", "ended", "ran", "problem")
     list_filter = (OutcomeFilter,)
     allowed_lookups = frozenset({"job", "job__id__exact"})
     fields = (
         "job_link",
         "run",
         "number",
-        "outcome",
+        "outcome_shown",
         "worker",
         "claimed_shown",
         "started_shown",
@@ -56,25 +58,30 @@ class AttemptAdmin(ReadOnlyAdmin):
         address = reverse(f"{self.admin_site.name}:jobs_job_change", args=[attempt.job_id])
         return format_html('<a href="{}"><code>{}</code></a>', address, attempt.job_id)
 
+    @admin.display(description=_("outcome"))
+    def outcome_shown(self, attempt: Attempt) -> str:
+        """How it ended, as a coloured word."""
+        return outcome_mark(attempt.outcome)
+
     @admin.display(description=_("ended"))
     def ended(self, attempt: Attempt) -> str:
         """How long ago, with the moment on hover."""
-        return page.ago(attempt.ended_at, clock.now())
+        return ago(attempt.ended_at, clock.now())
 
     @admin.display(description=_("claimed"))
     def claimed_shown(self, attempt: Attempt) -> str:
         """The exact moment."""
-        return page.exact_time(attempt.claimed_at)
+        return exact_time(attempt.claimed_at)
 
     @admin.display(description=_("started"))
     def started_shown(self, attempt: Attempt) -> str:
         """The exact moment."""
-        return page.exact_time(attempt.started_at)
+        return exact_time(attempt.started_at)
 
     @admin.display(description=_("ended"))
     def ended_shown(self, attempt: Attempt) -> str:
         """The exact moment."""
-        return page.exact_time(attempt.ended_at)
+        return exact_time(attempt.ended_at)
 
     @admin.display(description=_("ran"))
     def ran(self, attempt: Attempt) -> str:

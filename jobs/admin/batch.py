@@ -12,11 +12,12 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
+from admin_lists.moments import ago, exact_time
+
 from .. import clock
 from ..history import batches, live
 from ..history.batch_counts import BatchCounts
 from ..models import Batch
-from . import page
 from .readonly import ReadOnlyAdmin
 from .sight import may, sees_all
 
@@ -64,22 +65,22 @@ class BatchAdmin(ReadOnlyAdmin):
     @admin.display(description=_("created"))
     def created(self, batch: Batch) -> str:
         """How long ago, with the moment on hover."""
-        return page.ago(batch.created_at, clock.now())
+        return ago(batch.created_at, clock.now())
 
     @admin.display(description=_("ended"))
     def ended(self, batch: Batch) -> str:
         """How long ago, with the moment on hover."""
-        return "–" if batch.ended_at is None else page.ago(batch.ended_at, clock.now())
+        return "–" if batch.ended_at is None else ago(batch.ended_at, clock.now())
 
     @admin.display(description=_("created"))
     def created_shown(self, batch: Batch) -> str:
         """The exact moment."""
-        return page.exact_time(batch.created_at)
+        return exact_time(batch.created_at)
 
     @admin.display(description=_("ended"))
     def ended_shown(self, batch: Batch) -> str:
         """The exact moment."""
-        return page.exact_time(batch.ended_at)
+        return exact_time(batch.ended_at)
 
     @admin.display(description=_("jobs"))
     def total(self, batch: Batch) -> int:

@@ -20,6 +20,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
+from admin_lists.moments import exact_time
+
 from ..broker.lanes import LONGEST_GROUP, GroupSeen
 from ..define.labels import LONGEST_TAG
 from ..errors import BrokerAway, InvalidOption, InvalidPolicy, UnknownQueue
@@ -30,7 +32,6 @@ from ..operate.groups import PAGE, groups, pause_group, resume_group, set_group_
 from ..operate.tags import pause_tag, paused_tags, resume_tag
 from ..policy import GroupRules, RateLimit
 from ..visible import visible
-from . import page
 from .sight import sees_all
 
 PAUSE = "jobs.pause_queue"
@@ -161,7 +162,7 @@ def _line(seen: GroupSeen, rules: GroupRules) -> GroupLine:
     own = seen.settings
     state = pgettext("group", "paused") if own.paused else ""
     if not own.paused and seen.blocked_until is not None:
-        state = gettext("waits until %(time)s") % {"time": page.exact_time(seen.blocked_until)}
+        state = gettext("waits until %(time)s") % {"time": exact_time(seen.blocked_until)}
     rate = own.rate_limit or rules.rate_limit
     return GroupLine(
         seen=seen,

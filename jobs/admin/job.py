@@ -21,12 +21,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from admin_lists.moments import ago
 from admin_lists.owners import streams_of
 
 from .. import clock
 from ..errors import BrokerAway, InvalidOption, Refused, UnknownJob, UnknownProcess, UnknownQueue
 from ..history import live, verdict
-from ..models import STATE_WORDS, Job
+from ..models import Job
 from ..operate.pause import pause, resume
 from ..operate.workers import pause_worker, resume_worker
 from ..states import State
@@ -37,6 +38,7 @@ from .filters import OF_JOBS
 from .group import groups_page
 from .keyset import JobChangeList
 from .limits import limits_page
+from .marks import state_mark
 from .readonly import ReadOnlyAdmin
 from .search import places
 from .shared import shared_page
@@ -132,8 +134,7 @@ class JobAdmin(ReadOnlyAdmin):
     @admin.display(description=_("state"))
     def state_shown(self, job: Job) -> str:
         """The state as people read it."""
-        shown = job.shown_state()
-        return format_html('<span class="job-state job-{}">{}</span>', shown, STATE_WORDS[shown])
+        return state_mark(job.shown_state())
 
     @admin.display(description=_("about"), empty_value="–")
     def about(self, job: Job) -> str | None:
@@ -147,7 +148,7 @@ class JobAdmin(ReadOnlyAdmin):
     @admin.display(description=_("created"))
     def created(self, job: Job) -> str:
         """How long ago, with the moment on hover."""
-        return page.ago(job.created_at, clock.now())
+        return ago(job.created_at, clock.now())
 
     @admin.display(description=_("waited"))
     def waited(self, job: Job) -> str:

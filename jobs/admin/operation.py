@@ -19,12 +19,12 @@ from django.views.decorators.http import require_POST
 
 from admin_lists.changelist import KeysetChangeList
 from admin_lists.counts import Capped
+from admin_lists.moments import ago, exact_time
 
 from .. import clock
 from ..history import lookup, verdict
 from ..models import STATE_WORDS, Operation
 from ..operate.operations import PERMISSIONS, Listed, people_of, stop
-from . import page
 from .readonly import ReadOnlyAdmin
 from .sight import may, sees_all
 
@@ -167,12 +167,12 @@ class OperationAdmin(ReadOnlyAdmin):
     @admin.display(description=_("created"))
     def created(self, operation: Operation) -> str:
         """How long ago, with the moment on hover."""
-        return page.ago(operation.created_at, clock.now())
+        return ago(operation.created_at, clock.now())
 
     @admin.display(description=_("created"))
     def created_shown(self, operation: Operation) -> str:
         """The exact moment."""
-        return page.exact_time(operation.created_at)
+        return exact_time(operation.created_at)
 
     @admin.display(description=_("ended"))
     def ended_shown(self, operation: Operation) -> str:
@@ -180,7 +180,7 @@ class OperationAdmin(ReadOnlyAdmin):
         if operation.ended_at is None:
             return "–"
         took = verdict.duration((operation.ended_at - operation.created_at).total_seconds())
-        return f"{page.exact_time(operation.ended_at)} ({took})"
+        return f"{exact_time(operation.ended_at)} ({took})"
 
     def _address(self, name: str, id: UUID) -> str:
         return reverse(f"{self.admin_site.name}:jobs_operation_{name}", args=[id])

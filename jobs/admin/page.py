@@ -18,11 +18,6 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.formats import date_format
-from django.utils.html import format_html
-from django.utils.timesince import timesince
-from django.utils.timezone import localtime
-from django.utils.translation import gettext as _
 
 from .. import clock
 from ..define.desk import LogLine, Progress
@@ -32,7 +27,7 @@ from ..history.lateness import history_note
 from ..history.lookup import Argument
 from ..history.waits import waits_of
 from ..history.why import why_line
-from ..models import STATE_WORDS, Attempt, Job
+from ..models import Attempt, Job
 from ..states import State
 from ..visible import visible
 from .sight import of_scopes
@@ -81,7 +76,6 @@ class JobPage:
 
     job: Job
     state: str
-    state_word: Any
     verdict: str
     why: str
     arguments: Sequence[Argument]
@@ -123,7 +117,6 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
     return JobPage(
         job=job,
         state=shown,
-        state_word=STATE_WORDS[shown],
         verdict=mask(verdict.job_verdict(job, now, hindrances=False)),
         why=mask(why_line(job)),
         arguments=[
@@ -141,7 +134,7 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
         parent=_job_link(seen.filter(pk=job.parent_id).only("task").first(), site) if job.parent_id else None,
         children=[link for child in children[:CHILDREN] if (link := _job_link(child, site))],
         more_children=f"{list_address}?parent_id={job.pk}" if len(children) > CHILDREN else "",
-        after=[(links[id], STATE_WORDS.get(state, "")) for id, state in waits.after],
+        after=[(links[id], state or "") for id, state in waits.after],
         before=[links[id] for id in waits.before],
         timeline=[_line(row, mask) for row in reversed(attempts)],
         log=_log(job),
@@ -152,23 +145,6 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
         steps=[visible(mask(name)) for name, _value, _kept_at in inside.steps_of(job.pk)],
         logs=_logs(inside.logs_of(job.pk)[0][-LINES:], mask),
     )
-
-
-def ago(moment: datetime, now: datetime) -> str:
-    """A relative time with the exact one on hover."""
-    exact = exact_time(moment)
-    past = _("%(time)s ago") % {"time": timesince(moment, now, depth=1)}
-    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, past)
-
-
-def exact_time(moment: datetime | None) -> str:
-    """The moment in the reader's zone and format; in UTC where the zone has no such moment."""
-    if moment is None:
-        return "–"
-    try:
-        return date_format(localtime(moment), "DATETIME_FORMAT")
-    except OverflowError:
-        return moment.isoformat(" ", "seconds")
 
 
 def pretty(value: Any) -> str:

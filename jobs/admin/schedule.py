@@ -19,6 +19,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from admin_lists.keyset_admin import KeysetAdmin
+from admin_lists.moments import exact_time
 
 from ..broker import get_broker
 from ..conf import jobs_settings
@@ -36,7 +37,6 @@ from ..operate.schedules import (
     ticks_to_come,
 )
 from ..rules.words import in_words
-from . import page
 from .sight import sees_all
 
 #: How many of the next ticks are shown.
@@ -185,17 +185,17 @@ class ScheduleAdmin(KeysetAdmin):
     def next_tick(self, row: Schedule) -> str:
         """The next tick."""
         [*ticks] = _ticks(row, 1)
-        return page.exact_time(ticks[0] if ticks else None)
+        return exact_time(ticks[0] if ticks else None)
 
     @admin.display(description=_("next runs"))
     def next_ticks(self, row: Schedule) -> str:
         """The next five ticks."""
-        return format_html_join("", "<div>{}</div>", ((page.exact_time(tick),) for tick in _ticks(row, SHOWN))) or "–"
+        return format_html_join("", "<div>{}</div>", ((exact_time(tick),) for tick in _ticks(row, SHOWN))) or "–"
 
     @admin.display(description=_("last tick that made a job"), ordering="fired_at")
     def last_tick_shown(self, row: Schedule) -> str:
         """The last tick that made a job."""
-        return page.exact_time(row.fired_at)
+        return exact_time(row.fired_at)
 
     @admin.display(description=_("last job"))
     def last_job_link(self, row: Schedule) -> str:
@@ -209,12 +209,12 @@ class ScheduleAdmin(KeysetAdmin):
     def state(self, row: Schedule) -> str:
         """What keeps it from ticking, if anything does."""
         if row.gone_at is not None:
-            return gettext("taken out of the code on %(time)s") % {"time": page.exact_time(row.gone_at)}
+            return gettext("taken out of the code on %(time)s") % {"time": exact_time(row.gone_at)}
         if not row.enabled:
             return gettext("disabled")
         if row.trouble:
             return gettext("in trouble since %(time)s: %(text)s") % {
-                "time": page.exact_time(row.trouble_at),
+                "time": exact_time(row.trouble_at),
                 "text": row.trouble,
             }
         return gettext("ticks")

@@ -342,7 +342,7 @@ def _set_from_rest(row: Row, rest: Rest) -> None:
 def _set_from_start(row: Row, fact: Fact, start: Start) -> None:
     row.attempts += start.burns
     row.starts += start.started_at is not None
-    row.started_at = start.started_at or row.started_at
+    row.started_at = _began_at(fact, start) or row.started_at
     if fact.state in ENDED:
         row.ended_at = _ended_at(fact, start)
     if start.outcome in (Retried, Failed):
@@ -353,8 +353,12 @@ def _set_from_start(row: Row, fact: Fact, start: Start) -> None:
         row.reason = _text(start.reason)[:MAX_REASON]
 
 
+def _began_at(fact: Fact, start: Start) -> datetime | None:
+    return min(start.started_at, fact.at) if start.started_at is not None else None
+
+
 def _ended_at(fact: Fact, start: Start) -> datetime:
-    # never in the future: the clock may have been set back since the claim
+    # never in the future: the clock may have been set back since the claim, or the worker's reading is a little ahead
     return min(start.ended_at or fact.at, fact.at)
 
 
@@ -378,7 +382,7 @@ def _attempts(fact: Fact) -> Iterable[AttemptRow]:
             outcome=ATTEMPT_OUTCOME[start.outcome],
             worker=fact.worker,
             claimed_at=start.claimed_at,
-            started_at=start.started_at,
+            started_at=_began_at(fact, start),
             ended_at=_ended_at(fact, start),
             error=_text(start.error or start.reason),
             traceback=_text(start.traceback),

@@ -11,14 +11,16 @@ from django.template.context import Context
 from django.urls import reverse
 from django.utils.html import format_html
 
+from admin_lists.moments import ago, exact_time
+
 from .. import clock
 from ..admin import page
+from ..admin.marks import MARKS, outcome_mark, state_mark
 from ..admin.sight import sees_all
 from ..broker.records import QueueCounts
 from ..errors import BrokerAway
 from ..history import lookup, verdict
 from ..history.status.report import headline, report
-from ..models import STATE_WORDS
 from ..operate.workers import workers
 from ..states import State
 
@@ -30,14 +32,33 @@ MOST_WORKERS = 200
 
 @register.simple_tag
 def job_ago(moment: datetime, now: datetime) -> str:
-    """How long ago, with the moment on hover."""
-    return page.ago(moment, now)
+    """How long ago, or in how long, with the moment on hover."""
+    return ago(moment, now)
+
+
+@register.simple_tag
+def job_state(state: str) -> str:
+    """A state, stored or shown, as a coloured word with its shape."""
+    return state_mark(state)
+
+
+@register.simple_tag
+def job_outcome(outcome: str) -> str:
+    """How an attempt ended, as a coloured word with its shape."""
+    return outcome_mark(outcome)
+
+
+@register.filter
+def job_tone(state: str) -> str:
+    """The class of a state's colour, for what stands beside the word."""
+    mark = MARKS.get(state)
+    return f"tone-{mark.tone}" if mark else ""
 
 
 @register.simple_tag
 def job_time(moment: datetime | None) -> str:
     """The exact moment."""
-    return page.exact_time(moment)
+    return exact_time(moment)
 
 
 @register.simple_tag
@@ -88,7 +109,7 @@ def queue_overview(context: Context) -> dict[str, Any]:
         "shared": reverse(f"{site}:jobs_shared_limits"),
         "workers": _workers(site),
         "now": clock.now(),
-        "words": [STATE_WORDS[state] for state in State],
+        "words": [state_mark(state) for state in State],
         "may_limit": request.user.has_perm("jobs.change_limits"),
         "may_pause": request.user.has_perm("jobs.pause_queue"),
         "csrf_token": context.get("csrf_token"),

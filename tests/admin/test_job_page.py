@@ -47,7 +47,7 @@ def test_the_page_of_a_completed_job_shows_arguments_result_and_attempt(viewer: 
     assert "Completed in" in page
     assert '<th scope="row">lead_id</th><td><pre>7</pre></td>' in page
     assert "&quot;lead&quot;: 7" in page
-    assert "<td>completed</td>" in page
+    assert "</svg>completed</span></td>" in page
 
 
 def test_personal_arguments_are_masked_whichever_way_they_were_given(viewer: Client) -> None:

@@ -44,7 +44,7 @@ def test_the_first_line_names_the_trouble_and_the_remedy(viewer: Client, make_jo
     make_job(queue="email", state="queued", ready_at=clock.now() - timedelta(minutes=4, seconds=1))
     page = overview(viewer)
     assert verdict_of(page).startswith("email: nobody works this queue, its oldest job has waited for 4 minutes: start")
-    assert "job-trouble" in page
+    assert "page-verdict tone-bad" in page
 
 
 def test_what_ails_a_keeper_is_told_too(viewer: Client) -> None:

@@ -1,12 +1,14 @@
 """Settling: each outcome, exactly once, only by who holds the job."""
 
 import dataclasses
+from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
 
 from jobs import clock
-from jobs.broker.records import CancelAnswer, Completed, Failed, GivenUp, HandedBack, Postponed, Retried
+from jobs.broker.records import CancelAnswer, Completed, Failed, GivenUp, HandedBack, Postponed, Retried, Settlement
+from jobs.models import Attempt, Job
 from jobs.states import State
 
 ALL = [
@@ -261,3 +263,14 @@ def test_attempts_are_numbered_over_losses_and_hand_backs(hands, broker, bench):
     record = bench.record(job_id)
     assert record.timeline == [(1, "failed"), (None, "postponed"), (None, "lost"), (2, "failed"), (3, "completed")]
     assert (record.attempts, record.starts, record.lost) == (3, 5, 1)
+
+
+def test_a_start_read_a_little_ahead_of_the_clock_began_before_it_ended_and_not_in_the_future(hands, broker, bench):
+    job_id = hands.push()
+    claimed = hands.claim_one()
+    ahead = broker.now() + timedelta(seconds=30)
+    settlement = Settlement(claimed, Completed("1"), ahead, ahead + timedelta(milliseconds=1))
+    assert hands.exchange(settlement, wanted=0).settled[0].counted
+    assert bench.record(job_id).state == State.COMPLETED
+    for row in (Job.objects.get(pk=job_id), Attempt.objects.get(job_id=job_id)):
+        assert row.started_at <= row.ended_at <= broker.now()

@@ -72,10 +72,10 @@ def _check_answers(site: Site, told: list[list[Any]], runs: dict[str, list[tuple
     assert len(set(new)) == len(new), "two callers were told that one job is new"
     gave_way = {job for (job,) in site.rows("SELECT id FROM jobs_job WHERE state = 'cancelled'")}
     gave_way = {str(job).replace("-", "") for job in gave_way}
-    last: dict[str, float] = defaultdict(float)
+    starts: dict[str, list[float]] = defaultdict(list)
     for job, key in {job: key for _mode, key, job, _created, _begin in told}.items():
         if job in runs:
-            last[key] = max(last[key], runs[job][-1][0])
+            starts[key].append(runs[job][-1][0])
     for mode, key, job, created, begin in told:
         ran, gave = job in runs, job in gave_way
         if created is None:
@@ -86,9 +86,12 @@ def _check_answers(site: Site, told: list[list[Any]], runs: dict[str, list[tuple
             assert job in runs, "told of a job that never was"
         if created is False and mode == "plain":
             # its end is settled a while after: all of them want the one lock
-            assert runs[job][-1][1] >= begin - 10, f"{job} of {key} had ended long before it was named"
+            ended = runs[job][-1][1]
+            assert ended >= begin - 10, f"{job} of {key} had ended long before it was named"
+            another = any(ended < start < begin - 1 for start in starts[key])
+            assert not another, f"{job} of {key} was named after another of that key had started"
         if mode in ("debounce", "replace", "rerun"):
-            assert last[key] >= begin, f"a call of {key} after which nothing ran"
+            assert max(starts[key], default=0.0) >= begin, f"a call of {key} after which nothing ran"
 
 
 def _row_of(site: Site, job: str) -> object:

@@ -166,6 +166,25 @@ def test_preferences_are_chosen_on_their_page_and_what_cannot_be_is_said(acme: O
     assert '<option value="America/Sao_Paulo" selected>' in page
 
 
+def test_a_zone_that_was_set_elsewhere_stays_when_the_preferences_are_saved(acme: Organization) -> None:
+    mia = make_member(acme, "mia")
+    for zone, kept in (("Japan", "Japan"), ("UTC", "UTC"), ("No/Such", ""), ("", "")):
+        User.objects.filter(pk=mia.pk).update(time_zone=zone)
+        form = signed_in(mia).get(PREFERENCES).context["form"]
+        shown = {**form.initial, "time_zone": _selected(form)}
+        assert (
+            signed_in(mia).post(PREFERENCES, {key: value for key, value in shown.items() if value}).status_code == 302
+        )
+        mia.refresh_from_db()
+        assert mia.time_zone == kept
+
+
+def _selected(form: Any) -> str:
+    """What a browser sends of the list of zones."""
+    names = [name for name, _label in form.fields["time_zone"].choices]
+    return str(form.initial["time_zone"]) if form.initial["time_zone"] in names else ""
+
+
 def test_the_bell_is_told_what_is_new_and_answered_304_until_then(acme: Organization) -> None:
     mia = make_member(acme, "mia")
     client = signed_in(mia)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,7 +40,7 @@ class Explaining:
     def explain(self, policy: QueuePolicy, job_id: UUID) -> Standing | None:
         """Where a queued job stands; see the contract."""
         own = not self._database.in_callers_transaction
-        with self._database.read() as trip, _snapshot(trip) if own else _as_it_is():
+        with self._database.read() as trip, _snapshot(trip) if own else nullcontext():
             return standing_of(trip, policy, job_id)
 
     @reaching
@@ -65,11 +65,6 @@ def _snapshot(trip: Trip) -> Iterator[None]:
         yield
     finally:
         trip.run("end_snapshot")
-
-
-@contextmanager
-def _as_it_is() -> Iterator[None]:
-    yield
 
 
 def standing_of(trip: Trip, policy: QueuePolicy, job_id: UUID) -> Standing | None:

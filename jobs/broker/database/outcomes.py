@@ -38,8 +38,16 @@ def token_number(token: str) -> int | None:
     return int(token) if token.isascii() and token.isdigit() and len(token) <= 18 else None
 
 
+def began_at(settlement: Settlement, now: datetime) -> datetime | None:
+    """When the task's first line ran, if it did; never in the future, as `ended_at`."""
+    return min(settlement.started_at, now) if settlement.started_at is not None else None
+
+
 def ended_at(settlement: Settlement, now: datetime) -> datetime:
-    """When the start ended; never in the future: the clock may have been set back since the claim."""
+    """When the start ended; never in the future.
+
+    The clock may have been set back since the claim, and a worker's reading of it may be a little ahead.
+    """
     return min(settlement.ended_at or now, now)
 
 

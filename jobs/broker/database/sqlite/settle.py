@@ -23,7 +23,7 @@ from ...records import (
 from ...tally import RETRIED
 from ..connection import Trip
 from ..groups import delay_groups
-from ..outcomes import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, REFUSED, ended_at, milliseconds, token_number
+from ..outcomes import ATTEMPT_OUTCOME, BURNS_AN_ATTEMPT, REFUSED, began_at, ended_at, milliseconds, token_number
 from ..values import MAX_REASON, text_of
 
 
@@ -47,7 +47,7 @@ def settle_all(trip: Trip, worker: UUID, label: str, settlements: Sequence[Settl
 
 def _known(settlement: Settlement, worker: str, now: datetime) -> dict[str, Any]:
     """What every settlement tells the database; `token` is None where no claim can have made it."""
-    job, started_at = settlement.job, settlement.started_at
+    job, started_at = settlement.job, began_at(settlement, now)
     return {
         "id": job.id.hex,
         "token": token_number(job.token),

@@ -1,7 +1,9 @@
 -- What is settled: the jobs that this worker still holds under this token, and that nobody else has locked.
 -- A row of it has all that is asked, so that it is joined with the jobs alone: two lists would be joined pair by pair.
 locked AS MATERIALIZED (
-    SELECT given.*, now, coalesce((SELECT label FROM owner), '') AS label
+    -- the worker's reading of this clock may be a little ahead, or the clock was set back: nothing began in the future
+    SELECT given.*, CASE WHEN given.started_at > now THEN now ELSE given.started_at END AS began, now,
+        coalesce((SELECT label FROM owner), '') AS label
     FROM clock
     CROSS JOIN json_to_recordset(%(settlements)s::json) AS given (
         id uuid, token bigint, act text, burns smallint, delay double precision, unknown boolean, whole_queue boolean,
@@ -26,7 +28,7 @@ settled AS (
         END,
         attempts = attempts + burns,
         starts = starts + (given.started_at IS NOT NULL)::integer,
-        started_at = coalesce(given.started_at, job.started_at),
+        started_at = coalesce(given.began, job.started_at),
         ended_at = CASE
             WHEN act IN ('complete', 'fail', 'give_up') OR cancel_requested THEN least(given.ended_at, now)
         END,
@@ -58,7 +60,7 @@ settled AS (
     FROM locked AS given
     WHERE job.id = given.id
     RETURNING job.id, job.run, job.queue, job.task, job.state, job.attempts, job.claimed_at, job.ready_at, now, label,
-        act, burns, delay, whole_queue, awaited, given.started_at, given.ended_at, ran, waited, ran_ms, waited_ms, outcome, note, traceback
+        act, burns, delay, whole_queue, awaited, given.began AS started_at, given.ended_at, ran, waited, ran_ms, waited_ms, outcome, note, traceback
 ),
 attempted AS (
     INSERT INTO jobs_attempt (job_id, run, number, outcome, worker, claimed_at, started_at, ended_at, error, traceback)

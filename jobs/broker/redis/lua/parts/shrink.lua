@@ -88,7 +88,7 @@ local function shrink(over)
 
     local function shrink_settled(fact, fields)
         local state, id, run, at, said = fact[2], fact[3], fact[4], fact[5], cmsgpack.unpack(fields[6])
-        local job, started, ended_at = read(fields[4]), said[5], math.min(said[6] or at, at)
+        local job, started, ended_at = read(fields[4]), said[5] and math.min(said[5], at), math.min(said[6] or at, at)
         local ran, waited = fact[9] or 0, fact[10] or 0
         if state == 'queued' then return count(counters, at, 0, said[1] == 'Retried' and 1 or 0, ran, waited) end
         count(counters, at, 1, 0, ran, waited)
