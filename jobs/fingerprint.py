@@ -53,6 +53,11 @@ def without_values(error: str) -> str:
     return f"{kind}: {words}" if kind and words else kind or words
 
 
+def is_foreign(path: str) -> bool:
+    """Whether a frame's file is not the project's: a package, Python itself, or this engine."""
+    return bool(_FOREIGN.search(path.replace("\\", "/")))
+
+
 def _split(error: str) -> tuple[str, str]:
     """The exception's type and its message; no type where the engine itself says what happened."""
     found = _KIND.match(error)
@@ -79,7 +84,7 @@ def _place(traceback: str) -> str:
     """
     last = _CHAINED.split(traceback.replace("\\", "/"))[-1]
     frames = [(path, name.strip()) for path, name in _FRAME.findall(last) if name.strip() not in _INLINED]
-    own = [frame for frame in frames if not _FOREIGN.search(frame[0])]
+    own = [frame for frame in frames if not is_foreign(frame[0])]
     if not frames:
         return ""
     path, name = (own or frames)[-1]

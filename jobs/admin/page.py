@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,24 +19,23 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from .. import clock
-from ..define.desk import LogLine, Progress
-from ..define.masks import Mask
+from ..define.desk import Progress
 from ..history import inside, live, lookup, verdict
 from ..history.lateness import history_note
 from ..history.lookup import Argument
+from ..history.timeline import pieces_of
 from ..history.waits import waits_of
 from ..history.why import why_line
-from ..models import Attempt, Job
+from ..models import Job
 from ..states import State
 from ..visible import visible
 from .sight import of_scopes
+from .starts import Starts, starts_of
+from .timeline import Drawing, drawing
 
-#: A page shows at most so many attempts, children and log lines.
+#: A page shows at most so many lines of the audit log, and children.
 SHOWN = 200
 CHILDREN = 50
-LINES = 500
-_FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<name>.+)$', re.MULTILINE)
-_FOREIGN = re.compile(r"site-packages|dist-packages|/lib/python3|/jobs/work/|/jobs/define/task\.py|^<")
 
 
 @dataclass(frozen=True)
@@ -46,28 +44,6 @@ class Link:
 
     text: str
     address: str = ""
-
-
-@dataclass(frozen=True)
-class AttemptLine:
-    """One line of the timeline."""
-
-    row: Attempt
-    ran: str
-    place: str
-    error: str
-    traceback: str
-
-
-@dataclass(frozen=True)
-class StartLog:
-    """What one start logged; `cut`: how many lines before the first are not shown."""
-
-    run: int
-    start: int
-    attempt: int
-    cut: int
-    lines: Sequence[tuple[datetime, str]]
 
 
 @dataclass(frozen=True)
@@ -92,14 +68,14 @@ class JobPage:
     more_children: str
     after: Sequence[tuple[Link, Any]]
     before: Sequence[Link]
-    timeline: Sequence[AttemptLine]
+    starts: Starts
+    timeline: Drawing | None
     log: Sequence[LogEntry]
     now: datetime
     history_note: str = ""
     progress: Progress | None = None
     progress_text: str = ""
     steps: Sequence[str] = ()
-    logs: Sequence[StartLog] = ()
 
 
 def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tuple[str, ...] | None = None) -> JobPage:
@@ -112,7 +88,8 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
     children = list(seen.filter(parent_id=job.pk).only("task").order_by("-pk")[: CHILDREN + 1])
     mask, waits = lookup.mask_of(job), waits_of(job)
     links = _links(seen, site, [*(id for id, _state in waits.after), *waits.before])
-    attempts = list(Attempt.objects.using(job._state.db).filter(job_id=job.pk).order_by("-pk")[:SHOWN])
+    starts = starts_of(job, inside.logs_of(job.pk)[0], mask)
+    pieces = pieces_of(job, starts.rows, now, waited_for_jobs=bool(waits.after), cut=starts.cut)
     progress = inside.progress_of(job.pk)
     return JobPage(
         job=job,
@@ -136,14 +113,14 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
         more_children=f"{list_address}?parent_id={job.pk}" if len(children) > CHILDREN else "",
         after=[(links[id], state or "") for id, state in waits.after],
         before=[links[id] for id in waits.before],
-        timeline=[_line(row, mask) for row in reversed(attempts)],
+        starts=starts,
+        timeline=drawing(pieces),
         log=_log(job),
         now=now,
         history_note=history_note([job.queue]),
         progress=progress,
         progress_text=visible(verdict.progress_text(progress, mask)),
         steps=[visible(mask(name)) for name, _value, _kept_at in inside.steps_of(job.pk)],
-        logs=_logs(inside.logs_of(job.pk)[0][-LINES:], mask),
     )
 
 
@@ -151,40 +128,6 @@ def pretty(value: Any) -> str:
     """A JSON value over several lines."""
     text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
     return visible(text, keep="\n\t")
-
-
-def place(traceback: str) -> str:
-    """Where it went wrong: the innermost frame of the project's own code, else the innermost of all."""
-    frames = list(_FRAME.finditer(traceback))
-    own = [frame for frame in frames if not _FOREIGN.search(frame["file"])]
-    chosen = (own or frames)[-1:]
-    return "".join(f"{'/'.join(f['file'].split('/')[-2:])}:{f['line']} in {f['name']}" for f in chosen)
-
-
-def _line(row: Attempt, mask: Mask) -> AttemptLine:
-    return AttemptLine(
-        row=row,
-        ran=verdict.duration(verdict.seconds_between(row.started_at, row.ended_at)),
-        place=place(row.traceback),
-        error=visible(mask(row.shown_error())),
-        traceback=visible(mask(row.traceback), keep="\n\t"),
-    )
-
-
-def _logs(lines: Sequence[LogLine], mask: Mask) -> list[StartLog]:
-    starts: dict[tuple[int, int], list[LogLine]] = {}
-    for line in lines:
-        starts.setdefault((line.run, line.start), []).append(line)
-    return [
-        StartLog(
-            run,
-            start,
-            of_start[0].attempt,
-            of_start[0].number - 1,
-            [(line.at, visible(mask(line.text), keep="\n\t")) for line in of_start],
-        )
-        for (run, start), of_start in starts.items()
-    ]
 
 
 def _job_link(job: Job | None, site: str) -> Link | None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from ..models import Attempt, Job
 from ..models.attempt import AttemptOutcome
 from . import lookup
+from .timeline import pieces_of
 
-#: What an attempt's time counts as.
+#: What a piece of its life counts as.
 _CODES = {
+    **dict.fromkeys(("blocked", "scheduled"), "before_due"),
+    **dict.fromkeys(("waiting", "before"), "waiting"),
+    **dict.fromkeys(("delay", "again", "dead"), "between"),
     AttemptOutcome.COMPLETED.value: "ran",
     AttemptOutcome.FAILED.value: "failed",
     AttemptOutcome.CANCELLED.value: "ran",
@@ -36,34 +39,18 @@ class Spent:
 
 def spent_of(job: Job) -> tuple[Spent, ...]:
     """Where the time of the job's present run went, in the order of a life; nothing of a job that was never due."""
-    rows = Attempt.objects.using(lookup.all_jobs().db).filter(job_id=job.pk, run=job.run).order_by("pk")
-    starts = list(rows.only("outcome", "claimed_at", "started_at", "ended_at")[:MOST_ATTEMPTS])
     if job.ended_at is None:
         return ()
-    first = _began(starts[0]) if starts else job.ended_at
-    due = min(max(job.ready_at, job.created_at), first) if job.starts <= 1 else job.created_at
+    rows = Attempt.objects.using(lookup.all_jobs().db).filter(job_id=job.pk, run=job.run).order_by("pk")
+    starts = list(rows.only("run", "outcome", "claimed_at", "started_at", "ended_at")[:MOST_ATTEMPTS])
+    if job.run > 1 and not starts:
+        return ()
     sums: dict[str, list[float]] = {}
-    if job.run == 1:
-        _add(sums, "before_due", job.created_at, due)
-        _add(sums, "waiting", due, first)
-    before: datetime | None = None
-    for one in starts:
-        if before is not None:
-            _add(sums, "between", before, _began(one))
-        _add(sums, _CODES.get(one.outcome, "handed_back"), _began(one), one.ended_at)
-        before = one.ended_at
-    if before is not None:
-        _add(sums, "between", before, job.ended_at)
+    # of a further run the way to its first start began before it
+    for piece in pieces_of(job, starts, job.ended_at, cut=job.run > 1):
+        if piece.until > piece.since:
+            sums.setdefault(_CODES.get(piece.kind, "handed_back"), []).append(piece.seconds)
     return tuple(Spent(code, sum(each), len(each)) for code, each in sums.items() if sum(each) >= 0.001)
-
-
-def _began(start: Attempt) -> datetime:
-    return start.started_at or start.claimed_at or start.ended_at
-
-
-def _add(sums: dict[str, list[float]], code: str, since: datetime, until: datetime) -> None:
-    if until > since:
-        sums.setdefault(code, []).append((until - since).total_seconds())
 
 
 def total(parts: Sequence[Spent]) -> float:

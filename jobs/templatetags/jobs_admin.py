@@ -21,6 +21,7 @@ from ..broker.records import QueueCounts
 from ..errors import BrokerAway
 from ..history import lookup, verdict
 from ..history.status.report import headline, report
+from ..history.why_texts import time_of
 from ..operate.workers import workers
 from ..states import State
 
@@ -59,6 +60,12 @@ def job_tone(state: str) -> str:
 def job_time(moment: datetime | None) -> str:
     """The exact moment."""
     return exact_time(moment)
+
+
+@register.simple_tag
+def job_second(moment: datetime | None) -> str:
+    """The exact moment to the second, without its day if that is today."""
+    return "–" if moment is None else time_of(moment)
 
 
 @register.simple_tag

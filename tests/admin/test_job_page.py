@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from jobs import Queue, clock
-from jobs.admin.page import place
+from jobs.admin.tracebacks import place
 from jobs.broker import get_broker
 from jobs.broker.records import ProcessRecord
 from jobs.models import Job
@@ -47,7 +47,7 @@ def test_the_page_of_a_completed_job_shows_arguments_result_and_attempt(viewer: 
     assert "Completed in" in page
     assert '<th scope="row">lead_id</th><td><pre>7</pre></td>' in page
     assert "&quot;lead&quot;: 7" in page
-    assert "</svg>completed</span></td>" in page
+    assert "</svg>completed</span> <span class=" in page
 
 
 def test_personal_arguments_are_masked_whichever_way_they_were_given(viewer: Client) -> None:
@@ -91,7 +91,7 @@ def test_a_failed_attempt_shows_its_traceback_folded_under_the_projects_own_fram
     handle = fail.enqueue()
     run_jobs()
     page = page_of(viewer, handle.job)
-    assert "<details><summary>admin/test_job_page.py:" in page
+    assert '<details class="job-trace" open> <summary>admin/test_job_page.py:' in page
     assert "in fail</summary>" in page
     assert "Traceback (most recent call last)" in page
 

@@ -96,7 +96,7 @@ def test_the_jobs_page_shows_a_bar_with_its_words_and_the_log_of_each_start(told
     assert (
         '<progress value="0.25" max="1" aria-label="Progress"></progress> 1,500 of 6,000 (25 %) &lt;b&gt;rows' in page
     )
-    assert "Run 1, start 1, attempt 1" in page
+    assert "run 1, start 1, attempt 1" in page
     assert "502 earlier lines are not shown." in page
     assert f"&lt;i&gt;{inside.MOST_LINES + 1}&lt;/i&gt; ***" in page
     assert "a step" in page
