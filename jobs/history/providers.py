@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connections
@@ -152,7 +153,7 @@ def _due_by_task() -> Mapping[str, int]:
         for queue in queues().values():
             if not (queue.policy.limits or queue.policy.breakers):
                 continue
-            values = {"queue": queue.name, "now": text_of(clock.now()), "most": COUNT_LIMIT}
+            values: dict[str, Any] = {"queue": queue.name, "now": text_of(clock.now()), "most": COUNT_LIMIT}
             cursor.execute(statement, values)
             for task, number in cursor.fetchall():
                 defined = queue.find_own_task(task)
