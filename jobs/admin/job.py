@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -40,8 +40,8 @@ from .keyset import JobChangeList
 from .limits import limits_page
 from .marks import state_mark
 from .providers import providers_page
+from .query_box import search
 from .readonly import ReadOnlyAdmin
-from .search import places
 from .sight import check_reach, may, of_scopes, scopes_of, sees_all
 
 
@@ -63,10 +63,8 @@ class JobAdmin(ReadOnlyAdmin):
     list_display_links = ("short_id", "task")
     list_filter = OF_JOBS
     acts_on_all = True
-    search_ids = ("id",)
-    search_help_text = _(
-        "An id, its first or last digits, an event's id, an object (lead:ID or its id), a key, or a text in the errors."
-    )
+    search_fields = ("id",)
+    change_list_template = "admin/jobs/job/list.html"
     actions = ("retry_selected", "promote_selected", "cancel_selected", "discard_selected")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
@@ -81,9 +79,11 @@ class JobAdmin(ReadOnlyAdmin):
         """Pages of a whole queue are put together from its states."""
         return JobChangeList
 
-    def search_places(self, request: HttpRequest, rows: QuerySet[Job], text: str) -> Iterator[QuerySet[Job]]:
-        """See `jobs.admin.search`."""
-        return places(rows, text)
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """What the query box asks for: see `jobs.history.query`."""
+        return search(request, queryset), False
 
     def get_urls(self) -> list[URLPattern]:
         """The buttons' addresses, all for POST."""

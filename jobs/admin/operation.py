@@ -145,6 +145,7 @@ class OperationAdmin(ReadOnlyAdmin):
             _("enqueued by job"): chosen.parent_id,
             _("about"): chosen.about,
             _("cause"): chosen.cause,
+            _("query"): chosen.query,
             _("created since"): chosen.since[:16].replace("T", " "),
             _("found by a search"): "" if chosen.ids is None else len(chosen.ids),
         }

@@ -346,6 +346,7 @@ STEPS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("part", "step"), STEPS)
 def test_a_kind_of_rows_that_is_left_out_is_found(
     part: str, step: str, jobs_runner: JobsRunner, crm: EchoingCrm, monkeypatch: pytest.MonkeyPatch
