@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from .history.causes import dead_letters_by_cause
     from .history.choice import JobFilter
     from .history.counters import counts
+    from .history.effects import CausedJob, JobEffect, register_effects
     from .history.job_events import JobEvent, job_events
     from .history.limits import HeldLimits, limits
     from .history.provider_calls import provider_call
@@ -116,6 +117,7 @@ __all__ = [
     "Call",
     "Cancelled",
     "CannotDecrypt",
+    "CausedJob",
     "Chain",
     "Counts",
     "Cron",
@@ -134,6 +136,7 @@ __all__ = [
     "InvalidOption",
     "InvalidPolicy",
     "InvalidTask",
+    "JobEffect",
     "JobEvent",
     "JobFailed",
     "JobFilter",
@@ -210,6 +213,7 @@ __all__ = [
     "provider_call",
     "readiness",
     "receives",
+    "register_effects",
     "register_eraser",
     "register_findings",
     "register_metrics",
@@ -238,6 +242,8 @@ _HOMES = {
     "reset_limits": "operate.limits",
     "set_limits": "operate.limits",
     "Ailment": "operate.doctor",
+    "CausedJob": "history.effects",
+    "JobEffect": "history.effects",
     "JobEvent": "history.job_events",
     "JobFilter": "history.choice",
     "Progress": "operate.by_filter",
@@ -267,6 +273,7 @@ _HOMES = {
     "promote": "operate.promote",
     "provider_call": "history.provider_calls",
     "readiness": "history.status.readiness",
+    "register_effects": "history.effects",
     "register_eraser": "operate.erase",
     "register_findings": "history.status.registered",
     "register_metrics": "metrics.registered",

@@ -34,6 +34,7 @@ from ..states import State
 from . import many, page
 from .buttons import BUTTONS, Button
 from .change import EDITED, change_page, changeable
+from .events import event_urls
 from .filters import OF_JOBS
 from .group import groups_page
 from .keyset import JobChangeList
@@ -104,7 +105,7 @@ class JobAdmin(ReadOnlyAdmin):
         own.append(path("queues/<str:queue>/limits/", limits, {"model_admin": self}, "jobs_queue_limits"))
         shared = self.admin_site.admin_view(providers_page)
         own.append(path("limits/", shared, {"model_admin": self}, "jobs_shared_limits"))
-        return own + super().get_urls()
+        return own + event_urls(self) + super().get_urls()
 
     # permissions of the actions
 

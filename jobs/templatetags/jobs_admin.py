@@ -14,8 +14,8 @@ from django.utils.html import format_html
 from admin_lists.moments import ago, exact_time
 
 from .. import clock
-from ..admin import page
 from ..admin.marks import MARKS, outcome_mark, state_mark
+from ..admin.page_links import Link
 from ..admin.sight import sees_all
 from ..broker.records import QueueCounts
 from ..errors import BrokerAway
@@ -69,7 +69,7 @@ def job_second(moment: datetime | None) -> str:
 
 
 @register.simple_tag
-def job_link(link: page.Link) -> str:
+def job_link(link: Link) -> str:
     """A link, or its text alone."""
     return format_html('<a href="{}">{}</a>', link.address, link.text) if link.address else link.text
 
