@@ -18,9 +18,11 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts.admin.scope import ReadOnlyScopedAdmin, ScopedAdmin, signed_in
 from admin_lists.counts import Capped, SubqueryCount, capped_count
 from leads.admin.effects import EffectAdmin
+from leads.admin.marks import EFFECT
 from leads.models import EffectState
 
 from . import services, suppression
+from .marks import CAMPAIGN, DELIVERY
 from .models import Campaign, EmailMessage, Suppression
 
 #: A mail's HTML is shown as its reader's program would: nothing in it runs, and nothing is loaded.
@@ -36,6 +38,8 @@ class EmailMessageAdmin(EffectAdmin):
     in_order_by_organization = True
     list_display = ("created_at", "kind", "to", "subject", "state", "delivery", "tries", "sent_at")
     list_filter = ("kind", "state")
+    marks = {"state": EFFECT, "delivery": DELIVERY}
+    empty_text = gettext_lazy("Every mail that is to be sent stands here, with its text and what became of it.")
     search_ids = ("id", "lead")
     search_exact = ("to",)
     search_help_text = gettext_lazy("The id of a mail or a lead, or a whole address.")
@@ -143,6 +147,11 @@ class CampaignAdmin(ScopedAdmin):
     list_select_related = ("organization",)
     fields = ("organization", "name", "subject", "text", "state", "outcomes", "created_at", "started_at", "ended_at")
     readonly_fields = ("state", "outcomes", "created_at", "started_at", "ended_at")
+    marks = {"state": CAMPAIGN}
+    empty_text = gettext_lazy(
+        "A campaign is one mail to all leads who agreed to news and offers. Write one as a draft, look at it, "
+        "then send it."
+    )
     special_permissions = {"send": "emails.send_campaign"}
     actions = ("send",)
 
@@ -209,6 +218,9 @@ class SuppressionAdmin(ReadOnlyScopedAdmin):
         *("provider", "created_at", "lifted_at", "lifted_by"),
     )
     readonly_fields = ("address",)
+    empty_text = gettext_lazy(
+        "An address appears here when a mail to it bounces or is reported as spam; no more mail goes there."
+    )
     special_permissions = {"lift": "emails.lift_suppression"}
     actions = ("allow_again",)
 

@@ -89,6 +89,9 @@ class PeopleGroupAdmin(TranslatesPermissions, KeysetAdmin, GroupAdmin):
 
     page_key = ("name", "pk")
     newest_first = False
+    empty_text = gettext_lazy(
+        "A group gives several people the same permissions. Add one, then choose it on a person’s page."
+    )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Superusers."""

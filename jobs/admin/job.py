@@ -31,7 +31,7 @@ from ..models import Job
 from ..operate.pause import pause, resume
 from ..operate.workers import pause_worker, resume_worker
 from ..states import State
-from . import many, page
+from . import many, overview, page
 from .buttons import BUTTONS, Button
 from .change import EDITED, change_page, changeable
 from .events import event_urls
@@ -64,6 +64,8 @@ class JobAdmin(ReadOnlyAdmin):
     list_display_links = ("short_id", "task")
     list_filter = OF_JOBS
     acts_on_all = True
+    numbers = ("waited", "ran")
+    empty_text = _("A job appears here when code enqueues a task, or when a schedule fires.")
     search_fields = ("id",)
     change_list_template = "admin/jobs/job/list.html"
     actions = ("retry_selected", "promote_selected", "cancel_selected", "discard_selected")
@@ -105,7 +107,7 @@ class JobAdmin(ReadOnlyAdmin):
         own.append(path("queues/<str:queue>/limits/", limits, {"model_admin": self}, "jobs_queue_limits"))
         shared = self.admin_site.admin_view(providers_page)
         own.append(path("limits/", shared, {"model_admin": self}, "jobs_shared_limits"))
-        return own + event_urls(self) + super().get_urls()
+        return own + event_urls(self) + overview.urls(self) + super().get_urls()
 
     # permissions of the actions
 

@@ -113,6 +113,10 @@ class ScheduleAdmin(KeysetAdmin):
 
     form = ScheduleForm
     list_display = ("name", "task", "words", "next_tick", "last_tick_shown", "enabled", "state")
+    empty_text = _(
+        "A schedule starts a task by the clock. Those that code defines appear once `run_huey` has started; "
+        "add your own here."
+    )
     list_filter = ("enabled", "from_code")
     search_fields = ("name", "task")
     page_key = ("name", "pk")
