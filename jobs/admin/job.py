@@ -42,9 +42,9 @@ from .group import groups_page
 from .keyset import JobChangeList
 from .limits import limits_page
 from .marks import state_mark
+from .providers import providers_page
 from .query_box import search
 from .readonly import ReadOnlyAdmin
-from .shared import shared_page
 from .sight import check_reach, may, of_scopes, scopes_of, sees_all
 
 
@@ -112,7 +112,7 @@ class JobAdmin(ReadOnlyAdmin):
         own.append(path("queues/<str:queue>/limits/", limits, {"model_admin": self}, "jobs_queue_limits"))
         export = self.admin_site.admin_view(export_page)
         own.append(path("export/", export, {"model_admin": self}, "jobs_job_export"))
-        shared = self.admin_site.admin_view(shared_page)
+        shared = self.admin_site.admin_view(providers_page)
         own.append(path("limits/", shared, {"model_admin": self}, "jobs_shared_limits"))
         return own + event_urls(self) + overview.urls(self) + super().get_urls()
 
