@@ -26,8 +26,6 @@ from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from admin_lists.changelist import KeysetChangeList
-
 from .. import clock
 from ..broker.database.values import tags_of
 from ..errors import JobsError
@@ -63,7 +61,7 @@ def export_page(request: HttpRequest, model_admin: ModelAdmin[Job]) -> HttpRespo
     back = reverse(f"{model_admin.admin_site.name}:jobs_job_changelist")
     kind = request.POST.get("format", "")
     write = {"csv": _csv, "json": _json_lines}.get(kind)
-    seen: KeysetChangeList = model_admin.get_changelist_instance(request)
+    seen: Any = model_admin.get_changelist_instance(request)
     if (problem := box_of(request).problem) or write is None:
         text = problem or _("format=%(value)s: expected csv or json") % {"value": kind}
         model_admin.message_user(request, text, messages.ERROR)
