@@ -29,6 +29,7 @@ from ..errors import BrokerAway, InvalidOption, Refused, UnknownJob, UnknownProc
 from ..history import live, verdict
 from ..models import Job
 from ..operate.pause import pause, resume
+from ..operate.stack import VIEW_STACK
 from ..operate.workers import pause_worker, resume_worker
 from ..states import State
 from . import many, page
@@ -43,6 +44,7 @@ from .marks import state_mark
 from .query_box import search
 from .readonly import ReadOnlyAdmin
 from .shared import shared_page
+from .stack import stack_page
 from .sight import check_reach, may, of_scopes, scopes_of, sees_all
 
 
@@ -96,6 +98,8 @@ class JobAdmin(ReadOnlyAdmin):
         ]
         edit = self.admin_site.admin_view(change_page)
         own.append(path("<uuid:job_id>/edit/", edit, {"model_admin": self}, "jobs_job_edit"))
+        stack = self.admin_site.admin_view(stack_page)
+        own.append(path("<uuid:job_id>/stack/", stack, {"model_admin": self}, "jobs_job_stack"))
         for name in ("pause", "resume"):
             view = self.admin_site.admin_view(self.operate_queue)
             own.append(path(f"queues/<str:queue>/{name}/", view, {"name": name}, f"jobs_queue_{name}"))
@@ -232,6 +236,8 @@ class JobAdmin(ReadOnlyAdmin):
                 if job.state in one.states and may(request, one.permission, job)
             ],
             "edit": self._edit_link(request, job),
+            "may_see_stack": may(request, VIEW_STACK, job),
+            "ask_stack": self._address("job_stack", job.pk) if job.state == State.ACTIVE else "",
             **(extra_context or {}),
         }
         request.current_app = self.admin_site.name

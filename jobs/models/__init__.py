@@ -16,6 +16,7 @@ from .operation import Operation, Verb
 from .process import ClockJump, Marker, Process
 from .queue import Grant, GroupState, QueueStat, QueueState, TaskStat, Throttle
 from .schedule import Schedule
+from .stack import StackRequest
 
 __all__ = [
     "STATE_WORDS",
@@ -41,6 +42,7 @@ __all__ = [
     "QueueState",
     "Release",
     "Schedule",
+    "StackRequest",
     "TaskStat",
     "Throttle",
     "Verb",
