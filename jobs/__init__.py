@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from .history.causes import dead_letters_by_cause
     from .history.choice import JobFilter
     from .history.counters import counts
+    from .history.deploys import Deploy
     from .history.effects import CausedJob, JobEffect, register_effects
     from .history.job_events import JobEvent, job_events
     from .history.limits import HeldLimits, limits
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
     from .operate.change import reschedule, set_priority
     from .operate.clean import clean
     from .operate.dead_letters import discard_dead_letters
+    from .operate.deploys import mark_deploy
     from .operate.discard import discard
     from .operate.doctor import Ailment, examine
     from .operate.drain import drain
@@ -121,6 +123,7 @@ __all__ = [
     "Chain",
     "Counts",
     "Cron",
+    "Deploy",
     "Erased",
     "Event",
     "EventSignal",
@@ -202,6 +205,7 @@ __all__ = [
     "job_events",
     "jobs_about",
     "limits",
+    "mark_deploy",
     "mentions",
     "obliterate",
     "open_breaker",
@@ -244,6 +248,7 @@ _HOMES = {
     "Ailment": "operate.doctor",
     "CausedJob": "history.effects",
     "JobEffect": "history.effects",
+    "Deploy": "history.deploys",
     "JobEvent": "history.job_events",
     "JobFilter": "history.choice",
     "Progress": "operate.by_filter",
@@ -266,6 +271,7 @@ _HOMES = {
     "groups": "operate.groups",
     "job_events": "history.job_events",
     "jobs_about": "history.about",
+    "mark_deploy": "operate.deploys",
     "obliterate": "operate.obliterate",
     "pause": "operate.pause",
     "pause_group": "operate.groups",

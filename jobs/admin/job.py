@@ -32,7 +32,7 @@ from ..operate.pause import pause, resume
 from ..operate.stack import VIEW_STACK
 from ..operate.workers import pause_worker, resume_worker
 from ..states import State
-from . import many, page
+from . import many, overview, page
 from .buttons import BUTTONS, Button
 from .change import EDITED, change_page, changeable
 from .events import event_urls
@@ -111,7 +111,7 @@ class JobAdmin(ReadOnlyAdmin):
         own.append(path("queues/<str:queue>/limits/", limits, {"model_admin": self}, "jobs_queue_limits"))
         shared = self.admin_site.admin_view(shared_page)
         own.append(path("limits/", shared, {"model_admin": self}, "jobs_shared_limits"))
-        return own + event_urls(self) + super().get_urls()
+        return own + event_urls(self) + overview.urls(self) + super().get_urls()
 
     # permissions of the actions
 

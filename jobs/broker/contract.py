@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from ..policy import Limit, QueueLimits, QueuePolicy
+from ..policy import Limit, QueueLimits, QueuePolicy, RateLimit
 from ..states import State
 from .changes import Change, ChangeAnswer
 from .facts import FactPage, Lag
@@ -266,6 +266,9 @@ class Broker(Protocol):
 
     def limits(self, queue: str) -> QueueLimits:
         """What was set of the queue's limits at run time."""
+
+    def starts_of_queue(self, queue: str, rate: RateLimit) -> int:
+        """How many starts of its present period the queue's own rate limit has granted."""
 
     def starts_of(self, limit: Limit) -> int:
         """How many starts of its present period a shared limit has granted."""

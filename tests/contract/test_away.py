@@ -57,6 +57,7 @@ CALLS = {
     "groups": lambda broker, hands, job: broker.groups("lane"),
     "count_group": lambda broker, hands, job: broker.count_group("lane", "g", 10),
     "set_limits": lambda broker, hands, job: broker.set_limits("lane", QueueLimits(concurrency=3)),
+    "starts_of_queue": lambda broker, hands, job: broker.starts_of_queue("lane", RateLimit(1)),
     "starts_of": lambda broker, hands, job: broker.starts_of(Limit("hubspot", RateLimit(1))),
     "limits": lambda broker, hands, job: broker.limits("lane"),
     "counts": lambda broker, hands, job: broker.counts("lane"),

@@ -29,6 +29,11 @@ class Limited:
         rate_limit: RateLimit | None | InCode = RateLimit(limit, per / _MICROSECONDS) if limit else _none_or_code(limit)
         return QueueLimits(rate_limit, concurrency or AS_IN_CODE, most or _none_or_code(most))
 
+    def starts_of_queue(self, queue: str, rate: RateLimit) -> int:
+        """How many starts of its present period the queue's own rate limit has granted; see the contract."""
+        since = int(decode(self._scripts.run("now", COMMON))) - span(rate.per)
+        return int(self._scripts.command("ZCOUNT", queue, "pace", f"({since}", "+inf"))
+
     def starts_of(self, limit: Limit) -> int:
         """How many starts of its present period a limit has granted that queues share."""
         since = int(decode(self._scripts.run("now", COMMON))) - span(limit.rate_limit.per)

@@ -222,7 +222,10 @@ def _status_document(seen: Report) -> dict[str, Any]:
         "lease_lag_seconds": seen.lease_lag,
         "clock_offset_seconds": seen.clock_offsets,
         "findings": [
-            {"code": one.code, "queue": one.queue, "text": one.text, "needs_person": one.needs_person}
+            {
+                **{"code": one.code, "queue": one.queue, "text": one.text, "needs_person": one.needs_person},
+                "since": one.since,
+            }
             for one in seen.findings
         ],
         "queues": [
