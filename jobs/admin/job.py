@@ -44,8 +44,8 @@ from .marks import state_mark
 from .query_box import search
 from .readonly import ReadOnlyAdmin
 from .shared import shared_page
-from .stack import stack_page
 from .sight import check_reach, may, of_scopes, scopes_of, sees_all
+from .stack import stack_page
 
 
 class JobAdmin(ReadOnlyAdmin):

@@ -26,6 +26,7 @@ LIMIT = 0.2
 MOST_READ = 64 * 1024
 _THREAD = re.compile(r"^(?:Current thread|Thread|Stack) .*\(most recent call first\):$", re.MULTILINE)
 _FRAME = re.compile(r'^  File "(.*)", line (\d+|\?\?\?) in (.*)$', re.MULTILINE)
+_SHOWN = re.compile(r'  File "(.*)", line (\d+), in ')
 #: What coroutines, generators and asynchronous generators call their frames, and what they wait for.
 _FRAMES, _AWAITS, MOST_FRAMES = ("cr_frame", "gi_frame", "ag_frame"), ("cr_await", "gi_yieldfrom", "ag_await"), 200
 #: The engine's own way to a task ends here.
@@ -69,11 +70,11 @@ def stack_of(job: RunningJob) -> str:
 
 
 def with_source(text: str) -> str:
-    """What `faulthandler` wrote, with the lines of the source."""
+    """What `written` returns, with the lines of the source."""
     lines: list[str] = []
     for line in text.split("\n"):
         lines.append(line)
-        if (frame := _FRAME.match(line)) is not None and frame[2].isdigit():
+        if (frame := _SHOWN.match(line)) is not None:
             source = linecache.getline(frame[1], int(frame[2])).strip()
             lines += [f"    {source}"] if source else []
     return "\n".join(lines)

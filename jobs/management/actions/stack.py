@@ -37,4 +37,6 @@ def _stack(paper: Paper, options: Mapping[str, Any]) -> None:
         paper.say(line)
 
 
-STACK = Action("stack", gettext_noop("Show where a running job is: the frames of its thread, task or process."), _arguments, _stack)
+_HELP = gettext_noop("Show where a running job is: the frames of its thread, task or process.")
+
+STACK = Action("stack", _HELP, _arguments, _stack)
