@@ -16,19 +16,19 @@ from django.urls import reverse
 
 from .. import clock
 from ..define.desk import Progress
-from ..history import inside, live, lookup, verdict
+from ..history import inside, lookup, verdict
 from ..history.flow_graph import flow_of
 from ..history.lateness import history_note
 from ..history.lookup import Argument
 from ..history.timeline import pieces_of
 from ..history.waits import waits_of
-from ..history.why import why_line
 from ..models import Job
 from ..operate.stack import SeenStack, last_stack
 from ..origin import origin_of
 from ..states import State
 from ..visible import visible
 from .flow import Flow, drawn_flow
+from .following import why_said
 from .page_links import Link, job_link, job_links, object_link
 from .sight import of_scopes
 from .starts import Starts, starts_of
@@ -80,7 +80,6 @@ class JobPage:
 
 def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tuple[str, ...] | None = None) -> JobPage:
     """The page of one job for who asks, and sees the jobs of these scopes; None: all jobs."""
-    job = live.as_it_lives(job, job.pk) or job
     now, site = clock.now(), admin_site.name
     shown = job.shown_state(now)
     list_address = reverse(f"{site}:jobs_job_changelist")
@@ -102,7 +101,7 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
         job=job,
         state=shown,
         verdict=mask(verdict.job_verdict(job, now, hindrances=False)),
-        why=mask(why_line(job)),
+        why=mask(why_said(job)),
         arguments=[
             Argument(visible(one.name), pretty(one.value) if not one.masked else one.value, one.masked)
             for one in lookup.arguments(job)
