@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0037_deploy_marks"),
+        ("jobs", "0038_provider_failure"),
     ]
 
     operations = [
