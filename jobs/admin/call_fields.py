@@ -117,6 +117,7 @@ class CallForm(forms.Form):
         self.args: tuple[Any, ...] = ()
         self.kwargs: dict[str, Any] = {}
         self._may_be_none: set[str] = set()
+        self._defaults: dict[str, Any] = {}
         annotations = task.signature.annotations()
         for parameter in task.signature.signature.parameters.values():
             self.fields[parameter.name] = self._field(parameter, annotations[parameter.name])
@@ -128,17 +129,22 @@ class CallForm(forms.Form):
             if name not in self.cleaned_data:
                 continue
             value = self.cleaned_data[name]
-            if value is None or value is LEFT_OUT or value == "":
+            # in JSON null is a value, and nothing is typed where none is given
+            if value is LEFT_OUT or (value in (None, "") and not isinstance(self.fields[name], JsonField)):
                 if parameter.default is not parameter.empty or parameter.kind in _VARIABLE:
                     continue
-                value = None if name in self._may_be_none and not isinstance(self.fields[name], JsonField) else value
+                value = None if name in self._may_be_none else value
+            if parameter.kind is parameter.VAR_POSITIONAL and value:
+                # what stands before others by its place is given, too
+                given |= {one: default for one, default in self._defaults.items() if one not in given}
             given[name] = tuple(value) if parameter.kind is parameter.VAR_POSITIONAL else value
             try:
                 self.task.signature.written({name: given[name]})
             except InvalidArguments as error:
                 self.add_error(name, str(error).removeprefix(f"{self.task.name}: "))
         if not self.errors:
-            bound = inspect.BoundArguments(self.task.signature.signature, given)  # type: ignore[arg-type]
+            in_order = {name: given[name] for name in self.task.signature.signature.parameters if name in given}
+            bound = inspect.BoundArguments(self.task.signature.signature, in_order)  # type: ignore[arg-type]
             self.args, self.kwargs = bound.args, bound.kwargs
         return self.cleaned_data
 
@@ -148,6 +154,8 @@ class CallForm(forms.Form):
         if is_optional:
             self._may_be_none.add(name)
         has_default = parameter.default is not parameter.empty
+        if has_default and parameter.kind is not parameter.KEYWORD_ONLY:
+            self._defaults[name] = parameter.default
         is_left_out = has_default or is_optional or parameter.kind in _VARIABLE
         help_text = visible(inspect.formatannotation(annotation)) if annotation is not Any else ""
         if has_default and name not in self.task.personal:
@@ -188,6 +196,8 @@ def field_for(annotation: Any, **options: Any) -> forms.Field:
     }
     if annotation is date:
         options["widget"] = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    if annotation is UUID:
+        options["widget"] = forms.TextInput(attrs={"class": "vUUIDField", "size": 40, "spellcheck": "false"})
     made = fields.get(annotation)
     return JsonField(**options) if made is None else made(**options)
 

@@ -79,7 +79,7 @@ class HowForm(forms.Form):
         if task.unique:
             # its arguments make the key
             del self.fields["key"]
-        if task.group is not None:
+        if task.group:
             del self.fields["group"]
 
     def options(self) -> dict[str, Any]:
@@ -132,9 +132,18 @@ def enqueue_page(request: HttpRequest, model_admin: ModelAdmin[Job]) -> HttpResp
             told = _("Enqueued.") if is_new else _("Nothing was enqueued: this job stands for it.")
             model_admin.message_user(request, told, messages.SUCCESS if is_new else messages.WARNING)
             return HttpResponseRedirect(reverse(f"{model_admin.admin_site.name}:jobs_job_change", args=[job_id]))
-    about = (task.func.__doc__ or "").strip().partition("\n")[0]
+    about = _first_line(task)
     both = [(call, _("Arguments")), (how, _("How"))]
-    more = {"task": task, "call": call, "how": how, "forms": both, "about": about, "hidden": ", ".join(hidden)}
+    # not the task itself: a template calls what can be called, and that would enqueue it
+    more = {
+        "task": task.name,
+        "queue": task.queue.name,
+        "call": call,
+        "how": how,
+        "forms": both,
+        "about": about,
+        "hidden": ", ".join(hidden),
+    }
     return _page(request, model_admin, more)
 
 
@@ -158,9 +167,13 @@ def _tasks() -> list[tuple[str, list[tuple[str, str]]]]:
     """By queue, each task with the first line of what it does."""
     found = []
     for queue in queues().values():
-        lines = [(name, (task.func.__doc__ or "").strip().partition("\n")[0]) for name, task in queue.tasks.items()]
+        lines = [(name, _first_line(task)) for name, task in queue.tasks.items()]
         found.append((queue.name, sorted(lines)))
     return found
+
+
+def _first_line(task: Task) -> str:
+    return (task.signature.func.__doc__ or "").strip().partition("\n")[0]
 
 
 def _said(refusal: JobsError, task: Task) -> str:
