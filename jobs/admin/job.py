@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, cast
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin, messages
@@ -26,8 +27,9 @@ from admin_lists.owners import streams_of
 
 from .. import clock
 from ..errors import BrokerAway, InvalidOption, Refused, UnknownJob, UnknownProcess, UnknownQueue
-from ..history import live, verdict
+from ..history import live, lookup, verdict
 from ..models import Job
+from ..operate.by_hand import ENQUEUE
 from ..operate.pause import pause, resume
 from ..operate.stack import VIEW_STACK
 from ..operate.workers import pause_worker, resume_worker
@@ -35,6 +37,7 @@ from ..states import State
 from . import following, many, overview, page, valued
 from .buttons import BUTTONS, Button
 from .change import EDITED, change_page, changeable
+from .enqueue import enqueue_page
 from .events import event_urls
 from .export import PERMISSION as EXPORT
 from .export import export_page
@@ -116,6 +119,8 @@ class JobAdmin(ReadOnlyAdmin):
         own.append(path("groups/<str:queue>/", groups, {"model_admin": self}, "jobs_queue_groups"))
         limits = self.admin_site.admin_view(limits_page)
         own.append(path("queues/<str:queue>/limits/", limits, {"model_admin": self}, "jobs_queue_limits"))
+        enqueue = self.admin_site.admin_view(enqueue_page)
+        own.append(path("enqueue/", enqueue, {"model_admin": self}, "jobs_job_enqueue"))
         export = self.admin_site.admin_view(export_page)
         own.append(path("export/", export, {"model_admin": self}, "jobs_job_export"))
         shared = self.admin_site.admin_view(providers_page)
@@ -221,6 +226,7 @@ class JobAdmin(ReadOnlyAdmin):
         if self.has_view_permission(request):
             live.hear()
         more = {
+            "enqueue": self._address("job_enqueue") if may(request, ENQUEUE) else "",
             "may_export": may(request, EXPORT),
             "export": f"{self._address('job_export')}?{request.GET.urlencode()}",
         }
@@ -288,6 +294,7 @@ class JobAdmin(ReadOnlyAdmin):
             "edit": self._edit_link(request, job),
             "may_see_stack": may(request, VIEW_STACK, job),
             "ask_stack": self._address("job_stack", job.pk) if job.state == State.ACTIVE else "",
+            "again": self._again_link(request, job),
         }
 
     def _edit_link(self, request: HttpRequest, job: Job) -> dict[str, str] | None:
@@ -295,6 +302,12 @@ class JobAdmin(ReadOnlyAdmin):
             return None
         label = gettext("Edit and retry") if job.state == State.FAILED else gettext("Edit")
         return {"address": self._address("job_edit", job.pk), "label": label}
+
+    def _again_link(self, request: HttpRequest, job: Job) -> str:
+        """The form of a call like this job's."""
+        if not may(request, ENQUEUE) or lookup.task_of(job) is None:
+            return ""
+        return f"{self._address('job_enqueue')}?{urlencode({'task': job.task, 'like': job.pk})}"
 
     def _without_row(self, request: HttpRequest, job_id: UUID | None) -> Job | None:
         """A live job that has no row yet, if the person may see it."""

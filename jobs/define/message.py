@@ -157,6 +157,10 @@ class Signature:
         bound = inspect.BoundArguments(self.signature, read)
         return bound.args, bound.kwargs
 
+    def annotations(self) -> dict[str, Any]:
+        """What the parameters are annotated with, by their names; `Any` where nothing is. Raises `InvalidArguments`."""
+        return {name: one.annotation for name, one in (self._parameters or self._find_parameters()).items()}
+
     def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         """The arguments of a call by their parameters' names; raises TypeError where they do not fit."""
         return self._bind(args, kwargs)
