@@ -72,6 +72,7 @@ class PersonAdmin(KeepsOwners, TranslatesPermissions, PeopleScopedAdmin, UserAdm
         ),
         (gettext_lazy("Important dates"), {"fields": ("last_login", "date_joined")}),
     )
+    readonly_fields = ("last_login", "date_joined")
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "first_name", "last_name", *_NEW_PASSWORD)}),)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from django.urls import reverse
 from .. import clock
 from ..define.desk import Progress
 from ..history import inside, live, lookup, verdict
+from ..history.flow_graph import flow_of
 from ..history.lateness import history_note
 from ..history.lookup import Argument
 from ..history.timeline import pieces_of
@@ -26,6 +27,7 @@ from ..models import Job
 from ..origin import origin_of
 from ..states import State
 from ..visible import visible
+from .flow import Flow, drawn_flow
 from .page_links import Link, job_link, job_links, object_link
 from .sight import of_scopes
 from .starts import Starts, starts_of
@@ -63,6 +65,7 @@ class JobPage:
     before: Sequence[Link]
     starts: Starts
     timeline: Drawing | None
+    flow: Flow | None
     log: Sequence[LogEntry]
     now: datetime
     history_note: str = ""
@@ -116,6 +119,7 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
         before=[links[id] for id in waits.before],
         starts=starts,
         timeline=drawing(pieces),
+        flow=drawn_flow(flow_of(job, seen), job, site, names_batches=scopes is None, now=now),
         log=_log(job),
         now=now,
         history_note=history_note([job.queue]),

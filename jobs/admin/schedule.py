@@ -70,6 +70,11 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
             if self.instance.task and self.instance.task not in known:
                 choices.insert(0, (self.instance.task, self.instance.task))
             self.fields["task"] = forms.ChoiceField(choices=choices, label=capfirst(gettext("task")))
+        for name in {"start", "end"} & self.fields.keys():
+            # Django's two inputs have one label between them
+            label = capfirst(str(self.fields[name].label))
+            for widget, part in zip(self.fields[name].widget.widgets, (gettext("date"), gettext("time")), strict=True):
+                widget.attrs["aria-label"] = f"{label}: {part}"
 
     def clean(self) -> dict[str, Any]:
         """Raise what the engine would refuse, at the field that it is about."""
