@@ -77,6 +77,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         env = _environment(folder, options.database)
         _manage(env, "migrate", "-v0")
+        _manage(env, "collectstatic", "--no-input", "-v0")
         said = _manage(env, "shell", "-v0", "-c", SEED.replace("COUNT", str(options.pages)))
         sessions = re.findall(r"^session (\w+)$", said, re.MULTILINE)
         too_much = False
@@ -154,7 +155,10 @@ def _environment(folder: str, database: str) -> dict[str, str]:
     return {
         **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
         "ENV_FILE": "/dev/null",
-        "DEBUG": "true",
+        "DEBUG": "false",
+        "SECRET_KEY": "of-the-benchmark-and-of-nothing-else-0123456789abcdef",
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "SECURE_SSL_REDIRECT": "false",
         "DATABASE_URL": database or f"sqlite:///{folder}/polls.sqlite3",
         "LOG_LEVEL": "ERROR",
     }
