@@ -3,10 +3,10 @@
     .venv/bin/python -m bench.overview_polls [--pages 50] [--seconds 30] [--database sqlite:////path/of/a/filled/site]
 
 Starts gunicorn with two processes on a SQLite file of its own (or on the site that you name: see `bench.million`),
-signs a person in and lets so many pages follow as static/jobs/live.js does: every 3 s while something changes, else
-more rarely, up to 15 s. Four times: nothing changes; a job comes every second; and the same without the shared look and the
-304, by asking for the whole page every 3 s. Prints the processor seconds of gunicorn for each second, and ends with
-1 if a following page costs too much.
+signs a person in and lets so many pages follow as static/jobs/live.js does: every 4 s while something changes, else
+more rarely, up to 15 s. Four times: nothing changes; a job comes every second; and the same without the shared look
+and the 304, by asking for the whole page every 4 s. Prints the processor seconds of gunicorn for each second, and
+ends with 1 if a following page costs too much.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 0.10
-FAST, SLOW, GROWTH = 3.0, 15.0, 1.5
+FAST, SLOW, GROWTH = 4.0, 15.0, 1.5
 PART, PAGE = "/admin/jobs/job/overview/", "/admin/jobs/"
 SEED = """
 from datetime import timedelta
@@ -93,7 +93,7 @@ def main() -> None:
 
 def _print(cost: float, answers: Counter[int], pages: int, *, busy: bool, follows: bool) -> None:
     what = "a job every second" if busy else "nothing changes"
-    how = "following" if follows else "reloading every 3 s"
+    how = "following" if follows else "reloading every 4 s"
     told = ", ".join(f"{count} × {status}" for status, count in sorted(answers.items()))
     print(f"{pages} pages {how:<20} {what:<20} {100 * cost:6.1f} % of a core  ({told})", flush=True)
 
