@@ -49,6 +49,7 @@ from .marks import state_mark
 from .providers import providers_page
 from .query_box import search
 from .readonly import ReadOnlyAdmin
+from .saved import first_list, saved_context, saved_urls
 from .sight import check_reach, may, of_scopes, scopes_of, sees_all
 from .stack import stack_page
 
@@ -125,7 +126,7 @@ class JobAdmin(ReadOnlyAdmin):
         own.append(path("export/", export, {"model_admin": self}, "jobs_job_export"))
         shared = self.admin_site.admin_view(providers_page)
         own.append(path("limits/", shared, {"model_admin": self}, "jobs_shared_limits"))
-        return own + event_urls(self) + overview.urls(self) + super().get_urls()
+        return own + saved_urls(self) + event_urls(self) + overview.urls(self) + super().get_urls()
 
     # permissions of the actions
 
@@ -223,9 +224,13 @@ class JobAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list, with the jobs that had no row so far."""
+        more: dict[str, Any] = {}
         if self.has_view_permission(request):
+            if first := first_list(request):
+                return HttpResponseRedirect(first)
             live.hear()
-        more = {
+            more["saved"] = saved_context(request, self.admin_site.name)
+        more |= {
             "enqueue": self._address("job_enqueue") if may(request, ENQUEUE) else "",
             "may_export": may(request, EXPORT),
             "export": f"{self._address('job_export')}?{request.GET.urlencode()}",

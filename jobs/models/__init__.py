@@ -17,6 +17,7 @@ from .operation import Operation, Verb
 from .process import ClockJump, Marker, Process
 from .provider import ProviderFailure
 from .queue import Grant, GroupState, QueueStat, QueueState, TaskStat, Throttle
+from .saved_filter import SavedFilter
 from .schedule import Schedule
 from .stack import StackRequest
 
@@ -45,6 +46,7 @@ __all__ = [
     "QueueStat",
     "QueueState",
     "Release",
+    "SavedFilter",
     "Schedule",
     "StackRequest",
     "TaskStat",
