@@ -144,7 +144,7 @@ class CallForm(forms.Form):
                 self.add_error(name, str(error).removeprefix(f"{self.task.name}: "))
         if not self.errors:
             in_order = {name: given[name] for name in self.task.signature.signature.parameters if name in given}
-            bound = inspect.BoundArguments(self.task.signature.signature, in_order)  # type: ignore[arg-type]
+            bound = inspect.BoundArguments(self.task.signature.signature, in_order)
             self.args, self.kwargs = bound.args, bound.kwargs
         return self.cleaned_data
 
@@ -163,8 +163,8 @@ class CallForm(forms.Form):
             help_text = "; ".join(filter(None, [help_text, _("empty: %(default)s") % {"default": default}]))
         if name in self.task.personal:
             help_text = "; ".join(filter(None, [help_text, _("personal: nobody sees it afterwards")]))
-        label = {parameter.VAR_POSITIONAL: f"*{name}", parameter.VAR_KEYWORD: f"**{name}"}.get(parameter.kind, name)
-        options = {"label": label, "required": not is_left_out, "help_text": help_text}
+        stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**" if parameter.kind in _VARIABLE else ""
+        options = {"label": f"{stars}{name}", "required": not is_left_out, "help_text": help_text}
         if parameter.kind in _VARIABLE:
             return JsonField(list if parameter.kind is parameter.VAR_POSITIONAL else dict, **options)
         return field_for(plain, **options)

@@ -78,8 +78,8 @@ def _address(request: HttpRequest) -> str:
 def _in_order(given: QueryDict) -> str:
     kept = QueryDict(mutable=True)
     for name in sorted(given):
-        if name not in _OF_PAGE and given[name]:
-            kept[name] = given[name]
+        if name not in _OF_PAGE and (value := given.get(name)):
+            kept[name] = str(value)
     return kept.urlencode()
 
 
