@@ -10,8 +10,11 @@ from .models import Campaign, Delivery
 
 CAMPAIGN: Mapping[str, Mark] = {
     Campaign.State.DRAFT: Mark("quiet", "square"),
+    Campaign.State.SCHEDULED: Mark("later", "clock"),
     Campaign.State.SENDING: Mark("run", "play"),
+    Campaign.State.PAUSED: Mark("again", "pause"),
     Campaign.State.SENT: Mark("good", "check"),
+    Campaign.State.CANCELLED: Mark("quiet", "cross"),
 }
 
 DELIVERY: Mapping[str, Mark] = {
