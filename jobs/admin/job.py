@@ -40,9 +40,9 @@ from .group import groups_page
 from .keyset import JobChangeList
 from .limits import limits_page
 from .marks import state_mark
+from .providers import providers_page
 from .query_box import search
 from .readonly import ReadOnlyAdmin
-from .shared import shared_page
 from .sight import check_reach, may, of_scopes, scopes_of, sees_all
 
 
@@ -105,7 +105,7 @@ class JobAdmin(ReadOnlyAdmin):
         own.append(path("groups/<str:queue>/", groups, {"model_admin": self}, "jobs_queue_groups"))
         limits = self.admin_site.admin_view(limits_page)
         own.append(path("queues/<str:queue>/limits/", limits, {"model_admin": self}, "jobs_queue_limits"))
-        shared = self.admin_site.admin_view(shared_page)
+        shared = self.admin_site.admin_view(providers_page)
         own.append(path("limits/", shared, {"model_admin": self}, "jobs_shared_limits"))
         return own + event_urls(self) + overview.urls(self) + super().get_urls()
 

@@ -15,6 +15,7 @@ from .inside import JobProgress, Kept, LogPart
 from .job import STATE_WORDS, Job, JobState
 from .operation import Operation, Verb
 from .process import ClockJump, Marker, Process
+from .provider import ProviderFailure
 from .queue import Grant, GroupState, QueueStat, QueueState, TaskStat, Throttle
 from .schedule import Schedule
 
@@ -39,6 +40,7 @@ __all__ = [
     "Member",
     "Operation",
     "Process",
+    "ProviderFailure",
     "QueueStat",
     "QueueState",
     "Release",

@@ -17,6 +17,7 @@ from ..conf import jobs_settings
 from ..connections import keep_connections
 from ..define.context import request_stop
 from ..defined import find_queue
+from ..history.provider_calls import keep_calls
 from . import event_loop, reports
 from .breakers import breakers_of
 from .consumer import QueueConsumer
@@ -103,6 +104,7 @@ def run_worker(
     link.start()
     lease.start()
     ear.start()
+    keep_calls()
     watch.begin(consumer.hold)
     if runners is not None:
         runners.start()
