@@ -9,7 +9,7 @@ from uuid import UUID
 from config.queues import lead
 from jobs import Breaker, Cron, JobHandle, current_job
 
-from . import decay, retention, stale, work
+from . import decay, enrichment, retention, stale, work
 from .imports import running
 
 #: Seconds until an erasure is looked at again.
@@ -17,7 +17,7 @@ ERASE_AGAIN_AFTER = 10.0
 #: Behind all that somebody waits for.
 IMPORT_PRIORITY = 10
 #: One provider for all organizations. A CRM is each organization's own: `crm.pause` holds back one that is too slow.
-ENRICHMENT = Breaker("enrichment")
+ENRICHMENT = Breaker(enrichment.ENRICHMENT)
 
 
 @lead.task(group="organization_id", limits=[ENRICHMENT])

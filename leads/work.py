@@ -11,14 +11,14 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from jobs import RetryLater, Subject, erase_jobs
+from jobs import RetryLater, Subject, erase_jobs, provider_call
 
 from . import scoring
 from .changes import record
 from .consent import has_agreed
 from .content import message_of
 from .crm import crm_of, pause, webhook_of
-from .enrichment import Finding, Question, enrichment_provider
+from .enrichment import ENRICHMENT, LOCAL, EnrichmentProvider, Finding, Question, enrichment_provider
 from .erasing import erase_marked
 from .events import LeadEnriched, LeadScored, lead_enriched, lead_scored
 from .models import Activity, ConsentPurpose, CrmDelivery, EffectState, Lead, Submission, hash_of_fields
@@ -50,7 +50,7 @@ def enrich_lead(lead_id: UUID, organization_id: UUID) -> Outcome:
     if lead is None:
         return GONE
     provider = enrichment_provider()
-    findings = provider.look_up(Question(email=lead.email, phone=lead.phone, company=lead.company))
+    findings = _look_up(provider, Question(email=lead.email, phone=lead.phone, company=lead.company))
     with transaction.atomic():
         lead = Lead.present.select_for_update().filter(pk=lead_id, organization_id=organization_id).first()
         if lead is None:
@@ -208,6 +208,13 @@ def crm_payload(lead: Lead, delivery: CrmDelivery) -> dict[str, Any]:
             "custom_fields": delivery.custom_fields,
         },
     }
+
+
+def _look_up(provider: EnrichmentProvider, question: Question) -> list[Finding]:
+    if provider.name == LOCAL:  # nothing leaves the house
+        return provider.look_up(question)
+    with provider_call(ENRICHMENT):
+        return provider.look_up(question)
 
 
 def _keep(lead: Lead, findings: list[Finding], provider: str) -> list[str]:
