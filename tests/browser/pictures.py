@@ -92,7 +92,7 @@ def _photograph(folder: Path, people: dict[str, Any]) -> list[str]:
     try:
         with started_browser() as browser:
             for name, who, path, scheme, size in _pictures(people):
-                width, height = PHONE if size == "phone" else DESKTOP
+                width, height = {"phone": PHONE, "low": (DESKTOP[0], 640)}.get(size, DESKTOP)
                 viewport = {"width": width, "height": height}
                 visitor = Visitor(browser, server.url, color_scheme=scheme, viewport=viewport)
                 client = Client()
@@ -121,7 +121,7 @@ def _pictures(people: dict[str, Any]) -> list[tuple[str, str, str, Any, str]]:
         ("job-light", "boss", job, "light", "desk"),
         ("job-dark", "boss", job, "dark", "desk"),
         ("job-phone", "boss", job, "dark", "phone"),
-        ("jobs-light", "boss", "/admin/jobs/job/", "light", "desk"),
+        ("jobs-light", "boss", "/admin/jobs/job/", "light", "low"),
         ("leads-light", "ana", "/leads/?show=all", "light", "desk"),
         ("board-light", "ana", "/leads/board/?show=all", "light", "desk"),
         ("board-dark", "ana", "/leads/board/?show=all", "dark", "desk"),
@@ -213,11 +213,20 @@ def _jobs(lead: Any) -> Any:
     from jobs.models import Attempt, Job, Process, TaskStat
 
     dice, now = random.Random(7), clock.now()
-    ends = [("completed", 40), ("queued", 5), ("failed", 3), ("active", 2)]
     for number in range(400):
         queue = dice.choice(list(TASKS))
-        state = dice.choices([state for state, _ in ends], [weight for _, weight in ends])[0]
-        _job(Job, dice, queue, dice.choice(TASKS[queue]), state, now - timedelta(seconds=20 * number), lead)
+        # what waits or runs is young, and one queue has had trouble
+        state = "completed" if number > 14 else dice.choice(("queued", "queued", "active", "completed"))
+        state = "failed" if queue == "lead" and number % 37 == 5 else state
+        _job(
+            Job,
+            dice,
+            queue,
+            dice.choice(TASKS[queue]),
+            state,
+            now - timedelta(seconds=1 + (number if number < 15 else 20 * number)),
+            lead,
+        )
     failed = _job(Job, dice, "lead", "leads.sync_to_crm", "failed", now - timedelta(minutes=12), lead)
     for number, at in enumerate((720, 714, 706), start=1):
         began = now - timedelta(seconds=at)
