@@ -30,7 +30,7 @@ ENGLISH = re.compile(
 HELD = re.compile(
     r"row\d+|with row\d+|HTTPError: 503 Service Unavailable|503|Changed\.|News|Hello|New lead|Call us|Called\.|"
     r"company-0|[\w.+-]+@[\w.-]+|\w+\.\w+(_\w+)*|https?://\S+|manage\.py [\w -]+|LeadCreated|Django|staff|superuser|"
-    r"v\d|\w+_\w+|--\w+|[Ee]-mails?|Site de administração do Django"
+    r"[a-z]+:[<>=\"\w]\S*|v\d|\w+_\w+|--\w+|[Ee]-mails?|Site de administração do Django"
 )
 
 
