@@ -25,7 +25,7 @@ ACCOUNT_PRIORITY = 1
 _provider: MailProvider | None = getattr(settings, "MAIL_PROVIDER", None)
 #: While the mail service is away no mail is tried. What it says of one mail, or of one address, is an answer.
 MAIL_SERVICE = Breaker(
-    _provider.name if _provider else "mail",
+    _provider.name if _provider else transport.MAIL,
     on=(transport.Away, transport.Unclear, work.MailUnclear),
 )
 

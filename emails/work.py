@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -13,7 +12,7 @@ from django.utils import timezone
 
 from accounts.members import is_active_member
 from accounts.models import User
-from jobs import PermanentError, RetryLater, counted_call
+from jobs import PermanentError, RetryLater
 from leads.models import EffectState, Lead, LeadStatus
 from leads.models.effect import LEAD_ERASED, LINK_OVER, NO_DIGEST, NO_MAIL, NO_MEMBER, SUPPRESSED, UNCLEAR
 
@@ -106,8 +105,7 @@ def _deliver(message: EmailMessage, job_id: UUID, last_attempt: bool) -> Outcome
     composed: Composed | None = None
     try:
         composed = compose(message)
-        with counted_call(f"mail_{way.name}") if way.name else nullcontext():
-            sent = way.send(message, composed)
+        sent = way.send(message, composed)
     except Exception as error:
         return _not_sent(message, composed, error, perhaps_sent=perhaps_sent, last_attempt=last_attempt)
     state = EffectState.RECORDED if sent.recorded else EffectState.SENT

@@ -79,10 +79,10 @@ if TYPE_CHECKING:
     from .history.effects import CausedJob, JobEffect, register_effects
     from .history.job_events import JobEvent, job_events
     from .history.limits import HeldLimits, limits
+    from .history.provider_calls import provider_call
     from .history.status.readiness import Readiness, readiness
     from .history.status.registered import register_findings
     from .history.why import Reason, Why
-    from .metrics.calls import counted_call
     from .metrics.registered import register_metrics
     from .operate.breakers import close_breaker, open_breaker
     from .operate.by_filter import Progress, act_on
@@ -190,7 +190,6 @@ __all__ = [
     "chain",
     "clean",
     "close_breaker",
-    "counted_call",
     "counts",
     "current_job",
     "dead_letters",
@@ -215,6 +214,7 @@ __all__ = [
     "pause_worker",
     "paused_tags",
     "promote",
+    "provider_call",
     "readiness",
     "receives",
     "register_effects",
@@ -258,7 +258,6 @@ _HOMES = {
     "act_on": "operate.by_filter",
     "cancel": "operate.cancel",
     "clean": "operate.clean",
-    "counted_call": "metrics.calls",
     "counts": "history.counters",
     "dead_letters": "operate.retry",
     "dead_letters_by_cause": "history.causes",
@@ -278,6 +277,7 @@ _HOMES = {
     "pause_tag": "operate.tags",
     "paused_tags": "operate.tags",
     "promote": "operate.promote",
+    "provider_call": "history.provider_calls",
     "readiness": "history.status.readiness",
     "register_effects": "history.effects",
     "register_eraser": "operate.erase",

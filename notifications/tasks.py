@@ -9,9 +9,11 @@ from config.queues import notification
 from jobs import Breaker, Cron, current_job
 
 from . import digests, work
+from .push import PUSH
+from .sms import SMS
 
 #: What these services say of one message, device or number (`PermanentError`, `DeviceGone`) is an answer.
-PUSH_SERVICE, SMS_SERVICE = Breaker("push"), Breaker("sms")
+PUSH_SERVICE, SMS_SERVICE = Breaker(PUSH), Breaker(SMS)
 
 
 @notification.task()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -12,14 +13,14 @@ from django.utils import timezone
 
 from accounts.members import is_active_member
 from accounts.models import Membership
-from jobs import PermanentError, RetryLater
+from jobs import PermanentError, RetryLater, provider_call
 from leads.models import EffectState, Lead
 from leads.models.effect import NO_MEMBER, NOT_WANTED, UNCLEAR, UNSUBSCRIBED
 
 from .events import NotificationCreated, notification_created
 from .models import Channel, ContactPreference, Notification, PushDevice, PushMessage, SmsMessage
-from .push import DeviceGone, push_provider
-from .sms import sms_provider
+from .push import PUSH, DeviceGone, PushProvider, push_provider
+from .sms import SMS, SmsProvider, sms_provider
 from .wishes import quiet_until, wishes_of
 
 Outcome = dict[str, Any]
@@ -121,7 +122,8 @@ def text(sms_id: UUID, job_id: UUID) -> Outcome:
         sms.settle(EffectState.SKIPPED, error=UNSUBSCRIBED)
         return {"outcome": "the lead has unsubscribed"}
     try:
-        receipt = provider.send(sms.id, sms.to, sms.text)
+        with _counted(SMS, provider):
+            receipt = provider.send(sms.id, sms.to, sms.text)
     except Exception as error:
         sms.settle(EffectState.FAILED, error=f"{type(error).__name__}: {error}")
         raise
@@ -163,14 +165,20 @@ def _push_one(row: PushMessage, notification: Notification, device: PushDevice, 
             raise PermanentError(UNCLEAR)
         return ""
     try:
-        receipt = provider.send(
-            row.id, device.address, notification.title, notification.message, notification.action_url
-        )
+        with _counted(PUSH, provider):
+            receipt = provider.send(
+                row.id, device.address, notification.title, notification.message, notification.action_url
+            )
     except Exception as error:
         row.settle(EffectState.FAILED, error=f"{type(error).__name__}: {error}")
         raise
     row.settle(done, receipt=receipt[:200])
     return done.value
+
+
+def _counted(name: str, provider: PushProvider | SmsProvider) -> AbstractContextManager[None]:
+    """Counts a call, if it leaves the house."""
+    return nullcontext() if provider.records_only else provider_call(name, refused=(PermanentError, DeviceGone))
 
 
 def _only_organization(user_id: UUID) -> UUID | None:

@@ -11,13 +11,18 @@ from typing import Any
 
 from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
 
+from jobs import provider_call
+
 from ..composing import Composed
 from ..models import EmailMessage
 from . import provider, recorded, smtp
 from .backend import configured_backend
 from .outcomes import Away, Misconfigured, NotSent, Refused, Sent, TryLater, Unclear
 
-__all__ = ["Away", "Misconfigured", "NotSent", "Refused", "Sent", "TryLater", "Unclear", "WayOut", "way_out"]
+#: What a mail server is called among the providers, whose calls are counted; a service by its own name.
+MAIL = "mail"
+
+__all__ = ["MAIL", "Away", "Misconfigured", "NotSent", "Refused", "Sent", "TryLater", "Unclear", "WayOut", "way_out"]
 
 
 class WayOut:
@@ -44,7 +49,11 @@ class WayOut:
         Raises `TryLater` (it surely did not go out, another try may), `Refused` (this mail will never be taken),
         `Unclear` (it may have gone out) or `Misconfigured` (no mail goes out until a setting is mended).
         """
-        return self._send(self._backend, message, composed)
+        if not self.name:
+            return self._send(self._backend, message, composed)
+        provider_name = MAIL if self.name == "smtp" else self.name
+        with provider_call(provider_name, failed=(Away,), slowed=(TryLater,), refused=(Refused, Misconfigured)):
+            return self._send(self._backend, message, composed)
 
 
 def way_out() -> WayOut:

@@ -142,14 +142,12 @@ class CauseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         for cause, _last in causes.by_last():
             if (one := causes.look(cause, scopes)) is None:
                 continue
-            most = max(one.hours) or 1
             lines.append(
                 {
                     "cause": one,
                     "count": Capped(one.count, one.more),
                     "error": translated(one.error),
                     "day": sum(one.hours),
-                    "bars": [(place * 4, 20 - round(20 * number / most)) for place, number in enumerate(one.hours)],
                     # of everybody's jobs: not for those who see some
                     "since": since_last(one, LOOKED_AT).text if scopes is None else "",
                     "jobs": self._jobs(cause),

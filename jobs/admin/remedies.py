@@ -70,7 +70,7 @@ def _tags(finding: Finding, site: str, allowed: Allowed) -> Remedy:
 
 
 def _breakers(finding: Finding, site: str, allowed: Allowed) -> Remedy:
-    return Remedy(_("Limits and breakers"), reverse(f"{site}:jobs_shared_limits"))
+    return Remedy(_("Providers and limits"), reverse(f"{site}:jobs_shared_limits"))
 
 
 def _workers(finding: Finding, site: str, allowed: Allowed) -> Remedy:

@@ -40,7 +40,7 @@ from .records import (
     Settlement,
     WaitingPage,
 )
-from .standing import Standing
+from .standing import Pace, Standing
 
 #: The least pace guard of G7, in seconds: a slot is free again after `per` and the guard of its grant, and a job of a
 #: limited queue that did not start within that guard is handed back, and its slot is free again.
@@ -267,11 +267,11 @@ class Broker(Protocol):
     def limits(self, queue: str) -> QueueLimits:
         """What was set of the queue's limits at run time."""
 
-    def starts_of_queue(self, queue: str, rate: RateLimit) -> int:
-        """How many starts of its present period the queue's own rate limit has granted."""
+    def pace_of(self, limit: Limit) -> Pace:
+        """How a limit stands that queues share."""
 
-    def starts_of(self, limit: Limit) -> int:
-        """How many starts of its present period a shared limit has granted."""
+    def pace_of_queue(self, queue: str, rate: RateLimit) -> Pace:
+        """How the queue's own rate limit stands, which is this one now."""
 
     # A group
 

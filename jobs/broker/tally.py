@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 #: The classes of time, in milliseconds: each ends with its bound, and one more holds what took longer.
@@ -37,6 +37,23 @@ class Sums(NamedTuple):
 def class_of(milliseconds: int) -> int:
     """The class of a length of time."""
     return bisect_left(BOUNDS, milliseconds)
+
+
+def quantile(counts: Sequence[int], share: float) -> float | None:
+    """Below how many milliseconds this share stays, by the numbers in each class, evenly spread in it; None: no number.
+
+    What took longer than the last bound counts as that.
+    """
+    wanted, passed = share * sum(counts), 0
+    if not wanted:
+        return None
+    for place, bound in enumerate(BOUNDS):
+        number = counts[place] if place < len(counts) else 0
+        if passed + number >= wanted:
+            below = BOUNDS[place - 1] if place else 0
+            return below + (bound - below) * (wanted - passed) / number
+        passed += number
+    return float(BOUNDS[-1])
 
 
 class Tally:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.utils.translation import gettext as _
 
 from ..broker import get_broker
 from ..broker.database.limits import limits_of
+from ..broker.standing import Pace
 from ..conf import jobs_settings
 from ..defined import queues
 from ..models import QueueState
@@ -45,11 +47,15 @@ def limits(queue: HasName | str) -> HeldLimits:
 
 @dataclass(frozen=True)
 class SharedLimit:
-    """A limit that tasks share, how many starts of its present period it has granted, and whose it is."""
+    """A limit that tasks share, how many starts of its present period it has granted, and whose it is.
+
+    `frees_at`: when the next may start, by the broker's clock; None: now.
+    """
 
     limit: Limit
     starts: int
     tasks: tuple[str, ...]
+    frees_at: datetime | None = None
 
 
 def shared_limits() -> list[SharedLimit]:
@@ -58,10 +64,33 @@ def shared_limits() -> list[SharedLimit]:
     for task in (task for queue in queues().values() for task in queue.tasks.values()):
         for limit in task.limits:
             tasks.setdefault(limit, []).append(task.name)
-    return [
-        SharedLimit(limit, get_broker().starts_of(limit), tuple(sorted(names)))
-        for limit, names in sorted(tasks.items(), key=lambda one: one[0].name)
-    ]
+    found = []
+    for limit, names in sorted(tasks.items(), key=lambda one: one[0].name):
+        pace = get_broker().pace_of(limit)
+        found.append(SharedLimit(limit, pace.taken, tuple(sorted(names)), pace.frees_at))
+    return found
+
+
+@dataclass(frozen=True)
+class UsedLimits:
+    """What holds for a queue, and what of it is used now.
+
+    `pace`: its rate limit as it stands; None: it has none. `active`: its jobs that run, over all machines.
+    """
+
+    held: HeldLimits
+    pace: Pace | None
+    active: int
+
+
+def used_limits() -> list[UsedLimits]:
+    """The limits of each queue, and what of them is used now. Raises `BrokerAway`."""
+    broker, found = get_broker(), []
+    for name in queues():
+        held = limits(name)
+        pace = broker.pace_of_queue(name, held.rate_limit) if held.rate_limit else None
+        found.append(UsedLimits(held, pace, broker.counts(name).active))
+    return found
 
 
 def held_limits(policy: QueuePolicy, given: QueueLimits) -> HeldLimits:

@@ -16,13 +16,13 @@ from ..broker.tally import BOUNDS, DISCARDED, ENDS, LOST, RETRIED
 from ..conf import jobs_settings
 from ..errors import BrokerAway, QueueBroken
 from ..history import live, lookup
-from ..history.breakers import Stand, breakers
+from ..history.breakers import Stand, all_rules, breakers
 from ..history.limits import shared_limits
+from ..history.provider_calls import CALLS, OUTCOMES
 from ..history.status.report import relay_lag
 from ..history.verdict import seconds_between
 from ..models import AttemptOutcome, Process, QueueStat, TaskStat
 from ..states import State
-from .calls import CALLS, FAILED, OK, SLOWED
 
 #: In place of the name of a task or queue that no code here defines: names of strangers must not become series.
 OTHER = "other"
@@ -120,21 +120,21 @@ def _of_tasks(counted: Mapping[Key, _Counted]) -> Iterator[Metric]:
 
 
 def _of_calls() -> Iterator[Metric]:
-    calls = CounterMetricFamily("esteira_calls", "Calls of other services.", labels=["service", "outcome"])
-    took = HistogramMetricFamily("esteira_call_seconds", "How long such a call took.", labels=["service"])
+    calls = CounterMetricFamily("esteira_provider_calls", "Calls of other services.", labels=["provider", "outcome"])
+    took = HistogramMetricFamily("esteira_provider_call_seconds", "How long such a call took.", labels=["provider"])
     stats = TaskStat.objects.using(jobs_settings().database).filter(part__gte=0, queue=CALLS).order_by()
-    found: defaultdict[str, _Counted] = defaultdict(_Counted)
-    for service, outcome, ran, jobs, ran_ms in stats.values_list("task", "outcome", "ran").annotate(
+    found: defaultdict[str, _Counted] = defaultdict(_Counted, {name: _Counted() for name in all_rules()})
+    for provider, outcome, ran, jobs, ran_ms in stats.values_list("task", "outcome", "ran").annotate(
         Sum("jobs"), Sum("ran_ms")
     ):
-        one = found[service]
+        one = found[provider]
         one.by_outcome[outcome] += jobs
         one.ran[ran] += jobs
         one.ran_ms += ran_ms
-    for service, one in sorted(found.items()):
-        for outcome in (OK, SLOWED, FAILED):
-            calls.add_metric([service, outcome], one.by_outcome[outcome])
-        took.add_metric([service], _buckets(one.ran), one.ran_ms / 1_000)
+    for provider, one in sorted(found.items()):
+        for outcome in OUTCOMES:
+            calls.add_metric([provider, outcome], one.by_outcome[outcome])
+        took.add_metric([provider], _buckets(one.ran), one.ran_ms / 1_000)
     yield from (calls, took)
 
 

@@ -15,8 +15,10 @@ from .inside import JobProgress, Kept, LogPart
 from .job import STATE_WORDS, Job, JobState
 from .operation import Operation, Verb
 from .process import ClockJump, Marker, Process
+from .provider import ProviderFailure
 from .queue import Grant, GroupState, QueueStat, QueueState, TaskStat, Throttle
 from .schedule import Schedule
+from .stack import StackRequest
 
 __all__ = [
     "STATE_WORDS",
@@ -39,10 +41,12 @@ __all__ = [
     "Member",
     "Operation",
     "Process",
+    "ProviderFailure",
     "QueueStat",
     "QueueState",
     "Release",
     "Schedule",
+    "StackRequest",
     "TaskStat",
     "Throttle",
     "Verb",

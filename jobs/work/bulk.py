@@ -21,6 +21,7 @@ from ..define.queue import Queue
 from ..define.task import Task
 from ..errors import Cancelled
 from ..faults import point
+from ..tracing import attempted_together
 from . import event_loop
 from .databases import look_after, look_before
 from .error_texts import line_of, trace_of
@@ -73,9 +74,7 @@ class _Course:
 
     def run(self) -> None:
         try:
-            found = [(one, meant) for one in self.all if (meant := self._understand(one)) is not None]
-            if ready := [one for one, meant in found if self._is_ready(one, meant)]:
-                self._call(found[0][1].task, ready)
+            attempted_together([one.start.claimed for one in self.all], self._run)
         except BaseException as error:  # the engine's own mistake must not take the worker's thread along
             self.all[0].start.log_error("execution_broke", error)
             policy = self._queue.policy
@@ -84,6 +83,12 @@ class _Course:
         finally:
             for one in self.all:
                 self._queue._tasks_in_flight.discard(one.hooked)
+
+    def _run(self) -> list[Outcome | None]:
+        found = [(one, meant) for one in self.all if (meant := self._understand(one)) is not None]
+        if ready := [one for one, meant in found if self._is_ready(one, meant)]:
+            self._call(found[0][1].task, ready)
+        return [one.outcome for one in self.all]
 
     def _understand(self, one: _One) -> Understood | None:
         """What a job's message means; None: it does not start."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from django.db import connections
 
 from ..broker.contract import Broker
+from ..history.provider_calls import write_calls
 from ..policy import AS_THE_CODE_SAYS, QueueLimits
 from .breakers import Breakers
 
@@ -21,8 +22,8 @@ LOOK_EVERY = 0.5
 class LimitsWatch(threading.Thread):
     """Looks twice a second what was set, also while all threads are busy, and tells `hold` of what has changed.
 
-    It looks at the breakers of the queue's tasks as well, if they have some. The broker keeps to a rate limit and a
-    global concurrency by itself; how many threads a process has, only it knows.
+    It looks at the breakers of the queue's tasks as well, if they have some, and writes which providers were called.
+    The broker keeps to a rate limit and a global concurrency by itself; how many threads a process has, only it knows.
     """
 
     def __init__(self, broker: Broker, queue: str, breakers: Breakers | None = None) -> None:
@@ -79,6 +80,8 @@ class LimitsWatch(threading.Thread):
             if self._is_over:
                 break
             self.look()
+            write_calls()
+        write_calls()
         if self._breakers is not None:
             self._breakers.end()
         connections.close_all()

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.core.serializers.json import DjangoJSONEncoder
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
-from jobs import PermanentError, counted_call
+from jobs import PermanentError, provider_call
 
 from .. import outgoing
 from . import Receipt
@@ -41,7 +41,7 @@ class SignedWebhook:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": self._signer.sign(str(delivery_id), now, body),
         }
-        with counted_call("crm_webhook"):
+        with provider_call("crm"):
             answer = outgoing.post(self.url, body.encode(), headers)
         # the path may hold a customer's own secret
         return Receipt(target=urlsplit(self.url).hostname or "", status=answer.status, text=answer.text)

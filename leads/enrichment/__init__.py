@@ -8,6 +8,10 @@ from typing import Any, Protocol
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+#: What it is called among the providers, whose calls are counted.
+ENRICHMENT = "enrichment"
+#: The provider that asks nobody.
+LOCAL = "local"
 DEFAULT = "leads.enrichment.local.LocalEnrichment"
 
 

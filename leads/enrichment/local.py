@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from .. import normalise
-from . import Finding, Question
+from . import LOCAL, Finding, Question
 
 #: Country domains that everybody uses, whatever the country.
 _WORLDWIDE_TLDS = frozenset({"ai", "cc", "co", "eu", "fm", "gg", "io", "me", "sh", "so", "to", "tv", "ws"})
@@ -15,7 +15,7 @@ _TLD_TO_COUNTRY = {"uk": "GB"}
 class LocalEnrichment:
     """Company and web site from the mail's domain, free and throw-away mail, country from phone and domain."""
 
-    name = "local"
+    name = LOCAL
 
     def look_up(self, question: Question) -> list[Finding]:
         """What can be told offline."""

@@ -8,6 +8,8 @@ from uuid import UUID
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+#: What it is called among the providers, whose calls are counted.
+SMS = "sms"
 DEFAULT = "notifications.sms.local.LocalSms"
 
 

@@ -104,7 +104,7 @@ def test_each_job_of_a_call_is_a_start_for_a_shared_limit(hands):
     for _ in range(5):
         ids += claim(hands, 5)[0]
     assert ids == synced[:5]
-    assert hands.broker.starts_of(HUBSPOT) == 5
+    assert hands.broker.pace_of(HUBSPOT).taken == 5
 
 
 def test_a_job_that_was_lost_twice_runs_by_itself(hands):

@@ -17,16 +17,16 @@ def test_no_more_than_the_limit_is_granted_in_a_window(hands, broker):
 
 
 def test_the_starts_of_the_present_period_can_be_asked(hands, broker, bench):
-    assert broker.starts_of_queue("lane", PACED.rate_limit) == 0
+    assert broker.pace_of_queue("lane", PACED.rate_limit).taken == 0
     hands.push_all([hands.new_job() for _ in range(8)])
     hands.claim(2, policy=PACED)
-    assert broker.starts_of_queue("lane", PACED.rate_limit) == 2
-    assert broker.starts_of_queue("other", PACED.rate_limit) == 0
+    assert broker.pace_of_queue("lane", PACED.rate_limit).taken == 2
+    assert broker.pace_of_queue("other", PACED.rate_limit).taken == 0
     bench.advance(4)
     hands.claim(2, policy=PACED)
-    assert broker.starts_of_queue("lane", PACED.rate_limit) == 3
+    assert broker.pace_of_queue("lane", PACED.rate_limit).taken == 3
     bench.advance(7)
-    assert broker.starts_of_queue("lane", PACED.rate_limit) == 1
+    assert broker.pace_of_queue("lane", PACED.rate_limit).taken == 1
 
 
 def test_the_answer_says_when_the_next_slot_is_free(hands, broker, bench):

@@ -46,11 +46,26 @@ def test_tasks_of_two_queues_share_one_window(hands, beside, bench):
     assert len(jobs) == 1
     assert wait == pytest.approx(10, abs=1)
     assert claim(hands, policy=LANE)[0] == []
-    assert [hands.broker.starts_of(limit) for limit in (HUBSPOT, OTHER)] == [3, 0]
+    assert [hands.broker.pace_of(limit).taken for limit in (HUBSPOT, OTHER)] == [3, 0]
     bench.advance(10 + 1)
-    assert beside.broker.starts_of(HUBSPOT) == 0
+    assert beside.broker.pace_of(HUBSPOT).taken == 0
     assert len(claim(hands, policy=LANE)[0]) == 3
     assert claim(beside, policy=BESIDE)[0] == []
+
+
+def test_it_is_told_how_much_of_a_limit_is_taken_and_when_the_next_start_is_free(hands, bench):
+    rate = RateLimit(2, per=10)
+    policy = QueuePolicy("lane", rate_limit=rate, limits={"app.sync": (HUBSPOT,)})
+    assert hands.broker.pace_of_queue("lane", rate).taken == 0
+    hands.push_all([limited(hands) for _ in range(5)])
+    began = hands.broker.now()
+    assert len(claim(hands, 2, policy=policy)[0]) == 2
+    paces = [hands.broker.pace_of_queue("lane", rate), hands.broker.pace_of(HUBSPOT)]
+    assert [(pace.taken, pace.has_room) for pace in paces] == [(2, False), (2, True)]
+    free = [None if pace.frees_at is None else (pace.frees_at - began).total_seconds() for pace in paces]
+    assert free == [pytest.approx(10, abs=1.5), None]
+    bench.advance(12)
+    assert hands.broker.pace_of_queue("lane", rate).taken == 0
 
 
 def test_jobs_at_an_exhausted_limit_are_passed_over_and_keep_their_place(hands, bench):

@@ -10,6 +10,7 @@ from emails import services
 from emails.tasks import MAIL_SERVICE, send_welcome
 from emails.transport.connections import held_connections
 from jobs.clock import new_id
+from jobs.history.providers import calls_by_provider
 from jobs.work.execution import execute
 from tests.each_broker import claim
 
@@ -19,19 +20,19 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.mark.parametrize(
-    ("name", "fault", "counts"),
+    ("name", "fault", "counts", "outcome"),
     [
-        ("resend", Answer(422, '{"name": "validation_error", "message": "Invalid `to` field."}'), False),
-        ("resend", Answer(429, headers={"Retry-After": "7"}), False),
-        ("resend", Answer(401, '{"name": "invalid_api_key"}'), False),
-        ("resend", Answer(503), True),
-        ("resend", DROP, True),
+        ("resend", Answer(422, '{"name": "validation_error", "message": "Invalid `to` field."}'), False, "refused"),
+        ("resend", Answer(429, headers={"Retry-After": "7"}), False, "slowed"),
+        ("resend", Answer(401, '{"name": "invalid_api_key"}'), False, "refused"),
+        ("resend", Answer(503), True, "failed"),
+        ("resend", DROP, True, "failed"),
         # it may have gone out, and this service would not know it again: the job ends, and counts
-        ("sendgrid", DROP, True),
+        ("sendgrid", DROP, True, "failed"),
     ],
     ids=["invalid-address", "too-many", "key", "503", "lost", "lost-for-good"],
 )
-def test_only_an_outage_counts(settings: Any, name: str, fault: Any, counts: bool) -> None:
+def test_only_an_outage_counts(settings: Any, name: str, fault: Any, counts: bool, outcome: str) -> None:
     with ProviderServer() as server:
         use_provider(settings, name, server.url)
         server.fault = lambda number: fault
@@ -40,4 +41,5 @@ def test_only_an_outage_counts(settings: Any, name: str, fault: Any, counts: boo
         settlement = execute(job, send_welcome.queue, new_id())
         held_connections.close()
     assert settlement is not None
+    assert calls_by_provider()[name].by_outcome == {outcome: 1}
     assert getattr(settlement.outcome, "counts_for", ()) == ((MAIL_SERVICE.name,) if counts else ())

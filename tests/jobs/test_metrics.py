@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from io import StringIO
+from threading import Thread
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
+from django.db import OperationalError, connection, transaction
 from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from jobs import InvalidOption, Queue, RetryLater, counted_call, register_metrics
+from jobs import InvalidOption, PermanentError, Queue, RetryLater, provider_call, register_metrics
+from jobs.broker.tally import quantile
 from jobs.conf import jobs_settings
-from jobs.history import live
+from jobs.history import live, provider_calls
+from jobs.history.provider_calls import OUTCOMES
 from jobs.metrics import registered
 from jobs.metrics.text import metrics_text
-from jobs.models import TaskStat
+from jobs.models import ProviderFailure, TaskStat
 from jobs.testing import run_jobs
 from tests.each_broker import each_broker  # noqa: F401
 
@@ -89,18 +95,95 @@ def test_what_no_code_defines_is_one_series_and_an_alias_is_its_task() -> None:
     assert value("esteira_job_run_seconds_sum", **LANE) == 0.004
 
 
-def test_a_call_of_another_service_is_counted_by_how_it_ended() -> None:
-    with counted_call("parcels"):
+def calls(provider: str) -> dict[str, float]:
+    return {name: value("esteira_provider_calls_total", provider=provider, outcome=name) for name in OUTCOMES}
+
+
+def test_a_call_of_a_provider_is_counted_by_how_it_ended() -> None:
+    with provider_call("parcels"):
         pass
-    for error in (ValueError(), RetryLater(1)):
-        with pytest.raises(type(error)), counted_call("parcels"):
+    for error in (ValueError(), RetryLater(1), PermanentError("no such address"), OSError(), KeyboardInterrupt()):
+        with pytest.raises(type(error)), provider_call("parcels", failed=(RetryLater,), slowed=(OSError,)):
             raise error
-    found = {name: value("esteira_calls_total", service="parcels", outcome=name) for name in ("ok", "slowed", "failed")}
-    assert found == {"ok": 1, "slowed": 1, "failed": 1}
-    assert value("esteira_call_seconds_count", service="parcels") == 3
+    assert calls("parcels") == {"ok": 1, "slowed": 1, "refused": 1, "failed": 2}
+    assert value("esteira_provider_call_seconds_count", provider="parcels") == 5
     assert value("esteira_jobs_total", **LANE, outcome="failed") == 0
-    with pytest.raises(InvalidOption, match="'of a customer'"), counted_call("of a customer"):
+    failure = ProviderFailure.objects.get()
+    assert (failure.provider, failure.error_type, failure.job_id) == ("parcels", "RetryLater", None)
+    with pytest.raises(InvalidOption, match="'of a customer'"), provider_call("of a customer"):
         pass
+
+
+def test_a_provider_with_a_breaker_counts_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.metrics.families.all_rules", lambda: {"sendgrid": object()})
+    assert calls("sendgrid") == {"ok": 0, "slowed": 0, "refused": 0, "failed": 0}
+
+
+@pytest.fixture
+def _as_in_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provider_calls, "_is_kept", False)
+    provider_calls.keep_calls()
+
+
+@pytest.mark.usefixtures("_as_in_a_worker")
+def test_a_worker_writes_many_calls_together_also_those_of_a_transaction_that_is_rolled_back() -> None:
+    def call_often() -> None:
+        for _ in range(50):
+            with suppress(ValueError), provider_call("parcels"):
+                raise ValueError
+
+    with suppress(ZeroDivisionError), transaction.atomic():
+        with provider_call("parcels"):
+            pass
+        raise ZeroDivisionError
+    threads = [Thread(target=call_often) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert not TaskStat.objects.exists()
+    with CaptureQueriesContext(connection) as queries:
+        provider_calls.write_calls()
+    assert calls("parcels") == {"ok": 1, "slowed": 0, "refused": 0, "failed": 200}
+    assert len(queries) < 12
+    with CaptureQueriesContext(connection) as queries:
+        provider_calls.write_calls()
+    assert not queries
+
+
+@pytest.mark.usefixtures("_as_in_a_worker")
+def test_what_a_database_that_is_away_did_not_take_is_written_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*args: object) -> None:
+        raise OperationalError
+
+    for _ in range(2):
+        with provider_call("parcels"):
+            pass
+        with monkeypatch.context() as patch:
+            patch.setattr(provider_calls, "add_counts", away)
+            provider_calls.write_calls()
+    provider_calls.write_calls()
+    assert calls("parcels")["ok"] == 2
+
+
+@lane.task(name="metrics.calls")
+def call_provider() -> None:
+    with provider_call("parcels"):
+        raise ValueError
+
+
+def test_the_failure_names_its_job_on_each_broker(each_broker: str) -> None:  # noqa: F811
+    job = call_provider.enqueue()
+    run_jobs(limit=1)
+    assert ProviderFailure.objects.get().job_id == job.id
+    assert calls("parcels")["failed"] == 1
+
+
+def test_quantiles_lie_within_their_class() -> None:
+    assert quantile([], 0.5) is None
+    assert quantile([0, 4], 0.5) == 30  # halfway through the class from 10 to 50 ms
+    assert quantile([5, 0, 0, 5], 0.95) == pytest.approx(235)
+    assert quantile([0] * 13 + [1], 0.95) == 1_800_000
 
 
 @pytest.fixture

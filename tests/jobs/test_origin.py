@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from jobs import Event, EventSignal, Queue, receives, tracing
+from jobs import BulkJob, Event, EventSignal, Queue, receives, tracing
 from jobs.json_lines import JsonFormatter
 from jobs.origin import NOWHERE, Origin, origin_of, request_id, set_request_id, with_origin
 from jobs.testing import run_jobs
@@ -38,6 +38,11 @@ def parent(fails: bool) -> None:
     child.enqueue("hidden")
     if fails:
         raise ValueError("hidden")
+
+
+@dataclass(frozen=True)
+class Secret:
+    secret: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +115,51 @@ def test_a_request_s_id_and_trace_go_through_the_event_and_the_queue_to_the_last
     attempt = found[f"process {lane.name}"].attributes or {}
     assert (attempt["messaging.operation.type"], attempt["error.type"]) == ("process", "ValueError")
     assert "hidden" not in "".join(span.to_json() for span in spans.get_finished_spans())
+
+
+@lane.task(name="origin.bulk", bulk=10)
+def bulk(jobs: list[BulkJob[Secret]]) -> None:
+    seen.append(request_id())
+    for job in jobs:
+        if job.args.secret == "bad":
+            job.fail(ValueError("hidden"))
+    child.enqueue("hidden")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_bulk_call_is_one_span_that_links_to_each_job_and_works_for_the_request_that_they_share(
+    each_broker: str, lines: StringIO, spans: InMemorySpanExporter
+) -> None:
+    for ids, shared in ((("req-1", "req-1"), "req-1"), (("req-1", "req-2"), "")):
+        seen.clear()
+        spans.clear()
+        for id, secret in zip(ids, ("good", "bad"), strict=True):
+            set_request_id(id)
+            bulk.enqueue(secret)
+        set_request_id("")
+        run_jobs()
+        assert seen == [shared, shared], ids
+        found = spans.get_finished_spans()
+        sent = [span for span in found if span.name.startswith("send") and span.parent is None]
+        (call,) = [span for span in found if (span.attributes or {}).get("messaging.batch.message_count") == 2]
+        assert call.name == f"process {lane.name}"
+        assert {link.context.span_id for link in call.links} == {id_of(span) for span in sent[:2]}
+        told = call.attributes or {}
+        assert [told[f"esteira.outcome.{name}"] for name in ("completed", "failed")] == [1, 1]
+        assert told["error.type"] == "ValueError"
+        assert "hidden" not in call.to_json()
+        # what it enqueues is in its trace
+        assert [
+            span for span in found if span.name.startswith("send") and span.parent and parent_of(span) == id_of(call)
+        ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_bulk_call_of_one_trace_is_in_it(lines: StringIO, spans: InMemorySpanExporter) -> None:
+    with tracing.announcing("request"):
+        bulk.enqueue_many([("good",), ("good",)])
+    run_jobs()
+    assert len({span.context.trace_id for span in spans.get_finished_spans()}) == 1
 
 
 def id_of(span: ReadableSpan) -> int:

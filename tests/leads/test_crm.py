@@ -19,6 +19,7 @@ from standardwebhooks.webhooks import Webhook
 
 from accounts.models import Organization
 from jobs import PermanentError, RetryLater
+from jobs.history.providers import calls_by_provider
 from jobs.testing import JobsRunner
 from leads import outgoing
 from leads.models import CrmDelivery, CrmWebhook, EffectState, Lead
@@ -107,6 +108,7 @@ def test_delivery_that_is_answered_503_is_tried_three_times_with_one_id_and_beco
     assert len({headers["webhook-id"] for headers, _body in crm.received}) == 1
     delivery = CrmDelivery.objects.get()
     assert (delivery.state, delivery.tries) == (EffectState.FAILED, 3)
+    assert calls_by_provider()["crm"].by_outcome == {"failed": 3}
     assert "503" in delivery.error
 
 

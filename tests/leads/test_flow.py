@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core import mail
@@ -12,7 +13,9 @@ from accounts.models import Role
 from emails.models import EmailMessage
 from jobs import jobs_about
 from jobs.history.lookup import find_task
+from jobs.history.providers import calls_by_provider
 from jobs.testing import JobsRunner
+from leads.enrichment import Finding, Question
 from leads.models import Channel, CrmDelivery, EffectState, Lead, SubmissionState
 from leads.services import add_lead, assign_lead, change_lead_status, receive
 from leads.tasks import calculate_lead_score, enrich_lead_data, sync_to_crm
@@ -178,3 +181,21 @@ def test_notification_holds_no_personal_data(jobs_runner: JobsRunner) -> None:
         assert "442071838750" not in handle.job.message
     notification = Notification.objects.get()
     assert "Ada" not in notification.title + notification.message
+
+
+class Directory:
+    """A service that knows every company."""
+
+    name = "directory"
+
+    def look_up(self, question: Question) -> list[Finding]:
+        return [Finding("company", "Analytical Engines", "register")]
+
+
+def test_calls_of_an_enrichment_service_are_counted_and_what_is_found_in_the_house_is_no_call(settings: Any) -> None:
+    lead = make_lead(make_organization())
+    enrich_lead_data.call(lead.id, lead.organization_id)
+    assert calls_by_provider() == {}
+    settings.ENRICHMENT_PROVIDER = f"{__name__}.Directory"
+    enrich_lead_data.call(lead.id, lead.organization_id)
+    assert calls_by_provider()["enrichment"].by_outcome == {"ok": 1}

@@ -11,6 +11,7 @@ from django.utils import translation
 
 from accounts.models import Membership, Role
 from jobs import RetryLater
+from jobs.history.providers import calls_by_provider
 from jobs.testing import JobsRunner
 from leads.models import EffectState, Lead
 from leads.services import add_lead
@@ -96,6 +97,7 @@ def test_device_that_is_gone_is_forgotten(settings: Any, jobs_runner: JobsRunner
     started = jobs_runner.run()
     assert {handle.state for handle in started} == {"completed"}
     assert not PushDevice.objects.exists()
+    assert calls_by_provider()["push"].by_outcome == {"refused": 1}
 
 
 @pytest.mark.parametrize(
@@ -153,6 +155,7 @@ def test_sms_told_to_wait_is_sent_later_once(settings: Any, jobs_runner: JobsRun
     assert handle is not None
     assert (handle.state, Slow.calls) == ("completed", 2)
     assert SmsMessage.objects.get().state == EffectState.SENT
+    assert calls_by_provider()["sms"].by_outcome == {"slowed": 1, "ok": 1}
 
 
 def test_sms_whose_sending_was_broken_off_is_put_aside_for_a_person(settings: Any, jobs_runner: JobsRunner) -> None:

@@ -43,6 +43,20 @@ class Explaining:
         with self._database.read() as trip, _snapshot(trip) if own else nullcontext():
             return standing_of(trip, policy, job_id)
 
+    @reaching
+    def pace_of(self, limit: Limit) -> Pace:
+        """How a limit stands that queues share."""
+        with self._database.read() as trip:
+            return _pace_of_limit(trip, limit)
+
+    @reaching
+    def pace_of_queue(self, queue: str, rate: RateLimit) -> Pace:
+        """How the queue's own rate limit stands."""
+        with self._database.read() as trip:
+            ((_paused, _until, taken, *_rest),) = trip.run("read_queue", queue=queue)
+            # without a number of taken slots nothing of what was granted counts
+            return Pace(rate, 0) if taken is None else _pace(trip, queue, "", rate)
+
 
 @contextmanager
 def _snapshot(trip: Trip) -> Iterator[None]:
@@ -77,11 +91,11 @@ def standing_of(trip: Trip, policy: QueuePolicy, job_id: UUID) -> Standing | Non
         paused=bool(paused),
         until=None if until is None else moment_of(until),
         # without a number of taken slots nothing of what was granted counts
-        pace=_pace(trip, policy.name, "", policy.rate_limit, counts=taken is not None),
+        pace=_pace_or_none(trip, policy.name, "", policy.rate_limit, counts=taken is not None),
         active=0 if most is None else trip.run("count_active", queue=policy.name, most=most)[0][0],
         most=most,
         group=line.group(),
-        limits=tuple(filter(None, (_pace_of_limit(trip, one) for one in line.limits))),
+        limits=tuple(_pace_of_limit(trip, one) for one in line.limits),
         tags=own_tags,
         bulk=None if alone else line.bulk(is_due=ready_at <= now),
         breakers=line.open_breakers(task_of(lane)),
@@ -148,7 +162,7 @@ class _Line:
             rules.until,
             bound,
             0 if bound is None else self.groups.active(self.name),
-            _pace(self.trip, self.policy.name, subject_of(self.name), rate),
+            _pace_or_none(self.trip, self.policy.name, subject_of(self.name), rate),
         )
 
     def count(self) -> tuple[int, int]:
@@ -258,17 +272,17 @@ def _turn(name: str, cursor: str | None) -> tuple[bool, str]:
     return cursor is not None and name <= cursor, name
 
 
-def _pace_of_limit(trip: Trip, limit: Limit) -> Pace | None:
+def _pace_of_limit(trip: Trip, limit: Limit) -> Pace:
     return _pace(trip, NO_QUEUE, subject_of_limit(limit.name), limit.rate_limit, name=limit.name)
 
 
-def _pace(
-    trip: Trip, queue: str, subject: str, rate: RateLimit | None, *, name: str = "", counts: bool = True
-) -> Pace | None:
+def _pace_or_none(trip: Trip, queue: str, subject: str, rate: RateLimit | None, *, counts: bool = True) -> Pace | None:
     if rate is None:
         return None
-    if not counts:
-        return Pace(rate, 0, (), name)
+    return _pace(trip, queue, subject, rate) if counts else Pace(rate, 0)
+
+
+def _pace(trip: Trip, queue: str, subject: str, rate: RateLimit, *, name: str = "") -> Pace:
     per, subjects = timedelta(seconds=rate.per), json.dumps([subject])
     since = trip.parameter(trip.now - per)
     found = as_restarted(trip.run("read_group_grants", queue=queue, subjects=subjects, since=since), trip.now)

@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from ...policy import AS_IN_CODE, AS_THE_CODE_SAYS, InCode, Limit, QueueLimits, QueuePolicy, RateLimit
+from ...policy import AS_IN_CODE, AS_THE_CODE_SAYS, InCode, QueueLimits, QueuePolicy, RateLimit
 from .connection import JobsDatabase, Trip
 from .reach import reaching
-from .rooms import NO_QUEUE, OF_QUEUE, starts_in_window, subject_of
 
 
 class Limited:
@@ -33,18 +32,6 @@ class Limited:
         with self._database.read() as trip:
             self._limits[queue] = limits = read_limits(trip, queue)
         return limits
-
-    @reaching
-    def starts_of(self, limit: Limit) -> int:
-        """How many starts of its present period a limit has granted that queues share."""
-        with self._database.read() as trip:
-            return starts_in_window(trip, limit.rate_limit, NO_QUEUE, subject_of(limit.name))
-
-    @reaching
-    def starts_of_queue(self, queue: str, rate: RateLimit) -> int:
-        """How many starts of its present period the queue's own rate limit has granted."""
-        with self._database.read() as trip:
-            return starts_in_window(trip, rate, queue, OF_QUEUE)
 
     def _as_seen(self, policy: QueuePolicy) -> QueuePolicy:
         return self._limits[policy.name].over(policy)

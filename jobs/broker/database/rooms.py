@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ... import clock
-from ...policy import MOST_AT_ONCE, Limit, QueuePolicy, RateLimit
+from ...policy import MOST_AT_ONCE, Limit, QueuePolicy
 from ..guard import Guard
 from ..records import ClaimedJob
 from .connection import Trip
@@ -17,8 +17,6 @@ from .values import moment_of, text_of
 
 #: Their grants are of no queue.
 NO_QUEUE = ""
-#: What the grants of a queue's own limit are known by.
-OF_QUEUE = ""
 
 
 class Rooms:
@@ -131,13 +129,6 @@ class Rooms:
                 self._free_at[limit.name] = ends_at
                 break
         return room
-
-
-def starts_in_window(trip: Trip, rate: RateLimit, queue: str, subject: str) -> int:
-    """How many starts of its present period a limit has granted."""
-    since = trip.parameter(trip.now - timedelta(seconds=rate.per))
-    found = trip.run("read_group_grants", queue=queue, subjects=json.dumps([subject]), since=since)
-    return sum(number for _subject, number, *_ in found)
 
 
 def subject_of(limit: str) -> str:

@@ -47,19 +47,30 @@ class Explaining:
             return None
         return replace(_standing(answer, [shared[one.name] for one in own]), breakers=held_back)
 
+    def pace_of(self, limit: Limit) -> Pace:
+        """How a limit stands that queues share."""
+        return self._pace(limit.rate_limit, self._now(), limit=limit.name)
+
+    def pace_of_queue(self, queue: str, rate: RateLimit) -> Pace:
+        """How the queue's own rate limit stands."""
+        return self._pace(rate, self._now(), queue=queue)
+
     def _shared_paces(self, policy: QueuePolicy) -> dict[str, Pace]:
         limits = {limit.name: limit for limits in policy.limits.values() for limit in limits}
         if not limits:
             return {}
-        now = int(decode(self._scripts.run("now", COMMON)))
-        return {name: self._shared_pace(limit, now) for name, limit in limits.items()}
+        now = self._now()
+        return {name: self._pace(limit.rate_limit, now, limit=name) for name, limit in limits.items()}
 
-    def _shared_pace(self, limit: Limit, now: int) -> Pace:
-        per = span(limit.rate_limit.per)
-        place, words = place_of(limit.name), (f"({now - per}", "+inf")
+    def _now(self) -> int:
+        return int(decode(self._scripts.run("now", COMMON)))
+
+    def _pace(self, rate: RateLimit, now: int, *, queue: str = "", limit: str = "") -> Pace:
+        per = span(rate.per)
+        place, words = queue or place_of(limit), (f"({now - per}", "+inf")
         found = self._scripts.command("ZRANGEBYSCORE", place, "pace", *words, "WITHSCORES", "LIMIT", 0, MOST_ENDS)
         taken = int(self._scripts.command("ZCOUNT", place, "pace", *words))
-        return Pace(limit.rate_limit, taken, tuple(moment(score + per) for score in _scores(found)), limit.name)
+        return Pace(rate, taken, tuple(moment(score + per) for score in _scores(found)), limit)
 
 
 def _scores(found: Sequence[Any]) -> list[float]:

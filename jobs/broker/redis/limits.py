@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ...policy import AS_IN_CODE, AS_THE_CODE_SAYS, InCode, Limit, QueueLimits, RateLimit
+from ...policy import AS_IN_CODE, AS_THE_CODE_SAYS, InCode, QueueLimits, RateLimit
 from .moments import span
-from .scripts import COMMON, Scripts, decode
-from .shared_limits import place_of
+from .scripts import Scripts, decode
 
 _MICROSECONDS = 1_000_000
 
@@ -28,16 +27,6 @@ class Limited:
         limit, per, most, concurrency = decode(raw)
         rate_limit: RateLimit | None | InCode = RateLimit(limit, per / _MICROSECONDS) if limit else _none_or_code(limit)
         return QueueLimits(rate_limit, concurrency or AS_IN_CODE, most or _none_or_code(most))
-
-    def starts_of_queue(self, queue: str, rate: RateLimit) -> int:
-        """How many starts of its present period the queue's own rate limit has granted; see the contract."""
-        since = int(decode(self._scripts.run("now", COMMON))) - span(rate.per)
-        return int(self._scripts.command("ZCOUNT", queue, "pace", f"({since}", "+inf"))
-
-    def starts_of(self, limit: Limit) -> int:
-        """How many starts of its present period a limit has granted that queues share."""
-        since = int(decode(self._scripts.run("now", COMMON))) - span(limit.rate_limit.per)
-        return int(self._scripts.command("ZCOUNT", place_of(limit.name), "pace", f"({since}", "+inf"))
 
 
 def _words_of(limits: QueueLimits) -> list[int | bool]:

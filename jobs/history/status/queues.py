@@ -122,7 +122,7 @@ def _less(number: int, other: int, *, more: bool) -> Capped:
 def _starts(name: str, held: HeldLimits | None) -> int | None:
     if held is None or held.rate_limit is None:
         return None
-    return get_broker().starts_of_queue(name, held.rate_limit)
+    return get_broker().pace_of_queue(name, held.rate_limit).taken
 
 
 def _first_end(rows: QuerySet[Job]) -> datetime | None:
