@@ -59,13 +59,12 @@ class KeysetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """The columns; a moment is told from now, and a state of `marks` is a coloured word."""
         return [as_column(self.model, name, self.marks) for name in super().get_list_display(request)]
 
-    def render_change_form(
-        self, request: HttpRequest, context: Any, *args: Any, obj: Any = None, **kwargs: Any
-    ) -> HttpResponse:
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         """With the row's states beside its name, for a site whose `admin/base_site.html` shows `state_marks`."""
-        found = [] if obj is None else [one for one in self.marks.items() if getattr(obj, one[0]) in one[1]]
-        context["state_marks"] = [state_mark(obj, name, marks) for name, marks in found]
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+        row: Any = kwargs.get("obj")
+        found = [] if row is None else [one for one in self.marks.items() if getattr(row, one[0]) in one[1]]
+        context["state_marks"] = [state_mark(row, name, marks) for name, marks in found]
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def number_columns(self) -> frozenset[str]:
         """The columns whose numbers stand under one another."""
