@@ -36,7 +36,7 @@ from ..operate.reveal import VIEW_PERSONAL, reveal
 from ..operate.stack import VIEW_STACK
 from ..operate.workers import pause_worker, resume_worker
 from ..states import State
-from . import following, many, overview, page, valued
+from . import following, overview, page
 from .buttons import BUTTONS, Button
 from .change import EDITED, change_page, changeable
 from .enqueue import enqueue_page
@@ -47,16 +47,16 @@ from .filters import OF_JOBS
 from .group import groups_page
 from .keyset import JobChangeList
 from .limits import limits_page
+from .list_actions import JobActions
 from .marks import state_mark
 from .providers import providers_page
 from .query_box import search
-from .readonly import ReadOnlyAdmin
 from .saved import first_list, saved_context, saved_urls
 from .sight import check_reach, may, of_scopes, scopes_of, sees_all
 from .stack import stack_page
 
 
-class JobAdmin(ReadOnlyAdmin):
+class JobAdmin(JobActions):
     """The history and the live jobs."""
 
     list_display = (
@@ -78,10 +78,6 @@ class JobAdmin(ReadOnlyAdmin):
     empty_text = _("A job appears here when code enqueues a task, or when a schedule fires.")
     search_fields = ("id",)
     change_list_template = "admin/jobs/job/list.html"
-    actions = (
-        *("retry_selected", "promote_selected", "cancel_selected", "discard_selected"),
-        *("prioritize_selected", "reschedule_selected"),
-    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         """The jobs that the person may see, without their long texts; a job's page reads them when it shows them."""
@@ -133,24 +129,6 @@ class JobAdmin(ReadOnlyAdmin):
         own.append(path("limits/", shared, {"model_admin": self}, "jobs_shared_limits"))
         return own + saved_urls(self) + event_urls(self) + overview.urls(self) + super().get_urls()
 
-    # permissions of the actions
-
-    def has_retry_permission(self, request: HttpRequest) -> bool:
-        """May retry dead letters."""
-        return may(request, BUTTONS["retry"].permission)
-
-    def has_cancel_permission(self, request: HttpRequest) -> bool:
-        """May cancel jobs."""
-        return may(request, BUTTONS["cancel"].permission)
-
-    def has_discard_permission(self, request: HttpRequest) -> bool:
-        """May discard dead letters."""
-        return may(request, BUTTONS["discard"].permission)
-
-    def has_promote_permission(self, request: HttpRequest) -> bool:
-        """May let scheduled jobs run now."""
-        return may(request, BUTTONS["promote"].permission)
-
     # the list's columns
 
     @admin.display(description=_("id"))
@@ -192,38 +170,6 @@ class JobAdmin(ReadOnlyAdmin):
         """The error of a job that failed, or why it ended otherwise; the first words."""
         text = job.shown_error() if job.state in (State.FAILED, State.QUEUED) else ""
         return Truncator(text or job.shown_reason()).chars(80)
-
-    # actions on the list
-
-    @admin.action(description=_("Retry the selected dead letters"), permissions=["retry"])
-    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
-        """Retry what was ticked."""
-        return many.act(self, request, queryset, BUTTONS["retry"])
-
-    @admin.action(description=_("Run the selected jobs now"), permissions=["promote"])
-    def promote_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
-        """Make due what was ticked."""
-        return many.act(self, request, queryset, BUTTONS["promote"])
-
-    @admin.action(description=_("Cancel the selected jobs"), permissions=["cancel"])
-    def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
-        """Cancel what was ticked."""
-        return many.act(self, request, queryset, BUTTONS["cancel"])
-
-    @admin.action(description=_("Discard the selected dead letters"), permissions=["discard"])
-    def discard_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
-        """Discard what was ticked."""
-        return many.act(self, request, queryset, BUTTONS["discard"])
-
-    @admin.action(description=_("Change the priority of the selected jobs"), permissions=["promote"])
-    def prioritize_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
-        """Ask which, and give it to what was ticked."""
-        return valued.act(self, request, queryset, "set_priority")
-
-    @admin.action(description=_("Change when the selected jobs are due"), permissions=["promote"])
-    def reschedule_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
-        """Ask when, and give it to what was ticked."""
-        return valued.act(self, request, queryset, "reschedule")
 
     # views
 
