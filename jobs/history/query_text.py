@@ -25,7 +25,7 @@ from .query import Comparisons, Query, Value
 WORDS: Mapping[str, Any] = MappingProxyType(
     {
         "queue": gettext_lazy("a queue's name"),
-        "state": gettext_lazy("waiting, scheduled, retrying, active, failed …"),
+        "state": gettext_lazy("the state in which it is: begin to type it"),
         "task": gettext_lazy("a task's name, or its last part"),
         "created": gettext_lazy(">7d longer ago, <2h in the last two hours, 2026-11-20, 2026-11-20..2026-11-21"),
         "error": gettext_lazy("a text in the error"),
