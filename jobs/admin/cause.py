@@ -91,7 +91,13 @@ class CauseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self._check(request)
         live.hear()
         now, lines = clock.now(), self._lines(request)
-        context = {"title": gettext("Dead letters by cause"), "lines": lines, "now": now, "shown": SHOWN}
+        context = {
+            "title": gettext("Dead letters by cause"),
+            "lines": lines,
+            "now": now,
+            "shown": SHOWN,
+            "compare": self._address("compare"),
+        }
         return self._page(request, "list", context)
 
     def cause_view(self, request: HttpRequest, cause: str) -> HttpResponse:
