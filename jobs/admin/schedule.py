@@ -137,6 +137,13 @@ class ScheduleAdmin(KeysetAdmin):
         of_code = tuple(name for name in ScheduleForm.Meta.fields if name != "enabled") if obj.from_code else ()
         return (*of_code, *self.told)
 
+    def get_fieldsets(self, request: HttpRequest, obj: Schedule | None = None) -> Any:
+        """First what there is to know, then the rule and the call."""
+        own = ScheduleForm.Meta.fields
+        if obj is None:
+            return [(None, {"fields": own})]
+        return [(None, {"fields": self.told}), (gettext("Rule and call"), {"fields": own})]
+
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Schedules are nobody's own: they are for those who see everybody's jobs."""
         return super().has_module_permission(request) and sees_all(request, "jobs.view_schedule")

@@ -12,9 +12,10 @@ from ..broker.database.statements import load_statements
 from ..conf import jobs_settings
 from ..errors import UnknownBatch
 from ..models import Batch, Member
-from ..states import State
+from ..states import LIVE, State
 from . import live
 from .batch_counts import BatchCounts
+from .lookup import all_jobs
 
 #: Rows of one look.
 CHUNK = 1_000
@@ -55,6 +56,27 @@ def job_ids(batch_id: UUID) -> Iterator[UUID]:
     while ids := list(rows.filter(job_id__gt=last).values_list("job_id", flat=True)[:CHUNK]):
         yield from ids
         last = ids[-1]
+
+
+def jobs_of(batch_id: UUID, state: str, after: UUID, most: int) -> list[tuple[UUID, str]]:
+    """Jobs of a batch behind an id, by their ids, with how each ended (empty: it has not), at most so many.
+
+    `state` is one of those of `BatchCounts`; empty: all. What waits and what runs is told apart by the rows, or by what
+    the broker says.
+    """
+    rows = members().filter(batch_id=batch_id, role="", job_id__gt=after).order_by("job_id")
+    if state in ("waiting", "active"):
+        rows = rows.filter(state__in=("", State.FAILED))
+        alive = all_jobs().filter(pk__in=rows.values("job_id"), state__in=LIVE)
+        running = live.active_ids()
+        if running is not None:
+            alive = alive.filter(pk__in=running) if state == "active" else alive.exclude(pk__in=running)
+        else:
+            alive = alive.filter(state=State.ACTIVE) if state == "active" else alive.exclude(state=State.ACTIVE)
+        return [(id, "") for id in alive.order_by("pk").values_list("pk", flat=True)[:most]]
+    if state:
+        rows = rows.filter(state=state)
+    return list(rows.values_list("job_id", "state")[:most])
 
 
 def followers(batch_id: UUID) -> dict[str, UUID]:
