@@ -171,7 +171,7 @@ class BatchAdmin(ReadOnlyAdmin):
             {
                 "id": id,
                 "job": rows.get(id),
-                "state": rows[id].shown_state() if id in rows and not ended else ended or State.CANCELLED,
+                "state": rows[id].shown_state() if id in rows else ended or State.CANCELLED,
                 "address": reverse(f"{self.admin_site.name}:jobs_job_change", args=[id]) if id in rows else "",
             }
             for id, ended in page[:SHOWN]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from django.db import connections
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from ..broker.database.statements import load_statements
 from ..conf import jobs_settings
@@ -65,18 +65,21 @@ def jobs_of(batch_id: UUID, state: str, after: UUID, most: int) -> list[tuple[UU
     the broker says.
     """
     rows = members().filter(batch_id=batch_id, role="", job_id__gt=after).order_by("job_id")
+    if not state:
+        return list(rows.values_list("job_id", "state")[:most])
+    # of those the jobs' rows say more: they live, also again, or their end is not noted with the batch yet
+    open_rows = all_jobs().filter(pk__in=rows.filter(state__in=("", State.FAILED)).values("job_id"))
     if state in ("waiting", "active"):
-        rows = rows.filter(state__in=("", State.FAILED))
-        alive = all_jobs().filter(pk__in=rows.values("job_id"), state__in=LIVE)
-        running = live.active_ids()
-        if running is not None:
-            alive = alive.filter(pk__in=running) if state == "active" else alive.exclude(pk__in=running)
-        else:
-            alive = alive.filter(state=State.ACTIVE) if state == "active" else alive.exclude(state=State.ACTIVE)
+        alive, running = open_rows.filter(state__in=LIVE), live.active_ids()
+        runs = Q(state=State.ACTIVE) if running is None else Q(pk__in=running)
+        alive = alive.filter(runs) if state == "active" else alive.exclude(runs)
         return [(id, "") for id in alive.order_by("pk").values_list("pk", flat=True)[:most]]
-    if state:
-        rows = rows.filter(state=state)
-    return list(rows.values_list("job_id", "state")[:most])
+    noted = rows.filter(state=state)
+    if state == State.FAILED:
+        noted = noted.exclude(job_id__in=open_rows.filter(state__in=(*LIVE, State.COMPLETED)).values("pk"))
+    found = {*noted.values_list("job_id", flat=True)[:most]}
+    found |= {*open_rows.filter(state=state).order_by("pk").values_list("pk", flat=True)[:most]}
+    return [(id, state) for id in sorted(found)[:most]]
 
 
 def followers(batch_id: UUID) -> dict[str, UUID]:
