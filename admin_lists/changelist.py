@@ -12,6 +12,7 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest
+from django.utils.text import capfirst
 
 from .counts import Capped, capped_count
 from .pages import AFTER, BEFORE, Key, Order, read_page
@@ -25,11 +26,25 @@ class KeysetChangeList(ChangeList):
     """
 
     model_admin: Any  # a KeysetAdmin
+    empty_text: str
+    number_columns: frozenset[str]
     result_label: str
     older_link: str | None
     newer_link: str | None
     newest_link: str | None
     oldest_link: str | None
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        if not self.is_popup:
+            self.title = str(capfirst(self.opts.verbose_name_plural))
+        self.empty_text = self.model_admin.get_empty_text(request)
+        self.number_columns = self.model_admin.number_columns()
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether a search or a filter leaves rows out."""
+        return bool(self.query or self.get_filters_params())
 
     def get_filters_params(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
         """The address without the page's edges."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -13,8 +13,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_noop
 
 from .changelist import KeysetChangeList
+from .columns import NOTHING, as_column, is_number
 from .counts import CappedPaginator
 from .deletion import Deleted, what_goes
+from .marks import Mark
 from .search import found, looks
 
 #: Said by Django 6.1 where nothing is chosen; its own Portuguese does not know it yet.
@@ -26,6 +28,7 @@ class KeysetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     change_list_template = "admin/admin_lists/change_list.html"
     list_per_page = 50
+    empty_value_display = NOTHING
     show_facets = ShowFacets.NEVER
     show_full_result_count = False
     sortable_by = ()
@@ -39,12 +42,30 @@ class KeysetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_ids: tuple[str, ...] = ()
     search_exact: tuple[str, ...] = ()
     search_beginnings: tuple[str, ...] = ()
+    #: How the values of a state look, by the name of its field.
+    marks: Mapping[str, Mapping[str, Mark]] = {}
+    #: Computed columns that hold numbers; those of the model's own fields are known.
+    numbers: tuple[str, ...] = ()
+    #: Said in a list that is empty: what will stand there, and what makes it.
+    empty_text: Any = ""
     #: Parameters of the address, beside the filters' own, that narrow the list down.
     allowed_lookups: frozenset[str] = frozenset()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """The list pages by key."""
         return KeysetChangeList
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """The columns; a moment is told from now, and a state of `marks` is a coloured word."""
+        return [as_column(self.model, name, self.marks) for name in super().get_list_display(request)]
+
+    def number_columns(self) -> frozenset[str]:
+        """The columns whose numbers stand under one another."""
+        return frozenset(self.numbers) | {str(name) for name in self.list_display if is_number(self.model, name)}
+
+    def get_empty_text(self, request: HttpRequest) -> Any:
+        """What an empty list says."""
+        return self.empty_text
 
     def streams(self, request: HttpRequest, rows: QuerySet[Any]) -> Sequence[QuerySet[Any]]:
         """Parts of the list's rows that together are all of them, each of which an index has in order."""

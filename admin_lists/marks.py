@@ -26,6 +26,7 @@ SHAPES: Mapping[str, SafeString] = {
         "half": '<circle cx="8" cy="8" r="6"/><path d="M8 2a6 6 0 0 1 0 12z" fill="currentColor" stroke="none"/>',
         "hourglass": '<path d="M3.5 2h9M3.5 14h9M4.5 2c0 4 7 8 7 12M11.5 2c0 4-7 8-7 12"/>',
         "lock": '<path d="M2.5 7h11v8h-11z" fill="currentColor" stroke="none"/><path d="M5 7V5a3 3 0 0 1 6 0v2"/>',
+        "pause": '<path d="M5 2v12M11 2v12" stroke-width="3"/>',
         "play": '<path d="M3 1.5l11 6.5-11 6.5z" fill="currentColor" stroke="none"/>',
         "question": '<path d="M4.5 5a3.5 3.5 0 1 1 5 3.2c-1 .6-1.5 1.2-1.5 2.3M8 14v.1"/>',
         "ring": '<circle cx="8" cy="8" r="6"/>',

@@ -16,6 +16,7 @@ AGENT = {
 #: Also looks after campaigns, after what did not go well, and after the people who work with leads.
 MANAGER = AGENT | {
     *("leads.process_submission", "leads.erase_lead", "leads.delete_lead"),
+    *("leads.view_leadimport", "leads.add_leadimport", "leads.export_lead"),
     *("emails.add_campaign", "emails.change_campaign", "emails.delete_campaign", "emails.send_campaign"),
     *("emails.resend_emailmessage", "emails.lift_suppression"),
     *("accounts.view_organization", "accounts.view_membership"),

@@ -13,6 +13,7 @@ urlpatterns = [
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("accounts/", include("accounts.urls")),
     path("", include("leads.urls")),
+    path("campaigns/", include("emails.pages.urls")),
     path("notifications/", include("notifications.urls")),
     path("mail/", include("emails.urls")),
 ]

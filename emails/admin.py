@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +19,13 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts.admin.scope import ReadOnlyScopedAdmin, ScopedAdmin, signed_in
 from admin_lists.counts import Capped, SubqueryCount, capped_count
 from leads.admin.effects import EffectAdmin
+from leads.admin.marks import EFFECT
 from leads.models import EffectState
 
 from . import services, suppression
+from .audience import Audience
+from .forms import CampaignForm
+from .marks import CAMPAIGN, DELIVERY
 from .models import Campaign, EmailMessage, Suppression
 
 #: A mail's HTML is shown as its reader's program would: nothing in it runs, and nothing is loaded.
@@ -36,6 +41,8 @@ class EmailMessageAdmin(EffectAdmin):
     in_order_by_organization = True
     list_display = ("created_at", "kind", "to", "subject", "state", "delivery", "tries", "sent_at")
     list_filter = ("kind", "state")
+    marks = {"state": EFFECT, "delivery": DELIVERY}
+    empty_text = gettext_lazy("Every mail that is to be sent stands here, with its text and what became of it.")
     search_ids = ("id", "lead")
     search_exact = ("to",)
     search_help_text = gettext_lazy("The id of a mail or a lead, or a whole address.")
@@ -139,16 +146,31 @@ class EmailMessageAdmin(EffectAdmin):
 class CampaignAdmin(ScopedAdmin):
     """Campaigns: written as drafts, then sent once."""
 
+    form = CampaignForm
     list_display = ("name", "organization", "state", "counts", "created_at", "started_at", "ended_at")
     list_select_related = ("organization",)
-    fields = ("organization", "name", "subject", "text", "state", "outcomes", "created_at", "started_at", "ended_at")
-    readonly_fields = ("state", "outcomes", "created_at", "started_at", "ended_at")
+    fields = (
+        *("organization", "name", "subject", "text", "language", "statuses", "sources", "bands"),
+        *("state", "whom", "outcomes", "created_at", "starts_at", "started_at", "ended_at"),
+    )
+    readonly_fields = ("state", "whom", "outcomes", "created_at", "starts_at", "started_at", "ended_at")
+    marks = {"state": CAMPAIGN}
+    empty_text = gettext_lazy(
+        "A campaign is one mail to all leads who agreed to news and offers. Write one as a draft, look at it, "
+        "then send it."
+    )
     special_permissions = {"send": "emails.send_campaign"}
-    actions = ("send",)
+    actions = ("send", "pause", "resume", "cancel")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
         """A campaign stays in its organization."""
         return ("organization", *self.readonly_fields) if obj else self.readonly_fields
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        """Whom it is for is asked for a draft, and told of what has begun."""
+        asks = obj is None or self.has_change_permission(request, obj)
+        left_out = {"whom"} if asks else {"statuses", "sources", "bands"}
+        return [name for name in super().get_fields(request, obj) if name not in left_out]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """With the number of mails in each state."""
@@ -167,6 +189,11 @@ class CampaignAdmin(ScopedAdmin):
         numbers = {state: getattr(campaign, f"in_{state}") for state in EffectState}
         return _listed({state: Capped(min(n, COUNTED), more=n > COUNTED) for state, n in numbers.items() if n})
 
+    @admin.display(description=gettext_lazy("Who gets it"))
+    def whom(self, campaign: Campaign) -> str:
+        """Which leads it is for."""
+        return " · ".join(Audience.of(campaign.audience).in_words())
+
     @admin.display(description=gettext_lazy("Mails"))
     def outcomes(self, campaign: Campaign) -> str:
         """How many mails ended how, on the campaign's own page."""
@@ -179,6 +206,13 @@ class CampaignAdmin(ScopedAdmin):
         begun = isinstance(obj, Campaign) and obj.state != Campaign.State.DRAFT
         return not begun and super().has_change_permission(request, obj)
 
+    def save_model(self, request: HttpRequest, obj: Campaign, form: Any, change: bool) -> None:
+        """Nothing is written over what has begun since the form was opened."""
+        if not change:
+            super().save_model(request, obj, form, change)
+        elif not services.edit_campaign(obj):
+            raise PermissionDenied
+
     def has_send_permission(self, request: HttpRequest) -> bool:
         """To send is a permission of its own."""
         return self.may(request, "send")
@@ -186,13 +220,47 @@ class CampaignAdmin(ScopedAdmin):
     @admin.action(description=gettext_lazy("Send the selected campaigns"), permissions=["send"])
     def send(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> None:
         """Begin with those that are drafts."""
-        count = 0
-        for campaign in queryset:
-            if services.send_campaign(campaign.id) is not None:
-                count += 1
-                self.log_change(request, campaign, _("Sending began."))
+        count = self._each(request, queryset, services.send_campaign, _("Sending began."))
         text = ngettext("%d campaign is being sent.", "%d campaigns are being sent.", count)
         messages.success(request, text % count)
+
+    @admin.action(description=gettext_lazy("Pause the selected campaigns"), permissions=["send"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> None:
+        """Let none of their mails leave until they are resumed."""
+        count = self._each(request, queryset, services.pause_campaign, _("Paused."))
+        messages.success(request, ngettext("%d campaign is paused.", "%d campaigns are paused.", count) % count)
+
+    @admin.action(description=gettext_lazy("Resume the selected campaigns"), permissions=["send"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> None:
+        """Let the mails of those that are paused leave again."""
+        count = self._each(request, queryset, services.resume_campaign, _("Resumed."))
+        messages.success(request, ngettext("%d campaign goes on.", "%d campaigns go on.", count) % count)
+
+    @admin.action(description=gettext_lazy("Cancel the selected campaigns"), permissions=["send"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
+        """Ask first, since it cannot be undone; then never send the rest."""
+        if "confirmed" not in request.POST:
+            context = {
+                **self.admin_site.each_context(request),
+                "title": _("Cancel these campaigns?"),
+                "opts": self.opts,
+                "campaigns": list(queryset),
+            }
+            return TemplateResponse(request, "admin/emails/campaign/cancel.html", context)
+        count = self._each(request, queryset, services.cancel_campaign, _("Cancelled."))
+        messages.success(request, ngettext("%d campaign is cancelled.", "%d campaigns are cancelled.", count) % count)
+        return None
+
+    def _each(
+        self, request: HttpRequest, rows: QuerySet[Campaign], service: Callable[[UUID], object], done: str
+    ) -> int:
+        """Do it to each that it can be done to, and note it; returns how many."""
+        count = 0
+        for campaign in rows:
+            if service(campaign.id):
+                count += 1
+                self.log_change(request, campaign, done)
+        return count
 
 
 @admin.register(Suppression)
@@ -209,6 +277,9 @@ class SuppressionAdmin(ReadOnlyScopedAdmin):
         *("provider", "created_at", "lifted_at", "lifted_by"),
     )
     readonly_fields = ("address",)
+    empty_text = gettext_lazy(
+        "An address appears here when a mail to it bounces or is reported as spam; no more mail goes there."
+    )
     special_permissions = {"lift": "emails.lift_suppression"}
     actions = ("allow_again",)
 

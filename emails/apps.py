@@ -13,15 +13,18 @@ class EmailsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Add to a lead's page, to what is erased of a lead, to who is told of one, and to what is found by checks."""
-        from jobs import register_findings
+        """Add to a lead's page, its erasure and who is told of it, to the head of members' pages, events and checks."""
+        from jobs import register_effects, register_findings
         from leads.recipients import register_unreached
 
-        from . import erasure, findings, lead_page, suppression
+        from . import demo, erasure, findings, job_effects, lead_page, place, suppression
         from .checks import check_way_out
 
         lead_page.register()
         erasure.register()
+        place.register()
+        demo.register()
         register_unreached(suppression.suppressed_among)
         register_findings("emails", findings.find)
+        register_effects("emails", job_effects.find)
         checks.register(check_way_out, deploy=True)

@@ -1,4 +1,8 @@
-"""A campaign from its first chunk to its end: every mail is stated with its job, and every mail ends."""
+"""A campaign from its first chunk to its end: every mail is stated with its job, and every mail ends.
+
+Whether a campaign's mails may leave is said by its row alone. A mail whose turn comes while the campaign is paused lets
+go of its job; the job that plans the campaign takes up such mails first, once it is resumed.
+"""
 
 from __future__ import annotations
 
@@ -11,63 +15,149 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from jobs import RetryLater, State, jobs_about
+from jobs import JobHandle, RetryLater, State, jobs_about
 from leads.models import EffectState
-from leads.models.effect import BROKEN_OFF, JOB_CANCELLED, JOB_ENDED
+from leads.models.effect import BROKEN_OFF, CAMPAIGN_CANCELLED, JOB_CANCELLED, JOB_ENDED
 
 from . import intents
 from .models import Campaign, EmailMessage
 
 Outcome = dict[str, Any]
-#: Leads that one transaction states mails for.
+#: Leads that one transaction states mails for, or mails that it gives a job again.
 CHUNK = 100
-#: Mails that one look puts right at most.
-ORPHANS = 1_000
+#: Mails that one look puts right at most, or that one transaction calls off.
+ORPHANS = PIECE = 1_000
 #: Seconds between two looks at a campaign whose mails have not all ended: a tenth of its age, within these.
 SHORTEST_LOOK, LONGEST_LOOK = 30.0, 3_600.0
 #: States of a mail that the campaign has not ended for; and those in which a job is to go on with it.
 OPEN = (EffectState.PENDING, EffectState.SENDING)
 _WITH_A_JOB = (*OPEN, EffectState.DEFERRED)
+#: Those in which a mail has no job while its campaign is paused; of those that are unclear, if a try does no harm.
+_WAITING = (EffectState.PENDING, EffectState.DEFERRED)
+_HELD = (*_WAITING, EffectState.UNCLEAR)
+#: The mail went out.
+WENT_OUT = (EffectState.SENT, EffectState.RECORDED)
 _BEGUN = (Campaign.State.SENDING, Campaign.State.SENT)
+_ENDED = (Campaign.State.SENT, Campaign.State.CANCELLED)
 _LIVE = (State.PENDING, State.QUEUED, State.ACTIVE)
+
+
+def begin(campaign: Campaign) -> None:
+    """Let a campaign's mails leave from now on; in the caller's transaction, which has locked its row."""
+    now = timezone.now()
+    campaign.state, campaign.started_at, campaign.resumed_at = Campaign.State.SENDING, now, now
+    campaign.recipients = intents.campaign_leads(campaign).count()
+    campaign.save(update_fields=["state", "started_at", "resumed_at", "recipients"])
+
+
+def resume(campaign: Campaign) -> None:
+    """Let a paused campaign's mails leave again; in the caller's transaction, which has locked its row."""
+    campaign.state, campaign.resumed_at = Campaign.State.SENDING, timezone.now()
+    campaign.ended_before = EmailMessage.objects.filter(campaign=campaign).exclude(state__in=_WITH_A_JOB).count()
+    campaign.save(update_fields=["state", "resumed_at", "ended_before"])
 
 
 def plan(
     campaign_id: UUID,
     after: UUID | None,
+    run: int,
     *,
     start_mails: Callable[[Campaign, Sequence[EmailMessage]], object],
-    start_next: Callable[[UUID, UUID, float], object],
+    start_next: Callable[[Campaign, float], object],
 ) -> Outcome:
     """State a mail for each of the next leads behind `after`, each with its job, and the job of the next chunk.
 
     All in one transaction that moves the campaign's position: a chunk that runs twice states nothing twice. Behind the
     last chunk, look after the mails until all have ended, also those that are deferred when the campaign ends.
     """
+    while _take_up(campaign_id, run, start_mails):
+        pass
     with transaction.atomic():
-        campaign = Campaign.objects.select_for_update().filter(pk=campaign_id, state__in=_BEGUN).first()
+        campaign = _locked(campaign_id)
         if campaign is None:
             return {"outcome": "the campaign is gone"}
-        if campaign.position != after:
+        if campaign.run != run:
+            return {"outcome": "a later run of the campaign stands for it"}
+        if campaign.state == Campaign.State.SCHEDULED and campaign.starts_at is not None:
+            if campaign.starts_at > timezone.now():
+                raise RetryLater((campaign.starts_at - timezone.now()).total_seconds(), reason="it begins later")
+            begin(campaign)
+        if campaign.state in _BEGUN and campaign.position != after:
             return {"outcome": "this part of the campaign is planned"}
-        if campaign.planned_at is None:
+        if campaign.state in _BEGUN and campaign.planned_at is None:
             return _plan(campaign, after, start_mails, start_next)
+    if campaign.state == Campaign.State.CANCELLED:
+        _call_off(campaign)
+    elif campaign.state not in _BEGUN:
+        return {"outcome": f"the campaign is {campaign.state}"}
     return _look(campaign)
+
+
+def hold(message: EmailMessage, job_id: UUID, *, recognises_repetition: bool) -> Outcome | None:
+    """Let the mail's job end without a try if its campaign is paused or cancelled; None if it may go.
+
+    What a try that broke off has left stays for whoever knows what became of it, unless a repetition is recognised.
+    """
+    campaign = message.campaign
+    if campaign is None or campaign.state not in {Campaign.State.PAUSED, Campaign.State.CANCELLED}:
+        return None
+    rows = EmailMessage.objects.filter(pk=message.pk, job_id=job_id)
+    if recognises_repetition:
+        broken_off = rows.filter(state=EffectState.SENDING, claimed_by=job_id)
+        broken_off.update(state=EffectState.UNCLEAR, error=BROKEN_OFF)
+    elif message.state in {EffectState.SENDING, EffectState.UNCLEAR}:
+        return None
+    if campaign.state == Campaign.State.CANCELLED:
+        _skip(rows)
+    else:
+        rows.filter(state__in=_HELD).update(job_id=None)
+    return {"outcome": f"the campaign is {campaign.state}"}
 
 
 def end(campaign_id: UUID) -> bool:
     """Mark the campaign as sent if all of it is planned and none of its mails is open any more."""
-    if EmailMessage.objects.filter(campaign_id=campaign_id, state__in=OPEN).exists():
+    mails = EmailMessage.objects.filter(campaign_id=campaign_id)
+    if mails.filter(state__in=OPEN).exists():
         return False
     rows = Campaign.objects.filter(pk=campaign_id, state=Campaign.State.SENDING, planned_at__isnull=False)
-    return bool(rows.update(state=Campaign.State.SENT, ended_at=timezone.now()))
+    ended = bool(rows.update(state=Campaign.State.SENT, ended_at=timezone.now()))
+    uncounted = Campaign.objects.filter(pk=campaign_id, state__in=_ENDED, sent__isnull=True)
+    if uncounted.exists() and not mails.filter(state=EffectState.DEFERRED).exists():
+        uncounted.update(sent=mails.filter(state__in=WENT_OUT).count())
+    return ended
+
+
+def has_mails_to_come(campaign: Campaign) -> bool:
+    """Whether some of its mails may still leave: it is not over, or has deferred ones."""
+    if campaign.state != Campaign.State.SENT:
+        return campaign.state in {Campaign.State.SCHEDULED, Campaign.State.SENDING, Campaign.State.PAUSED}
+    return EmailMessage.objects.filter(campaign=campaign, state__in=_WITH_A_JOB).exists()
+
+
+def _locked(campaign_id: UUID) -> Campaign | None:
+    return Campaign.objects.select_for_update().filter(pk=campaign_id).first()
+
+
+def _take_up(
+    campaign_id: UUID, run: int, start_mails: Callable[[Campaign, Sequence[EmailMessage]], object]
+) -> list[EmailMessage]:
+    """Give a job again to mails that let go of theirs in a pause."""
+    with transaction.atomic():
+        campaign = _locked(campaign_id)
+        if campaign is None or campaign.run != run or campaign.state not in _BEGUN:
+            return []
+        rows = EmailMessage.objects.filter(campaign=campaign, job_id__isnull=True, state__in=_HELD)
+        held = list(rows.select_for_update()[:CHUNK])
+        if held:
+            start_mails(campaign, held)
+        return held
 
 
 def _plan(
     campaign: Campaign,
     after: UUID | None,
     start_mails: Callable[[Campaign, Sequence[EmailMessage]], object],
-    start_next: Callable[[UUID, UUID, float], object],
+    start_next: Callable[[Campaign, float], object],
 ) -> Outcome:
     leads = intents.campaign_leads(campaign).order_by("pk")
     # locked: a lead that is erased at this moment must not be written down again
@@ -79,12 +169,27 @@ def _plan(
         campaign.position = chunk[-1].pk
     if last:
         campaign.planned_at = timezone.now()
-    campaign.save(update_fields=["position", "planned_at"])
+        campaign.recipients = EmailMessage.objects.filter(campaign=campaign).count()
+    campaign.save(update_fields=["position", "planned_at", "recipients"])
     if campaign.position is not None:
-        start_next(campaign.pk, campaign.position, SHORTEST_LOOK if last else 0.0)
+        start_next(campaign, SHORTEST_LOOK if last else 0.0)
     elif last:
         end(campaign.pk)
     return {"outcome": "planned", "mails": len(messages), "last": last}
+
+
+def _call_off(campaign: Campaign) -> None:
+    """Of a cancelled campaign, end the mails that wait, and cancel their jobs: those that are on their way go."""
+    waiting = EmailMessage.objects.filter(campaign=campaign, state__in=_WAITING)
+    while found := list(waiting.values_list("pk", "job_id")[:PIECE]):
+        _skip(EmailMessage.objects.filter(pk__in=[pk for pk, _job_id in found]))
+        for _pk, job_id in found:
+            if job_id is not None:
+                JobHandle(job_id).cancel()
+
+
+def _skip(rows: QuerySet[EmailMessage]) -> None:
+    rows.filter(state__in=_WAITING).update(state=EffectState.SKIPPED, error=CAMPAIGN_CANCELLED)
 
 
 def _look(campaign: Campaign) -> Outcome:
@@ -93,7 +198,7 @@ def _look(campaign: Campaign) -> Outcome:
     end(campaign.pk)
     if not EmailMessage.objects.filter(campaign=campaign, state__in=_WITH_A_JOB).exists():
         return {"outcome": "ended", "without a job": put_right}
-    age = timezone.now() - (campaign.planned_at or timezone.now())
+    age = timezone.now() - (campaign.planned_at or campaign.ended_at or timezone.now())
     wait = min(max(age / timedelta(seconds=10), SHORTEST_LOOK), LONGEST_LOOK)
     raise RetryLater(wait, reason="some of its mails have not ended")
 
@@ -101,7 +206,7 @@ def _look(campaign: Campaign) -> Outcome:
 def _end_orphans(campaign: Campaign) -> int:
     """A mail that is to go and whose job is gone: cancelled, killed its workers, or cleared away."""
     jobs = jobs_about(campaign).order_by().filter(pk=OuterRef("job_id"))
-    mails = EmailMessage.objects.filter(campaign=campaign, state__in=_WITH_A_JOB)
+    mails = EmailMessage.objects.filter(campaign=campaign, state__in=_WITH_A_JOB, job_id__isnull=False)
     lost = mails.exclude(Exists(jobs.filter(state__in=_LIVE)))
     found = list(lost.values_list("pk", "job_id")[:ORPHANS])
     if not found:

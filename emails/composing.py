@@ -21,13 +21,16 @@ from leads.recipients import reply_address
 from .account_links import OF_ACCOUNTS, link_of
 from .confirmation import asked_in, purposes_of, token_of
 from .digests import stop_path
+from .inserting import filled
 from .link_tokens import id_in, signed_id
-from .models import EmailMessage
+from .models import Campaign, EmailMessage
 
 #: Mails that a lead did not ask for: they can be stopped with one click (RFC 8058).
 UNASKED = frozenset({EmailMessage.Kind.FOLLOW_UP, EmailMessage.Kind.CAMPAIGN})
 #: Mails that go to a lead; the others go to members.
 TO_LEADS = UNASKED | {EmailMessage.Kind.SUBMISSION_CONFIRMATION, EmailMessage.Kind.CONSENT_REQUEST}
+#: Stands in a test of a campaign for what proves whose mail it is.
+NOBODY = "test"
 _SALT = "emails.unsubscribe"
 
 
@@ -58,21 +61,26 @@ def compose(message: EmailMessage) -> Composed:
     context: dict[str, Any] = {
         "message": message,
         "lead": message.lead,
-        "campaign": message.campaign,
         "params": message.params,
         "organization_name": message.organization.name if message.organization else "",
         "site_url": site_url("/"),
         **message.params,
     }
+    if message.lead is not None and (campaign := _campaign_of(message)) is not None:
+        context |= {
+            "campaign_subject": filled(campaign.subject, message.lead),
+            "campaign_text": filled(campaign.text, message.lead),
+        }
     if message.lead is not None:
         context["lead_url"] = site_url(message.lead.get_absolute_url())
-        if message.kind in TO_LEADS:
+        if message.kind in TO_LEADS or message.kind == EmailMessage.Kind.CAMPAIGN_TEST:
             sender, reply_to = sender_of(message.lead.organization), reply_address(message.lead)
             context["replies_are_read"] = bool(reply_to)
     if stop := _stop_path(message):
         context["unsubscribe_url"] = site_url(stop)
-        headers["List-Unsubscribe"] = f"<{site_url(stop)}>"
-        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        if message.kind != EmailMessage.Kind.CAMPAIGN_TEST:
+            headers["List-Unsubscribe"] = f"<{site_url(stop)}>"
+            headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     with translation.override(message.language):
         context["language"] = message.language
         if message.kind == EmailMessage.Kind.LEAD_NOTIFICATION and message.lead is not None:
@@ -98,8 +106,16 @@ def sender_of(organization: Organization) -> str:
     return f'"{name}" <{address}>' if name else address
 
 
+def _campaign_of(message: EmailMessage) -> Campaign | None:
+    if message.kind == EmailMessage.Kind.CAMPAIGN_TEST:
+        return Campaign.objects.get(pk=message.params["campaign"])
+    return message.campaign
+
+
 def _stop_path(message: EmailMessage) -> str:
     """The path of the page that stops such mails with one click; empty if there is none."""
+    if message.kind == EmailMessage.Kind.CAMPAIGN_TEST:
+        return reverse("emails:unsubscribe", args=[NOBODY])  # whose link it would be must not be stopped by who tests
     if message.kind == EmailMessage.Kind.DIGEST and message.recipient_id is not None:
         return stop_path(message.recipient_id)
     if message.kind in UNASKED and message.lead is not None:

@@ -13,6 +13,7 @@ from leads.consent import has_agreed
 from leads.languages import spoken
 from leads.models import ConsentPurpose, EffectState, Lead
 
+from .audience import Audience
 from .confirmation import is_open
 from .models import Campaign, EmailMessage
 
@@ -54,6 +55,32 @@ def state_password_reset(person: User, request_id: UUID, language: str) -> tuple
     )
 
 
+def state_campaign_test(campaign: Campaign, lead: Lead, person: User, key: str) -> tuple[EmailMessage, bool]:
+    """The campaign as the lead would get it, to a member; says whether it is new."""
+    return state(
+        EmailMessage.Kind.CAMPAIGN_TEST,
+        f"{campaign.pk}:{person.pk}:{key}",
+        person.email,
+        recipient_id=person.pk,
+        lead=lead,
+        organization_id=campaign.organization_id,
+        language=campaign.language or language_of(lead),
+        params={"campaign": str(campaign.pk)},
+    )
+
+
+def campaign_preview(campaign: Campaign, lead: Lead) -> EmailMessage:
+    """The mail that the lead would get, not saved and never sent."""
+    return EmailMessage(
+        kind=EmailMessage.Kind.CAMPAIGN_TEST,
+        to=lead.email,
+        lead=lead,
+        organization=campaign.organization,
+        language=campaign.language or language_of(lead),
+        params={"campaign": str(campaign.pk)},
+    )
+
+
 def state_campaign_mails(campaign: Campaign, leads: Sequence[Lead]) -> list[EmailMessage]:
     """The campaign's mail to each of these leads, in their order; without those that have a job."""
     EmailMessage.objects.bulk_create(
@@ -65,7 +92,7 @@ def state_campaign_mails(campaign: Campaign, leads: Sequence[Lead]) -> list[Emai
                 lead=lead,
                 campaign=campaign,
                 organization_id=campaign.organization_id,
-                language=language_of(lead),
+                language=campaign.language or language_of(lead),
                 params={"name": lead.name},
             )
             for lead in leads
@@ -77,13 +104,14 @@ def state_campaign_mails(campaign: Campaign, leads: Sequence[Lead]) -> list[Emai
 
 
 def campaign_leads(campaign: Campaign) -> models.QuerySet[Lead]:
-    """The leads that a campaign may be sent to."""
-    return Lead.present.select_related("organization").filter(
+    """The leads that a campaign is meant for and may be sent to."""
+    willing = Lead.present.select_related("organization").filter(
         organization_id=campaign.organization_id,
         email_key__isnull=False,
         marketing_consent_at__isnull=False,
         unsubscribed_at__isnull=True,
     )
+    return Audience.of(campaign.audience).of_leads(willing)
 
 
 def may_write_to(lead: Lead, kind: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -19,14 +20,20 @@ SHOWN = 100
 
 def mails_of(lead: Lead) -> dict[str, Any]:
     """The lead's mails, newest first."""
-    return {"mails": EmailMessage.objects.filter(lead=lead).order_by("-created_at")[:20]}
+    return {"mails": _mails(lead)[:20]}
 
 
 def timeline_of(lead: Lead) -> Iterable[TimelineEntry]:
     """A line for each mail."""
-    for mail in EmailMessage.objects.filter(lead=lead).order_by("-created_at")[:SHOWN]:
+    for mail in _mails(lead)[:SHOWN]:
         text = f"{mail.subject or mail.get_kind_display()} → {mail.to} · {_state_of(mail)}"
         yield TimelineEntry(at=mail.sent_at or mail.created_at, kind=_("e-mail"), text=text)
+
+
+def _mails(lead: Lead) -> QuerySet[EmailMessage]:
+    """All about the lead, but for what a member wanted to see of a campaign with the lead's name in it."""
+    rows = EmailMessage.objects.filter(lead=lead).exclude(kind=EmailMessage.Kind.CAMPAIGN_TEST)
+    return rows.order_by("-created_at")
 
 
 def _state_of(mail: EmailMessage) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import uuid
 from datetime import timedelta
 from uuid import UUID
@@ -9,6 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models.functions import Coalesce
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -21,14 +24,17 @@ KEY_LASTS = timedelta(hours=23)
 
 
 class Campaign(models.Model):
-    """One mail to all leads of an organisation who agreed to get mail."""
+    """One mail to the leads of an organisation who agreed to get mail: to all of them, or to those that are chosen."""
 
     class State(models.TextChoices):
         """How far the campaign has come."""
 
         DRAFT = "draft", pgettext_lazy("campaign", "draft")
+        SCHEDULED = "scheduled", pgettext_lazy("campaign", "scheduled")
         SENDING = "sending", pgettext_lazy("campaign", "being sent")
+        PAUSED = "paused", pgettext_lazy("campaign", "paused")
         SENT = "sent", pgettext_lazy("campaign", "sent")
+        CANCELLED = "cancelled", pgettext_lazy("campaign", "cancelled")
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey(
@@ -37,6 +43,12 @@ class Campaign(models.Model):
     name = models.CharField(_("name"), max_length=200)
     subject = models.CharField(_("subject"), max_length=200)
     text = models.TextField(_("text"), help_text=_("Plain text; an empty line begins a new paragraph."))
+    #: of what stands around the text; empty: each lead's own
+    language = models.CharField(_("language"), max_length=10, blank=True, default="", db_default="")
+    #: which leads get it, as `audience` reads it; empty: all
+    audience = models.JSONField(
+        default=dict, db_default=models.Value({}, models.JSONField()), blank=True, editable=False
+    )
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.DRAFT, editable=False)
     #: the last lead of the last chunk that is planned
     position = models.UUIDField(null=True, blank=True, editable=False)
@@ -45,15 +57,37 @@ class Campaign(models.Model):
     #: since when every lead's mail is stated
     planned_at = models.DateTimeField(null=True, blank=True, editable=False)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True, editable=False)
+    #: when a scheduled one begins
+    starts_at = models.DateTimeField(_("begins"), null=True, blank=True, editable=False)
+    #: grows when it is scheduled, paused or cancelled: jobs that plan an earlier run do nothing any more
+    run = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    #: leads that it goes to: counted when it begins, exact once all are planned
+    recipients = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    #: mails that went out; not counted while some have not ended
+    sent = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    #: since when it has been sending without a pause, and how many of its mails had ended by then
+    resumed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    ended_before = models.PositiveIntegerField(default=0, db_default=0, editable=False)
 
     class Meta:
         verbose_name = _("campaign")
         verbose_name_plural = _("campaigns")
         ordering = ["-created_at"]
         permissions = [("send_campaign", _("Can send campaigns"))]
+        indexes = [models.Index(fields=["organization", "created_at", "id"], name="emails_campaigns_of_org")]
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        """The page that the organisation's members see."""
+        return reverse("campaigns:campaign", args=[self.id])
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells apart what is sent, and to whom: another one after each change of these."""
+        content = json.dumps([self.subject, self.text, self.language, self.audience], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 class Delivery(models.TextChoices):
@@ -77,6 +111,7 @@ class EmailMessage(Effect):
         SUBMISSION_CONFIRMATION = "submission_confirmation", pgettext_lazy("mail", "confirmation")
         FOLLOW_UP = "follow_up", pgettext_lazy("mail", "follow-up")
         CAMPAIGN = "campaign", pgettext_lazy("mail", "campaign")
+        CAMPAIGN_TEST = "campaign_test", pgettext_lazy("mail", "test of a campaign")
         CONSENT_REQUEST = "consent_request", pgettext_lazy("mail", "confirmation of consent")
         INVITATION = "invitation", pgettext_lazy("mail", "invitation")
         PASSWORD_RESET = "password_reset", pgettext_lazy("mail", "new password")
@@ -137,7 +172,7 @@ class EmailMessage(Effect):
             models.Index(
                 fields=["created_at", "id"], name="emails_to_empty", condition=models.Q(emptied_at__isnull=True)
             ),
-            models.Index(fields=["campaign", "state"], name="emails_of_campaign"),
+            models.Index(fields=["campaign", "state", "id"], name="emails_of_campaign_by_id"),
             models.Index(fields=["receipt"], name="emails_of_receipt", condition=~models.Q(receipt="")),
         ]
 
@@ -160,8 +195,9 @@ class EmailMessage(Effect):
 
     @property
     def can_be_repeated(self) -> bool:
-        """As `Effect` has it; nothing is left to send of a mail whose content was removed."""
-        return self.emptied_at is None and super().can_be_repeated
+        """As `Effect` has it; not if its content was removed, or its campaign cancelled."""
+        cancelled = self.campaign is not None and self.campaign.state == Campaign.State.CANCELLED
+        return self.emptied_at is None and super().can_be_repeated and not cancelled
 
     def reopen(self, *, recorded: bool = False) -> bool:
         """Make it pending again, as `Effect` does, and forget what was reported of the earlier mail."""
@@ -169,7 +205,7 @@ class EmailMessage(Effect):
         with transaction.atomic():
             # locked: its content may be about to go
             whole = rows.select_for_update().filter(emptied_at__isnull=True).first()
-            if whole is None or not super().reopen(recorded=recorded):
+            if whole is None or not whole.can_be_repeated or not super().reopen(recorded=recorded):
                 return False
             rows.update(offered_at=None, delivery="", delivery_at=None, delivery_detail="")
         return True

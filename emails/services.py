@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from jobs import JobHandle
 from leads import consent
 from leads.models import Lead, Submission
 
-from . import confirmation, intents, tasks
+from . import campaigns, confirmation, intents, tasks
 from .models import Campaign, EmailMessage
 
 FOLLOW_UP_AFTER = timedelta(days=3)
@@ -150,13 +150,88 @@ def schedule_follow_up(
     return prepared.enqueue(lead_id, organization_id, step)
 
 
-def send_campaign(campaign_id: UUID) -> JobHandle | None:
-    """Begin to send a campaign; None if it was begun before, or is gone."""
+def send_campaign(campaign_id: UUID, *, at: datetime | None = None, as_seen: str = "") -> JobHandle | None:
+    """Begin to send a campaign, now or at a time to come; None if it is no draft any more, or is gone.
+
+    `as_seen` is the `fingerprint` of what somebody has read and wants sent: None too if it was changed since.
+    """
     with transaction.atomic():
-        drafts = Campaign.objects.filter(pk=campaign_id, state=Campaign.State.DRAFT)
-        if not drafts.update(state=Campaign.State.SENDING, started_at=timezone.now()):
+        campaign = _campaign(campaign_id, Campaign.State.DRAFT)
+        if campaign is None or (as_seen and as_seen != campaign.fingerprint):
             return None
-        return tasks.start_part(campaign_id)
+        if at is None:
+            campaigns.begin(campaign)
+        else:
+            campaign.state, campaign.starts_at, campaign.run = Campaign.State.SCHEDULED, at, campaign.run + 1
+            campaign.save(update_fields=["state", "starts_at", "run"])
+        return tasks.start_part(campaign, at=at)
+
+
+def unschedule_campaign(campaign_id: UUID) -> bool:
+    """Make a campaign that has not begun a draft again; False if it is not scheduled."""
+    with transaction.atomic():
+        campaign = _campaign(campaign_id, Campaign.State.SCHEDULED)
+        if campaign is None:
+            return False
+        campaign.state, campaign.starts_at, campaign.run = Campaign.State.DRAFT, None, campaign.run + 1
+        campaign.save(update_fields=["state", "starts_at", "run"])
+    return True
+
+
+def pause_campaign(campaign_id: UUID) -> bool:
+    """Let none of its mails leave any more; those that are on their way arrive. False if none is to come."""
+    with transaction.atomic():
+        campaign = _campaign(campaign_id, Campaign.State.SENDING, Campaign.State.SENT)
+        if campaign is None or not campaigns.has_mails_to_come(campaign):
+            return False
+        campaign.state, campaign.run = Campaign.State.PAUSED, campaign.run + 1
+        campaign.save(update_fields=["state", "run"])
+    return True
+
+
+def resume_campaign(campaign_id: UUID) -> bool:
+    """Let its mails leave again, each once, behind those that have left. False if it is not paused."""
+    with transaction.atomic():
+        campaign = _campaign(campaign_id, Campaign.State.PAUSED)
+        if campaign is None:
+            return False
+        campaigns.resume(campaign)
+        tasks.start_part(campaign)
+    return True
+
+
+def cancel_campaign(campaign_id: UUID) -> bool:
+    """Never send the rest of its mails; those that are on their way arrive. False if none is to come."""
+    with transaction.atomic():
+        campaign = _campaign(
+            campaign_id,
+            *(Campaign.State.SCHEDULED, Campaign.State.SENDING, Campaign.State.PAUSED, Campaign.State.SENT),
+        )
+        if campaign is None or not campaigns.has_mails_to_come(campaign):
+            return False
+        campaign.state, campaign.run, campaign.ended_at = Campaign.State.CANCELLED, campaign.run + 1, timezone.now()
+        campaign.save(update_fields=["state", "run", "ended_at"])
+        tasks.start_part(campaign)
+    return True
+
+
+def edit_campaign(campaign: Campaign) -> bool:
+    """Store what was changed in a draft; False if it is none any more."""
+    written = ("name", "subject", "text", "language", "audience")
+    drafts = Campaign.objects.filter(pk=campaign.pk, state=Campaign.State.DRAFT)
+    return bool(drafts.update(**{name: getattr(campaign, name) for name in written}))
+
+
+def delete_campaign_draft(campaign_id: UUID) -> bool:
+    """Delete a draft; False if it is none any more."""
+    return bool(Campaign.objects.filter(pk=campaign_id, state=Campaign.State.DRAFT).delete()[0])
+
+
+def send_campaign_test(campaign: Campaign, lead: Lead, person: User, key: str) -> JobHandle | None:
+    """Send a member the campaign as the lead would get it; None if that was done with this `key`."""
+    with transaction.atomic():
+        message, created = intents.state_campaign_test(campaign, lead, person, key)
+        return tasks.start(message) if created else None
 
 
 def resend(message: EmailMessage) -> JobHandle | None:
@@ -165,7 +240,17 @@ def resend(message: EmailMessage) -> JobHandle | None:
     What is unclear may then arrive twice: only a person decides that.
     """
     with transaction.atomic():
-        return tasks.start(message) if message.reopen(recorded=True) else None
+        if not message.reopen(recorded=True):
+            return None
+        # counted anew once this one has ended
+        if message.campaign_id is not None:
+            Campaign.objects.filter(pk=message.campaign_id).update(sent=None)
+        return tasks.start(message)
+
+
+def _campaign(campaign_id: UUID, *states: Campaign.State) -> Campaign | None:
+    """The campaign, locked, if it is in one of these states."""
+    return Campaign.objects.select_for_update().filter(pk=campaign_id, state__in=states).first()
 
 
 def _state_and_enqueue(kind: EmailMessage.Kind, key: str, to: str, *, language: str, **fields: Any) -> JobHandle | None:

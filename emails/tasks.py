@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -84,9 +85,9 @@ def send_password_reset(user_id: UUID, request_id: UUID, language: str) -> dict[
 
 
 @email.task()
-def send_bulk_email(campaign_id: UUID, after: UUID | None = None) -> dict[str, Any]:
+def send_bulk_email(campaign_id: UUID, after: UUID | None = None, run: int = 0) -> dict[str, Any]:
     """Plan a campaign's mails to the next of its leads; behind the last, see that every mail ends."""
-    return campaigns.plan(campaign_id, after, start_mails=_start_mails, start_next=start_part)
+    return campaigns.plan(campaign_id, after, run, start_mails=_start_mails, start_next=start_part)
 
 
 @lead.task(group="organization_id")
@@ -107,6 +108,7 @@ _OF_KIND = {
     EmailMessage.Kind.SUBMISSION_CONFIRMATION: send_submission_confirmation,
     EmailMessage.Kind.FOLLOW_UP: send_follow_up_email,
     EmailMessage.Kind.CAMPAIGN: send_campaign_email,
+    EmailMessage.Kind.CAMPAIGN_TEST: send_campaign_email,
     EmailMessage.Kind.CONSENT_REQUEST: send_consent_request,
     EmailMessage.Kind.INVITATION: send_account_email,
     EmailMessage.Kind.PASSWORD_RESET: send_account_email,
@@ -126,15 +128,14 @@ def start(message: EmailMessage) -> JobHandle:
     return handle
 
 
-def start_part(campaign_id: UUID, after: UUID | None = None, delay: float = 0.0) -> JobHandle:
-    """Enqueue one part of a campaign."""
-    prepared = send_bulk_email.using(
-        priority=CAMPAIGN_PRIORITY,
-        key=f"campaign:{campaign_id}:{after or 'start'}" + (":end" if delay else ""),
-        about=(Campaign._meta.label_lower, str(campaign_id)),
-        delay=delay,
-    )
-    return prepared.enqueue(campaign_id, after)
+def start_part(campaign: Campaign, delay: float = 0.0, *, at: datetime | None = None) -> JobHandle:
+    """Enqueue the campaign's next part; inside the transaction that moves the campaign."""
+    key = f"campaign:{campaign.pk}:{campaign.position or 'start'}:{campaign.run}" + (":end" if delay else "")
+    when: dict[str, Any] = {"delay": delay} if at is None else {"at": at}
+    about = (Campaign._meta.label_lower, str(campaign.pk))
+    prepared = send_bulk_email.using(priority=CAMPAIGN_PRIORITY, key=key, about=about, **when)
+    # an earlier version's worker, which knows no runs, can still take the first one
+    return prepared.enqueue(campaign.pk, campaign.position, *([campaign.run] if campaign.run else []))
 
 
 def _start_mails(campaign: Campaign, messages: Sequence[EmailMessage]) -> None:

@@ -92,8 +92,10 @@ def is_untouched(lead: Lead) -> bool:
 def _deliver(message: EmailMessage, job_id: UUID, last_attempt: bool) -> Outcome:
     if message.state in ENDED:
         return {"outcome": f"{message.state} already"}
-    perhaps_sent = message.state in {EffectState.SENDING, EffectState.UNCLEAR} and message.offered_at is not None
     way = transport.way_out()
+    if held := campaigns.hold(message, job_id, recognises_repetition=way.recognises_repetition):
+        return held
+    perhaps_sent = message.state in {EffectState.SENDING, EffectState.UNCLEAR} and message.offered_at is not None
     if not message.claim_to_send(job_id, way.name, recognises_repetition=way.recognises_repetition):
         return _not_taken(message)
     # only now: what another try has sent, perhaps, must not be called unsent

@@ -75,6 +75,8 @@ if TYPE_CHECKING:
     from .history.causes import dead_letters_by_cause
     from .history.choice import JobFilter
     from .history.counters import counts
+    from .history.deploys import Deploy
+    from .history.effects import CausedJob, JobEffect, register_effects
     from .history.job_events import JobEvent, job_events
     from .history.limits import HeldLimits, limits
     from .history.provider_calls import provider_call
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
     from .operate.change import reschedule, set_priority
     from .operate.clean import clean
     from .operate.dead_letters import discard_dead_letters
+    from .operate.deploys import mark_deploy
     from .operate.discard import discard
     from .operate.doctor import Ailment, examine
     from .operate.drain import drain
@@ -116,9 +119,11 @@ __all__ = [
     "Call",
     "Cancelled",
     "CannotDecrypt",
+    "CausedJob",
     "Chain",
     "Counts",
     "Cron",
+    "Deploy",
     "Erased",
     "Event",
     "EventSignal",
@@ -134,6 +139,7 @@ __all__ = [
     "InvalidOption",
     "InvalidPolicy",
     "InvalidTask",
+    "JobEffect",
     "JobEvent",
     "JobFailed",
     "JobFilter",
@@ -198,6 +204,7 @@ __all__ = [
     "job_events",
     "jobs_about",
     "limits",
+    "mark_deploy",
     "mentions",
     "obliterate",
     "open_breaker",
@@ -210,6 +217,7 @@ __all__ = [
     "provider_call",
     "readiness",
     "receives",
+    "register_effects",
     "register_eraser",
     "register_findings",
     "register_metrics",
@@ -238,6 +246,9 @@ _HOMES = {
     "reset_limits": "operate.limits",
     "set_limits": "operate.limits",
     "Ailment": "operate.doctor",
+    "CausedJob": "history.effects",
+    "JobEffect": "history.effects",
+    "Deploy": "history.deploys",
     "JobEvent": "history.job_events",
     "JobFilter": "history.choice",
     "Progress": "operate.by_filter",
@@ -259,6 +270,7 @@ _HOMES = {
     "groups": "operate.groups",
     "job_events": "history.job_events",
     "jobs_about": "history.about",
+    "mark_deploy": "operate.deploys",
     "obliterate": "operate.obliterate",
     "pause": "operate.pause",
     "pause_group": "operate.groups",
@@ -267,6 +279,7 @@ _HOMES = {
     "promote": "operate.promote",
     "provider_call": "history.provider_calls",
     "readiness": "history.status.readiness",
+    "register_effects": "history.effects",
     "register_eraser": "operate.erase",
     "register_findings": "history.status.registered",
     "register_metrics": "metrics.registered",

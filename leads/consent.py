@@ -142,6 +142,18 @@ def has_unsubscribed(lead: Lead) -> bool:
     return last is not None and last.new_unsubscribed is not None
 
 
+def unsubscribed_among(organization_id: UUID, addresses: Iterable[str]) -> set[str]:
+    """Those of the addresses whose last word to this organisation was to stop, as `has_unsubscribed` says of one."""
+    by_hash = {one: address for address in addresses for one in address_hashes(address)}
+    said = ConsentRecord.objects.filter(organization_id=organization_id, address_hash__in=list(by_hash))
+    last: dict[str, datetime | None] = {}
+    for known_by, unsubscribed in (
+        said.exclude(act=ConsentAct.ASKED).order_by("at", "pk").values_list("address_hash", "new_unsubscribed")
+    ):
+        last[by_hash[known_by]] = unsubscribed
+    return {address for address, unsubscribed in last.items() if unsubscribed is not None}
+
+
 def address_hashes(address: str) -> list[str]:
     """What the log may know an address by, with the present key first; nothing for no address."""
     key = email_key(address)

@@ -19,6 +19,7 @@ from jobs import Subject, mentions
 
 from . import normalise
 from .erasing import PIECE, ErasurePart, Found, change_in_pieces, register_part
+from .imports.erasing import empty_import_names, empty_import_rows
 from .models import ConsentRecord, CrmDelivery, Lead, Note, Submission, SubmissionState
 from .validation import UTM_FIELDS
 
@@ -101,6 +102,8 @@ def register() -> None:
         ErasurePart("leads.note", delete_notes),
         ErasurePart("leads.submission", empty_submissions, empty_stray_submissions),
         ErasurePart("leads.crmdelivery", empty_deliveries),
+        ErasurePart("leads.leadimport", sweep=empty_import_names),
+        ErasurePart("leads.importpiece", sweep=empty_import_rows),
         ErasurePart("leads.consentrecord", empty_consents),
         ErasurePart("admin.logentry", sweep=empty_admin_log),
     ):

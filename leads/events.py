@@ -121,6 +121,14 @@ class ConsentAsked(Event):
     lead_id: UUID
 
 
+@dataclass(frozen=True, kw_only=True)
+class LeadsImported(Event):
+    """An import has ended: all rows are done, somebody cancelled it, or it stopped early. Its leads have no events."""
+
+    organization_id: UUID
+    import_id: UUID
+
+
 lead_created = EventSignal(LeadCreated)
 lead_assigned = EventSignal(LeadAssigned)
 lead_status_changed = EventSignal(LeadStatusChanged)
@@ -133,3 +141,4 @@ lead_score_decayed = EventSignal(LeadScoreDecayed)
 lead_grew_stale = EventSignal(LeadGrewStale)
 submission_received = EventSignal(SubmissionReceived)
 consent_asked = EventSignal(ConsentAsked)
+leads_imported = EventSignal(LeadsImported)

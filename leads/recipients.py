@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from accounts.members import active_members
-from accounts.models import Role
+from accounts.models import Membership, Role
 
 from .models import Lead
 
@@ -27,6 +27,12 @@ def people_to_tell(organization_id: UUID, assignee_id: UUID | None) -> list[Reci
     Empty only if the organisation has no active member, which `jobs status` says.
     """
     return next(_in_line(organization_id, assignee_id), [])
+
+
+def member_to_tell(organization_id: UUID, user_id: UUID | None) -> Recipient | None:
+    """Who this is, if an active member; nobody in their place."""
+    members = active_members(organization_id).select_related("user", "organization")
+    return next(map(_recipient, members.filter(user_id__in=[] if user_id is None else [user_id])), None)
 
 
 def people_to_mail(organization_id: UUID, assignee_id: UUID | None) -> list[Recipient]:
@@ -78,12 +84,13 @@ def _in_line(organization_id: UUID, assignee_id: UUID | None) -> Iterator[list[R
     active = active_members(organization_id).select_related("user", "organization").order_by("created_at", "pk")
     assignee = active.filter(user_id__in=[] if assignee_id is None else [assignee_id])
     for members in (assignee, active.filter(role=Role.MANAGER), active.filter(role=Role.OWNER), active):
-        told = [
-            Recipient(member.user_id, member.user.email, member.language or member.organization.language)
-            for member in members
-        ]
+        told = [_recipient(member) for member in members]
         if told:
             yield told
+
+
+def _recipient(member: Membership) -> Recipient:
+    return Recipient(member.user_id, member.user.email, member.language or member.organization.language)
 
 
 def reply_address(lead: Lead) -> str:

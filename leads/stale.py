@@ -45,6 +45,11 @@ def _due(untouched_since: datetime) -> QuerySet[Lead]:
     return rows.order_by("touched_at", "pk")
 
 
+def came_by_import(lead: Lead) -> bool:
+    """Whether the lead came in a file and nobody has touched it since: a file of many is not told lead by lead."""
+    return lead.imported_in_id is not None and lead.touched_at <= lead.created_at
+
+
 def _mark(lead_id: UUID, untouched_since: datetime) -> bool:
     with transaction.atomic():
         # again by all conditions: somebody may have touched it meanwhile
@@ -52,7 +57,8 @@ def _mark(lead_id: UUID, untouched_since: datetime) -> bool:
         if lead is None:
             return False
         Lead.objects.filter(pk=lead_id).update(stale_at=timezone.now())
-        lead_grew_stale.announce(
-            LeadGrewStale(organization_id=lead.organization_id, lead_id=lead_id, assignee_id=lead.assignee_id)
-        )
+        if not came_by_import(lead):
+            lead_grew_stale.announce(
+                LeadGrewStale(organization_id=lead.organization_id, lead_id=lead_id, assignee_id=lead.assignee_id)
+            )
     return True

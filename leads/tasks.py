@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +10,12 @@ from config.queues import lead
 from jobs import Breaker, Cron, JobHandle, current_job
 
 from . import decay, enrichment, retention, stale, work
+from .imports import running
 
 #: Seconds until an erasure is looked at again.
 ERASE_AGAIN_AFTER = 10.0
+#: Behind all that somebody waits for.
+IMPORT_PRIORITY = 10
 #: One provider for all organizations. A CRM is each organization's own: `crm.pause` holds back one that is too slow.
 ENRICHMENT = Breaker(enrichment.ENRICHMENT)
 
@@ -38,6 +42,25 @@ def sync_to_crm(lead_id: UUID, organization_id: UUID, custom_fields: dict[str, A
 def process_submission(submission_id: UUID) -> dict[str, Any]:
     """Make a lead of what came in, if the request that brought it did not."""
     return work.process_submission(submission_id)
+
+
+# one piece after another: rows of one address keep the file's order, and other jobs find a free place
+@lead.task(sequence="organization_id", priority=IMPORT_PRIORITY)
+def import_leads(piece_id: UUID, organization_id: UUID) -> dict[str, Any]:
+    """Make leads of so many rows of a file."""
+    return running.run_piece(piece_id, enrich=_enrich_imported)
+
+
+@lead.task()
+def finish_import(import_id: UUID, organization_id: UUID) -> dict[str, Any]:
+    """Count what became of a file's rows, and tell."""
+    return running.finish(import_id)
+
+
+@lead.task(schedule=Cron("30 3 * * *", overlap="skip"))
+def forget_imports() -> dict[str, Any]:
+    """Remove the rows of files that nobody needs any more."""
+    return retention.forget_imports(current_job().iterate(range(retention.MOST_PIECES)))
 
 
 @lead.task(schedule=Cron("0 3 * * *", overlap="skip"))
@@ -67,3 +90,10 @@ def finish_erasure(lead_id: UUID, running: list[UUID] | None = None) -> dict[str
 def erase_later(lead_id: UUID, running: list[UUID] | None = None) -> JobHandle:
     """Enqueue what finishes an erasure: jobs that still run, or all of it if a process died."""
     return finish_erasure.using(delay=ERASE_AGAIN_AFTER).enqueue(lead_id, running)
+
+
+def _enrich_imported(lead_ids: Sequence[UUID], organization_id: UUID, tag: str) -> None:
+    for lead_id in lead_ids:
+        # each about its lead, so that an erasure finds it
+        about = ("leads.lead", str(lead_id))
+        enrich_lead_data.using(priority=IMPORT_PRIORITY, tags=[tag], about=about).enqueue(lead_id, organization_id)

@@ -13,11 +13,13 @@ class NotificationsConfig(AppConfig):
 
     def ready(self) -> None:
         """Add to a lead's page, to what is erased of a lead, to the head of members' pages, and to who is mailed."""
+        from jobs import register_effects
         from leads.recipients import register_declined
 
-        from . import erasure, lead_page, place, wishes
+        from . import erasure, job_effects, lead_page, place, wishes
 
         lead_page.register()
         erasure.register()
         place.register()
         register_declined(wishes.declined_mail)
+        register_effects("notifications", job_effects.find)

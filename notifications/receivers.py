@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.urls import reverse
 from django.utils import translation
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -16,13 +17,15 @@ from leads.events import (
     LeadCreated,
     LeadGrewStale,
     LeadReturned,
+    LeadsImported,
     lead_assigned,
     lead_created,
     lead_grew_stale,
     lead_returned,
+    leads_imported,
 )
-from leads.models import Lead
-from leads.recipients import people_to_tell
+from leads.models import ImportState, Lead, LeadImport
+from leads.recipients import member_to_tell, people_to_tell
 
 from . import services
 from .events import NotificationCreated, notification_created
@@ -57,6 +60,29 @@ def notify_of_stale_lead(sender: Any, event: LeadGrewStale, **kwargs: Any) -> No
     text = _("One of your leads has not been touched for a long time")
     to_others = _("A lead whose assignee has left has not been touched for a long time")
     _notify(event, event.assignee_id, text, to_others, Notification.Kind.WARNING)
+
+
+@receives(leads_imported, starts=[create_notification])
+def notify_of_import(sender: Any, event: LeadsImported, **kwargs: Any) -> None:
+    """Who brought a file learns how it ended, and who gets its leads that they are there: one line each."""
+    done = LeadImport.objects.get(pk=event.import_id)
+    titles = {
+        ImportState.CANCELLED: _("The import was cancelled: %(created)s new leads, %(updated)s updated"),
+        ImportState.FAILED: _("The import stopped early: %(created)s new leads, %(updated)s updated"),
+    }
+    title = titles.get(ImportState(done.state), _("The import is done: %(created)s new leads, %(updated)s updated"))
+    kind = Notification.Kind.WARNING if done.state == ImportState.FAILED else Notification.Kind.INFO
+    told = {done.created_by_id: (title, reverse("leads:import", args=[done.pk]), kind)}
+    if done.created:
+        to_assignee = (_("An import assigned leads to you: %(created)s"), reverse("leads:list"), Notification.Kind.INFO)
+        told.setdefault(done.assignee_id, to_assignee)
+    for user_id, (text, page, of_kind) in told.items() if done.notify else ():
+        person = member_to_tell(event.organization_id, user_id)
+        if person is None:
+            continue
+        with translation.override(person.language):
+            counts = {name: number_format(getattr(done, name), force_grouping=True) for name in ("created", "updated")}
+            services.notify(person.user_id, str(text) % counts, action_url=page, kind=of_kind, event_id=event.event_id)
 
 
 @receives(notification_created, starts=[send_push_notification])

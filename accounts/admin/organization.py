@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -11,6 +12,8 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+
+from admin_lists.marks import Mark
 
 from ..models import Invitation, Membership, Role, User
 from ..roles import may_give
@@ -26,6 +29,12 @@ from ..services import (
 from .owners import KeepsOwners
 from .scope import ScopedAdmin, signed_in
 
+INVITATION: Mapping[str, Mark] = {
+    Invitation.State.OPEN: Mark("wait", "ring"),
+    Invitation.State.ACCEPTED: Mark("good", "check"),
+    Invitation.State.WITHDRAWN: Mark("quiet", "undo"),
+}
+
 
 class OrganizationAdmin(ScopedAdmin):
     """Organizations."""
@@ -36,6 +45,7 @@ class OrganizationAdmin(ScopedAdmin):
     list_display = ("name", "slug", "language", "country", "created_at")
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
+    empty_text = gettext_lazy("A company that works with leads. Add the first one, then invite its people.")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
         """Whose name the site's mail provider lets it write in is known to who runs the site."""
@@ -51,6 +61,9 @@ class MembershipAdmin(KeepsOwners, ScopedAdmin):
     list_select_related = ("user", "organization")
     search_fields = ("user__email", "user__first_name", "user__last_name")
     autocomplete_fields = ("user",)
+    empty_text = gettext_lazy(
+        "Who belongs to which organization, and in which role. People whom you invite appear here when they join."
+    )
     readonly_fields = ("created_at",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
@@ -95,6 +108,10 @@ class InvitationAdmin(ScopedAdmin):
     search_fields = ("email",)
     fields = ("organization", "email", "role", "language", "state", "invited_by", "created_at", "sent_at", "ended_at")
     actions = ("send_again", "withdraw")
+    marks = {"state": INVITATION}
+    empty_text = gettext_lazy(
+        "Invite people by their e-mail address: they get a link, choose a password, and are members."
+    )
     goes_along = True
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:

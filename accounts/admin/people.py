@@ -72,6 +72,7 @@ class PersonAdmin(KeepsOwners, TranslatesPermissions, PeopleScopedAdmin, UserAdm
         ),
         (gettext_lazy("Important dates"), {"fields": ("last_login", "date_joined")}),
     )
+    readonly_fields = ("last_login", "date_joined")
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "first_name", "last_name", *_NEW_PASSWORD)}),)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -89,6 +90,9 @@ class PeopleGroupAdmin(TranslatesPermissions, KeysetAdmin, GroupAdmin):
 
     page_key = ("name", "pk")
     newest_first = False
+    empty_text = gettext_lazy(
+        "A group gives several people the same permissions. Add one, then choose it on a person’s page."
+    )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Superusers."""

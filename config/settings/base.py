@@ -81,6 +81,10 @@ CONTENT_SECURITY_POLICY = (
 X_FRAME_OPTIONS = "DENY"
 #: Days that submissions are kept beside the leads made of them; 0: for ever.
 SUBMISSION_KEEP_DAYS = 0
+#: The largest file of leads that can be imported, in megabytes.
+IMPORT_MAX_MB = 50
+#: Days that the wrong rows of an import can be downloaded.
+IMPORT_KEEP_DAYS = 30
 #: Days that the content of mails is kept; 0: for ever.
 MAIL_KEEP_DAYS = 0
 #: Days after which an open lead that nobody touches counts as stale; 0: none does.

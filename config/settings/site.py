@@ -7,7 +7,15 @@ from django.core.exceptions import ImproperlyConfigured
 
 from ..language import gettext as _
 from .base import *  # noqa: F403
-from .base import BASE_DIR, FORM_LIMITS, LANGUAGES, MIDDLEWARE, STALE_LEAD_DAYS
+from .base import (
+    BASE_DIR,
+    FORM_LIMITS,
+    IMPORT_KEEP_DAYS,
+    IMPORT_MAX_MB,
+    LANGUAGES,
+    MIDDLEWARE,
+    STALE_LEAD_DAYS,
+)
 from .env import Environment, mail_settings
 
 env = Environment.of_site(os.environ, BASE_DIR)
@@ -87,6 +95,8 @@ CRM_WEBHOOK_SECRET = env.text("CRM_WEBHOOK_SECRET")
 OUTGOING_PRIVATE_NETWORKS = env.networks("OUTGOING_PRIVATE_NETWORKS", ("127.0.0.0/8", "::1") if DEBUG else ())
 
 SUBMISSION_KEEP_DAYS = env.integer("SUBMISSION_KEEP_DAYS", 0, highest=36_500)
+IMPORT_MAX_MB = env.integer("IMPORT_MAX_MB", IMPORT_MAX_MB, highest=1_000)
+IMPORT_KEEP_DAYS = env.integer("IMPORT_KEEP_DAYS", IMPORT_KEEP_DAYS, highest=36_500)
 MAIL_KEEP_DAYS = env.integer("MAIL_KEEP_DAYS", 0, highest=36_500)
 STALE_LEAD_DAYS = env.integer("STALE_LEAD_DAYS", STALE_LEAD_DAYS, highest=36_500)
 FORM_LIMITS = {

@@ -28,6 +28,8 @@ class AttemptAdmin(ReadOnlyAdmin):
 
     list_display = ("id", "job_link", "run", "number", "outcome_shown", "worker", "ended", "ran", "problem")
     list_filter = (OutcomeFilter,)
+    numbers = ("ran",)
+    empty_text = _("A line appears here when a worker has started a job and its start has ended, well or not.")
     allowed_lookups = frozenset({"job", "job__id__exact"})
     fields = (
         "job_link",

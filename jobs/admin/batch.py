@@ -46,6 +46,9 @@ class BatchAdmin(ReadOnlyAdmin):
 
     list_display = ("named", "state", "created", "ended")
     search_ids = ("id",)
+    empty_text = _(
+        "A batch appears here when code opens one: with Batch(…) as batch. Its jobs have one count and one end."
+    )
     search_beginnings = ()
 
     def has_module_permission(self, request: HttpRequest) -> bool:

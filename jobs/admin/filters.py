@@ -10,8 +10,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import QuerySet, Value
-from django.db.models.functions import Concat
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -65,7 +64,7 @@ class TaskFilter(admin.SimpleListFilter):
         if request.GET.get("state") in (None, "", State.COMPLETED):
             return queryset.filter(task=value)
         # few jobs are in any other state: let its index lead, and not the task's
-        return _by_no_index(queryset, "task", value)
+        return lookup.by_no_index(queryset, "task", value)
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -85,7 +84,7 @@ class StateFilter(admin.SimpleListFilter):
             return queryset
         if value == State.COMPLETED and request.GET.get("task"):
             # most of a task's jobs are: let the task's index lead
-            return _by_no_index(queryset, "state", value)
+            return lookup.by_no_index(queryset, "state", value)
         try:
             return lookup.in_state(queryset, value)
         except ValueError as error:
@@ -205,12 +204,6 @@ OF_JOBS = (
     *(QueueFilter, TaskFilter, StateFilter, CreatedFilter, EventFilter, ParentFilter),
     *(AboutFilter, CauseFilter),
 )
-
-
-def _by_no_index(rows: QuerySet[Any], column: str, value: str) -> QuerySet[Any]:
-    """The rows with this value, in words that no index has: SQLite may take any index that fits, whatever it brings."""
-    found: QuerySet[Any] = rows.alias(plain=Concat(column, Value(""))).filter(plain=value)
-    return found
 
 
 def _with_given(names: list[str], given: str | None) -> list[tuple[str, str]]:

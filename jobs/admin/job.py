@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -31,17 +31,18 @@ from ..models import Job
 from ..operate.pause import pause, resume
 from ..operate.workers import pause_worker, resume_worker
 from ..states import State
-from . import many, page
+from . import many, overview, page
 from .buttons import BUTTONS, Button
 from .change import EDITED, change_page, changeable
+from .events import event_urls
 from .filters import OF_JOBS
 from .group import groups_page
 from .keyset import JobChangeList
 from .limits import limits_page
 from .marks import state_mark
 from .providers import providers_page
+from .query_box import search
 from .readonly import ReadOnlyAdmin
-from .search import places
 from .sight import check_reach, may, of_scopes, scopes_of, sees_all
 
 
@@ -63,10 +64,10 @@ class JobAdmin(ReadOnlyAdmin):
     list_display_links = ("short_id", "task")
     list_filter = OF_JOBS
     acts_on_all = True
-    search_ids = ("id",)
-    search_help_text = _(
-        "An id, its first or last digits, an event's id, an object (lead:ID or its id), a key, or a text in the errors."
-    )
+    numbers = ("waited", "ran")
+    empty_text = _("A job appears here when code enqueues a task, or when a schedule fires.")
+    search_fields = ("id",)
+    change_list_template = "admin/jobs/job/list.html"
     actions = ("retry_selected", "promote_selected", "cancel_selected", "discard_selected")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
@@ -81,9 +82,11 @@ class JobAdmin(ReadOnlyAdmin):
         """Pages of a whole queue are put together from its states."""
         return JobChangeList
 
-    def search_places(self, request: HttpRequest, rows: QuerySet[Job], text: str) -> Iterator[QuerySet[Job]]:
-        """See `jobs.admin.search`."""
-        return places(rows, text)
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """What the query box asks for: see `jobs.history.query`."""
+        return search(request, queryset), False
 
     def get_urls(self) -> list[URLPattern]:
         """The buttons' addresses, all for POST."""
@@ -104,7 +107,7 @@ class JobAdmin(ReadOnlyAdmin):
         own.append(path("queues/<str:queue>/limits/", limits, {"model_admin": self}, "jobs_queue_limits"))
         shared = self.admin_site.admin_view(providers_page)
         own.append(path("limits/", shared, {"model_admin": self}, "jobs_shared_limits"))
-        return own + super().get_urls()
+        return own + event_urls(self) + overview.urls(self) + super().get_urls()
 
     # permissions of the actions
 

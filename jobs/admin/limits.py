@@ -46,8 +46,8 @@ class LimitsForm(forms.Form):
         "global_concurrency": ("global_number",),
     }
 
-    def __init__(self, held: HeldLimits, data: QueryDict | None = None) -> None:
-        super().__init__(data, initial=_initial(held))
+    def __init__(self, held: HeldLimits, data: QueryDict | None = None, auto_id: str = "id_%s") -> None:
+        super().__init__(data, initial=_initial(held), auto_id=auto_id)
         for name in self.NUMBERS:
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -14,17 +15,20 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 
+from admin_lists.counts import Capped
 from admin_lists.search import as_uuid
 
 from .. import clock
 from ..broker import get_broker
 from ..errors import BrokerAway, Refused, UnknownJob
 from ..history import lookup
+from ..history.find import count
 from ..models import Job
 from ..operate.by_filter import rows_of
 from ..operate.operations import MOST_IDS, Listed, begin
 from .buttons import Button
 from .filters import WINDOWS
+from .query_box import box_of
 from .sight import of_scopes, scopes_with
 
 #: One request works on at most so many jobs.
@@ -55,12 +59,16 @@ def act(model_admin: ModelAdmin[Job], request: HttpRequest, rows: QuerySet[Job],
 def _begin_or_ask(
     model_admin: ModelAdmin[Job], request: HttpRequest, rows: QuerySet[Job], button: Button
 ) -> HttpResponse | None:
+    if problem := box_of(request).problem:
+        # else it would be done to all that the list shows without the query
+        model_admin.message_user(request, problem, messages.ERROR)
+        return None
     chosen = _listed(request, rows, button)
     # a button is for jobs in its states, whatever the list shows
     meant = rows_of(button.name, chosen, get_broker().now()) if rows.filter(state__in=button.states).exists() else None
     upto = as_uuid(request.POST.get("upto", ""))
     if meant is not None and upto is None and (newest := _newest(meant)) is not None:
-        return _ask(model_admin, request, meant, newest, button)
+        return _ask(model_admin, request, _count(request, meant, chosen, button), newest, button)
     operation = None
     if meant is not None and upto is not None:
         operation = begin(button.name, chosen, _user(request), pace=_pace(request), upto=upto)
@@ -75,20 +83,34 @@ def _listed(request: HttpRequest, rows: QuerySet[Job], button: Button) -> Listed
     given: dict[str, Any] = {name: request.GET.get(name, "") for name in _GIVEN}
     if window := WINDOWS.get(request.GET.get("since", "")):
         given["since"] = (clock.now() - window[0]).isoformat()
-    if request.GET.get("q", "").strip():
+    box = box_of(request)
+    if box.query.text or box.query.args:
         # a search is no filter, but what it finds is bounded
         given["ids"] = tuple(str(pk) for pk in rows.order_by("-pk").values_list("pk", flat=True)[:MOST_IDS])
+    elif box.text:
+        given |= {"query": box.text, "asked": box.asked.isoformat(), "zone": box.zone}
+    given["state"] = given["state"] or box.query.state
     return Listed(**given, scopes=scopes_with(request, button.permission))
 
 
+def _count(request: HttpRequest, meant: QuerySet[Job], chosen: Listed, button: Button) -> tuple[Capped, bool]:
+    """How many that are, and whether all were counted: of what no index answers, those of the newest jobs."""
+    box = box_of(request)
+    if not (chosen.query and box.query.is_looked_for):
+        return lookup.capped_count(meant), True
+    rows = rows_of(button.name, replace(chosen, query=""), get_broker().now())
+    return count(box.query, rows, box.asked, lambda part: [part.filter(state=state) for state in sorted(button.states)])
+
+
 def _ask(
-    model_admin: ModelAdmin[Job], request: HttpRequest, meant: QuerySet[Job], newest: UUID, button: Button
+    model_admin: ModelAdmin[Job], request: HttpRequest, counted: tuple[Capped, bool], newest: UUID, button: Button
 ) -> HttpResponse:
     context = {
         **model_admin.admin_site.each_context(request),
         "title": button.question,
         "opts": model_admin.opts,
-        "count": lookup.capped_count(meant),
+        "count": counted[0],
+        "is_whole": counted[1],
         # what arrives after the question was shown is not part of the answer
         "upto": newest,
         "paces": PACES,

@@ -48,6 +48,7 @@ class OperationAdmin(ReadOnlyAdmin):
 
     change_form_template = "admin/jobs/operation/page.html"
     list_display = ("named", "state", "progress", "person", "created")
+    empty_text = _("When you choose an action for all jobs of a filter, how far it is stands here.")
     fields = ("state", "progress", "which", "pace_shown", "person", "created_shown", "ended_shown", "first_refusal")
     readonly_fields = fields
 
@@ -145,6 +146,7 @@ class OperationAdmin(ReadOnlyAdmin):
             _("enqueued by job"): chosen.parent_id,
             _("about"): chosen.about,
             _("cause"): chosen.cause,
+            _("query"): chosen.query,
             _("created since"): chosen.since[:16].replace("T", " "),
             _("found by a search"): "" if chosen.ids is None else len(chosen.ids),
         }

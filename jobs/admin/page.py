@@ -3,47 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-from django.apps import apps
 from django.contrib.admin import AdminSite
 from django.contrib.admin.models import LogEntry
-from django.contrib.admin.utils import quote
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
 from .. import clock
 from ..define.desk import Progress
 from ..history import inside, live, lookup, verdict
+from ..history.flow_graph import flow_of
 from ..history.lateness import history_note
 from ..history.lookup import Argument
 from ..history.timeline import pieces_of
 from ..history.waits import waits_of
 from ..history.why import why_line
 from ..models import Job
+from ..origin import origin_of
 from ..states import State
 from ..visible import visible
+from .flow import Flow, drawn_flow
+from .page_links import Link, job_link, job_links, object_link
 from .sight import of_scopes
 from .starts import Starts, starts_of
 from .timeline import Drawing, drawing
 
-#: A page shows at most so many lines of the audit log, and children.
+#: A page shows at most so many lines of the audit log, children, and other jobs of its event.
 SHOWN = 200
 CHILDREN = 50
-
-
-@dataclass(frozen=True)
-class Link:
-    """A text, with an address if the reader may follow it."""
-
-    text: str
-    address: str = ""
+OTHERS = 20
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,9 @@ class JobPage:
     waited: str
     ran: str
     attempts_allowed: int | None
-    event_jobs: str
+    event: Link | None
+    request: Link | None
+    event_others: Sequence[tuple[Link, str]]
     about: Link | None
     parent: Link | None
     children: Sequence[Link]
@@ -70,6 +65,7 @@ class JobPage:
     before: Sequence[Link]
     starts: Starts
     timeline: Drawing | None
+    flow: Flow | None
     log: Sequence[LogEntry]
     now: datetime
     history_note: str = ""
@@ -85,9 +81,15 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
     shown = job.shown_state(now)
     list_address = reverse(f"{site}:jobs_job_changelist")
     seen = of_scopes(lookup.all_jobs(), scopes)
+    event_address = reverse(f"{site}:jobs_job_event", args=[job.event_id]) if job.event_id else ""
+    request_id = origin_of(job.message).request_id
+    others = (
+        [one for one in seen.filter(event_id=job.event_id)[: OTHERS + 1] if one.pk != job.pk] if job.event_id else []
+    )
     children = list(seen.filter(parent_id=job.pk).only("task").order_by("-pk")[: CHILDREN + 1])
+    parent = seen.filter(pk=job.parent_id).only("task").first() if job.parent_id else None
     mask, waits = lookup.mask_of(job), waits_of(job)
-    links = _links(seen, site, [*(id for id, _state in waits.after), *waits.before])
+    links = job_links(seen, site, [*(id for id, _state in waits.after), *waits.before])
     starts = starts_of(job, inside.logs_of(job.pk)[0], mask)
     pieces = pieces_of(job, starts.rows, now, waited_for_jobs=bool(waits.after), cut=starts.cut)
     progress = inside.progress_of(job.pk)
@@ -106,15 +108,18 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
         waited=verdict.duration(verdict.seconds_between(job.ready_at, job.started_at or job.claimed_at)),
         ran=verdict.duration(verdict.seconds_between(job.started_at, job.ended_at)),
         attempts_allowed=verdict.attempts_allowed(job),
-        event_jobs=f"{list_address}?event_id={job.event_id}" if job.event_id else "",
-        about=_about(job, admin_site, request),
-        parent=_job_link(seen.filter(pk=job.parent_id).only("task").first(), site) if job.parent_id else None,
-        children=[link for child in children[:CHILDREN] if (link := _job_link(child, site))],
+        event=Link(visible(job.event), event_address) if job.event else None,
+        request=Link(request_id, reverse(f"{site}:jobs_job_request", args=[job.pk])) if request_id else None,
+        event_others=[(job_link(one, site), one.shown_state(now)) for one in others],
+        about=object_link(job.about_type, job.about_id, admin_site, request),
+        parent=None if parent is None else job_link(parent, site),
+        children=[job_link(child, site) for child in children[:CHILDREN]],
         more_children=f"{list_address}?parent_id={job.pk}" if len(children) > CHILDREN else "",
         after=[(links[id], state or "") for id, state in waits.after],
         before=[links[id] for id in waits.before],
         starts=starts,
         timeline=drawing(pieces),
+        flow=drawn_flow(flow_of(job, seen), job, site, names_batches=scopes is None, now=now),
         log=_log(job),
         now=now,
         history_note=history_note([job.queue]),
@@ -128,36 +133,6 @@ def pretty(value: Any) -> str:
     """A JSON value over several lines."""
     text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
     return visible(text, keep="\n\t")
-
-
-def _job_link(job: Job | None, site: str) -> Link | None:
-    if job is None:
-        return None
-    return Link(f"{job.task} …{str(job.pk)[-8:]}", reverse(f"{site}:jobs_job_change", args=[job.pk]))
-
-
-def _links(seen: QuerySet[Job], site: str, ids: Sequence[UUID]) -> Mapping[UUID, Link]:
-    """Each job by its task, with a link, for who may see it; else its id alone."""
-    found = {one.pk: _job_link(one, site) for one in seen.filter(pk__in=ids).only("task")}
-    return {id: found.get(id) or Link(str(id)) for id in ids}
-
-
-def _about(job: Job, admin_site: AdminSite, request: HttpRequest) -> Link | None:
-    """The object that the job is about; by its name, with a link, for who may look at this very object."""
-    if not job.about_type:
-        return None
-    bare = Link(f"{job.about_type}:{job.about_id}")
-    try:
-        model = apps.get_model(job.about_type)
-        shown: Any = admin_site._registry.get(model)
-        found = None if shown is None else shown.get_object(request, str(job.about_id))
-    except (LookupError, ValueError):
-        return bare
-    if found is None or not shown.has_view_permission(request, found):
-        return bare
-    options = model._meta
-    address = reverse(f"{admin_site.name}:{options.app_label}_{options.model_name}_change", args=[quote(job.about_id)])
-    return Link(f"{options.verbose_name}: {found}", address)
 
 
 def _log(job: Job) -> Sequence[LogEntry]:

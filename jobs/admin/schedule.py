@@ -75,6 +75,11 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
             if self.instance.task and self.instance.task not in known:
                 choices.insert(0, (self.instance.task, self.instance.task))
             self.fields["task"] = forms.ChoiceField(choices=choices, label=capfirst(gettext("task")))
+        for name in {"start", "end"} & self.fields.keys():
+            # Django's two inputs have one label between them
+            label = capfirst(str(self.fields[name].label))
+            for widget, part in zip(self.fields[name].widget.widgets, (gettext("date"), gettext("time")), strict=True):
+                widget.attrs["aria-label"] = f"{label}: {part}"
 
     def clean(self) -> dict[str, Any]:
         """Raise what the engine would refuse, at the field that it is about."""
@@ -118,6 +123,10 @@ class ScheduleAdmin(KeysetAdmin):
 
     form = ScheduleForm
     list_display = ("name", "task", "words", "next_tick", "last_tick_shown", "enabled", "state")
+    empty_text = _(
+        "A schedule starts a task by the clock. Those that code defines appear once `run_huey` has started; "
+        "add your own here."
+    )
     list_filter = ("enabled", "from_code")
     search_fields = ("name", "task")
     page_key = ("name", "pk")

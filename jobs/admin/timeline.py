@@ -6,9 +6,10 @@ them to be seen: it is cut short, and a break in it says so. So runs of millisec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -112,10 +113,36 @@ def drawing(pieces: Sequence[Piece]) -> Drawing | None:
     widths = _widths([one.seconds for one in shown], cut)
     bars, x = [], 0.0
     for index, (piece, width) in enumerate(zip(shown, widths, strict=True)):
-        bars.append(_bar(piece, x, width, is_cut=index in cut))
+        bars.append(bar_of(piece, x, width, is_cut=index in cut))
         x += width
     total = sum(one.seconds for one in shown)
     return Drawing(bars, _shares(shown, total), duration(total), bool(cut), shown[0].since, shown[-1].until)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Where moments lie on the width that several lives share; `cuts`: where nothing happened for so long."""
+
+    places: Mapping[datetime, float]
+    cuts: Sequence[float]
+
+    def at(self, moment: datetime) -> float:
+        """Of one of the moments that the scale was made of."""
+        return self.places[moment]
+
+
+def scale_of(moments: Iterable[datetime]) -> Scale:
+    """A linear scale between these moments, cut as `drawing` cuts it."""
+    order = sorted(set(moments))
+    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(order)]
+    cut = _too_long(gaps)
+    places, cuts, x = dict.fromkeys(order[:1], 0.0), [], 0.0
+    for index, (moment, width) in enumerate(zip(order[1:], _widths(gaps, cut, 0.0), strict=True)):
+        if index in cut:
+            cuts.append(x + width / 2)
+        x += width
+        places[moment] = x
+    return Scale(places, cuts)
 
 
 def label_of(kind: str) -> str:
@@ -134,19 +161,22 @@ def _too_long(seconds: Sequence[float]) -> frozenset[int]:
     return frozenset(order[:cut])
 
 
-def _widths(seconds: Sequence[float], cut: frozenset[int]) -> list[float]:
-    """Each one's share of the width: linear, the cut ones alike, none too narrow to be seen."""
+def _widths(seconds: Sequence[float], cut: frozenset[int], least: float = LEAST) -> list[float]:
+    """Each one's share of the width: linear, the cut ones alike, none below the least."""
+    if not seconds:
+        return []
     whole = sum(length for index, length in enumerate(seconds) if index not in cut)
     room = WIDTH * (1 - CUT_SHARE) if cut else WIDTH
     bare = [
         WIDTH * CUT_SHARE / len(cut) if index in cut else room * (length / whole if whole > 0 else 1 / len(seconds))
         for index, length in enumerate(seconds)
     ]
-    raised = [max(LEAST, width) for width in bare]
+    raised = [max(least, width) for width in bare]
     return [width * WIDTH / sum(raised) for width in raised]
 
 
-def _bar(piece: Piece, x: float, width: float, *, is_cut: bool) -> Bar:
+def bar_of(piece: Piece, x: float, width: float, *, is_cut: bool = False) -> Bar:
+    """The piece at this place."""
     y, height = _SHAPES.get(piece.kind, _LIKE_A_START)
     middle = x + width / 2
     at = (-4, 4) if is_cut else ()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import F, Q, QuerySet, Value
-from django.db.models.functions import StrIndex
+from django.db.models import Q, QuerySet
 
+from .. import clock
 from ..define.labels import checked_group, checked_tag
 from ..define.reference import is_storable
 from ..defined import find_task
@@ -16,6 +15,8 @@ from ..errors import InvalidOption, UnknownTask
 from ..models import Job
 from ..states import Shown, State
 from . import lookup
+from .query import Query
+from .query_text import parse
 from .targets import HasName, name_of, task_name_of
 
 #: What `older` may be at most.
@@ -27,8 +28,9 @@ class JobFilter:
     """Jobs by what they have in common; what is left out is not asked for.
 
     `queue` and `task` themselves or their names; `state` as people read it (`scheduled`, `failed` …); `tag` one of the
-    job's tags; `group` and `scope` whose it is; `older`: created at least so long ago. At least one of queue, task,
-    tag, group and scope is given. Raises `InvalidOption`, `UnknownQueue` and `UnknownTask`.
+    job's tags; `group` and `scope` whose it is; `older`: created at least so long ago; `query` the words of the admin's
+    query box, but no free text: `"error:timeout ran:>5s"`. At least one of queue, task, tag, group, scope and query is
+    given. Raises `InvalidOption`, `UnknownQueue` and `UnknownTask`.
     """
 
     queue: HasName | str = ""
@@ -38,10 +40,11 @@ class JobFilter:
     group: str = ""
     scope: str = ""
     older: timedelta | None = None
+    query: str = ""
 
     def __post_init__(self) -> None:
-        if not any((self.queue, self.task, self.tag, self.group, self.scope)):
-            raise InvalidOption("a filter names at least one of queue, task, tag, group and scope")
+        if not any((self.queue, self.task, self.tag, self.group, self.scope, self.query)):
+            raise InvalidOption("a filter names at least one of queue, task, tag, group, scope and query")
         if self.state and self.state not in lookup.STATES:
             raise InvalidOption(f"state {self.state!r} is not known; states are: {', '.join(lookup.STATES)}")
         if self.tag:
@@ -52,6 +55,14 @@ class JobFilter:
             raise InvalidOption(f"scope={self.scope!r}: expected a text")
         if self.older is not None and not (isinstance(self.older, timedelta) and timedelta(0) <= self.older <= OLDEST):
             raise InvalidOption(f"older={self.older!r}: expected a timedelta, not below 0")
+        asked = self._asked(clock.now())
+        if self.query and asked == Query():
+            raise InvalidOption(f"query={self.query!r}: it asks for nothing, and would mean every job")
+        if state := asked.state:
+            if self.state:
+                raise InvalidOption(f"state={self.state!r} and state:{state} in the query: give one of them")
+            # what is done to many jobs asks for the state in which they read
+            object.__setattr__(self, "state", state)
 
     def rows(self, now: datetime) -> QuerySet[Job]:
         """Their rows, as they are at `now`."""
@@ -66,12 +77,15 @@ class JobFilter:
         if self.scope:
             found = found.filter(scope=self.scope)
         if self.tag:
-            # exactly, also where SQLite's LIKE takes an a for an A; the exclusion lets it use the partial index
-            place = StrIndex(F("tags"), Value(json.dumps(self.tag, ensure_ascii=False)))
-            found = found.exclude(tags="").annotate(tag_place=place).filter(tag_place__gt=0)
+            found = lookup.tagged(found, self.tag)
+        if self.query:
+            found = self._asked(now).rows(found, now)
         if self.older is not None:
             found = lookup.created_before(found, now - self.older)
         return found
+
+    def _asked(self, now: datetime) -> Query:
+        return parse(self.query, now)
 
 
 def in_shown_state(rows: QuerySet[Job], state: str, now: datetime) -> QuerySet[Job]:

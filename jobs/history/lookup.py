@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet, Value
+from django.db.models.functions import Concat, StrIndex
 from django.utils.translation import gettext as _
 
 from admin_lists.counts import CAP
@@ -145,6 +146,23 @@ def about(rows: QuerySet[Job], types: Sequence[str], ids: Sequence[str]) -> Quer
     """Those of the jobs that are about an object with one of these model labels and primary keys."""
     # the exclusion says to SQLite, which cannot conclude it, that the partial index holds every such row
     return rows.filter(about_type__in=types, about_id__in=ids).exclude(about_type="")
+
+
+def tagged(rows: QuerySet[Job], tag: str) -> QuerySet[Job]:
+    """Those of the jobs that carry the tag."""
+    # exactly, also where SQLite's LIKE takes an a for an A; the exclusion lets it use the partial index
+    place = StrIndex(F("tags"), Value(json.dumps(tag, ensure_ascii=False)))
+    return (
+        rows.exclude(tags="")
+        .alias(**{f"place_of_{tag.encode().hex()}": place})
+        .filter(**{f"place_of_{tag.encode().hex()}__gt": 0})
+    )
+
+
+def by_no_index(rows: QuerySet[Any], column: str, value: str) -> QuerySet[Any]:
+    """The rows with this value, in words that no index has: SQLite may take any index that fits, whatever it brings."""
+    found: QuerySet[Any] = rows.alias(**{f"plain_{column}": Concat(column, Value(""))})
+    return found.filter(**{f"plain_{column}": value})
 
 
 def queues_with_jobs() -> list[str]:

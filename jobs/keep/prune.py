@@ -25,6 +25,7 @@ from ..history.plans import by_index
 from ..models import Job, Process, Throttle
 from ..operate.batches import cancel_hopeless, forget_batches
 from ..operate.clean import CHUNK, ended_before, remove_chunk
+from ..operate.deploys import forget_marks
 from ..policy import QueuePolicy, Retention
 from ..states import ENDED, State
 
@@ -43,7 +44,7 @@ def run() -> int:
     policies = [queue.policy for queue in queues().values()]
     end = clock.monotonic() + 2 * LONGEST
     removed = prune([*policies, *_undefined()]) + forget_batches(lambda: clock.monotonic() < end)
-    removed += cancel_hopeless()
+    removed += cancel_hopeless() + forget_marks(get_broker().now())
     return removed + fold_old_hours() + markers.forget(get_broker()) + inside.forget_orphans() + _end_throttles()
 
 

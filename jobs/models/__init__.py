@@ -9,6 +9,7 @@ from .attempt import Attempt, AttemptOutcome
 from .batch import Batch, Member
 from .breaker import BreakerState
 from .cause import Cause, Release
+from .deploy import DeployMark
 from .edge import Edge
 from .inside import JobProgress, Kept, LogPart
 from .job import STATE_WORDS, Job, JobState
@@ -26,6 +27,7 @@ __all__ = [
     "BreakerState",
     "Cause",
     "ClockJump",
+    "DeployMark",
     "Edge",
     "Grant",
     "GroupState",

@@ -152,7 +152,11 @@ class TaskStat(models.Model):
             )
         ]
         # the sums since ever, whatever the hours show
-        indexes = [models.Index(fields=["queue"], condition=Q(part__gte=0), name="jobs_task_stat_totals")]
+        indexes = [
+            models.Index(fields=["queue"], condition=Q(part__gte=0), name="jobs_task_stat_totals"),
+            # and what the past hours show, however many tasks there are
+            models.Index(fields=["hour"], name="jobs_task_stat_hour"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.queue} {self.task} {self.outcome} {self.hour:%Y-%m-%d %H}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import zoneinfo
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ from ..broker import get_broker
 from ..conf import jobs_settings
 from ..errors import BrokerAway, InvalidOption
 from ..history import live, lookup
+from ..history.query_text import parse
 from ..models import Job, Operation, Verb
 from ..states import State
 from .by_filter import Progress, act_for, check_pace, next_piece, rows_of
@@ -51,7 +53,8 @@ PERMISSIONS = {verb.value: f"jobs.{verb.value}_job" for verb in Verb}
 class Listed:
     """Jobs as the admin's list shows them: the values of its filters; None and empty are not asked for.
 
-    `since`: created then or later; `about`: `label:key`; `scopes`: of these only; `ids`: what a search has found.
+    `since`: created then or later; `about`: `label:key`; `query`: of the query box, as it was meant at the moment
+    `asked` in the time zone `zone`; `scopes`: of these only; `ids`: what a search has found.
     """
 
     state: str = ""
@@ -62,6 +65,9 @@ class Listed:
     parent_id: str = ""
     about: str = ""
     cause: str = ""
+    query: str = ""
+    asked: str = ""
+    zone: str = ""
     scopes: tuple[str, ...] | None = None
     ids: tuple[str, ...] | None = None
 
@@ -78,6 +84,10 @@ class Listed:
             found = lookup.about(found, [label], [key])
         if self.since:
             found = lookup.created_since(found, datetime.fromisoformat(self.since))
+        if self.query:
+            asked = datetime.fromisoformat(self.asked)
+            zone = zoneinfo.ZoneInfo(self.zone) if self.zone else asked.tzinfo
+            found = parse(self.query, asked, zone).rows(found, now)
         if self.scopes is not None:
             found = found.filter(scope__in=self.scopes)
         return found if self.ids is None else found.filter(pk__in=self.ids)

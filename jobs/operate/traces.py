@@ -39,9 +39,9 @@ _UNCHANGED, PARTS = re.compile("[A-Za-z0-9]{3,}"), 3
 _TEXTS_OF_JOB = ("error", "reason", "result")
 _TEXTS_OF_ATTEMPT = ("error", "traceback")
 _TEXTS_OF_EDGE = ("error", "result")
-_TEXTS_OF_OPERATION = ("first_refusal", "problem")
+_TEXTS_OF_OPERATION = ("first_refusal", "problem", "chosen")
 #: Columns that hold JSON.
-_JSON = ("result", "lines", "value")
+_JSON = ("result", "lines", "value", "chosen")
 
 
 def erase(subjects: Sequence[Subject], texts: Sequence[str], spare: Collection[str], known: Collection[UUID]) -> Erased:

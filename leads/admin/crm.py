@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts import sight
 from accounts.admin.scope import ScopedAdmin, signed_in
@@ -28,6 +29,9 @@ class CrmWebhookAdmin(ScopedAdmin):
     list_display = ("organization", "url")
     list_select_related = ("organization",)
     fields = ("organization", "url", "created_at")
+    empty_text = gettext_lazy(
+        "The address of your CRM. Add one, and each lead is delivered there, signed, whenever it changes."
+    )
     change_form_template = "admin/leads/crmwebhook/change_form.html"
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:

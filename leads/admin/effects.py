@@ -9,11 +9,14 @@ from django.http import HttpRequest
 
 from accounts.admin.scope import ReadOnlyScopedAdmin
 
+from .marks import EFFECT
+
 
 class EffectAdmin(ReadOnlyScopedAdmin):
     """Rows that state an effect; their error is in the reader's language."""
 
     readonly_fields = ("shown_error",)
+    marks = {"state": EFFECT}
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """The fields, with the error as it is shown."""

@@ -26,6 +26,7 @@ from ..models import Lead
 from ..pages.describing import lead_details
 from ..panels import registry
 from ..timeline import timeline
+from .marks import STATUS
 
 JOBS_SHOWN = 50
 
@@ -61,6 +62,10 @@ class LeadAdmin(ScopedAdmin):
     change_form_template = "admin/leads/lead/change_form.html"
     list_display = ("name", "organization", "email", "company", "status", "score", "assignee", "source", "created_at")
     list_filter = ("status", "source", Stale)
+    marks = {"status": STATUS}
+    empty_text = gettext_lazy(
+        "Whoever writes through an organization’s form or its API becomes a lead here. You can also add one by hand."
+    )
     list_select_related = ("organization", "assignee")
     search_ids = ("id",)
     search_beginnings = ("email_key", "name_key")

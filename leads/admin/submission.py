@@ -19,6 +19,7 @@ from jobs import Refused, State, cancel, jobs_about
 from ..models import OPEN, Channel, Submission, SubmissionState
 from ..services import process_submission
 from .effects import EffectAdmin
+from .marks import CONSENT, SUBMISSION
 
 
 class Unprocessed(admin.SimpleListFilter):
@@ -46,6 +47,10 @@ class SubmissionAdmin(ReadOnlyScopedAdmin):
     in_order_by_organization = True
     list_display = ("received_at", "organization", "channel", "state", "lead", "problem_shown")
     list_filter = (Unprocessed, "state", "channel")
+    marks = {"state": SUBMISSION}
+    empty_text = gettext_lazy(
+        "Every message that arrives through an organization’s form or its API stands here, as it arrived."
+    )
     list_select_related = ("organization", "lead")
     page_key = ("received_at", "pk")
     search_ids = ("id", "lead")
@@ -128,6 +133,9 @@ class CrmDeliveryAdmin(EffectAdmin):
     in_order_by_organization = True
     list_display = ("created_at", "organization", "lead", "lead_version", "state", "target", "response_status", "tries")
     list_filter = (("state", admin.ChoicesFieldListFilter),)
+    empty_text = gettext_lazy(
+        "Each change of a lead that is brought to a CRM stands here, once the organization has a CRM webhook."
+    )
     list_select_related = ("organization", "lead")
     search_ids = ("id", "lead")
     search_help_text = gettext_lazy("The id of a delivery or of a lead.")
@@ -157,6 +165,8 @@ class ConsentRecordAdmin(ReadOnlyScopedAdmin):
     page_key = ("at", "pk")
     list_display = ("at", "organization", "lead", "purpose", "act", "source", "actor")
     list_filter = ("purpose", "act", "source")
+    marks = {"act": CONSENT}
+    empty_text = gettext_lazy("What a lead agrees to, or withdraws, is recorded here by itself.")
     list_select_related = ("organization", "lead", "actor")
     search_ids = ("id", "lead")
     search_help_text = gettext_lazy("The id of a consent or of a lead.")

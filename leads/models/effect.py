@@ -52,6 +52,7 @@ NOT_WANTED = gettext_noop("the person wants no such messages any more")
 NO_DIGEST = gettext_noop("the person gets no daily email at this address")
 SUPPRESSED = gettext_noop("an earlier mail to this address bounced or was reported as spam")
 LINK_OVER = gettext_noop("the link in it has expired, or was replaced")
+CAMPAIGN_CANCELLED = gettext_noop("the campaign was cancelled")
 LATER_VERSION = gettext_noop("version %(version)s stands for it")
 _NOTES = frozenset(
     {
@@ -64,6 +65,7 @@ _NOTES = frozenset(
         NO_DIGEST,
         SUPPRESSED,
         LINK_OVER,
+        CAMPAIGN_CANCELLED,
         LEAD_ERASED,
         UNSUBSCRIBED,
         ERASED_PERHAPS_SENT,

@@ -100,6 +100,17 @@ class Lead(models.Model):
     utm_content = models.CharField("utm_content", max_length=200, blank=True, default="")
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True, default="")
     locale = models.CharField(_("language"), max_length=20, blank=True, default="")
+    #: the file that it was first named in, if it came by one
+    imported_in = models.ForeignKey(
+        "leads.LeadImport",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        db_index=False,
+        related_name="leads",
+        verbose_name=_("import"),
+    )
     version = models.PositiveIntegerField(_("version"), default=1, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
@@ -124,6 +135,7 @@ class Lead(models.Model):
             ("change_lead_status", _("Can change the status of leads")),
             ("erase_lead", _("Can erase the personal data of leads")),
             ("record_consent", _("Can record and withdraw the consent of leads")),
+            ("export_lead", _("Can export leads")),
         ]
         constraints = [
             # whole, not partial: `bulk_create(update_conflicts=True)` cannot use a partial one
@@ -174,6 +186,10 @@ class Lead(models.Model):
                 fields=["organization", "created_at", "id"],
                 name="leads_stale_of_org",
                 condition=models.Q(stale_at__isnull=False),
+            ),
+            # whose they are, when an import is undone or forgotten
+            models.Index(
+                fields=["imported_in", "id"], name="leads_imported_in", condition=models.Q(imported_in__isnull=False)
             ),
             # `leads.decay`
             models.Index(fields=["score_falls_at", "id"], name="leads_score_falls"),

@@ -29,6 +29,8 @@ from ..models import Lead, LeadSource, LeadStatus
 
 ORDER = Order(Lead, ("created_at", "pk"))
 PAGE = 50
+#: Leads that are read at once where all are asked for.
+EXPORTED = 500
 #: Counts stop here.
 MOST = 1_000
 
@@ -101,13 +103,15 @@ class Tab:
 class Choice:
     """The leads that a person may see, narrowed down by what the address says; by status only where that is asked."""
 
-    def __init__(self, person: User, query: QueryDict, *, by_status: bool = True) -> None:
-        """Raises `Http404` for who may see no leads at all."""
+    def __init__(
+        self, person: User, query: QueryDict, *, by_status: bool = True, permission: str = "leads.view_lead"
+    ) -> None:
+        """The leads where the person has the permission; raises `Http404` for who has it nowhere."""
         self.person = person
-        self.ids = sight.organization_ids(person, "leads.view_lead")
+        self.ids = sight.organization_ids(person, permission)
         if self.ids == []:
             raise Http404
-        self.organizations = list(sight.organizations(person, "leads.view_lead")[: MOST + 1])
+        self.organizations = list(sight.organizations(person, permission)[: MOST + 1])
         if self.ids is None and len(self.organizations) <= FEW:
             # a superuser's too: an index has each organization's leads
             self.ids = [one.pk for one in self.organizations]
@@ -139,6 +143,16 @@ class Choice:
         before, after = (self._key(edge) for edge in self._edges)
         last = self._edges[1] == ""
         return self._read(self.rows, PAGE, before=before, after=after, last=last)
+
+    def every_lead(self) -> Iterator[Lead]:
+        """All leads of the list in its order, read a page at a time."""
+        before: Any = None
+        while True:
+            page = self._read(self.rows, EXPORTED, before=before)
+            yield from page.rows
+            if not page.rows or not page.older:
+                return
+            before = tuple(getattr(page.rows[-1], name) for name in ORDER.columns)
 
     def column(self, status: LeadStatus, size: int) -> tuple[Page, Capped]:
         """The newest of the leads with this status, and how many there are."""

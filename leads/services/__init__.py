@@ -5,6 +5,7 @@ from .consent import confirm_consent, record_consent, unsubscribe_lead, withdraw
 from .crm import replace_webhook_secret
 from .effects import calculate_lead_score, enrich_lead_data, sync_lead_to_crm
 from .erasure import erase_lead, erase_lead_by_key
+from .imports import cancel_import, choose_mapping, discard_import, start_import, store_import
 from .intake import (
     IdempotencyConflict,
     StillRunning,
@@ -30,9 +31,12 @@ __all__ = [
     "add_lead",
     "add_note",
     "assign_lead",
+    "cancel_import",
     "calculate_lead_score",
     "change_lead_status",
+    "choose_mapping",
     "confirm_consent",
+    "discard_import",
     "erase_lead",
     "erase_lead_by_key",
     "enrich_lead_data",
@@ -42,6 +46,8 @@ __all__ = [
     "record_consent",
     "refuse_submission",
     "replace_webhook_secret",
+    "start_import",
+    "store_import",
     "store_submission",
     "sync_lead_to_crm",
     "touch",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -12,16 +13,27 @@ from django.contrib.staticfiles import finders
 from django.template import Context, Template
 from django.utils import timezone, translation
 
+from accounts.admin.organization import INVITATION
+from accounts.models import Invitation
 from admin_lists.marks import SHAPES, Mark, marked
 from admin_lists.moments import ago
+from emails.marks import CAMPAIGN, DELIVERY
+from emails.models import Campaign, Delivery
 from jobs import clock
 from jobs.admin.marks import MARKS, OUTCOMES
 from jobs.models import STATE_WORDS, AttemptOutcome
 from jobs.states import Shown, State
+from leads.admin.marks import CONSENT, EFFECT, STATUS, SUBMISSION
+from leads.models import EffectState, LeadStatus, SubmissionState
+from leads.models.consent import ConsentAct
+from notifications.marks import KINDS
+from notifications.models import Notification
 
 #: What stands behind a word: a page, every other row of a list, a row that is ticked, a card.
 GROUNDS = ("--body-bg", "--darkened-bg", "--selected-row", "--selected-bg")
-SHEETS = ("admin/css/base.css", "admin/css/dark_mode.css", "admin_lists/look.css")
+STOCK = ("admin/css/base.css", "admin/css/dark_mode.css", "admin_lists/look.css")
+#: As a stranger's project has them, and as the product does.
+SHEETS = {"stock": STOCK, "product": (*STOCK, "accounts/admin.css")}
 
 
 def drawn(state: str) -> str:
@@ -31,7 +43,15 @@ def drawn(state: str) -> str:
 def test_every_state_has_a_mark_and_a_shape_of_its_own() -> None:
     assert set(MARKS) == {str(state) for state in (*State, *Shown)}
     assert set(OUTCOMES) == set(AttemptOutcome.values)
-    for marks in (MARKS, OUTCOMES):
+    assert set(STATUS) == set(LeadStatus.values)
+    assert set(SUBMISSION) == set(SubmissionState.values)
+    assert set(EFFECT) == set(EffectState.values)
+    assert set(CONSENT) == set(ConsentAct.values)
+    assert set(CAMPAIGN) == set(Campaign.State.values)
+    assert set(DELIVERY) == set(Delivery.values) - {""}
+    assert set(KINDS) == set(Notification.Kind.values)
+    assert set(INVITATION) == set(Invitation.State.values)
+    for marks in KINDS_OF_MARKS:
         shapes = [SHAPES[mark.shape] for mark in marks.values()]
         assert len(set(shapes)) == len(shapes), "two states have one shape"
 
@@ -50,10 +70,10 @@ def test_what_is_no_state_is_shown_as_it_stands() -> None:
     assert "<script>" not in marked(Mark("good", "check"), "<script>")
 
 
-def variables(scheme: str) -> Mapping[str, str]:
+def variables(scheme: str, site: str) -> Mapping[str, str]:
     """The colours of the admin and of the look in one scheme, by the name of their variable; each way to set it."""
     ways: list[dict[str, str]] = [{}, {}]
-    for name in SHEETS:
+    for name in SHEETS[site]:
         sheet = Path(str(finders.find(name))).read_text()
         sheet = re.sub(r"/\*.*?\*/", "", sheet, flags=re.DOTALL)
         auto = "".join(re.findall(r"@media \(prefers-color-scheme: dark\) \{\s*(:root \{.*?\})\s*\}", sheet, re.DOTALL))
@@ -87,10 +107,14 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
+KINDS_OF_MARKS = (MARKS, OUTCOMES, STATUS, SUBMISSION, EFFECT, CONSENT, CAMPAIGN, DELIVERY, KINDS, INVITATION)
+
+
+@pytest.mark.parametrize("site", sorted(SHEETS))
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_states_are_readable_in_both_schemes(scheme: str) -> None:
-    found = variables(scheme)
-    tones = {mark.tone for mark in (*MARKS.values(), *OUTCOMES.values())}
+def test_states_are_readable_in_both_schemes(scheme: str, site: str) -> None:
+    found = variables(scheme, site)
+    tones = {mark.tone for marks in KINDS_OF_MARKS for mark in marks.values()}
     assert tones <= {name.removeprefix("--state-") for name in found if name.startswith("--state-")}
     for tone in tones:
         for ground in GROUNDS:
@@ -98,9 +122,26 @@ def test_states_are_readable_in_both_schemes(scheme: str) -> None:
             assert seen >= 4.5, f"{tone} on {ground} in {scheme}: {seen:.2f}"
 
 
-def test_the_schemes_have_colours_of_their_own() -> None:
-    light, dark = variables("light"), variables("dark")
+@pytest.mark.parametrize("site", sorted(SHEETS))
+def test_the_schemes_have_colours_of_their_own(site: str) -> None:
+    light, dark = variables("light", site), variables("dark", site)
     assert all(light[name] != dark[name] for name in light if name.startswith("--state-"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_products_words_are_readable_where_they_stand(scheme: str) -> None:
+    found = variables(scheme, "product")
+    words = ("--body-fg", "--body-quiet-color", "--link-fg", "--error-fg")
+    pairs = {*product(words, GROUNDS[:2]), ("--header-link-color", "--header-bg"), ("--link-fg", "--header-bg")}
+    pairs |= {("--breadcrumbs-fg", "--breadcrumbs-bg"), ("--breadcrumbs-link-fg", "--breadcrumbs-bg")}
+    pairs |= {
+        ("--button-fg", f"--{kind}")
+        for kind in ("button-bg", "button-hover-bg", "default-button-bg", "delete-button-bg")
+    }
+    pairs |= {("--object-tools-fg", "--object-tools-bg"), ("--object-tools-fg", "--object-tools-hover-bg")}
+    pairs |= {("--body-fg", f"--message-{kind}-bg") for kind in ("success", "warning", "error")}
+    bad = {pair: round(seen, 2) for pair in pairs if (seen := contrast(*(found[name] for name in pair))) < 4.5}
+    assert not bad
 
 
 @pytest.mark.parametrize(

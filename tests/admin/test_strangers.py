@@ -285,6 +285,8 @@ def every_route(rows: Rows) -> dict[str, str]:
     values = {
         "slug": rows.first["accounts.organization"].slug,
         "lead_id": rows.first["leads.lead"].pk,
+        "campaign_id": rows.first["emails.campaign"].pk,
+        "message_id": rows.first["emails.emailmessage"].pk,
         "notification_id": rows.first["notifications.notification"].pk,
         "token": str(rows.first["leads.lead"].pk),
         "uidb64": urlsafe_base64_encode(force_bytes(rows.first["accounts.user"].pk)),

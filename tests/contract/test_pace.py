@@ -16,6 +16,19 @@ def test_no_more_than_the_limit_is_granted_in_a_window(hands, broker):
     assert hands.claim(10, policy=PACED) == []
 
 
+def test_the_starts_of_the_present_period_can_be_asked(hands, broker, bench):
+    assert broker.pace_of_queue("lane", PACED.rate_limit).taken == 0
+    hands.push_all([hands.new_job() for _ in range(8)])
+    hands.claim(2, policy=PACED)
+    assert broker.pace_of_queue("lane", PACED.rate_limit).taken == 2
+    assert broker.pace_of_queue("other", PACED.rate_limit).taken == 0
+    bench.advance(4)
+    hands.claim(2, policy=PACED)
+    assert broker.pace_of_queue("lane", PACED.rate_limit).taken == 3
+    bench.advance(7)
+    assert broker.pace_of_queue("lane", PACED.rate_limit).taken == 1
+
+
 def test_the_answer_says_when_the_next_slot_is_free(hands, broker, bench):
     hands.push_all([hands.new_job() for _ in range(8)])
     hands.claim(1, policy=PACED)

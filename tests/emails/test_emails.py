@@ -242,6 +242,7 @@ def test_mail_of_every_kind_is_sent_again(jobs_runner: JobsRunner, settings: Any
             "asked": [str(asked.pk)],
             "invitation": str(invitation.pk),
             "number": 1,
+            "campaign": str(campaign.pk),
         },
         state=EffectState.FAILED,
     )

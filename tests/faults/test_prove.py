@@ -7,6 +7,7 @@ import pytest
 from .prove import Proof, main
 
 
+@pytest.mark.slow
 def test_it_kills_and_ends_with_a_ledger_that_agrees(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--seconds", "3"]) == 0
     told = capsys.readouterr().out

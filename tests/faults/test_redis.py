@@ -204,6 +204,7 @@ def test_two_sites_on_one_server_never_see_each_others_jobs(make_site: Callable[
     assert [site.processes() for site in sites.values()] == [3, 3, 3]
 
 
+@pytest.mark.slow
 def test_transactional_jobs_survive_a_wiped_redis(site: RedisSite, server: RedisServer) -> None:
     console = site.console()
     console.ask("nap.enqueue(0)")

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redi
 MakeSite = Callable[..., Site]
 
 
+@pytest.mark.slow
 def test_stop_finishes_what_runs_and_exits_with_0(site: Site, chance: random.Random) -> None:
     huey = site.run_huey("--queue", "work")
     job = site.enqueue("nap.enqueue(4.0)")

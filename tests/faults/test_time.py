@@ -38,6 +38,7 @@ def test_two_workers_never_start_more_than_10_in_a_rolling_second_and_reach_the_
     check_ledger(site)
 
 
+@pytest.mark.slow
 def test_delayed_jobs_are_never_early_and_soon_after(site: Site) -> None:
     site.run_huey("--queue", "work")
     # a busy machine makes all of them late: one of several rounds shows how soon they start

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from accounts.models import Organization
 from config.queues import lead as lead_queue
+from emails.models import Campaign
 from jobs.testing import run_jobs
 from leads.models import Lead
 from leads.services import sync_lead_to_crm
@@ -36,6 +37,19 @@ def test_the_owner_of_the_demo_s_organization_finds_what_came_through_its_form(
         assert "Joana Prado" in ana.get(page).content.decode(), page
     lead = Lead.objects.get(name="Joana Prado")
     assert reverse("leads:lead", args=[lead.pk]) in ana.get(reverse("notifications:inbox")).content.decode()
+
+
+def test_the_demo_shows_a_campaign_that_was_sent_and_a_draft(settings: Any, capsys: Any) -> None:
+    settings.DEBUG = True
+    call_command("demo_data", "--json")
+    ana = Client()
+    assert ana.login(username="ana@example.org", password=json.loads(capsys.readouterr().out)["password"])
+    page = ana.get(reverse("campaigns:list")).content.decode()
+    assert "5 of 6" in page
+    for campaign in Campaign.objects.all():
+        assert campaign.name in page
+        assert "Maria Example" not in ana.get(campaign.get_absolute_url()).content.decode()
+    assert {handle.job.task for handle in run_jobs()} == {"emails.send_welcome"}
 
 
 def test_a_delivery_to_the_unreachable_crm_is_tried_as_often_as_the_queue_allows(settings: Any, capsys: Any) -> None:

@@ -46,6 +46,7 @@ ROWS: dict[str, set[str]] = {
     },
     "Process a submission again": {"leads.process_submission"},
     "Erase or delete leads": {"leads.erase_lead", "leads.delete_lead"},
+    "Import and export leads": {"leads.view_leadimport", "leads.add_leadimport", "leads.export_lead"},
     "Create and send campaigns": {
         "emails.add_campaign",
         "emails.change_campaign",

@@ -62,7 +62,11 @@ def code_of(document):
     return "\n\n".join(re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL))
 
 
-@pytest.mark.parametrize("documents", RUNS, ids=lambda documents: documents[0])
+@pytest.mark.parametrize(
+    "documents",
+    [RUNS[0], *(pytest.param(run, marks=pytest.mark.slow) for run in RUNS[1:])],
+    ids=lambda documents: documents[0],
+)
 def test_the_examples_of_the_pages_run(documents, tmp_path):
     for document in documents:
         (tmp_path / f"{name_of(document)}.py").write_text(HEAD + code_of(document), encoding="utf-8")
@@ -104,6 +108,7 @@ def test_every_address_in_the_docs_is_one_of_the_site(document):
     assert [address for address in named if resolve(address).view_name == nowhere] == []
 
 
+@pytest.mark.slow
 def test_the_example_of_one_job_for_many_calls_runs(tmp_path):
     text = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8").split("## One job for many calls")[1]
     (block,) = re.findall(r"```python\n(.*?)```", text.split("\n## ")[0], re.DOTALL)

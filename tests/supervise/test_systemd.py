@@ -59,6 +59,7 @@ def start(site: Site, *words: str) -> Huey:
     return site.run_huey("--queue", "work", "--queue", "other", *words, wait=False)
 
 
+@pytest.mark.slow
 def test_ready_is_said_once_and_only_when_every_child_has_started(site: Site, ear: Ear) -> None:
     huey = start(site)
     wait_for(lambda: "READY=1" in ear.listen() or huey.process.poll() is not None)

@@ -35,5 +35,5 @@ def findings_of_breakers(now: datetime) -> list[Finding]:
                 "Breaker %(name)s: open for %(time)s, next probe in %(left)s. Jobs of its tasks wait: see what "
                 "they call, or `manage.py jobs limits --close %(name)s`."
             )
-        found.append(Finding("breaker_open", "", text % values))
+        found.append(Finding("breaker_open", "", text % values, since=one.since))
     return found

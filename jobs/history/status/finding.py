@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something worth saying; `needs_person` when `jobs status --check` must fail. `code` is for machines."""
+    """Something worth saying; `needs_person` when `jobs status --check` must fail. `code` is for machines.
+
+    `since`: since when it is so, where that is known. `address`: the page of the admin on which it is mended; the
+    findings of the engine itself have none, their pages are the admin's.
+    """
 
     code: str
     queue: str
     text: str
     needs_person: bool = True
+    since: datetime | None = None
+    address: str = ""
 
 
 @dataclass(frozen=True)

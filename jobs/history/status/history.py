@@ -28,7 +28,9 @@ def findings_of_history(lags: Mapping[str, Lag], now: datetime, limits: Limits) 
             "%(behind)s See that `manage.py run_huey` runs and that its keeper reaches the database: look for "
             "duty_failed in its log."
         )
-        found.append(Finding("history_late", "", text % {"behind": behind(late)}))
+        found.append(
+            Finding("history_late", "", text % {"behind": behind(late)}, since=now - timedelta(seconds=late.seconds))
+        )
     for queue, lag in sorted(lags.items()):
         if lag.cut_since is None or lag.cut_until is None or lag.cut_until < now - TOLD:
             continue
@@ -49,7 +51,7 @@ def findings_of_history(lags: Mapping[str, Lag], now: datetime, limits: Limits) 
             lag.cut,
         )
         goes_on = now - lag.cut_until < timedelta(seconds=limits.history_lag)
-        found.append(Finding("history_incomplete", queue, text % values, needs_person=goes_on))
+        found.append(Finding("history_incomplete", queue, text % values, goes_on, lag.cut_since))
     return found
 
 

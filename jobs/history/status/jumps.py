@@ -68,4 +68,4 @@ def _last_jump(now: datetime) -> list[Finding]:
         "Let NTP set the clock.",
         jump.jobs,
     )
-    return [Finding("clock_was_ahead", "", text % values, needs_person=False)]
+    return [Finding("clock_was_ahead", "", text % values, needs_person=False, since=jump.noticed_at)]

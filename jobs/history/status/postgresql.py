@@ -6,12 +6,14 @@ in a transaction, but how many transactions they lag behind.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.apps import apps
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.translation import gettext as _
 
+from ... import clock
 from ..verdict import duration
 from .finding import Finding, Limits
 
@@ -84,7 +86,9 @@ def _sessions(rows: list[Any], limits: Limits) -> list[Finding]:
                 "A transaction has been open for %(time)s (process %(pid)d, %(who)s, %(state)s): dead rows pile up "
                 "behind it and all queues get slow. End its program, or SELECT pg_terminate_backend(%(pid)d)."
             )
-            return [Finding("oldest_transaction", "", text % {**values, "time": duration(seconds)})]
+            return [
+                Finding("oldest_transaction", "", text % {**values, "time": duration(seconds)}, since=_ago(seconds))
+            ]
         if seconds is None and (behind or 0) > limits.oldest_snapshot:
             text = _(
                 "A transaction is %(behind)d transactions behind (process %(pid)d, %(who)s): dead rows pile up behind "
@@ -101,7 +105,8 @@ def _prepared(rows: list[Any], limits: Limits) -> list[Finding]:
         "A prepared transaction has been open for %(time)s: dead rows pile up behind it and all queues get slow. "
         "COMMIT PREPARED or ROLLBACK PREPARED '%(name)s'."
     )
-    return [Finding("prepared_transaction", "", text % {"name": rows[0][0], "time": duration(rows[0][1])})]
+    values = {"name": rows[0][0], "time": duration(rows[0][1])}
+    return [Finding("prepared_transaction", "", text % values, since=_ago(rows[0][1]))]
 
 
 def _standbys(rows: list[Any], limits: Limits) -> list[Finding]:
@@ -156,6 +161,10 @@ def _autovacuum(cursor: Any, off: list[str]) -> list[Finding]:
         return [Finding("autovacuum_off", "", text)]
     text = _("Autovacuum is off for %(table)s: dead rows pile up. ALTER TABLE %(table)s RESET (autovacuum_enabled).")
     return [Finding("autovacuum_off", "", text % {"table": name}) for name in off]
+
+
+def _ago(seconds: float) -> datetime:
+    return clock.now() - timedelta(seconds=seconds)
 
 
 def _rows(cursor: Any, sql: str, parameters: list[Any] | None = None) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -38,7 +38,7 @@ def findings_of_keepers(alive: Sequence[Process], now: datetime, limits: Limits)
                 "restart that `manage.py run_huey`."
             )
             values = {"process": f"{keeper.host}:{keeper.pid}", "time": duration(silent)}
-            found.append(Finding("keeper_stopped", "", text % values))
+            found.append(Finding("keeper_stopped", "", text % values, since=keeper.duties_at or keeper.started_at))
     return found
 
 
@@ -54,7 +54,7 @@ def findings_of_trouble(alive: Sequence[Process], now: datetime) -> list[Finding
                 "The worker %(process)s has %(trouble)s. Their code cannot be stopped: look for past_timeout in its "
                 "log, which names the place, and give what hangs there a timeout of its own, or isolated=True."
             )
-            found.append(Finding("jobs_past_timeout", worker.queue, text % values))
+            found.append(Finding("jobs_past_timeout", worker.queue, text % values, since=worker.trouble_since))
             continue
         text = _(
             "The worker %(process)s cannot work for %(time)s (%(trouble)s): see that the database admits as many "
@@ -62,7 +62,7 @@ def findings_of_trouble(alive: Sequence[Process], now: datetime) -> list[Finding
         )
         silent = seconds_between(worker.trouble_since, now) or 0.0
         values["time"] = duration(silent)
-        found.append(Finding("worker_in_trouble", worker.queue, text % values))
+        found.append(Finding("worker_in_trouble", worker.queue, text % values, since=worker.trouble_since))
     return found
 
 
@@ -83,11 +83,11 @@ def findings_of_news(alive: Sequence[Process], now: datetime, limits: Limits) ->
             worker.news_dropped,
         )
         values = {"process": f"{worker.host}:{worker.pid}", "count": worker.news_dropped}
-        found.append(Finding("news_dropped", worker.queue, text % values))
+        found.append(Finding("news_dropped", worker.queue, text % values, since=worker.news_dropped_at))
     return found
 
 
-def findings_of_leases(lag: float, limits: Limits) -> list[Finding]:
+def findings_of_leases(lag: float, now: datetime, limits: Limits) -> list[Finding]:
     """Jobs of dead processes are not given back."""
     if lag <= limits.lease_lag + jobs_settings().lease:
         return []
@@ -95,7 +95,7 @@ def findings_of_leases(lag: float, limits: Limits) -> list[Finding]:
         "A process died %(time)s ago and its jobs have not been given back: restart `manage.py run_huey`, whose keeper "
         "does that; if this stays, look into its log."
     )
-    return [Finding("leases_not_reaped", "", text % {"time": duration(lag)})]
+    return [Finding("leases_not_reaped", "", text % {"time": duration(lag)}, since=now - timedelta(seconds=lag))]
 
 
 def lease_lag(now: datetime) -> float:

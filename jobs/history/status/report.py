@@ -96,7 +96,7 @@ def _look(limits: Limits, now: datetime, away: Finding | None = None) -> Report:
             *findings_of_keepers(alive, now, limits),
             *findings_of_trouble(alive, now),
             *findings_of_news(alive, now, limits),
-            *findings_of_leases(unreaped, limits),
+            *findings_of_leases(unreaped, now, limits),
             *findings_of_history(lags, now, limits),
         ]
     found += [
@@ -150,4 +150,4 @@ def _findings_of_relay(now: datetime, limits: Limits) -> list[Finding]:
         "runs, its keeper relays them.",
         number.number,
     )
-    return [Finding("pending_too_long", "", text % {"count": number})]
+    return [Finding("pending_too_long", "", text % {"count": number}, since=now - timedelta(seconds=relay_lag(now)))]

@@ -19,6 +19,6 @@ def findings_of_schedules() -> list[Finding]:
         "Schedule %(name)s cannot tick: %(text)s. Mend it, or disable it with `manage.py jobs schedules disable NAME`."
     )
     return [
-        Finding("schedule_failing", "", text % {"name": row.name, "text": row.trouble})
+        Finding("schedule_failing", "", text % {"name": row.name, "text": row.trouble}, since=row.trouble_at)
         for row in rows.order_by("trouble_at")[:MOST]
     ]

@@ -7,6 +7,7 @@ from jobs.management.actions.action import Action
 from jobs.management.actions.batches import BATCHES
 from jobs.management.actions.change import DISCARD, EDIT, PRIORITY, RESCHEDULE
 from jobs.management.actions.dead import DEAD
+from jobs.management.actions.deploy import DEPLOY
 from jobs.management.actions.events import EVENTS
 from jobs.management.actions.groups import GROUPS
 from jobs.management.actions.key import KEY
@@ -30,5 +31,5 @@ ACTIONS: tuple[Action, ...] = (
     *(RESCHEDULE, PRIORITY, EDIT, DISCARD),
     *(DRAIN, CLEAN, ERASE, MOVE),
     *(DOCTOR, OBLITERATE, METRICS),
-    *(SCHEDULES, WORKERS),
+    *(SCHEDULES, WORKERS, DEPLOY),
 )

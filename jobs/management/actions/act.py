@@ -75,7 +75,7 @@ def _enqueue(paper: Paper, options: Mapping[str, Any]) -> None:
 
 
 def _retry(paper: Paper, options: Mapping[str, Any]) -> None:
-    special = any(options[name] for name in ("tag", "group", "scope", "state", "older", "pace", "dry_run"))
+    special = any(options[name] for name in ("tag", "group", "scope", "query", "state", "older", "pace", "dry_run"))
     if special or options["ids"] or not options["queue"]:
         run_chosen(paper, options, "retry", "retried", retry)
         return

@@ -21,7 +21,7 @@ from jobs.management.actions.words import age, uuid, whole
 from jobs.operate.by_filter import FASTEST, Progress, act_on
 
 #: What a filter names; one of them at least, beside the state and the age.
-NAMES = ("queue", "task", "tag", "group", "scope")
+NAMES = ("queue", "task", "tag", "group", "scope", "query")
 #: Seconds between two lines that say how far it is.
 SAID_EVERY = 2.0
 
@@ -34,6 +34,7 @@ def chosen_arguments(parser: CommandParser) -> None:
     parser.add_argument("--tag", metavar=_("TAG"), help=_("Only jobs with this tag."))
     parser.add_argument("--group", metavar=_("GROUP"), help=_("Only this group's jobs."))
     parser.add_argument("--scope", metavar=_("SCOPE"), help=_("Only this scope's jobs."))
+    parser.add_argument("--query", metavar=_("QUERY"), help=_("Only jobs of this query: 'attempts:>=3 ran:>5s'."))
     parser.add_argument("--state", choices=STATES, metavar=_("STATE"), help=_("Only jobs in this state."))
     parser.add_argument("--older", type=age, metavar=_("AGE"), help=_("Only jobs created so long ago: 45s, 2d."))
     parser.add_argument("--limit", type=whole(1, 1_000_000_000), metavar=_("NUMBER"), help=_("At most so many."))
@@ -47,7 +48,9 @@ def run_chosen(
     """Do it to the jobs of these ids, or to all that the filter means."""
     named = {name: options[name] for name in NAMES if options[name]}
     if bool(options["ids"]) == bool(named):
-        raise CommandError(_("give either ids, or one of --queue, --task, --tag, --group, --scope"), returncode=2)
+        raise CommandError(
+            _("give either ids, or one of --queue, --task, --tag, --group, --scope, --query"), returncode=2
+        )
     if options["ids"]:
         if any(options[name] for name in ("state", "older", "limit", "pace", "dry_run")):
             raise CommandError(_("--state, --older, --limit, --pace and --dry-run go with a filter"), returncode=2)

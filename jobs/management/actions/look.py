@@ -12,12 +12,15 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, pgettext
 
+from jobs import clock
 from jobs.broker.records import QueueCounts
 from jobs.define.masks import Mask
 from jobs.defined import find_task
 from jobs.history import inside, live, lookup, verdict
 from jobs.history.counters import totals
+from jobs.history.find import find, parts_of
 from jobs.history.lateness import history_note
+from jobs.history.query_text import parse
 from jobs.history.status.finding import LIMITS
 from jobs.history.status.queues import QueueReport
 from jobs.history.status.report import Report, headline, report
@@ -85,6 +88,7 @@ def _list_arguments(parser: CommandParser) -> None:
     parser.add_argument("--queue", metavar=_("QUEUE"), help=_("Only this queue's jobs."))
     parser.add_argument("--state", choices=lookup.STATES, help=_("Only jobs in this state."))
     parser.add_argument("--task", metavar=_("TASK"), help=_("Only this task's jobs."))
+    parser.add_argument("--query", metavar=_("QUERY"), help=_("Only jobs of this query: 'attempts:>=3 ran:>5s'."))
     parser.add_argument(
         "--limit",
         type=whole(1, MOST_LISTED),
@@ -103,8 +107,11 @@ def _list(paper: Paper, options: Mapping[str, Any]) -> None:
         rows = rows.filter(task=find_task(options["task"]).name)
     if options["state"]:
         rows = lookup.in_state(rows, options["state"])
-    found = list(rows.defer("message", "result")[: options["limit"]])
-    found = lookup.as_they_read(found, options["state"])
+    now, notes = clock.now(), [history_note()]
+    query = parse(options["query"] or "", now)
+    seen = find(query, rows, now, lambda rows: parts_of(rows, query, options["queue"] or "", options["state"] or ""))
+    found = list(seen.rows.defer("message", "result")[: options["limit"]])
+    found = lookup.as_they_read(found, options["state"] or query.state)
     if paper.as_json:
         paper.document([_line_document(job) for job in found])
         return
@@ -116,8 +123,9 @@ def _list(paper: Paper, options: Mapping[str, Any]) -> None:
         for job in found
     ]
     paper.table((_("id"), _("queue"), _("task"), _("state"), _("created (UTC)"), _("error")), lines)
-    if note := history_note():
-        paper.say(note)
+    for note in (*notes, *seen.notes):
+        if note:
+            paper.say(note)
 
 
 def _show_arguments(parser: CommandParser) -> None:
@@ -214,7 +222,10 @@ def _status_document(seen: Report) -> dict[str, Any]:
         "lease_lag_seconds": seen.lease_lag,
         "clock_offset_seconds": seen.clock_offsets,
         "findings": [
-            {"code": one.code, "queue": one.queue, "text": one.text, "needs_person": one.needs_person}
+            {
+                **{"code": one.code, "queue": one.queue, "text": one.text, "needs_person": one.needs_person},
+                "since": one.since,
+            }
             for one in seen.findings
         ],
         "queues": [

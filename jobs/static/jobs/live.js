@@ -16,8 +16,8 @@
 
    What a person does stays as it is: the focus, an open <details>, a form with changed values or in which somebody
    writes, the place on the page. Children are told apart by `id` or `data-live-key`; give rows that come and go one.
-   A <time datetime="…" data-live-ago> reads "3 minutes ago", with data-live-for "3 minutes", and moves by itself: what
-   only time changes need not be in the ETag.
+   A <time datetime="…" title="…"> within such a part, and elsewhere one with data-live-ago, reads "3 minutes ago", with
+   data-live-for "3 minutes", and moves by itself: what only time changes need not be in the ETag.
 
    [data-live-switch] stops and starts it for all pages of this browser, [data-live-note] says how it is. In a hidden tab
    nothing is fetched; an error is said, and the next look comes later each time.
@@ -174,13 +174,13 @@
 
   function tick() {
     const language = document.documentElement.lang || "en";
-    for (const element of document.querySelectorAll("time[data-live-ago], time[data-live-for]")) {
-      const passed = Math.max(0, (Date.now() - Date.parse(element.dateTime)) / 1000);
-      if (!Number.isFinite(passed)) continue;
-      const unit = STEPS.find(([, below]) => passed < below)[0];
-      const count = Math.floor(passed / LENGTHS[unit]);
-      const text = "liveAgo" in element.dataset
-        ? new Intl.RelativeTimeFormat(language).format(-count, unit)
+    for (const element of document.querySelectorAll("[data-live] time[datetime][title], time[data-live-ago], time[data-live-for]")) {
+      const passed = (Date.now() - Date.parse(element.dateTime)) / 1000;
+      if (!Number.isFinite(passed) || (passed < 0 && "liveFor" in element.dataset)) continue;
+      const unit = STEPS.find(([, below]) => Math.abs(passed) < below)[0];
+      const count = Math.trunc(passed / LENGTHS[unit]);
+      const text = !("liveFor" in element.dataset)
+        ? new Intl.RelativeTimeFormat(language, { numeric: Math.abs(passed) < 5 ? "auto" : "always" }).format(Math.abs(passed) < 5 ? 0 : -count, unit)
         : new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: unit === "second" ? "short" : "long" }).format(count);
       if (element.textContent !== text) element.textContent = text;
     }

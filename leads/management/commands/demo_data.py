@@ -1,4 +1,4 @@
-"""`manage.py demo_data`: two organizations, their members and API keys, made once."""
+"""`manage.py demo_data`: two organizations, their members and API keys, and what the apps add to them, made once."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from django.utils.translation import gettext_noop
 from accounts.models import Organization, Role, User
 from accounts.services import add_member, create_api_key
 from jobs.command_line import TranslatedCommand
+from leads.demo import parts
 from leads.models import CrmWebhook
 
 #: A reserved port, where nobody listens: that lead shows how a delivery fails, is tried again and ends.
@@ -75,5 +76,7 @@ def _make() -> dict[str, Any]:
         first, last = full_name.split()
         user = User.objects.create_user(email, password, first_name=first, last_name=last)
         add_member(organizations[slug], user, role=role)
+    for part in parts:
+        part(organizations)
     keys = {slug: create_api_key(organization, "demo")[1] for slug, organization in organizations.items()}
     return {"password": password, "api_keys": keys, "api_key": keys[ORGANIZATIONS[0]["slug"]]}

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0036_paused_tags"),
+        ("jobs", "0037_deploy_marks"),
     ]
 
     operations = [
