@@ -23,6 +23,7 @@ from ..conf import jobs_settings
 from ..errors import BrokerAway, JobsError
 from ..fingerprint import CAUSE
 from ..history import cause_story, causes, live, lookup
+from ..history.deploys import deploys_since
 from ..history.lookup import Capped
 from ..history.mended import since_last
 from ..history.plans import by_index
@@ -226,8 +227,8 @@ class CauseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         scopes, now = scopes_of(request), clock.now()
         days = cause_story.days_of(one.id, scopes)
         first = now - timedelta(days=cause_story.DAYS)
-        releases = cause_story.releases_since(first)
-        marks = [((release.since - first) / (now - first), release.name) for release in releases]
+        deploys = deploys_since(first)
+        marks = [((deploy.at - first) / (now - first), visible(deploy.label)) for deploy in deploys]
         tried = cause_story.tried(one.id, one.task, scopes)
         labels = {"retry": pgettext("button", "Retry"), "discard": pgettext("button", "Discard")}
         return {
@@ -239,7 +240,7 @@ class CauseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "days": days,
             "trend": drawn_days(days, marks),
             "dates": [(first + timedelta(days=day + 1), number) for day, number in enumerate(days) if number],
-            "between": [release for release in releases if one.first_at <= release.since <= one.last_at],
+            "between": [deploy for deploy in deploys if one.first_at <= deploy.at <= one.last_at],
             "tried": tried,
             "acts": _acts_of(one.id) if scopes is None else [],
             "examples": [self._example(request, job) for job in self._last(one.id, scopes)],

@@ -1,18 +1,17 @@
-"""What is told of one cause of dead letters beside its counts: its trend by day, the releases, what was tried."""
+"""What is told of one cause of dead letters beside its counts: its trend by day, what was tried."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import connections
 
 from .. import clock
 from ..broker.database import causes as store
 from ..conf import jobs_settings
-from ..models import Release
 from ..states import State
 from . import lookup
 from .causes import MOST_OF_TREND, of_cause
@@ -22,8 +21,6 @@ from .plans import by_index
 DAYS = 30
 #: So many of the latest jobs of the task, and of the cause's latest dead letters, are looked at for what was tried.
 LOOKED_AT = 2_000
-#: Releases that are told of.
-MOST_RELEASES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +51,6 @@ def days_of(cause: str, scopes: Sequence[str] | None = None) -> tuple[int, ...]:
     for hours, number in ago.items():
         days[max(0, int(hours)) // 24] += number
     return tuple(days[day] for day in reversed(range(DAYS)))
-
-
-def releases_since(moment: datetime) -> list[Release]:
-    """The releases that came since then, the earliest first; the last of them, if there were many."""
-    rows = Release.objects.using(jobs_settings().database).filter(since__gte=moment)
-    return list(reversed(rows.order_by("-since")[:MOST_RELEASES]))
 
 
 def tried(cause: str, task: str, scopes: Sequence[str] | None = None) -> Tried:
