@@ -125,7 +125,7 @@ def test_on_each_broker_it_tells_who_waits_and_when_the_next_may_start(
     call.using(delay=600).enqueue()
     start(2)
     person = client_with("view_job", "change_limits")
-    row = row_of(text(person), "hubspot<")
+    row = row_of(text(person), "hubspot ")
     assert "2 of 100 taken" in row
     assert 'data-label="Jobs waiting" class="num">100</td>' in row
     page = text(person)
