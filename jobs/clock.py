@@ -39,6 +39,11 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def thread_seconds() -> float:
+    """Processor seconds that this thread has used; for what work costs, however busy the machine is."""
+    return time.thread_time()
+
+
 def random() -> float:
     """A number from 0 up to, but not including, 1."""
     return _random.random()

@@ -12,7 +12,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -29,9 +29,10 @@ from ..errors import BrokerAway, InvalidOption, Refused, UnknownJob, UnknownProc
 from ..history import live, verdict
 from ..models import Job
 from ..operate.pause import pause, resume
+from ..operate.stack import VIEW_STACK
 from ..operate.workers import pause_worker, resume_worker
 from ..states import State
-from . import many, overview, page
+from . import following, many, overview, page
 from .buttons import BUTTONS, Button
 from .change import EDITED, change_page, changeable
 from .events import event_urls
@@ -44,6 +45,7 @@ from .providers import providers_page
 from .query_box import search
 from .readonly import ReadOnlyAdmin
 from .sight import check_reach, may, of_scopes, scopes_of, sees_all
+from .stack import stack_page
 from .workers import workers_page
 
 
@@ -97,6 +99,10 @@ class JobAdmin(ReadOnlyAdmin):
         ]
         edit = self.admin_site.admin_view(change_page)
         own.append(path("<uuid:job_id>/edit/", edit, {"model_admin": self}, "jobs_job_edit"))
+        live_view = self.admin_site.admin_view(self.live_view, cacheable=True)
+        own.append(path("<uuid:job_id>/live/", live_view, name="jobs_job_live"))
+        stack = self.admin_site.admin_view(stack_page)
+        own.append(path("<uuid:job_id>/stack/", stack, {"model_admin": self}, "jobs_job_stack"))
         for name in ("pause", "resume"):
             view = self.admin_site.admin_view(self.operate_queue)
             own.append(path(f"queues/<str:queue>/{name}/", view, {"name": name}, f"jobs_queue_{name}"))
@@ -210,8 +216,7 @@ class JobAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        live.hear()
-        job = self.get_object(request, unquote(object_id)) or self._without_row(request, _uuid(unquote(object_id)))
+        job = self._seen(request, object_id)
         if job is None:
             self.message_user(
                 request,
@@ -228,6 +233,34 @@ class JobAdmin(ReadOnlyAdmin):
             "has_view_permission": True,
             "media": self.media,
             "preserved_filters": self.get_preserved_filters(request),
+            **self._body(request, job),
+            **(extra_context or {}),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/jobs/job/page.html", context)
+
+    def live_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        """The page's inside by itself, for the page to follow it; or 304 where that shows it already."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        job = self._seen(request, str(job_id))
+        if job is None:
+            raise Http404
+        request.current_app = self.admin_site.name
+        return following.answer(job, request, lambda: self._body(request, job))
+
+    def _seen(self, request: HttpRequest, object_id: str) -> Job | None:
+        """The job as it lives, if the person may see it."""
+        live.hear()
+        job = self.get_object(request, unquote(object_id)) or self._without_row(request, _uuid(unquote(object_id)))
+        return job if job is None else live.as_it_lives(job, job.pk) or job
+
+    def _body(self, request: HttpRequest, job: Job) -> dict[str, Any]:
+        return {
+            # before what it stands for: what changes in between is shown at the next look
+            "live": following.followed(job, request, self._address("job_live", job.pk)),
             "page": page.job_page(job, self.admin_site, request, scopes_of(request)),
             "buttons": [
                 {"name": one.name, "label": one.label, "address": self._address(f"job_{one.name}", job.pk)}
@@ -235,10 +268,9 @@ class JobAdmin(ReadOnlyAdmin):
                 if job.state in one.states and may(request, one.permission, job)
             ],
             "edit": self._edit_link(request, job),
-            **(extra_context or {}),
+            "may_see_stack": may(request, VIEW_STACK, job),
+            "ask_stack": self._address("job_stack", job.pk) if job.state == State.ACTIVE else "",
         }
-        request.current_app = self.admin_site.name
-        return TemplateResponse(request, "admin/jobs/job/page.html", context)
 
     def _edit_link(self, request: HttpRequest, job: Job) -> dict[str, str] | None:
         if job.state not in EDITED or not changeable(request, job):

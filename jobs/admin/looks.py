@@ -12,8 +12,8 @@ from .. import clock
 
 Value = TypeVar("Value")
 
-#: Seconds for which a look serves at least and at most; in between, so that looking takes a fiftieth of the time.
-LEAST, LONGEST, SHARE = 2.0, 30.0, 50.0
+#: Seconds for which a look serves at least and at most; in between, so many times the processor time that it took.
+LEAST, LONGEST, SHARE = 2.0, 30.0, 66.0
 #: So many looks are kept.
 MOST = 64
 
@@ -28,7 +28,9 @@ class _Kept(Generic[Value]):
 class Looks(Generic[Value]):
     """By what was looked at, the last look; of those who come at once, one looks and the others take the last one."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float | None = None) -> None:
+        """Looks serve for so many seconds; without them by what they cost."""
+        self._seconds = seconds
         self._lock = threading.Lock()
         self._kept: OrderedDict[Hashable, _Kept[Value]] = OrderedDict()
 
@@ -45,10 +47,10 @@ class Looks(Generic[Value]):
         try:
             if not fresh and kept.value is not None and clock.monotonic() < kept.until:
                 return kept.value
-            began = clock.monotonic()
+            began = clock.thread_seconds()
             kept.value = value = look()
-            ended = clock.monotonic()
-            kept.until = ended + min(LONGEST, max(LEAST, SHARE * (ended - began)))
+            cost = clock.thread_seconds() - began
+            kept.until = clock.monotonic() + (self._seconds or min(LONGEST, max(LEAST, SHARE * cost)))
             return value
         finally:
             kept.lock.release()

@@ -28,7 +28,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import get_current_timezone_name
 from django.utils.translation import get_language
 
-from .. import clock, defined
+from .. import defined
 from ..errors import BrokerAway
 from ..history import verdict
 from ..history.deploys import Deploy, deploys_since
@@ -84,6 +84,9 @@ class Part:
         return mark_safe(text)
 
 
+#: Seconds after which hours that are over are counted again: a late keeper may add to them.
+PAST_SERVES = 60.0
+_past: Looks[Mapping[str, Mapping[datetime, Figures]]] = Looks(PAST_SERVES)
 _looks: Looks[Look] = Looks()
 _parts: Looks[Part] = Looks()
 
@@ -113,7 +116,7 @@ def part_for(request: HttpRequest, kind: str, queue: str = "", *, fresh: bool = 
     tongue = (get_language(), get_current_timezone_name())
 
     def draw() -> Part:
-        look = _looks.get((span, *tongue), lambda: _look(span), fresh=fresh)
+        look = _looks.get((span, kind == "summary", *tongue), lambda: _look(span, kind), fresh=fresh)
         return _drawn(kind, _context(kind, look, span, site, allowed, queue), look)
 
     return _parts.get((kind, queue, span, site, allowed, *tongue), draw, fresh=fresh)
@@ -159,6 +162,7 @@ def queue_page(request: HttpRequest, queue: str, model_admin: ModelAdmin[Job]) -
 
 def forget_looks() -> None:
     """Look anew at everything; for tests."""
+    _past.forget()
     _looks.forget()
     _parts.forget()
 
@@ -173,9 +177,10 @@ def _check_queue(queue: str) -> None:
         raise Http404
 
 
-def _look(span: str) -> Look:
-    now = clock.now()
+def _look(span: str, kind: str) -> Look:
     seen = report()
+    if kind == "summary":
+        return Look(seen, (), {}, {}, ())
     found: Sequence[SeenWorker] = ()
     held: Mapping[Any, Sequence[Held]] = {}
     try:
@@ -183,8 +188,17 @@ def _look(span: str) -> Look:
         held = held_by({one.id: one.queue for one in found})
     except BrokerAway:  # the findings say so
         pass
-    since = spans.span_of(span, now).starts[0]
-    return Look(seen, found, held, figures_by_hour(since), deploys_since(since))
+    since = spans.span_of(span, seen.at).starts[0]
+    return Look(seen, found, held, _hours(since, seen.at), deploys_since(since))
+
+
+def _hours(since: datetime, now: datetime) -> Mapping[str, Mapping[datetime, Figures]]:
+    """The figures by queue and hour; of the hours that are over as they were up to a minute ago."""
+    # facts of the hour before still come in while this one begins
+    recent = max(since, now.replace(minute=0, second=0, microsecond=0) - spans.HOUR)
+    past = _past.get((since, recent), lambda: figures_by_hour(since, until=recent)) if since < recent else {}
+    new = figures_by_hour(recent)
+    return {queue: {**past.get(queue, {}), **new.get(queue, {})} for queue in {*past, *new}}
 
 
 def _place(name: str) -> str:
@@ -262,13 +276,15 @@ def _queue(row: QueueReport, look: Look, steps: charts.Span, site: str, allowed:
 
     paused = row.counts is not None and row.counts.paused
     name = "resume" if paused else "pause"
+    oldest = row.counts.oldest_ready_at if row.counts is not None and row.counts.waiting else None
     return {
         "report": row,
         "page": page + chosen if page else "",
         "list": f"{address}?{urlencode({'queue': row.name})}",
         "first": [cell(state) for state in FIRST],
         "others": [cell(state) for state in OTHERS],
-        "oldest": row.counts.oldest_ready_at if row.counts is not None and row.counts.waiting else None,
+        "oldest": oldest,
+        "oldest_moment": oldest.isoformat() if oldest is not None else "",
         "oldest_text": verdict.duration(row.oldest_wait),
         "told": told,
         "sparkline": charts.sparkline([one.attempts for one in figures]) if len(figures) > 2 else [],

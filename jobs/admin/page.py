@@ -16,22 +16,24 @@ from django.urls import reverse
 
 from .. import clock
 from ..define.desk import Progress
-from ..history import inside, live, lookup, verdict
+from ..history import inside, lookup, verdict
 from ..history.flow_graph import flow_of
 from ..history.lateness import history_note
 from ..history.lookup import Argument
 from ..history.timeline import pieces_of
 from ..history.waits import waits_of
-from ..history.why import why_line
 from ..models import Job
+from ..operate.stack import SeenStack, last_stack
 from ..origin import origin_of
 from ..states import State
 from ..visible import visible
 from .flow import Flow, drawn_flow
+from .following import why_said
 from .page_links import Link, job_link, job_links, object_link
 from .sight import of_scopes
 from .starts import Starts, starts_of
 from .timeline import Drawing, drawing
+from .tracebacks import Block, blocks_of
 
 #: A page shows at most so many lines of the audit log, children, and other jobs of its event.
 SHOWN = 200
@@ -66,6 +68,8 @@ class JobPage:
     starts: Starts
     timeline: Drawing | None
     flow: Flow | None
+    stack: SeenStack | None
+    stack_blocks: Sequence[Block]
     log: Sequence[LogEntry]
     now: datetime
     history_note: str = ""
@@ -76,7 +80,6 @@ class JobPage:
 
 def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tuple[str, ...] | None = None) -> JobPage:
     """The page of one job for who asks, and sees the jobs of these scopes; None: all jobs."""
-    job = live.as_it_lives(job, job.pk) or job
     now, site = clock.now(), admin_site.name
     shown = job.shown_state(now)
     list_address = reverse(f"{site}:jobs_job_changelist")
@@ -92,12 +95,13 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
     links = job_links(seen, site, [*(id for id, _state in waits.after), *waits.before])
     starts = starts_of(job, inside.logs_of(job.pk)[0], mask)
     pieces = pieces_of(job, starts.rows, now, waited_for_jobs=bool(waits.after), cut=starts.cut)
+    stack = last_stack(job)
     progress = inside.progress_of(job.pk)
     return JobPage(
         job=job,
         state=shown,
         verdict=mask(verdict.job_verdict(job, now, hindrances=False)),
-        why=mask(why_line(job)),
+        why=mask(why_said(job)),
         arguments=[
             Argument(visible(one.name), pretty(one.value) if not one.masked else one.value, one.masked)
             for one in lookup.arguments(job)
@@ -119,6 +123,8 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
         before=[links[id] for id in waits.before],
         starts=starts,
         timeline=drawing(pieces),
+        stack=stack,
+        stack_blocks=blocks_of(visible(mask(stack.text), keep="\n")) if stack is not None and stack.text else (),
         flow=drawn_flow(flow_of(job, seen), job, site, names_batches=scopes is None, now=now),
         log=_log(job),
         now=now,

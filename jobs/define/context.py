@@ -45,9 +45,9 @@ class RunningJob:
         self.cancel_requested = claimed.cancel_requested
         self._still_mine = still_mine
         self._deadline = deadline
-        #: the thread in which it was started, and whether its being late was told of
-        self.thread = threading.get_ident()
-        self.told_late = False
+        self.thread = threading.get_ident()  # in which it was started
+        self.told_late = False  # that it is past its time
+        self.coroutine: Any = None  # of an `async def` task on the worker's loop
         self._after: tuple[AwaitedJob, ...] | None = None
         # a job that tells and keeps nothing pays for none of this
         self._make_desk = make_desk

@@ -13,8 +13,8 @@ from ..models import Process, QueueState
 from ..policy import AS_THE_CODE_SAYS, QueueLimits
 from .limits import limits_of_row
 
-#: Beside its threads': a worker's for the queue and for hints, or those of any other process.
-BESIDE = 2
+#: Beside its threads': a worker's for the queue, for hints and for its answers, or those of any other process.
+BESIDE, OF_OTHERS = 3, 2
 
 
 def connections_allowed() -> tuple[int, int] | None:
@@ -46,12 +46,12 @@ def connections_needed(limits: Mapping[str, QueueLimits]) -> int:
 def connections_of(queue: str, threads: int, limits: QueueLimits) -> int:
     """How many one process can need that works the queue, if any, with so many threads unless others were set.
 
-    A worker needs one for each thread, and one each for the queue and for hints; where tasks have breakers one for
-    these; with isolated tasks two more for each thread and for the spare: a runner has one for its job and one for what
-    the job reports.
+    A worker needs one for each thread, and one each for the queue, for hints and to answer who asks where its jobs are;
+    where tasks have breakers one for these; with isolated tasks two more for each thread and for the spare: a runner
+    has one for its job and one for what the job reports.
     """
     if not queue:
-        return BESIDE
+        return OF_OTHERS
     threads = limits.concurrency if isinstance(limits.concurrency, int) else threads
     if queue not in queues():
         return threads + BESIDE

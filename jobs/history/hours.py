@@ -87,11 +87,11 @@ def percentile(counts: Sequence[int], part: float) -> Between | None:
     return Between(low, high, low + (high - low) * (rank - before) / counts[place])
 
 
-def figures_by_hour(since: datetime, queue: str = "") -> dict[str, dict[datetime, Figures]]:
-    """By queue and hour, from the hour that begins at `since` on; of one queue if it is named."""
+def figures_by_hour(since: datetime, until: datetime | None = None) -> dict[str, dict[datetime, Figures]]:
+    """By queue and hour, from the hour that begins at `since` on; without `until` and later ones."""
     rows = TaskStat.objects.using(jobs_settings().database).filter(hour__gte=since).order_by()
-    if queue:
-        rows = rows.filter(queue=queue)
+    if until is not None:
+        rows = rows.filter(hour__lt=until)
     sheets: defaultdict[str, defaultdict[datetime, _Sheet]] = defaultdict(lambda: defaultdict(_Sheet))
     # in SQL the tasks are put together, and the parts of an hour
     for name, hour, outcome, ran, waited, jobs in rows.values_list(

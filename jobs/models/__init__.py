@@ -18,6 +18,7 @@ from .process import ClockJump, Marker, Process
 from .provider import ProviderFailure
 from .queue import Grant, GroupState, QueueStat, QueueState, TaskStat, Throttle
 from .schedule import Schedule
+from .stack import StackRequest
 
 __all__ = [
     "STATE_WORDS",
@@ -45,6 +46,7 @@ __all__ = [
     "QueueState",
     "Release",
     "Schedule",
+    "StackRequest",
     "TaskStat",
     "Throttle",
     "Verb",

@@ -93,6 +93,8 @@ class Job(models.Model):
             ("discard_job", _("Can discard dead letters")),
             ("edit_job", _("Can edit the arguments of jobs")),
             ("edit_personal_arguments", _("Can edit personal arguments of jobs")),
+            ("view_personal_arguments", _("Can see personal arguments of jobs")),
+            ("view_stack", _("Can see where running jobs are")),
             ("promote_job", _("Can run scheduled jobs now")),
             ("pause_queue", _("Can pause and resume queues")),
             ("change_limits", _("Can change the limits of queues")),

@@ -19,6 +19,7 @@ from ..define.context import request_stop
 from ..defined import find_queue
 from ..history.provider_calls import keep_calls
 from . import event_loop, reports
+from .answers import StackAnswers
 from .breakers import breakers_of
 from .consumer import QueueConsumer
 from .hints import HintEar
@@ -100,10 +101,16 @@ def run_worker(
         gone=link.stop,
         fill_place=consumer.fill_place,
     )
+    answers = StackAnswers(
+        worker,
+        holds_jobs=lambda: consumer.pool.held > 0,
+        of_runner=runners.stack_of if runners is not None else lambda job: None,
+    )
     ear = HintEar(broker, queue.name, consumer.pool.hear, consumer.pool.room)
     link.start()
     lease.start()
     ear.start()
+    answers.start()
     keep_calls()
     watch.begin(consumer.hold)
     if runners is not None:
@@ -114,7 +121,7 @@ def run_worker(
     if runners is not None:
         runners.close()
     reports.finish(LAST_REPORTS)
-    for thread in (lease, ear, watch):
+    for thread in (lease, ear, watch, answers):
         thread.end()
     if not consumer.drained:
         logger.warning("worker_cut queue=%s pid=%d jobs=%d", queue.name, os.getpid(), consumer.pool.held)
@@ -126,6 +133,7 @@ def run_worker(
         os._exit(int(consumer.broken))
     lease.join()
     watch.join()
+    answers.join()
     logger.info("worker_stopped queue=%s pid=%d", queue.name, os.getpid())
     connections.close_all()
     forget_broker()

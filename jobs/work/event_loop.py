@@ -45,7 +45,7 @@ def run(coroutine: Coroutine[Any, Any, Any], seconds: float) -> Any:
     else:
         loop, thread = _running_loop()
         if (job := job_here()) is not None:
-            job.thread = thread.ident or 0
+            job.thread, job.coroutine = thread.ident or 0, coroutine
         ended, error = asyncio.run_coroutine_threadsafe(_run_in_worker(coroutine, seconds), loop).result()
     if error is not None:
         raise error

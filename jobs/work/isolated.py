@@ -77,6 +77,9 @@ class Runner:
             theirs.close()
         self._connection = Connection(ours.detach())
         self._ending_lock = threading.Lock()
+        self._asking_lock = threading.Lock()
+        self._told = 0  # so much of what it has written was an answer
+        self.job: UUID | None = None
         self._ready = False
         self._fresh = 0  # its memory before its first job
         self.jobs = 0
@@ -105,6 +108,7 @@ class Runner:
         `seen` is the job as this process knows it, to which others pass on that somebody asks it to stop.
         """
         self.jobs += 1
+        self.job = job.id
         before = memory_of(self._process.pid) or 0
         try:
             send(self._connection, Work(job))
@@ -135,6 +139,15 @@ class Runner:
             if seen.stop_requested and not stops:
                 stops = True
                 self._say(Stop())
+
+    def stack(self) -> str:
+        """Where its threads are now, with the lines of the source; empty where it does not say."""
+        with self._asking_lock:
+            if self._stacks.closed:
+                return ""
+            found = stacks.asked_for(self._process.pid, self._stacks.fileno())
+            self._told = os.fstat(self._stacks.fileno()).st_size
+        return stacks.with_source(found)
 
     def is_worn(self, most_memory: int) -> bool:
         """Whether another is to take its place: `most_memory` in MiB, 0 is none."""
@@ -167,13 +180,15 @@ class Runner:
         self.cut()
         with contextlib.suppress(OSError):
             self._connection.close()
-        self._stacks.close()
+        with self._asking_lock:
+            self._stacks.close()
 
     def _cut(self, error: JobsError, began: float) -> Ended | Broken | None:
         if not began:
             self.kill()
             return None
-        trace = stacks.asked_for(self._process.pid, self._stacks.fileno())
+        with self._asking_lock:
+            trace = stacks.asked_for(self._process.pid, self._stacks.fileno())
         self.cut()
         # it may have ended in the last moment
         while self._connection.poll(0) and (frame := heard_by_worker(self._connection)) is not None:
@@ -189,7 +204,7 @@ class Runner:
             self.kill()
             return None
         text = self._ending() if self._has_died(EXIT_TIME) else "its process has closed the line to its worker"
-        trace = stacks.written(self._stacks.fileno())
+        trace = stacks.written(self._stacks.fileno(), self._told)
         self.kill()
         return Broken(ProcessDied(text), trace, began)
 

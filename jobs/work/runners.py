@@ -82,6 +82,12 @@ class Runners(threading.Thread):
                 return broken_off(job, self._queue, self._worker, task, ended.error, ended.trace, ended.began)
         return Settlement(job, self._no_runner("its process died before the job began"))
 
+    def stack_of(self, job: UUID) -> str | None:
+        """Where a job is that one of them runs; None: none does."""
+        with self._changed:
+            found = next((runner for runner in self._busy if runner.job == job), None)
+        return None if found is None else found.stack()
+
     def keep_to(self, slots: int) -> None:
         """Let there be no more than one for each of so many slots, and the spare; what runs goes on to its end."""
         with self._changed:

@@ -99,7 +99,7 @@ def test_tags_are_paused_and_resumed_and_shown_beside_the_queue(operator: Client
     assert jobs.paused_tags(lane) == ("<b>",)
     assert "<strong>&lt;b&gt;</strong>" in operator.get(PAGE).content.decode()
     overview = operator.get("/admin/jobs/").content.decode()
-    assert f'<a href="{PAGE}#paused-tags" class="job-aside">1 paused tag</a>' in overview
+    assert f'<a class="job-badge tone-again" href="{PAGE}#paused-tags">1 paused tag</a>' in overview
     for wrong in ({"tag": "", "act": "pause"}, {"tag": 'a"b', "act": "pause"}, {"tag": "a", "act": "limit"}):
         assert 'class="error"' in said(operator, **wrong)
     assert jobs.paused_tags(lane) == ("<b>",)

@@ -17,6 +17,8 @@ from jobs import JobHandle
 from jobs.testing import JobsRunner
 from leads.models import EffectState, Lead
 from leads.services import erase_lead, unsubscribe_lead
+from tests.each_broker import each_broker as each_broker
+from tests.leads.people import make_organization
 
 from .campaigning import make_campaign, planned, states, willing
 from .mail_server import Behaviour, MailServer, use_mail_server
@@ -50,6 +52,26 @@ def test_paused_campaign_sends_nothing_and_resumed_all_of_the_rest_once(
         assert sorted(kept.to for kept in server.kept) == sorted(f"lead{n}@acme.example" for n in range(10))
     campaign.refresh_from_db()
     assert (campaign.state, campaign.recipients, campaign.sent) == (Campaign.State.SENT, 10, 10)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_broker_holds_a_paused_campaign_and_drops_a_cancelled_one(
+    each_broker: str, jobs_runner: JobsRunner, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaigns, "CHUNK", 2)
+    campaign, other = planned(5), planned(3, organization=make_organization("other"))
+    with MailServer() as server:
+        use_mail_server(settings, server.port)
+        assert services.pause_campaign(campaign.pk)
+        assert services.cancel_campaign(other.pk)
+        jobs_runner.run()
+        assert server.kept == []
+        assert (states(campaign), states(other)) == ({"pending": 2}, {"skipped": 2})
+        assert services.resume_campaign(campaign.pk)
+        jobs_runner.run()
+        assert sorted(kept.to for kept in server.kept) == [f"lead{number}@acme.example" for number in range(5)]
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.sent) == (Campaign.State.SENT, 5)
 
 
 def test_pause_before_anything_is_planned_holds_the_plan_too(jobs_runner: JobsRunner) -> None:

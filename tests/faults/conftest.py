@@ -25,7 +25,10 @@ LONG_ON_REDIS = (
     *("6-kills", "poison_job", "killed_supervisor_finish", "request_to_cancel", "cut_again_and_again"),
 )
 #: What happens in a worker process, whatever the broker: played on PostgreSQL and Redis by `make faults` alone.
-IN_THE_WORKER = ("test_async.py", "test_deaf.py", "test_isolated.py", "test_iterating.py", "test_limits.py")
+IN_THE_WORKER = (
+    *("test_async.py", "test_deaf.py", "test_isolated.py", "test_iterating.py", "test_limits.py"),
+    "test_stacks.py",
+)
 #: What takes a minute and more on each.
 LONG_ELSEWHERE = ("caller_killed_while_it_enqueues", "stopped_keeper")
 

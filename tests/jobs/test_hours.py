@@ -76,8 +76,12 @@ def test_the_hours_of_all_tasks_and_parts_are_put_together() -> None:
 
 
 @pytest.mark.usefixtures("each_database")
-def test_of_one_queue_no_other_is_read() -> None:
-    count("a", "completed", [5], this_hour())
-    count("a", "completed", [5], this_hour(), queue="other")
-    assert set(figures_by_hour(this_hour(), "lane")) == {"lane"}
-    assert figures_by_hour(this_hour() + timedelta(hours=1)) == {}
+def test_an_hour_is_of_those_before_its_end_and_not_of_those_after_it() -> None:
+    for hours in range(3):
+        count("a", "completed", [5], this_hour() - timedelta(hours=hours))
+    hour = timedelta(hours=1)
+    assert set(figures_by_hour(this_hour() - 2 * hour, until=this_hour())["lane"]) == {
+        this_hour() - hour,
+        this_hour() - 2 * hour,
+    }
+    assert figures_by_hour(this_hour() + hour) == {}

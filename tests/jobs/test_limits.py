@@ -181,7 +181,7 @@ def test_a_concurrency_beyond_the_connections_of_the_server_is_refused() -> None
     if connection.vendor != "postgresql":
         assert jobs.set_limits(lane, concurrency=1_000).concurrency == 1_000
         return
-    with pytest.raises(Refused, match=r"1000 .* could need 1002 connections, and PostgreSQL allows \d+"):
+    with pytest.raises(Refused, match=r"1000 .* could need 1003 connections, and PostgreSQL allows \d+"):
         jobs.set_limits(lane, concurrency=1_000)
     assert jobs.limits(lane).concurrency == 4
     assert jobs.set_limits(lane, concurrency=6).concurrency == 6

@@ -19,6 +19,7 @@ from jobs.management.actions.metrics import METRICS
 from jobs.management.actions.move import MOVE
 from jobs.management.actions.remove import CLEAN, DRAIN, ERASE
 from jobs.management.actions.schedules import SCHEDULES
+from jobs.management.actions.stack import STACK
 from jobs.management.actions.top import TOP
 from jobs.management.actions.why import WHY
 from jobs.management.actions.workers import WORKERS
@@ -26,7 +27,7 @@ from jobs.management.actions.workers import WORKERS
 __all__ = ["ACTIONS", "Action"]
 
 ACTIONS: tuple[Action, ...] = (
-    *(STATUS, TOP, LIST, SHOW, WHY, LOGS, EVENTS, KEY, DEAD, BATCHES, GROUPS),
+    *(STATUS, TOP, LIST, SHOW, WHY, STACK, LOGS, EVENTS, KEY, DEAD, BATCHES, GROUPS),
     *(ENQUEUE, RETRY, CANCEL, PROMOTE, PAUSE, RESUME, LIMITS),
     *(RESCHEDULE, PRIORITY, EDIT, DISCARD),
     *(DRAIN, CLEAN, ERASE, MOVE),
