@@ -21,8 +21,13 @@ def email_key(address: str) -> str | None:
 
     Small letters and no more: case folding would also write *ß* as *ss*, which is another mailbox.
     """
+    return key_of(email_address(address)) if address.strip() else None
+
+
+def key_of(address: str) -> str:
+    """`email_key` of an address that `email_address` has answered."""
     # the one letter that gets longer: the key must fit where the address fits
-    return "İ".join(part.lower() for part in email_address(address).split("İ")) if address.strip() else None
+    return "İ".join(part.lower() for part in address.split("İ"))
 
 
 def mail_domain(address: str) -> str:

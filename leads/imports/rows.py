@@ -21,7 +21,7 @@ from accounts.members import active_members
 from ..consent import Agreement
 from ..csv_cells import unmarked
 from ..models import ConsentPurpose, ConsentSource, LeadImport, LeadSource, LeadStatus
-from ..normalise import email_key
+from ..normalise import key_of
 from ..validation import CONSENT_FIELDS, ApiLeadForm, field_errors
 from .fields import FIELDS, NAMES, plain
 
@@ -98,8 +98,8 @@ class RowReader:
         }
         self._assignee(row, given)
         self._agreements(row, given)
-        if not row.errors:
-            row.key = email_key(row.fields.get("email", ""))
+        if not row.errors and (address := row.fields.get("email")):
+            row.key = key_of(address)
         return row
 
     def _convert(self, given: dict[str, str]) -> None:

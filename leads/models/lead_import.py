@@ -137,6 +137,13 @@ class ImportPiece(models.Model):
         verbose_name_plural = _("pieces of imports")
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["lead_import", "number"], name="leads_one_piece_of_number")]
+        indexes = [
+            # the counts, without the rows' texts
+            models.Index(
+                fields=["lead_import", "done_at", "rows", "created", "updated", "skipped", "wrong"],
+                name="leads_import_counts",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.lead_import_id} {self.number}"

@@ -240,7 +240,7 @@ def _progress(request: HttpRequest, lead_import: LeadImport) -> dict[str, Any]:
         "running": running,
         "ends_at": ends_at,
         "ends_soon": ends_at is not None and ends_at < timezone.now() + timedelta(minutes=1),
-        "has_errors": ImportPiece.objects.filter(lead_import=lead_import, wrong_rows__isnull=False).exists(),
+        "has_errors": ImportPiece.objects.filter(lead_import=lead_import, wrong__gt=0).exists(),
         "may_work": sight.may(person_of(request), ADD, lead_import.organization_id),
     }
 
