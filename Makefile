@@ -1,6 +1,6 @@
 # Esteira: `make` lists what there is to run.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test faults prove long bench lint lock clean
+.PHONY: help run demo test faults prove long bench pictures lint lock clean
 
 # Variables that would make our Python another one. What another project's shell says about databases and
 # settings reaches neither `make test` nor `make demo`: neither reads it.
@@ -44,6 +44,10 @@ long:  ## Run the longest variants, which `make test` and the gate leave out (AR
 bench:  ## Measure this project beside other job systems (ARGS='--quick'; ARGS=--help says more)
 	@.ci/setup requirements-dev.txt
 	@$(PY) -m bench.peers $(ARGS)
+
+pictures:  ## Take the pictures of docs/images anew (needs Chromium)
+	@.ci/setup requirements-dev.txt
+	@$(PY) -m tests.browser.pictures $(ARGS)
 
 lint:  ## Check style, types and imports
 	@.ci/setup requirements-dev.txt

@@ -190,7 +190,9 @@ class Choice:
         if tab == MINE:
             rows = rows.filter(assignee=self.person)
         elif tab == UNASSIGNED:
-            rows = rows.filter(assignee=None)
+            # of one status an index has them together; SQLite would look at everybody's by the index of assignees
+            one_status = "status" not in self.form.fields or "status" in self.chosen
+            rows = rows.exclude(assignee__isnull=False) if one_status else rows.filter(assignee=None)
         for name in ("status", "source"):
             if value := self.chosen.get(name):
                 rows = rows.filter(**{name: value})

@@ -15,7 +15,7 @@ from .conftest import Visit
 def test_the_form_with_mistakes_then_thanks(visit: Visit, acme: Organization) -> None:
     visitor = visit()
     page = visitor.open("/forms/acme/")
-    assert visitor.look(closely=True) == []
+    visitor.sees_nothing_wrong(closely=True)
     page.get_by_label("Name").fill("Ada Lovelace")
     page.get_by_label("E-mail").fill("ada@nowhere")
     with visitor.expecting(400):
@@ -24,12 +24,12 @@ def test_the_form_with_mistakes_then_thanks(visit: Visit, acme: Organization) ->
     # what was typed is still there, and the field says what is wrong with it
     expect(page.get_by_label("Name")).to_have_value("Ada Lovelace")
     expect(page.get_by_label("E-mail")).to_have_attribute("aria-invalid", "true")
-    assert visitor.look(closely=True) == []
+    visitor.sees_nothing_wrong(closely=True)
     page.get_by_label("E-mail").fill("ada@analytical.example")
     page.get_by_label("Message").fill("<script>alert(1)</script> forty seats, please")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Thank you")
-    assert visitor.look(closely=True) == []
+    visitor.sees_nothing_wrong(closely=True)
     assert Lead.objects.get().name == "Ada Lovelace"
 
 
@@ -57,4 +57,4 @@ def test_too_many_messages_are_refused_without_losing_the_text(visit: Visit, acm
             page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("alert")).to_contain_text("Too many messages")
     expect(page.get_by_label("Name")).to_have_value("Ada 2")
-    assert visitor.look() == []
+    visitor.sees_nothing_wrong()

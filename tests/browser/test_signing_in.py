@@ -18,12 +18,12 @@ from .conftest import Visit
 def test_sign_in_with_the_mouse_and_out_again(visit: Visit, agent: Any) -> None:
     visitor = visit()
     page = visitor.open("/leads/")
-    assert visitor.look(closely=True) == []
+    visitor.sees_nothing_wrong(closely=True)
     page.get_by_label("Email").fill(agent.email)
     page.get_by_label("Password").fill("not the password")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_label("Password")).to_have_value("")
-    assert visitor.look() == []
+    visitor.sees_nothing_wrong()
     page.get_by_label("Email").fill(agent.email)
     page.get_by_label("Password").fill("secret")
     page.get_by_role("button", name="Sign in").click()
@@ -49,7 +49,7 @@ def test_sign_in_with_the_keyboard(visit: Visit, agent: Any) -> None:
 def test_staff_signs_in_at_the_admin(visit: Visit, superuser: User) -> None:
     visitor = visit()
     page = visitor.open("/admin/")
-    assert visitor.look(closely=True) == []
+    visitor.sees_nothing_wrong(closely=True)
     page.get_by_label("Email").fill(superuser.email)
     page.get_by_label("Password").fill("secret")
     page.keyboard.press("Enter")
@@ -62,15 +62,15 @@ def test_a_new_password_by_mail(visit: Visit, agent: Any) -> None:
     visitor = visit()
     page = visitor.open("/accounts/login/")
     page.get_by_role("link", name="Forgot your password?").click()
-    assert visitor.look() == []
+    visitor.sees_nothing_wrong()
     page.get_by_label("Email").fill(agent.email)
     page.get_by_role("button", name="Send link").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Check your email")
-    assert visitor.look() == []
+    visitor.sees_nothing_wrong()
     run_jobs()
     (link,) = re.findall(rf"{re.escape(visitor.site)}(\S+/password/reset/\S+)", str(mail.outbox[-1].body))
     visitor.open(link)
-    assert visitor.look() == []
+    visitor.sees_nothing_wrong()
     for label in ("New password", "New password confirmation"):
         page.get_by_label(label, exact=True).fill("ten green lanterns")
     page.get_by_role("button", name="Save password").click()
@@ -87,4 +87,4 @@ def test_a_link_that_no_longer_works_says_so(visit: Visit, path: str) -> None:
     visitor = visit()
     with visitor.expecting(410):
         visitor.open(path)
-    assert visitor.look() == []
+    visitor.sees_nothing_wrong()

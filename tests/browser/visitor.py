@@ -118,6 +118,11 @@ class Visitor:
         self.page.emulate_media(color_scheme="light")
         return list(found)
 
+    def sees_nothing_wrong(self, *, closely: bool = False) -> None:
+        """Assert it."""
+        found = self.look(closely=closely)
+        assert not found, "\n".join([self.path, *found])
+
     def _ask_axe(self) -> list[str]:
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(_axe())

@@ -41,7 +41,7 @@ from ..tally import DISCARDED
 from . import crowd, hints, release, rewind
 from .aside import Tagging
 from .change import change_job
-from .connection import JobsDatabase
+from .connection import JobsDatabase, Trip
 from .explaining import Explaining
 from .grouped import Grouped
 from .limits import Limited
@@ -336,9 +336,10 @@ class SharedBroker(Limited, Grouped, Explaining, Tagging, OneStore, ABC):
     @reaching
     def counts(self, queue: str, *, exact: bool = False) -> QueueCounts:
         """The queue's live jobs in numbers; each stops counting at 10,000 unless `exact`."""
-        statement, most = ("count_every_live_job", None) if exact else ("count_live_jobs", COUNT_LIMIT)
+        most = None if exact else COUNT_LIMIT
         with self._database.read() as trip:
             now = trip.now
+            statement = "count_every_live_job" if exact else self._counting(trip)
             waiting, scheduled, active = trip.run(statement, queue=queue, now=trip.text_now)[0]
             heads = trip.run("read_heads", queue=queue) + trip.run("read_alone_heads", queue=queue)
             paused, wait_until, *_, paused_tags, _, _ = trip.run("read_queue", queue=queue)[0]
@@ -353,6 +354,10 @@ class SharedBroker(Limited, Grouped, Explaining, Tagging, OneStore, ABC):
             paused_tags=tags_of(paused_tags),
             blocked_until=blocked_until if blocked_until and blocked_until > now else None,
         )
+
+    def _counting(self, trip: Trip) -> str:
+        """The statement that counts up to 10,000 of each kind."""
+        return "count_live_jobs"
 
     @reaching
     def rewind(self) -> Rewound:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
@@ -10,6 +11,8 @@ from pathlib import Path
 #: How PostgreSQL's statements ask for the time, and what they ask in this process.
 _CLOCK = "clock_timestamp()"
 _clock = _CLOCK
+#: What is left out where the condition `alone`, which stands twice, is to stand once: as a word, or as a number.
+_ALONE = {"by_word": r" AND (?:job\.)?alone = [01]", "by_number": r"(?:NOT )?(?:job\.)?alone AND (?=(?:job\.)?alone =)"}
 
 
 @cache
@@ -43,7 +46,11 @@ def _by_this_clock(text: str) -> str:
 @cache
 def _read_all(vendor: str) -> Mapping[str, str]:
     folder = Path(__file__).with_name(vendor)
-    return {file.stem: _without_comments(file.read_text("utf-8")) for file in sorted(folder.glob("*.sql"))}
+    found = {file.stem: _without_comments(file.read_text("utf-8")) for file in sorted(folder.glob("*.sql"))}
+    if vendor == "sqlite":
+        for name, twice in _ALONE.items():
+            found[f"count_live_jobs_{name}"] = re.sub(twice, "", found["count_live_jobs"])
+    return found
 
 
 def _without_comments(text: str) -> str:

@@ -5,8 +5,9 @@
      <div id="overview" data-live="/address/of/its/inside/" data-live-tag='"abc"' data-live-at="1764380000000"> … </div>
      {% include "admin/jobs/live.html" %}
 
-     data-live        where its inside is fetched from, on this origin. The answer is HTML whose first element stands for
-                      the part itself: its attributes and all that is in it are taken over. The server answers 304 for
+     data-live        where its inside is fetched from, on this origin. The answer is HTML in which the element of the same
+                      id, or else the first one, stands for the part itself: its attributes and all that is in it are
+                      taken over; so a page can be fetched whole. The server answers 304 for
                       the ETag that it gave, and 403, 404 or a redirection to who may not see it any more.
      data-live-tag    the ETag of what the page shows; optional.
      data-live-at     when it was looked at, in milliseconds: an answer that is older than what is shown is left out.
@@ -86,7 +87,8 @@
     }
     /* Whether it was shown: an answer of a server that has looked earlier than another one is not. */
     show(text, tag) {
-      const fresh = new DOMParser().parseFromString(text, "text/html").body.firstElementChild;
+      const answer = new DOMParser().parseFromString(text, "text/html");
+      const fresh = (this.element.id && answer.getElementById(this.element.id)) || answer.body.firstElementChild;
       if (!fresh) return false;
       if (Number(fresh.dataset.liveAt || 0) < Number(this.element.dataset.liveAt || 0)) return false;
       this.tag = tag || "";
