@@ -30,6 +30,13 @@ def as_column(model: type[models.Model], name: Any, marks: Mapping[str, Mapping[
     return column
 
 
+def state_mark(row: models.Model, name: str, marks: Mapping[str, Mark]) -> Any:
+    """The row's state as a coloured word; the word alone where its value has no mark."""
+    value, word = getattr(row, name), getattr(row, f"get_{name}_display")()
+    mark = marks.get(value)
+    return word if mark is None else marked(mark, word, str(value))
+
+
 def is_number(model: type[models.Model], name: Any) -> bool:
     """Whether a column holds numbers, by its field."""
     field = field_of(model, name)
@@ -58,11 +65,9 @@ def _moment_column(field: models.Field[Any, Any]) -> Column:
 
 def _state_column(field: models.Field[Any, Any], marks: Mapping[str, Mark]) -> Column:
     @admin.display(description=field.verbose_name, empty_value=NOTHING)
-    def state(row: Any) -> str | None:
-        value = getattr(row, field.attname)
-        word = getattr(row, f"get_{field.name}_display")()
-        mark = marks.get(value)
-        return word if mark is None else marked(mark, word, str(value))
+    def state(row: Any) -> str:
+        shown: str = state_mark(row, field.name, marks)
+        return shown
 
     state.__name__ = field.name
     return state

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -40,4 +41,5 @@ def find() -> Iterator[Finding]:
     for organization in Organization.objects.filter(pk__in=untold.values("organization")).order_by("name")[:NAMED]:
         people = people_to_mail(organization.pk, None)
         if people and all(is_suppressed(person.email, organization.pk) for person in people):
-            yield Finding("nobody_reached", "", text % {"name": organization.name})
+            address = reverse("admin:emails_suppression_changelist")
+            yield Finding("nobody_reached", "", text % {"name": organization.name}, address=address)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from django.db.models import Exists, OuterRef
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -41,7 +42,8 @@ def _submissions_open() -> Iterator[Finding]:
         count.number,
     )
     shown = str(count) if count.more else str(count.number)
-    yield Finding("submissions_open", "", text % {"count": shown})
+    address = f"{reverse('admin:leads_submission_changelist')}?work=open"
+    yield Finding("submissions_open", "", text % {"count": shown}, address=address)
 
 
 def _nobody_hears() -> Iterator[Finding]:
@@ -51,4 +53,5 @@ def _nobody_hears() -> Iterator[Finding]:
     for name in (
         Organization.objects.filter(~Exists(active), Exists(leads)).order_by("name").values_list("name", flat=True)
     )[:NAMED]:
-        yield Finding("nobody_hears", "", text % {"name": name})
+        address = reverse("admin:accounts_organization_changelist")
+        yield Finding("nobody_hears", "", text % {"name": name}, address=address)

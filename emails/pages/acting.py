@@ -68,8 +68,8 @@ def start(request: HttpRequest, campaign_id: UUID) -> HttpResponse:
             messages.success(request, _("The campaign is being sent."))
         else:
             when = date_format(timezone.localtime(at), "SHORT_DATETIME_FORMAT")
-            log(person, campaign, _("Scheduled for %(time)s.") % {"time": when})
-            messages.success(request, _("The campaign begins on %(time)s.") % {"time": when})
+            log(person, campaign, _("Scheduled for %(time)s") % {"time": when})
+            messages.success(request, _("Scheduled for %(time)s: the campaign begins by itself.") % {"time": when})
         return redirect(campaign)
     reach = reach_of(campaign)
     context = {

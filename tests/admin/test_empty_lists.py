@@ -122,6 +122,25 @@ def test_a_state_is_a_word_with_a_shape_and_a_moment_is_told_from_now(staff: Cli
     assert re.search(r'<time datetime="[^"]+" title="[^"]+">3\xa0hours ago</time>', created)
 
 
+def test_a_rows_state_stands_beside_its_name(staff: Client) -> None:
+    lead = add_lead(name="<i>Ada</i>", status=LeadStatus.PROPOSAL)
+    shown = staff.get(reverse("admin:leads_lead_change", args=[lead.pk])).content.decode()
+    title = re.search(r"<h2>&lt;i&gt;Ada&lt;/i&gt;(.*?)</h2>", shown)
+    assert title
+    assert 'class="state state-proposal tone-later"' in title[1]
+    added = staff.get(address("leads.lead", "add")).content.decode()
+    assert 'class="state ' not in added
+
+
+def test_the_box_of_an_action_stands_before_its_words(staff: Client) -> None:
+    lead = add_lead(unsubscribed_at=timezone.now())
+    shown = staff.get(reverse("admin:leads_lead_do", args=[lead.pk, "consent"])).content.decode()
+    assert re.search(
+        r'<input type="checkbox" name="resubscribe"[^>]*><label class="vCheckboxLabel" for="id_resubscribe">', shown
+    )
+    assert re.search(r"<fieldset class=\"flex-container\"><legend[^>]*>The lead agrees to", shown)
+
+
 def test_a_computed_number_of_the_engines_list_is_one_too(staff: Client) -> None:
     now = clock.now()
     Job.objects.create(

@@ -45,6 +45,16 @@ def test_form_without_consent_records_none(client: Client) -> None:
 
 
 @pytest.mark.django_db
+def test_a_consent_box_stands_before_its_words(client: Client) -> None:
+    make_organization()
+    page = client.get("/forms/acme/").content.decode()
+    assert re.findall(r'<div class="check"><input type="checkbox" name="(\w+)"[^>]*> <label for="id_\1">', page) == [
+        "consent",
+        "marketing_consent",
+    ]
+
+
+@pytest.mark.django_db
 def test_filled_trap_looks_accepted_and_makes_no_lead(client: Client) -> None:
     make_organization()
     response = client.post("/forms/acme/", {**FIELDS, intake.HONEYPOT: "https://spam.example"})

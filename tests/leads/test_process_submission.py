@@ -122,6 +122,7 @@ def test_failure_that_stays_is_a_dead_letter_and_a_finding_until_somebody_proces
     Submission.objects.update(received_at=timezone.now() - timedelta(minutes=4))
     (finding,) = findings.find()
     assert (finding.code, finding.needs_person) == ("submissions_open", True)
+    assert finding.address == "/admin/leads/submission/?work=open"
 
     broken.undo()
     user = make_user("sam", is_staff=True)

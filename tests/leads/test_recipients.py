@@ -115,6 +115,7 @@ def test_leads_of_which_mail_tells_nobody_are_a_finding_until_it_reaches_somebod
     assert EmailMessage.objects.get(kind="lead_notification").to == manager.email
     (finding,) = emails_findings.find()
     assert (finding.code, finding.needs_person, "Acme" in finding.text) == ("nobody_reached", True, True)
+    assert finding.address == "/admin/emails/suppression/"
     lift(lifted, member)
     assert list(emails_findings.find()) == []
 
@@ -131,6 +132,7 @@ def test_leads_of_which_nobody_hears_are_a_finding(organization: Organization) -
     make_lead(organization)
     (finding,) = findings.find()
     assert (finding.code, finding.needs_person) == ("nobody_hears", True)
+    assert finding.address == "/admin/accounts/organization/"
     assert "Acme" in finding.text
     member = make_member(organization, "max")
     assert list(findings.find()) == []

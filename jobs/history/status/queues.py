@@ -28,6 +28,8 @@ from .finding import Finding, Limits
 
 #: Paused tags that a finding names.
 MOST_TAGS = 5
+#: So many queued jobs, the oldest ones, are looked at for those that were tried already: each is a row to read.
+LOOKED_AT = 1_000
 
 
 @dataclass(frozen=True)
@@ -95,27 +97,29 @@ def queue_report(
 
 
 def _shown(rows: QuerySet[Job], counts: QueueCounts, now: datetime, whole: Capped) -> dict[Shown, Capped]:
-    """What is queued, by how it reads; looks at no more rows than are counted."""
+    """What is queued, by how it reads; where more is queued than is looked at, *at least* so many are retrying."""
     due = later = 0
+    more = whole.number > LOOKED_AT
     if whole.number:
         retrying = Q(attempts__gt=0)
         # not a count: that would look as if it walked over all
-        sums = rows.filter(state=State.QUEUED).order_by().values("attempts", "ready_at")[: CAP + 1]
+        sums = rows.filter(state=State.QUEUED).order_by("id").values("attempts", "ready_at")[:LOOKED_AT]
         found = sums.aggregate(
             due=Sum(Case(When(retrying & Q(ready_at__lte=now), then=1), default=0)),
             later=Sum(Case(When(retrying & Q(ready_at__gt=now), then=1), default=0)),
         )
         due, later = found["due"] or 0, found["later"] or 0
     return {
-        Shown.WAITING: _less(counts.waiting, due, more=whole.more),
-        Shown.SCHEDULED: _less(counts.scheduled, later, more=whole.more),
-        Shown.RETRYING: Capped(due + later, more=whole.more and bool(due + later)),
+        Shown.WAITING: _less(counts.waiting, due, more=more),
+        Shown.SCHEDULED: _less(counts.scheduled, later, more=more),
+        Shown.RETRYING: Capped(due + later, more=more and bool(due + later)),
     }
 
 
 def _less(number: int, other: int, *, more: bool) -> Capped:
     if number >= CAP:
         return lookup.capped(number)
+    # of those that were not looked at some may be retrying
     return Capped(max(0, number - other), more=more and bool(other))
 
 
