@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.cache import patch_cache_control
 from django.utils.html import format_html
 from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext
@@ -29,6 +30,7 @@ from ..errors import BrokerAway, InvalidOption, Refused, UnknownJob, UnknownProc
 from ..history import live, verdict
 from ..models import Job
 from ..operate.pause import pause, resume
+from ..operate.reveal import VIEW_PERSONAL, reveal
 from ..operate.stack import VIEW_STACK
 from ..operate.workers import pause_worker, resume_worker
 from ..states import State
@@ -99,6 +101,9 @@ class JobAdmin(ReadOnlyAdmin):
         ]
         edit = self.admin_site.admin_view(change_page)
         own.append(path("<uuid:job_id>/edit/", edit, {"model_admin": self}, "jobs_job_edit"))
+        own.append(
+            path("<uuid:job_id>/personal/", self.admin_site.admin_view(self.personal_view), name="jobs_job_personal")
+        )
         live_view = self.admin_site.admin_view(self.live_view, cacheable=True)
         own.append(path("<uuid:job_id>/live/", live_view, name="jobs_job_live"))
         stack = self.admin_site.admin_view(stack_page)
@@ -216,6 +221,10 @@ class JobAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
+        return self._shown(request, object_id, extra_context)
+
+    def _shown(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The same, once it is decided that it may be shown."""
         job = self._seen(request, object_id)
         if job is None:
             self.message_user(
@@ -251,6 +260,22 @@ class JobAdmin(ReadOnlyAdmin):
         request.current_app = self.admin_site.name
         return following.answer(job, request, lambda: self._body(request, job))
 
+    def personal_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        """The page with the personal arguments in it, on POST; that they were looked at is noted."""
+        return _posted(request, lambda: self._personal(request, job_id))
+
+    def _personal(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        check_reach(request, job_id, VIEW_PERSONAL)
+        try:
+            shown = reveal(job_id, _user(request))
+        except (UnknownJob, BrokerAway) as refusal:
+            self.message_user(request, capfirst(str(refusal)), messages.ERROR)
+            return HttpResponseRedirect(self._address("job_change", job_id))
+        request.__dict__["revealed_arguments"] = shown
+        response = self._shown(request, str(job_id))
+        patch_cache_control(response, private=True, no_store=True)
+        return response
+
     def _seen(self, request: HttpRequest, object_id: str) -> Job | None:
         """The job as it lives, if the person may see it."""
         live.hear()
@@ -261,13 +286,16 @@ class JobAdmin(ReadOnlyAdmin):
         return {
             # before what it stands for: what changes in between is shown at the next look
             "live": following.followed(job, request, self._address("job_live", job.pk)),
-            "page": page.job_page(job, self.admin_site, request, scopes_of(request)),
+            "page": page.job_page(
+                job, self.admin_site, request, scopes_of(request), revealed=request.__dict__.get("revealed_arguments")
+            ),
             "buttons": [
                 {"name": one.name, "label": one.label, "address": self._address(f"job_{one.name}", job.pk)}
                 for one in BUTTONS.values()
                 if job.state in one.states and may(request, one.permission, job)
             ],
             "edit": self._edit_link(request, job),
+            "show_personal": self._address("job_personal", job.pk) if may(request, VIEW_PERSONAL, job) else "",
             "may_see_stack": may(request, VIEW_STACK, job),
             "ask_stack": self._address("job_stack", job.pk) if job.state == State.ACTIVE else "",
         }

@@ -26,7 +26,7 @@ from ..models import Job
 from ..operate.stack import SeenStack, last_stack
 from ..origin import origin_of
 from ..states import State
-from ..visible import visible
+from ..visible import visible, visible_json
 from .flow import Flow, drawn_flow
 from .following import why_said
 from .page_links import Link, job_link, job_links, object_link
@@ -50,6 +50,9 @@ class JobPage:
     verdict: str
     why: str
     arguments: Sequence[Argument]
+    revealed: bool
+    hides: bool
+    arguments_json: str
     result: str | None
     error: str
     key: str
@@ -78,8 +81,18 @@ class JobPage:
     steps: Sequence[str] = ()
 
 
-def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tuple[str, ...] | None = None) -> JobPage:
-    """The page of one job for who asks, and sees the jobs of these scopes; None: all jobs."""
+def job_page(
+    job: Job,
+    admin_site: AdminSite,
+    request: HttpRequest,
+    scopes: tuple[str, ...] | None = None,
+    revealed: Sequence[Argument] | None = None,
+) -> JobPage:
+    """The page of one job for who asks, and sees the jobs of these scopes; None: all jobs.
+
+    `revealed` are its arguments where personal ones are to be shown.
+    """
+    arguments = revealed or lookup.arguments(job)
     now, site = clock.now(), admin_site.name
     shown = job.shown_state(now)
     list_address = reverse(f"{site}:jobs_job_changelist")
@@ -103,9 +116,14 @@ def job_page(job: Job, admin_site: AdminSite, request: HttpRequest, scopes: tupl
         verdict=mask(verdict.job_verdict(job, now, hindrances=False)),
         why=mask(why_said(job)),
         arguments=[
-            Argument(visible(one.name), pretty(one.value) if not one.masked else one.value, one.masked)
-            for one in lookup.arguments(job)
+            Argument(visible(one.name), pretty(one.value) if revealed or not one.masked else one.value, one.masked)
+            for one in arguments
         ],
+        revealed=bool(revealed),
+        hides=not revealed and any(one.masked for one in arguments),
+        arguments_json=visible_json(
+            json.dumps({one.name: one.value for one in arguments}, indent=2, ensure_ascii=False)
+        ),
         result=None if job.result is None else pretty(lookup.shown_result(job)),
         key=visible(lookup.shown_key(job) or ""),
         error=mask(job.shown_error()) if job.state in (State.FAILED, State.QUEUED) else "",

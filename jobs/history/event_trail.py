@@ -22,8 +22,10 @@ from ..define.events import event_map
 from ..models import Job
 from . import lookup
 
-#: Events on a page; jobs that one look reads, and looks of one page.
-PAGE, WINDOW, WINDOWS = 50, 5_000, 4
+#: Events on a page, and jobs that are read for it, in steps: mostly the first will do.
+PAGE, STEPS = 50, (500, 2_000, 7_500)
+#: Jobs that are looked through for those of a request.
+WINDOW = 5_000
 #: Jobs whose states are counted for a page of events.
 COUNTED = 2_000
 #: Jobs of one event that are shown, with what they enqueued; and how deep they may lie below each other.
@@ -141,19 +143,19 @@ def _walk(
 ) -> Iterator[tuple[UUID, UUID | None, str, datetime, tuple[str, str]]]:
     """The newest jobs, in windows of bounded size."""
     columns = ("pk", "event_id", "event", "created_at", "about_type", "about_id")
-    for _window in range(WINDOWS):
+    for step in STEPS:
         parts: list[Sequence[Any]] = []
         for stream in streams:
             rows = stream if before is None else stream.filter(pk__lt=before)
-            parts.append(list(rows.order_by("-pk").values_list(*columns)[:WINDOW]))
+            parts.append(list(rows.order_by("-pk").values_list(*columns)[:step]))
         count = 0
         for pk, event_id, event, created_at, *about in heapq.merge(*parts, key=lambda row: row[0], reverse=True):
             count += 1
-            if count > WINDOW:
+            if count > step:
                 break
             before = pk
             yield pk, event_id, event, created_at, (about[0], about[1])
-        if count < WINDOW:
+        if count < step:
             return
 
 

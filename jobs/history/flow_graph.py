@@ -83,7 +83,8 @@ def flow_of(job: Job, seen: QuerySet[Job]) -> FlowGraph:
         graph.more = bool(level)
     shown = {*graph.jobs, *graph.ended, *graph.batches}
     graph.lines = {line for line in graph.lines if line.source in shown and line.target in shown}
-    graph.hidden = len(missed - shown)
+    of_batches = batches.members().filter(batch_id__in=list(graph.batches), job_id__in=list(missed - shown), role="")
+    graph.hidden = len(missed - shown - set(of_batches.values_list("job_id", flat=True)))
     for id in graph.batches:
         total = lookup.capped_count(batches.members().filter(batch_id=id, role=""))
         left = total.number - sum(line.target == id for line in graph.lines)

@@ -27,7 +27,7 @@ from ..define.masks import MASK as MASK
 from ..define.masks import NO_MASK, Mask
 from ..define.message import IncompleteMessage
 from ..define.passed import NothingToTake, complete_message, is_incomplete
-from ..define.sealing import is_sealed_result
+from ..define.sealing import is_sealed_result, opened_values
 from ..defined import find_queue, find_task
 from ..errors import BrokerAway, JobsError, UnknownJob, UnknownTask
 from ..models import Job, QueueState
@@ -218,6 +218,20 @@ def arguments(job: Job) -> list[Argument]:
 
     So are their values where they stand in others.
     """
+    mask = mask_of(job)
+    return [
+        Argument(mask(one.name), MASK, masked=True) if one.masked else Argument(one.name, mask.of_value(one.value))
+        for one in _named(job)
+    ]
+
+
+def personal_arguments(job: Job) -> list[Argument]:
+    """All arguments as they are, those that are masked elsewhere as well; encrypted ones as far as the keys fit."""
+    return [Argument(one.name, opened_values(one.value), one.masked) for one in _named(job)]
+
+
+def _named(job: Job) -> list[Argument]:
+    """The arguments as they are stored, with their parameters' names; `masked`: the task calls it personal."""
     args, kwargs = job.args, job.kwargs
     task = task_of(job)
     personal: frozenset[str] = task.personal if task else frozenset()
@@ -228,17 +242,11 @@ def arguments(job: Job) -> list[Argument]:
     if task is None or bound is None:
         # the positions no longer tell which argument is which: with anything personal, show none of them
         named = [Argument(name, value, name in personal) for name, value in kwargs.items()]
-        found = [*(Argument(str(i), value, bool(personal)) for i, value in enumerate(args, 1)), *named]
-    else:
-        found = [
-            Argument(name, value, hidden)
-            for parameter, given in bound.arguments.items()
-            for name, value, hidden in _spread(task.signature.signature.parameters[parameter], given, personal)
-        ]
-    mask = mask_of(job)
+        return [*(Argument(str(i), value, bool(personal)) for i, value in enumerate(args, 1)), *named]
     return [
-        Argument(mask(one.name), MASK, masked=True) if one.masked else Argument(one.name, mask.of_value(one.value))
-        for one in found
+        Argument(name, value, hidden)
+        for parameter, given in bound.arguments.items()
+        for name, value, hidden in _spread(task.signature.signature.parameters[parameter], given, personal)
     ]
 
 

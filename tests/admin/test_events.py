@@ -188,8 +188,7 @@ def test_effects_are_shown_to_who_may_look_at_their_rows(
 def test_every_event_is_on_one_page_and_no_page_is_endless(
     viewer: Client, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_trail, "WINDOW", 20)
-    monkeypatch.setattr(event_trail, "WINDOWS", 2)
+    monkeypatch.setattr(event_trail, "STEPS", (10, 20))
     monkeypatch.setattr(event_trail, "PAGE", 5)
     ids = [clock.new_id() for _ in range(17)]
     for number in range(100):

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs import Queue, clock, current_job
 from jobs.models import Job, JobProgress, LogPart, StackRequest
-from jobs.operate.change import set_priority
+from jobs.operate.cancel import cancel
 from jobs.testing import run_jobs
 from tests.each_broker import claim
 from tests.each_broker import each_broker as each_broker
@@ -48,7 +48,7 @@ def test_the_page_and_its_inside_have_the_same_tag_and_nothing_new_is_304(
     again = look(viewer, handle.id, tag)
     assert (again.status_code, again.content) == (304, b"")
     assert "private" in again.headers["Cache-Control"]
-    set_priority(handle.id, 1)
+    cancel(handle.id)
     assert look(viewer, handle.id, tag).status_code == 200
 
 

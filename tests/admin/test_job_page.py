@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from uuid import uuid4
 
@@ -91,7 +92,7 @@ def test_a_failed_attempt_shows_its_traceback_folded_under_the_projects_own_fram
     handle = fail.enqueue()
     run_jobs()
     page = page_of(viewer, handle.job)
-    assert '<details class="job-trace" open> <summary>admin/test_job_page.py:' in page
+    assert re.search(r'<details class="job-trace" id="trace-\d+" open> <summary>admin/test_job_page.py:', page)
     assert "in fail</summary>" in page
     assert "Traceback (most recent call last)" in page
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from .harness import Site, wait_for
+from .ledger import check_ledger
 
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("make_site", ["sqlite", "postgresql", "redis"], indirect=True)]
 
@@ -19,9 +20,9 @@ def site(make_site: Callable[..., Site]) -> Site:
 def test_each_sort_of_job_is_shown_where_it_is_and_a_held_interpreter_is_told_of(site: Site) -> None:
     site.run_huey("--queue", "work", "--concurrency", "work=4")
     calls = {
-        "nap.enqueue(300)": ["in nap", "select.select([], [], [], seconds)"],
-        "wait_async.enqueue(300)": ["in wait_async", "await asyncio.sleep(seconds)", "in sleep"],
-        "alone_nap.enqueue(50)": ["in alone_nap", "select.select([], [], [], seconds)"],
+        "nap.enqueue(40)": ["in nap", "select.select([], [], [], seconds)"],
+        "wait_async.enqueue(40)": ["in wait_async", "await asyncio.sleep(seconds)", "in sleep"],
+        "alone_nap.enqueue(40)": ["in alone_nap", "select.select([], [], [], seconds)"],
     }
     jobs = {call: site.enqueue(call) for call in calls}
     for call, job in jobs.items():
@@ -32,6 +33,7 @@ def test_each_sort_of_job_is_shown_where_it_is_and_a_held_interpreter_is_told_of
             for text in calls[call]:
                 assert text in told, told
             assert "jobs/work/execution.py" not in told
-    held = site.enqueue("hold_interpreter.enqueue(12)")
+    held = site.enqueue("hold_interpreter.enqueue(20)")
     wait_for(lambda: site.starts(held))
     assert "it may hold the interpreter" in site.manage("jobs", "stack", held, "--wait", "5").stdout
+    check_ledger(site)
