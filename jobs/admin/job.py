@@ -54,6 +54,7 @@ from .query_box import search
 from .saved import first_list, saved_context, saved_urls
 from .sight import check_reach, may, of_scopes, scopes_of, sees_all
 from .stack import stack_page
+from .workers import workers_page
 
 
 class JobAdmin(JobActions):
@@ -127,6 +128,8 @@ class JobAdmin(JobActions):
         own.append(path("export/", export, {"model_admin": self}, "jobs_job_export"))
         shared = self.admin_site.admin_view(providers_page)
         own.append(path("limits/", shared, {"model_admin": self}, "jobs_shared_limits"))
+        workers = self.admin_site.admin_view(workers_page)
+        own.append(path("workers/", workers, {"model_admin": self}, "jobs_workers"))
         return own + saved_urls(self) + event_urls(self) + overview.urls(self) + super().get_urls()
 
     # the list's columns
