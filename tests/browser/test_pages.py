@@ -54,7 +54,7 @@ def test_pages_of_members(visit: Visit, owner: Any, acme: Organization) -> None:
 def test_pages_of_members_without_anything_on_them(visit: Visit, agent: Any) -> None:
     visitor = visit(agent)
     wrong: dict[str, list[str]] = {}
-    for name in ("leads:list", "leads:board", "notifications:inbox"):
+    for name in ("leads:list", "leads:board", "leads:imports", "campaigns:list", "notifications:inbox"):
         visitor.open(reverse(name))
         if found := visitor.look():
             wrong[name] = found

@@ -22,6 +22,7 @@ PART = "/admin/jobs/job/overview/"
 
 @pytest.fixture
 def hands(broker: RedisBroker) -> Hands:
+    broker.wipe("email", force=True)
     hands = Hands(broker)
     hands.policy = defined.queues()["email"].policy
     hands.worker = hands.new_worker()
