@@ -1,25 +1,44 @@
-"""Batches in the admin: a line a batch, and a page with its counts and the jobs that follow its end."""
+"""Batches in the admin: a line a batch, and a page with its progress, its jobs by state and what follows its end."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, cast
+from uuid import UUID
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
-from django.utils.html import format_html_join
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.formats import number_format
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
-from admin_lists.moments import ago, exact_time
+from admin_lists import moments
+from admin_lists.marks import Mark, marked
 
 from .. import clock
-from ..history import batches, live
+from ..errors import BrokerAway, UnknownBatch
+from ..history import batches, live, lookup
 from ..history.batch_counts import BatchCounts
 from ..models import Batch
+from ..operate.batches import cancel_batch
+from ..states import State
+from ..visible import visible
 from .readonly import ReadOnlyAdmin
 from .sight import may, sees_all
+
+#: Jobs of a batch on a page, and seconds of a request that cancels.
+SHOWN, LONGEST = 50, 5.0
+#: How a batch's jobs are counted, in the order of the bar.
+STATES = ("completed", "failed", "cancelled", "expired", "active", "waiting")
+CANCEL = "jobs.cancel_job"
 
 
 class BatchAdmin(ReadOnlyAdmin):
@@ -31,11 +50,6 @@ class BatchAdmin(ReadOnlyAdmin):
         "A batch appears here when code opens one: with Batch(…) as batch. Its jobs have one count and one end."
     )
     search_beginnings = ()
-    fields = (
-        *("id", "name", "state", "created_shown", "ended_shown"),
-        *("total", "waiting", "active", "completed", "failed", "cancelled_jobs", "expired", "following"),
-    )
-    readonly_fields = fields
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Whoever may look at everybody's jobs."""
@@ -45,99 +59,160 @@ class BatchAdmin(ReadOnlyAdmin):
         """A batch may have jobs of any scope: it is for those who see everybody's."""
         return may(request, "jobs.view_job") and sees_all(request)
 
+    def get_urls(self) -> list[URLPattern]:
+        """The list, a page for each batch, and its button."""
+        view = self.admin_site.admin_view(self.cancel_view)
+        return [path("<uuid:id>/cancel/", view, name="jobs_batch_cancel"), *super().get_urls()]
+
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """The list, after the ends that the broker has told are heard of."""
         if self.has_view_permission(request):
             live.hear()
         return super().changelist_view(request, *args, **kwargs)
 
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page of a batch."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        live.hear()
+        batch = self.get_object(request, unquote(object_id))
+        site = self.admin_site.name
+        if batch is None:
+            text = gettext("There is no batch %(id)s: it went some days after its end.")
+            self.message_user(request, text % {"id": object_id}, messages.WARNING)
+            return HttpResponseRedirect(reverse(f"{site}:jobs_batch_changelist"))
+        counts, now = batches.counts_of(batch.pk, hears=False), clock.now()
+        context = {
+            **self.admin_site.each_context(request),
+            "title": visible(str(batch)),
+            "subtitle": None,
+            "opts": self.opts,
+            "back": reverse(f"{site}:jobs_batch_changelist"),
+            "batch": batch,
+            "state": _state(batch),
+            "counts": counts,
+            "progress": number_format(100 * counts.progress, 0 if counts.progress in (0, 1) else 1),
+            "parts": _parts(counts),
+            "pace": _pace(batch, counts),
+            "now": now,
+            "followers": self._followers(batch),
+            "cancel": self._cancel_address(request, batch),
+            **self._jobs(request, batch),
+            **(extra_context or {}),
+        }
+        request.current_app = site
+        return TemplateResponse(request, "admin/jobs/batch/page.html", context)
+
+    def cancel_view(self, request: HttpRequest, id: UUID) -> HttpResponse:
+        """Cancel what has not ended."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_view_permission(request) or not (request.user.has_perm(CANCEL) and sees_all(request, CANCEL)):
+            raise PermissionDenied
+        try:
+            is_more = cancel_batch(id, longest=LONGEST, by=cast(AbstractBaseUser, request.user))
+        except (BrokerAway, UnknownBatch) as refusal:
+            self.message_user(request, capfirst(str(refusal)), messages.ERROR)
+        else:
+            text = gettext("The batch is cancelled: what waited does not start, what runs is asked to stop.")
+            self.message_user(request, text, messages.SUCCESS)
+            if is_more:
+                self.message_user(request, gettext("Some are left: do it again for these."), messages.WARNING)
+        return HttpResponseRedirect(reverse(f"{self.admin_site.name}:jobs_batch_change", args=[id]))
+
     @admin.display(description=_("batch"))
     def named(self, batch: Batch) -> str:
         """Its name, or its id."""
-        return str(batch)
+        return visible(str(batch))
 
     @admin.display(description=_("state"))
     def state(self, batch: Batch) -> str:
         """In a word."""
-        if batch.succeeded:
-            return pgettext("batch", "succeeded")
-        if batch.cancelled:
-            return pgettext("batch", "cancelled")
-        return pgettext("batch", "runs") if batch.ended_at is None else pgettext("batch", "ended, not all completed")
+        return _state(batch)
 
     @admin.display(description=_("created"))
     def created(self, batch: Batch) -> str:
         """How long ago, with the moment on hover."""
-        return ago(batch.created_at, clock.now())
+        return moments.ago(batch.created_at, clock.now())
 
     @admin.display(description=_("ended"))
     def ended(self, batch: Batch) -> str:
         """How long ago, with the moment on hover."""
-        return "–" if batch.ended_at is None else ago(batch.ended_at, clock.now())
+        return "–" if batch.ended_at is None else moments.ago(batch.ended_at, clock.now())
 
-    @admin.display(description=_("created"))
-    def created_shown(self, batch: Batch) -> str:
-        """The exact moment."""
-        return exact_time(batch.created_at)
+    def _cancel_address(self, request: HttpRequest, batch: Batch) -> str:
+        may_cancel = request.user.has_perm(CANCEL) and sees_all(request, CANCEL)
+        if batch.ended_at is not None or not may_cancel:
+            return ""
+        return reverse(f"{self.admin_site.name}:jobs_batch_cancel", args=[batch.pk])
 
-    @admin.display(description=_("ended"))
-    def ended_shown(self, batch: Batch) -> str:
-        """The exact moment."""
-        return exact_time(batch.ended_at)
-
-    @admin.display(description=_("jobs"))
-    def total(self, batch: Batch) -> int:
-        """How many there are."""
-        return _counts(batch).total
-
-    @admin.display(description=_("waiting"))
-    def waiting(self, batch: Batch) -> int:
-        """How many wait."""
-        return _counts(batch).waiting
-
-    @admin.display(description=_("active"))
-    def active(self, batch: Batch) -> int:
-        """How many run."""
-        return _counts(batch).active
-
-    @admin.display(description=_("completed"))
-    def completed(self, batch: Batch) -> int:
-        """How many completed."""
-        return _counts(batch).completed
-
-    @admin.display(description=_("failed"))
-    def failed(self, batch: Batch) -> int:
-        """How many failed."""
-        return _counts(batch).failed
-
-    @admin.display(description=_("cancelled"))
-    def cancelled_jobs(self, batch: Batch) -> int:
-        """How many were cancelled."""
-        return _counts(batch).cancelled
-
-    @admin.display(description=_("expired"))
-    def expired(self, batch: Batch) -> int:
-        """How many expired."""
-        return _counts(batch).expired
-
-    @admin.display(description=_("jobs that follow"))
-    def following(self, batch: Batch) -> str:
-        """The jobs that follow its end, each with a link."""
+    def _followers(self, batch: Batch) -> list[tuple[str, str, UUID]]:
         words = {
             "complete": gettext("follows its end"),
             "success": gettext("follows if all complete"),
             "failure": gettext("follows if not"),
         }
+        found = sorted(batches.followers(batch.pk).items())
+        address = f"{self.admin_site.name}:jobs_job_change"
+        return [(words[role], reverse(address, args=[job]), job) for role, job in found]
+
+    def _jobs(self, request: HttpRequest, batch: Batch) -> dict[str, Any]:
+        """Some of its jobs, in one state or all, in the order of their ids."""
+        state = request.GET.get("state", "")
+        state = state if state in STATES else ""
+        try:
+            after = UUID(request.GET.get("after", ""))
+        except ValueError:
+            after = UUID(int=0)
+        page = batches.jobs_of(batch.pk, state, after, SHOWN + 1)
+        rows = {job.pk: job for job in lookup.all_jobs().filter(pk__in=[id for id, _state in page]).defer("result")}
         lines = [
-            (words[role], reverse(f"{self.admin_site.name}:jobs_job_change", args=[job]), job)
-            for role, job in sorted(batches.followers(batch.pk).items())
+            {
+                "id": id,
+                "job": rows.get(id),
+                "state": rows[id].shown_state() if id in rows else ended or State.CANCELLED,
+                "address": reverse(f"{self.admin_site.name}:jobs_job_change", args=[id]) if id in rows else "",
+            }
+            for id, ended in page[:SHOWN]
         ]
-        return format_html_join(", ", '{}: <a href="{}"><code>{}</code></a>', lines) or "–"
+        more = f"?state={state}&after={lines[-1]['id']}#jobs" if len(page) > SHOWN else ""
+        return {"lines": lines, "chosen": state, "more": more}
 
 
-def _counts(batch: Batch) -> BatchCounts:
-    """The counts of a row, read once a page."""
-    found: BatchCounts | None = batch.__dict__.get("_counts")
-    if found is None:
-        found = batch.__dict__["_counts"] = batches.counts_of(batch.pk, hears=False)
+def _state(batch: Batch) -> SafeString:
+    if batch.succeeded:
+        return marked(Mark("good", "check"), pgettext("batch", "succeeded"))
+    if batch.cancelled:
+        return marked(Mark("quiet", "slash"), pgettext("batch", "cancelled"))
+    if batch.ended_at is None:
+        return marked(Mark("run", "play"), pgettext("batch", "runs"))
+    return marked(Mark("bad", "cross"), pgettext("batch", "ended, not all completed"))
+
+
+def _parts(counts: BatchCounts) -> list[dict[str, Any]]:
+    """The bar's parts, from the left, in thousandths of its width."""
+    found, left, total = [], 0, counts.total or 1
+    for name in STATES:
+        number = getattr(counts, name)
+        width = max(4, round(1_000 * number / total)) if number else 0
+        found.append({"state": name, "number": number, "x": left, "width": min(width, 1_000 - left)})
+        left += width
     return found
+
+
+def _pace(batch: Batch, counts: BatchCounts) -> dict[str, Any] | None:
+    """How many have ended in a minute so far, and when the rest has at this pace; None: too little is known."""
+    end = batch.ended_at or clock.now()
+    seconds = (end - batch.created_at).total_seconds()
+    if counts.ended < 1 or seconds <= 0:
+        return None
+    per_second = counts.ended / seconds
+    left = counts.total - counts.ended
+    expected = None
+    if batch.ended_at is None and left:
+        expected = end + timedelta(seconds=min(left / per_second, 10 * 365 * 86_400))
+    return {"a_minute": number_format(60 * per_second, 0 if per_second > 1 / 6 else 2), "expected": expected}

@@ -48,6 +48,7 @@ from .query_box import search
 from .readonly import ReadOnlyAdmin
 from .sight import check_reach, may, of_scopes, scopes_of, sees_all
 from .stack import stack_page
+from .workers import workers_page
 
 
 class JobAdmin(ReadOnlyAdmin):
@@ -118,6 +119,8 @@ class JobAdmin(ReadOnlyAdmin):
         own.append(path("queues/<str:queue>/limits/", limits, {"model_admin": self}, "jobs_queue_limits"))
         shared = self.admin_site.admin_view(providers_page)
         own.append(path("limits/", shared, {"model_admin": self}, "jobs_shared_limits"))
+        workers = self.admin_site.admin_view(workers_page)
+        own.append(path("workers/", workers, {"model_admin": self}, "jobs_workers"))
         return own + event_urls(self) + overview.urls(self) + super().get_urls()
 
     # permissions of the actions

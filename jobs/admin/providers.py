@@ -89,7 +89,6 @@ def _line(one: SeenProvider, site: str) -> dict[str, Any]:
     calls, failure = one.calls, one.failure
     return {
         "seen": one,
-        "tasks": ", ".join(one.tasks),
         "breaker": None if one.breaker is None else _breaker(one.breaker),
         "hours": [number for number, _failed in calls.hours],
         "failed_hours": [failed for _number, failed in calls.hours],

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.shortcuts import get_list_or_404
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.text import capfirst
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from admin_lists.keyset_admin import KeysetAdmin
@@ -25,6 +26,7 @@ from ..broker import get_broker
 from ..conf import jobs_settings
 from ..defined import find_task, queues
 from ..errors import InvalidArguments, InvalidPolicy, JobsError
+from ..history import live
 from ..models import Schedule
 from ..operate.schedules import (
     all_schedules,
@@ -37,10 +39,13 @@ from ..operate.schedules import (
     ticks_to_come,
 )
 from ..rules.words import in_words
+from . import ticks
 from .sight import sees_all
 
 #: How many of the next ticks are shown.
 SHOWN = 5
+#: What the buttons of a schedule's page do.
+ACTS: dict[str, Callable[[str], object]] = {"run": run_now, "enable": enable, "disable": disable}
 #: What the rule and the call are made of: a change of these begins the ticks anew.
 _OF_RULE = ("expression", "seconds", "timezone", "start", "end", "count", "enabled")
 
@@ -127,7 +132,8 @@ class ScheduleAdmin(KeysetAdmin):
     page_key = ("name", "pk")
     newest_first = False
     actions = ("enable_schedules", "disable_schedules", "run_schedules")
-    told = ("words", "next_ticks", "state", "last_tick_shown", "fired", "skipped_at", "last_job_link")
+    told = ("words", "next_ticks", "state", "last_tick_shown", "fired", "skipped_at", "last_job_link", "past")
+    change_form_template = "admin/jobs/schedule/change_form.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
         """The rows on the database that holds the jobs."""
@@ -139,6 +145,13 @@ class ScheduleAdmin(KeysetAdmin):
             return ()
         of_code = tuple(name for name in ScheduleForm.Meta.fields if name != "enabled") if obj.from_code else ()
         return (*of_code, *self.told)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Schedule | None = None) -> Any:
+        """First what there is to know, then the rule and the call."""
+        own = ScheduleForm.Meta.fields
+        if obj is None:
+            return [(None, {"fields": own})]
+        return [(None, {"fields": self.told}), (gettext("Rule and call"), {"fields": own})]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Schedules are nobody's own: they are for those who see everybody's jobs."""
@@ -165,6 +178,37 @@ class ScheduleAdmin(KeysetAdmin):
     def has_run_permission(self, request: HttpRequest) -> bool:
         """Who may run one now."""
         return request.user.has_perm("jobs.run_schedule") and sees_all(request, "jobs.run_schedule")
+
+    def get_urls(self) -> list[URLPattern]:
+        """The pages, and what their buttons send."""
+        view = self.admin_site.admin_view(self.act_view)
+        acts = [path(f"<int:pk>/{name}/", view, {"name": name}, f"jobs_schedule_{name}") for name in ACTS]
+        return [*acts, *super().get_urls()]
+
+    def act_view(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
+        """Run one now, enable or disable it."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        may = self.has_run_permission(request) if name == "run" else self.has_change_permission(request)
+        if not may:
+            raise PermissionDenied
+        self._each(request, get_list_or_404(self.get_queryset(request), pk=pk), ACTS[name])
+        return HttpResponseRedirect(reverse(f"{self.admin_site.name}:jobs_schedule_change", args=[pk]))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """The page with its buttons."""
+        row, acts = context.get("original"), []
+        if isinstance(row, Schedule):
+            live.hear()
+            if self.has_run_permission(request) and row.gone_at is None:
+                acts.append((pgettext("schedule", "Run now"), "run"))
+            if self.has_change_permission(request, row):
+                acts.append((gettext("Disable"), "disable") if row.enabled else (gettext("Enable"), "enable"))
+            site = self.admin_site.name
+            context["acts"] = [(text, reverse(f"{site}:jobs_schedule_{name}", args=[row.pk])) for text, name in acts]
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:
         """Write what was changed and nothing of what keepers write meanwhile."""
@@ -198,8 +242,13 @@ class ScheduleAdmin(KeysetAdmin):
 
     @admin.display(description=_("next runs"))
     def next_ticks(self, row: Schedule) -> str:
-        """The next five ticks."""
-        return format_html_join("", "<div>{}</div>", ((exact_time(tick),) for tick in _ticks(row, SHOWN))) or "–"
+        """The next ones, in the schedule's time zone and the reader's."""
+        return ticks.shown_next(row, _ticks(row, SHOWN))
+
+    @admin.display(description=_("past runs"))
+    def past(self, row: Schedule) -> str:
+        """The last ones: how each ended, how late it started, how long it ran."""
+        return ticks.shown_past(row, self.admin_site)
 
     @admin.display(description=_("last tick that made a job"), ordering="fired_at")
     def last_tick_shown(self, row: Schedule) -> str:
@@ -243,7 +292,7 @@ class ScheduleAdmin(KeysetAdmin):
         """Once, whatever their rules say."""
         self._each(request, rows, run_now)
 
-    def _each(self, request: HttpRequest, rows: QuerySet[Schedule], act: Callable[[str], object]) -> None:
+    def _each(self, request: HttpRequest, rows: Iterable[Schedule], act: Callable[[str], object]) -> None:
         done = 0
         for row in rows:
             try:

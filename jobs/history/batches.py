@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from django.db import connections
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from ..broker.database.statements import load_statements
 from ..conf import jobs_settings
 from ..errors import UnknownBatch
 from ..models import Batch, Member
-from ..states import State
+from ..states import LIVE, State
 from . import live
 from .batch_counts import BatchCounts
+from .lookup import all_jobs
 
 #: Rows of one look.
 CHUNK = 1_000
@@ -55,6 +56,30 @@ def job_ids(batch_id: UUID) -> Iterator[UUID]:
     while ids := list(rows.filter(job_id__gt=last).values_list("job_id", flat=True)[:CHUNK]):
         yield from ids
         last = ids[-1]
+
+
+def jobs_of(batch_id: UUID, state: str, after: UUID, most: int) -> list[tuple[UUID, str]]:
+    """Jobs of a batch behind an id, by their ids, with how each ended (empty: it has not), at most so many.
+
+    `state` is one of those of `BatchCounts`; empty: all. What waits and what runs is told apart by the rows, or by what
+    the broker says.
+    """
+    rows = members().filter(batch_id=batch_id, role="", job_id__gt=after).order_by("job_id")
+    if not state:
+        return list(rows.values_list("job_id", "state")[:most])
+    # of those the jobs' rows say more: they live, also again, or their end is not noted with the batch yet
+    open_rows = all_jobs().filter(pk__in=rows.filter(state__in=("", State.FAILED)).values("job_id"))
+    if state in ("waiting", "active"):
+        alive, running = open_rows.filter(state__in=LIVE), live.active_ids()
+        runs = Q(state=State.ACTIVE) if running is None else Q(pk__in=running)
+        alive = alive.filter(runs) if state == "active" else alive.exclude(runs)
+        return [(id, "") for id in alive.order_by("pk").values_list("pk", flat=True)[:most]]
+    noted = rows.filter(state=state)
+    if state == State.FAILED:
+        noted = noted.exclude(job_id__in=open_rows.filter(state__in=(*LIVE, State.COMPLETED)).values("pk"))
+    found = {*noted.values_list("job_id", flat=True)[:most]}
+    found |= {*open_rows.filter(state=state).order_by("pk").values_list("pk", flat=True)[:most]}
+    return [(id, state) for id in sorted(found)[:most]]
 
 
 def followers(batch_id: UUID) -> dict[str, UUID]:

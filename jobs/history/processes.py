@@ -1,9 +1,14 @@
-"""A process as a broker outside the database knows it, as a row of the table of processes."""
+"""The processes that work: as rows of their table, also where a broker outside the database knows them."""
 
 from __future__ import annotations
 
+from ..broker import get_broker
 from ..broker.records import SeenProcess
+from ..conf import jobs_settings
 from ..models import Process
+
+#: Processes that are looked at.
+MOST = 1_000
 
 
 def row_of(seen: SeenProcess) -> Process:
@@ -26,3 +31,13 @@ def row_of(seen: SeenProcess) -> Process:
         news_dropped_at=seen.dropped_at,
         paused=seen.paused,
     )
+
+
+def seen_processes() -> list[Process]:
+    """Workers and keepers as the broker says of them now, also those whose lease has ended and that nobody has reaped.
+
+    By kind, queue, host and number. Raises `BrokerAway`.
+    """
+    seen = get_broker().processes()
+    rows = map(row_of, seen) if seen is not None else Process.objects.using(jobs_settings().database).all()[:MOST]
+    return sorted(rows, key=lambda row: (row.kind != "keeper", row.queue, row.host, row.pid, row.pk))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connections, transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
-from .. import reasons
+from .. import clock, reasons
 from ..broker import get_broker
 from ..broker.database import edges
 from ..broker.database.statements import load_statements
@@ -22,6 +25,7 @@ from ..errors import Refused, UnknownJob
 from ..history import batches, live, lookup
 from ..models import Batch, Job
 from ..states import LIVE, State
+from .audit import note
 from .cancel import cancel_now, cancel_waiting
 from .commit import with_broker
 
@@ -31,26 +35,32 @@ CHUNK = 1_000
 KEPT = timedelta(days=7)
 
 
-def cancel_batch(id: UUID) -> None:
+def cancel_batch(id: UUID, *, longest: float = math.inf, by: AbstractBaseUser | None = None) -> bool:
     """Cancel a batch; of one that has ended nothing changes. Raises `UnknownBatch`.
 
-    Inside a transaction a broker outside the database is told after the commit.
+    After `longest` seconds it begins no further thousand of jobs; whether some are left for another call. Inside a
+    transaction a broker outside the database is told after the commit.
     """
-    batches.row_of(id)
+    row = batches.row_of(id)
     rows = Batch.objects.using(jobs_settings().database).filter(pk=id, ended_at=None)
-    if rows.update(cancelled=True):
-        with_broker(partial(_cancel_jobs, id), None)
+    if not rows.update(cancelled=True):
+        return False
+    note(by, row, _("Cancelled."))
+    return bool(with_broker(partial(_cancel_jobs, id, clock.monotonic() + longest), False))
 
 
-def _cancel_jobs(id: UUID) -> None:
+def _cancel_jobs(id: UUID, until: float) -> bool:
     live.hear()
     # those that wait for others first: else the end of these would end them in another way
     for chosen in (_live_jobs(id).filter(state=State.BLOCKED), _live_jobs(id)):
         for piece in _pieces(chosen):
+            if clock.monotonic() >= until:
+                return True
             _cancel_piece(piece)
     live.hear()
     unblock()
     end_batch(id)
+    return False
 
 
 def _live_jobs(id: UUID) -> QuerySet[Job]:

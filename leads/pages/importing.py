@@ -141,7 +141,11 @@ def progress(request: HttpRequest, import_id: UUID) -> HttpResponse:
 def start(request: HttpRequest, import_id: UUID) -> HttpResponse:
     """Begin, or go on with the rest; a second click finds it begun."""
     lead_import = _draft_of(request, import_id)
-    services.start_import(lead_import.pk, actor=person_of(request))
+    try:
+        services.start_import(lead_import.pk, actor=person_of(request))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return redirect("leads:import_mapping", import_id)
     return redirect("leads:import", import_id)
 
 

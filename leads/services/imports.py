@@ -75,24 +75,9 @@ def choose_mapping(
 
     `assign`: whether who chooses may give leads to somebody.
     """
-    named = [name for name in mapping if name]
-    if len(mapping) != len(lead_import.header) or not set(named) <= set(FIELDS):
-        raise ValidationError(_("The columns are not those of the file. Open this page again."))
-    for name in named:
-        if named.count(name) > 1:
-            raise ValidationError(_("“%(field)s” is chosen for two columns."), params={"field": FIELDS[name]})
-    if not set(named) & set(NAMES):
-        raise ValidationError(_("Choose the column that holds the name."))
-    if not set(named) & {"email", "phone"}:
-        raise ValidationError(_("Choose the column that holds the email address or the phone number."))
-    if "name" in named and {"first_name", "last_name"} & set(named):
-        raise ValidationError(_("Choose either the whole name, or first and last name."))
-    if set(named) & set(CONSENTS) and not choices.get("consent_evidence") and "consent_wording" not in named:
-        raise ValidationError(
-            _("Say how they agreed, or choose the column that does. Without that consent can’t count.")
-        )
+    check_mapping(lead_import, mapping, str(choices.get("consent_evidence") or ""))
     assignee = choices.get("assignee")
-    if (assignee or "assignee" in named) and not assign:
+    if (assignee or "assignee" in mapping) and not assign:
         raise ValidationError(_("You may not assign leads."))
     if assignee and not is_active_member(assignee.pk, lead_import.organization_id):
         raise ValidationError(_("Leads can only be assigned to active members of their organization."))
@@ -108,13 +93,39 @@ def choose_mapping(
     return row
 
 
+def check_mapping(lead_import: LeadImport, mapping: list[str], evidence: str) -> None:
+    """Raise `ValidationError` where no lead can come of such columns; `evidence`: how all of them agreed, if known."""
+    named = [name for name in mapping if name]
+    if len(mapping) != len(lead_import.header) or not set(named) <= set(FIELDS):
+        raise ValidationError(_("The columns are not those of the file. Open this page again."))
+    for name in named:
+        if named.count(name) > 1:
+            raise ValidationError(_("“%(field)s” is chosen for two columns."), params={"field": FIELDS[name]})
+    if not set(named) & set(NAMES):
+        raise ValidationError(_("Choose the column that holds the name."))
+    if not set(named) & {"email", "phone"}:
+        raise ValidationError(_("Choose the column that holds the email address or the phone number."))
+    if "name" in named and {"first_name", "last_name"} & set(named):
+        raise ValidationError(_("Choose either the whole name, or first and last name."))
+    if set(named) & set(CONSENTS) and not evidence and "consent_wording" not in named:
+        raise ValidationError(
+            _("Say how they agreed, or choose the column that does. Without that consent can’t count.")
+        )
+
+
 def start_import(import_id: UUID, *, actor: User) -> bool:
-    """Begin, or go on with one that stopped early; False if it runs or has ended. Raises `LeadImport.DoesNotExist`."""
+    """Begin, or go on with one that stopped early; False if it runs or has ended.
+
+    Raises `ValidationError` where its columns make no lead or its upload was broken off, `LeadImport.DoesNotExist`.
+    """
     with transaction.atomic():
         # locked: a second click finds the first one's state
         lead_import = LeadImport.objects.select_for_update(of=("self",)).get(pk=import_id)
         if lead_import.state not in {ImportState.DRAFT, ImportState.FAILED}:
             return False
+        if not lead_import.rows:
+            raise ValidationError(_("The upload of this file was broken off. Remove it and upload it again."))
+        check_mapping(lead_import, lead_import.mapping, lead_import.consent_evidence)
         pieces = ImportPiece.objects.filter(lead_import=lead_import, done_at__isnull=True, content__isnull=False)
         ids = list(pieces.order_by("number").values_list("pk", flat=True))
         organization_id = lead_import.organization_id

@@ -8,15 +8,22 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.urls import reverse
 
 from jobs import Every, Queue, clock
+from jobs.define.ticks import SCHEDULE, tick_id
+from jobs.history import live
 from jobs.keep import tick
 from jobs.models import Job, Schedule
 from jobs.operate import schedules
+from jobs.operate.past_runs import NO_JOB, past_runs
+from jobs.testing import run_jobs
+from tests.each_broker import each_broker as each_broker
 
-from .conftest import MakeClient
+from .conftest import MakeClient, MakeJob
 
 ALL = ("view_schedule", "add_schedule", "change_schedule", "delete_schedule", "run_schedule")
 ADD, LIST = reverse("admin:jobs_schedule_add"), reverse("admin:jobs_schedule_changelist")
@@ -163,3 +170,89 @@ def test_command_line_lists_switches_and_runs() -> None:
         with pytest.raises(CommandError):
             call_command("jobs", "schedules", *words, stdout=StringIO())
     tick.forget()
+
+
+def page_of(client: Client, name: str) -> str:
+    address = reverse("admin:jobs_schedule_change", args=[Schedule.objects.get(name=name).pk])
+    response = client.get(address)
+    assert response.status_code == 200
+    return " ".join(response.content.decode().split())
+
+
+def test_past_runs_are_told_with_their_ends_and_the_ticks_that_made_no_job(
+    rows: None, client_with: MakeClient, lane: Queue, make_job: MakeJob
+) -> None:
+    person = client_with("view_schedule")
+    row = Schedule.objects.get(name="t.each")
+    assert "None yet. Each run will stand here" in page_of(person, "t.each")
+    now = clock.now().replace(second=0, microsecond=0)
+    Schedule.objects.filter(pk=row.pk).update(last_tick=now)
+    first = now - timedelta(minutes=10)
+    make_job(age=timedelta(minutes=30), queue="admin_lane", task="t.of", ended_at=now - timedelta(minutes=29))
+    for minute, state in ((0, "completed"), (1, "failed"), (4, "completed")):
+        at = first + timedelta(minutes=minute)
+        make_job(
+            **{"queue": "admin_lane", "task": "t.each", "state": state, "event": "tick t.each"},
+            **{"event_id": tick_id("t.each", at), "about_type": SCHEDULE, "about_id": str(row.pk)},
+            **{"started_at": at + timedelta(seconds=3), "ended_at": at + timedelta(seconds=8)},
+        )
+    row.refresh_from_db()
+    runs = past_runs(row)
+    assert [run.state for run in runs] == [NO_JOB] * 6 + ["completed", NO_JOB, NO_JOB, "failed", "completed"]
+    assert [(run.delay, run.ran, run.by_hand) for run in runs if run.job] == [(3, 5, False)] * 3
+    shown = page_of(person, "t.each")
+    assert shown.count("<em>no job</em>") == shown.count("job-missed") == 8
+    assert "every minute" in shown.lower()
+
+
+def test_what_retention_removed_is_not_called_missed(rows: None, lane: Queue, make_job: MakeJob) -> None:
+    row = Schedule.objects.get(name="t.each")
+    now = clock.now().replace(second=0, microsecond=0)
+    Schedule.objects.filter(pk=row.pk).update(last_tick=now)
+    row.refresh_from_db()
+    of_row = {"about_type": SCHEDULE, "about_id": str(row.pk), "queue": "admin_lane", "task": "t.each"}
+    make_job(**of_row, state="failed", event_id=tick_id("t.each", now - timedelta(minutes=9)), ended_at=now)
+    assert [run.state for run in past_runs(row)] == ["failed"]
+    make_job(queue="admin_lane", ended_at=now - timedelta(minutes=3, seconds=30))
+    assert [run.state for run in past_runs(row)] == [NO_JOB] * 4 + ["failed"]
+
+
+def test_next_runs_stand_in_the_schedule_s_zone_and_the_reader_s(rows: None, client_with: MakeClient) -> None:
+    Schedule.objects.filter(name="Mondays").update(timezone="America/Sao_Paulo")
+    shown = page_of(client_with("view_schedule"), "Mondays").partition('class="job-next"')[2].partition("</table>")[0]
+    assert "America/Sao_Paulo" in shown, shown
+    assert shown.count(", 9 a.m.</td>") == shown.count(", noon</td>") == 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_by_hand_is_done_by_the_page_s_button_and_shown_as_such(
+    each_broker: str, client_with: MakeClient, lane: Queue
+) -> None:
+    schedules.take_in(clock.now(), first=True)
+    row = Schedule.objects.get(name="t.each")
+    address = f"{LIST}{row.pk}/run/"
+    assert client_with("view_schedule", "change_schedule").post(address).status_code == 403
+    client = client_with("view_schedule", "run_schedule")
+    assert client.get(address).status_code == 405
+    assert address in page_of(client, "t.each")
+    assert client.post(address).status_code == 302
+    run_jobs()
+    live.hear()
+    Schedule.objects.filter(pk=row.pk).update(last_tick=clock.now() + timedelta(minutes=2))
+    row.refresh_from_db()
+    (run,) = [one for one in past_runs(row) if one.job]
+    assert (run.state, run.by_hand) == ("completed", True)
+
+
+def test_the_page_s_buttons_switch_off_and_on(rows: None, client_with: MakeClient) -> None:
+    client = client_with("view_schedule", "change_schedule")
+    row = Schedule.objects.get(name="Mondays")
+    for name, enabled in (("disable", False), ("enable", True)):
+        address = f"{LIST}{row.pk}/{name}/"
+        assert address in page_of(client, "Mondays")
+        client.post(address)
+        row.refresh_from_db()
+        assert row.enabled is enabled
+    assert client_with("view_schedule").post(f"{LIST}{row.pk}/disable/").status_code == 403
+    assert client.post(f"{LIST}999999/disable/").status_code == 404
+    assert LogEntry.objects.count() == 2

@@ -25,7 +25,7 @@ from leads import retention, services
 from leads.csv_cells import as_text, unmarked
 from leads.imports import running
 from leads.models import ImportPiece, ImportState, Lead, LeadImport, packed, unpacked
-from leads.tasks import import_leads
+from leads.tasks import enrich_lead_data, import_leads
 from notifications.models import Notification
 
 from .people import make_lead, make_member, make_organization, make_user
@@ -228,6 +228,48 @@ def test_columns_that_make_no_lead_are_refused(columns: list[str], says: str, ac
     answer = signed_in(manager).post(page("import_mapping", lead_import), {**data, "known": "skip", "source": "import"})
     assert answer.status_code == 400
     assert says in answer.content.decode()
+
+
+def test_a_file_whose_columns_were_not_chosen_or_whose_upload_broke_off_is_not_started(
+    acme: Organization, manager: Any, jobs_runner: JobsRunner
+) -> None:
+    unknown, broken = stored(acme, manager, "A,B\r\n1,2\r\n"), stored(acme, manager, PLAIN)
+    LeadImport.objects.filter(pk=broken.pk).update(rows=0)
+    client = signed_in(manager)
+    for lead_import, says in ((unknown, "Choose the column that holds the name"), (broken, "was broken off")):
+        answer = client.post(page("import_start", lead_import), follow=True)
+        assert answer.redirect_chain == [(page("import_mapping", lead_import), 302)]
+        assert says in answer.content.decode()
+    jobs_runner.assert_nothing_enqueued()
+
+
+def test_new_leads_are_enriched_only_where_that_is_chosen_and_behind_all_else(
+    acme: Organization, manager: Any, jobs_runner: JobsRunner
+) -> None:
+    done = imported(acme, manager, PLAIN, jobs_runner)
+    assert not Job.objects.filter(task=enrich_lead_data.name).exists()
+    Lead.objects.all().delete()
+    again = chosen(stored(acme, manager, PLAIN), enrich=True)
+    services.start_import(again.pk, actor=manager)
+    import_leads.call(again.pieces.get().pk, acme.pk)
+    job = Job.objects.get(task=enrich_lead_data.name)
+    assert (job.about_id, job.priority) == (str(Lead.objects.get().pk), 10)
+    jobs_runner.run("lead", include_scheduled=True)
+    assert Lead.objects.get().enrichment
+    assert done.state == ImportState.DONE
+
+
+def test_the_pages_of_an_import_do_not_read_its_rows(acme: Organization, manager: Any) -> None:
+    lead_import = chosen(stored(acme, manager, PLAIN))
+    services.start_import(lead_import.pk, actor=manager)
+    client = signed_in(manager)
+    with CaptureQueriesContext(connection) as queries:
+        for address in (IMPORTS, page("import", lead_import), page("import_progress", lead_import)):
+            assert client.get(address).status_code == 200
+    said = [query["sql"] for query in queries if "leads_importpiece" in query["sql"]]
+    assert said
+    assert not [sql for sql in said if "content" in sql or "wrong_rows" in sql]
+    assert len(queries) < 60
 
 
 def test_wrong_rows_come_back_as_they_were_with_formulas_disarmed(
