@@ -27,7 +27,7 @@ from django.utils.http import urlsafe_base64_encode
 
 from accounts.models import Membership, Organization, Role, User
 from accounts.services import create_api_key
-from leads.models import Lead, Submission
+from leads.models import Lead, LeadImport, Submission
 from tests.leads.people import make_organization
 
 from .pages import Page, every_page, of_each_kind
@@ -282,8 +282,11 @@ def _changed_by(client: Client, pages: list[Page], rows: Rows) -> dict[str, set[
 
 def every_route(rows: Rows) -> dict[str, str]:
     """The address of each page outside the admin, with the keys of their rows in it."""
+    organization = rows.first["accounts.organization"]
+    lead_import = LeadImport.objects.create(organization=organization, file_name="row01.csv", header=["row01"])
     values = {
-        "slug": rows.first["accounts.organization"].slug,
+        "slug": organization.slug,
+        "import_id": lead_import.pk,
         "lead_id": rows.first["leads.lead"].pk,
         "campaign_id": rows.first["emails.campaign"].pk,
         "message_id": rows.first["emails.emailmessage"].pk,

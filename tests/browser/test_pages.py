@@ -51,8 +51,8 @@ def test_pages_of_members(visit: Visit, owner: Any, acme: Organization) -> None:
     assert not wrong, _told(wrong)
 
 
-def test_pages_of_members_without_anything_on_them(visit: Visit, agent: Any) -> None:
-    visitor = visit(agent)
+def test_pages_of_members_without_anything_on_them(visit: Visit, owner: Any) -> None:
+    visitor = visit(owner)
     wrong: dict[str, list[str]] = {}
     for name in ("leads:list", "leads:board", "leads:imports", "campaigns:list", "notifications:inbox"):
         visitor.open(reverse(name))
