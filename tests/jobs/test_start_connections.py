@@ -30,7 +30,7 @@ def test_what_others_hold_is_only_warned_about(allowed, caplog):
     address = {name: value for name, value in connection.get_connection_params().items() if name in names}
     reserved = 3
     with psycopg.connect(**address), caplog.at_level(logging.WARNING, "jobs.supervisor"):
-        check_connections([Post("worker", "email", 1, allowed - reserved - 7), Post("keeper")])
+        check_connections([Post("worker", "email", 1, allowed - reserved - 9), Post("keeper")])
     assert "few_connections" in caplog.text
 
 

@@ -146,8 +146,9 @@ def test_page_of_a_running_job_says_so_and_not_that_its_worker_is_silent(hands: 
     job_id = hands.push()
     hands.claim_one()
     text = page(viewer, f"{LIST}{job_id}/change/")
-    assert "Active." in text
-    assert "Running for" in text
+    verdict = text[text.index("page-verdict") :].partition("</p>")[0]
+    assert "active</span>" in verdict
+    assert "Running for" in verdict
     assert "silent" not in text
 
 
