@@ -40,7 +40,8 @@ def what_goes(chosen: Iterable[Model], request: HttpRequest, site: AdminSite) ->
         numbers[words] = max(number, numbers.get(words, 0))
         registered: Any = site._registry.get(kind)
         along = kind is not model and getattr(registered, "goes_along", False)
-        if registered is not None and not along and not _may_go(registered, request, going):
+        # where there are too many to go, nobody needs to know of each one whether it may
+        if registered is not None and not along and not _may_go(registered, request, going.none() if more else going):
             forbidden.add(str(kind._meta.verbose_name))
         reason = registered.hindrance_to_deletion(going) if hasattr(registered, "hindrance_to_deletion") else ""
         if reason and reason not in hindrances:

@@ -55,8 +55,9 @@ def fill(jobs: int, leads: int) -> None:
             found = cursor.fetchone()
         if found != (jobs, leads):
             sys.exit(f"{_name()} holds {found or 'a half-filled site'}, not {(jobs, leads)}: name another database")
-        # a migration that came later
+        # a migration that came later, and the permissions that it brought
         call_command("migrate", verbosity=0)
+        _permit()
         return
     if tables:
         sys.exit(f"{_name()} is not empty, and this program did not fill it: name an empty database")
@@ -155,8 +156,6 @@ def _plain(value: Any) -> str:
 
 def _staff() -> None:
     """Who opens the pages: a superuser, a member of the largest organisation, and one of twenty."""
-    from django.contrib.auth.models import Permission
-
     from accounts.models import Membership, Organization, User
 
     User.objects.create_superuser("boss@example.org", "x")
@@ -164,8 +163,18 @@ def _staff() -> None:
     largest = Organization.objects.get(slug="company-0")
     for name, places in (("one", [largest]), ("twenty", organizations)):
         person = User.objects.create_user(f"{name}@example.org", "x", is_staff=True)
-        person.user_permissions.set(Permission.objects.all())
         Membership.objects.bulk_create(Membership(user=person, organization=place) for place in places)
+    _permit()
+
+
+def _permit() -> None:
+    """The two members may do all that there is."""
+    from django.contrib.auth.models import Permission
+
+    from accounts.models import User
+
+    for person in User.objects.filter(email__in=("one@example.org", "twenty@example.org")):
+        person.user_permissions.set(Permission.objects.all())
 
 
 def _write_log(connection: Any, cursor: Any, site: Any) -> None:

@@ -63,9 +63,9 @@ def newest_events(streams: Sequence[QuerySet[Job]], *, name: str = "", before: U
     """The events with the latest jobs among those of the streams, whose jobs are older than the one with this id."""
     found: dict[UUID, SeenEvent] = {}
     last: UUID | None = None
-    for row in _walk(streams, before):
+    for row in _walk(streams, before, name):
         pk, event_id, event, created_at, about = row
-        if event_id is not None and (not name or event == name):
+        if event_id is not None:
             if event_id not in found and len(found) == PAGE:
                 return _page(streams, found, before, last)
             seen = found.setdefault(event_id, SeenEvent(event_id, event, created_at))
@@ -139,23 +139,25 @@ def in_tree_order(jobs: Sequence[Job]) -> Iterator[tuple[int, Job]]:
 
 
 def _walk(
-    streams: Sequence[QuerySet[Job]], before: UUID | None
-) -> Iterator[tuple[UUID, UUID | None, str, datetime, tuple[str, str]]]:
-    """The newest jobs, in windows of bounded size."""
+    streams: Sequence[QuerySet[Job]], before: UUID | None, name: str
+) -> Iterator[tuple[UUID, UUID | None, str, Any, tuple[str, str]]]:
+    """The newest jobs of events, of this name if one is given, in windows of bounded size; and a line at each end."""
     columns = ("pk", "event_id", "event", "created_at", "about_type", "about_id")
     for step in STEPS:
         parts: list[Sequence[Any]] = []
-        for stream in streams:
-            rows = stream if before is None else stream.filter(pk__lt=before)
-            parts.append(list(rows.order_by("-pk").values_list(*columns)[:step]))
-        count = 0
+        windows = [stream if before is None else stream.filter(pk__lt=before) for stream in streams]
+        ends = [rows.order_by("-pk").values_list("pk", flat=True)[step - 1 : step].first() for rows in windows]
+        end = max((pk for pk in ends if pk is not None), default=None)
+        for rows in windows:
+            # of ten thousand jobs that are none of these, the database tells nothing
+            asked = rows.filter(event_id__isnull=False, **({"event": name} if name else {}))
+            within = asked if end is None else asked.filter(pk__gte=end)
+            parts.append(list(within.order_by("-pk").values_list(*columns)))
         for pk, event_id, event, created_at, *about in heapq.merge(*parts, key=lambda row: row[0], reverse=True):
-            count += 1
-            if count > step:
-                break
-            before = pk
             yield pk, event_id, event, created_at, (about[0], about[1])
-        if count < step:
+        before = end or UUID(int=0)
+        yield before, None, "", None, ("", "")
+        if end is None:
             return
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from django.db import connections
 from django.db.models import Sum
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
@@ -70,9 +71,13 @@ def _counted() -> Mapping[Key, _Counted]:
             # what never ran counts from zero: a rate needs the first step as well
             found[queue.name, task.name].by_outcome.update(dict.fromkeys(ENDS, 0))
     stats = TaskStat.objects.using(jobs_settings().database).filter(part__gte=0).exclude(queue=CALLS).order_by()
-    for queue_name, task_name, outcome, ran, waited, jobs, ran_ms, waited_ms in stats.values_list(
-        *("queue", "task", "outcome", "ran", "waited", "jobs", "ran_ms", "waited_ms")
-    ):  # to group them in SQL, SQLite would walk the hours that are only shown as well
+    cells, numbers = ("queue", "task", "outcome", "ran", "waited"), ("jobs", "ran_ms", "waited_ms")
+    if connections[stats.db].vendor == "sqlite":
+        # an hour has one part here, and to group them SQLite would walk the hours that are only shown as well
+        rows = stats.values_list(*cells, *numbers)
+    else:
+        rows = stats.values_list(*cells).annotate(*map(Sum, numbers))
+    for queue_name, task_name, outcome, ran, waited, jobs, ran_ms, waited_ms in rows:
         key = queue_name if queue_name in known else OTHER, tasks.get((queue_name, task_name), OTHER)
         one = found[key]
         one.by_outcome[outcome] += jobs

@@ -167,6 +167,8 @@ class Lead(models.Model):
             ),
             # who wrote by phone only is known by it
             models.Index(fields=["organization", "phone"], name="leads_phone"),
+            # and whoever sees every organization searches for a number in all of them
+            models.Index(fields=["phone"], name="leads_phone_of_all"),
             # whom a campaign may be sent to, in the order of its chunks
             models.Index(
                 fields=["organization", "id"],

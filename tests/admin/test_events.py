@@ -185,24 +185,28 @@ def test_effects_are_shown_to_who_may_look_at_their_rows(
         effects.register_effects("groups", lambda jobs: [])
 
 
+@pytest.mark.parametrize("name", ["", "DoorOpened", "DoorClosed"])
 def test_every_event_is_on_one_page_and_no_page_is_endless(
-    viewer: Client, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+    viewer: Client, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(event_trail, "STEPS", (10, 20))
     monkeypatch.setattr(event_trail, "PAGE", 5)
     ids = [clock.new_id() for _ in range(17)]
+    closed = clock.new_id()
     for number in range(100):
         make_job(**(of_event("DoorOpened", ids[number % 17]) if number % 3 else {}))
+        if number == 30:
+            make_job(**of_event("DoorClosed", closed))
     seen: list[UUID] = []
     before, pages = None, 0
     while True:
-        found = event_trail.newest_events([lookup.all_jobs()], before=before)
+        found = event_trail.newest_events([lookup.all_jobs()], name=name, before=before)
         seen += [event.id for event in found.events]
         pages += 1
         if found.older is None:
             break
         before = found.older
-    assert sorted(seen) == sorted(ids)
+    assert sorted(seen) == sorted({"DoorOpened": ids, "DoorClosed": [closed]}.get(name, [*ids, closed]))
     assert pages < 30
     assert "Older" in text(viewer, EVENTS)
 
