@@ -6,6 +6,7 @@ go of its job; the job that plans the campaign takes up such mails first, once i
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from jobs import JobHandle, RetryLater, State, jobs_about
+from jobs import JobHandle, RetryLater, State, UnknownJob, jobs_about
 from leads.models import EffectState
 from leads.models.effect import BROKEN_OFF, CAMPAIGN_CANCELLED, JOB_CANCELLED, JOB_ENDED
 
@@ -37,6 +38,7 @@ _WAITING = (EffectState.PENDING, EffectState.DEFERRED)
 _HELD = (*_WAITING, EffectState.UNCLEAR)
 #: The mail went out.
 WENT_OUT = (EffectState.SENT, EffectState.RECORDED)
+_HOLDING = (Campaign.State.PAUSED, Campaign.State.CANCELLED)
 _BEGUN = (Campaign.State.SENDING, Campaign.State.SENT)
 _ENDED = (Campaign.State.SENT, Campaign.State.CANCELLED)
 _LIVE = (State.PENDING, State.QUEUED, State.ACTIVE)
@@ -99,19 +101,14 @@ def hold(message: EmailMessage, job_id: UUID, *, recognises_repetition: bool) ->
     What a try that broke off has left stays for whoever knows what became of it, unless a repetition is recognised.
     """
     campaign = message.campaign
-    if campaign is None or campaign.state not in {Campaign.State.PAUSED, Campaign.State.CANCELLED}:
+    if campaign is None or campaign.state not in _HOLDING:
         return None
-    rows = EmailMessage.objects.filter(pk=message.pk, job_id=job_id)
-    if recognises_repetition:
-        broken_off = rows.filter(state=EffectState.SENDING, claimed_by=job_id)
-        broken_off.update(state=EffectState.UNCLEAR, error=BROKEN_OFF)
-    elif message.state in {EffectState.SENDING, EffectState.UNCLEAR}:
-        return None
-    if campaign.state == Campaign.State.CANCELLED:
-        _skip(rows)
-    else:
-        rows.filter(state__in=_HELD).update(job_id=None)
-    return {"outcome": f"the campaign is {campaign.state}"}
+    with transaction.atomic():
+        # locked, and read again: a mail must not be held behind the look that takes up those that are
+        campaign = _locked(campaign.pk)
+        if campaign is None or campaign.state not in _HOLDING:
+            return None
+        return _hold(message, campaign, job_id, recognises_repetition)
 
 
 def end(campaign_id: UUID) -> bool:
@@ -153,6 +150,20 @@ def _take_up(
         return held
 
 
+def _hold(message: EmailMessage, campaign: Campaign, job_id: UUID, recognises_repetition: bool) -> Outcome | None:
+    rows = EmailMessage.objects.filter(pk=message.pk, job_id=job_id)
+    if recognises_repetition:
+        broken_off = rows.filter(state=EffectState.SENDING, claimed_by=job_id)
+        broken_off.update(state=EffectState.UNCLEAR, error=BROKEN_OFF)
+    elif message.state in {EffectState.SENDING, EffectState.UNCLEAR}:
+        return None
+    if campaign.state == Campaign.State.CANCELLED:
+        _skip(rows)
+    else:
+        rows.filter(state__in=_HELD).update(job_id=None)
+    return {"outcome": f"the campaign is {campaign.state}"}
+
+
 def _plan(
     campaign: Campaign,
     after: UUID | None,
@@ -185,7 +196,8 @@ def _call_off(campaign: Campaign) -> None:
         _skip(EmailMessage.objects.filter(pk__in=[pk for pk, _job_id in found]))
         for _pk, job_id in found:
             if job_id is not None:
-                JobHandle(job_id).cancel()
+                with contextlib.suppress(UnknownJob):  # cleared away, and with it nothing is left to cancel
+                    JobHandle(job_id).cancel()
 
 
 def _skip(rows: QuerySet[EmailMessage]) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 #: How a formula begins, also where somebody has marked it as text before.
-_FORMULA = re.compile(r"^'*[=+\-@\t\r\n]")
-_MARKED = re.compile(r"^'+[=+\-@\t\r\n]")
+_FORMULA = re.compile(r"^'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_MARKED = re.compile(r"^'+[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
 def as_text(cell: str) -> str:

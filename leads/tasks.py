@@ -48,13 +48,13 @@ def process_submission(submission_id: UUID) -> dict[str, Any]:
 @lead.task(sequence="organization_id", priority=IMPORT_PRIORITY)
 def import_leads(piece_id: UUID, organization_id: UUID) -> dict[str, Any]:
     """Make leads of so many rows of a file."""
-    return running.run_piece(piece_id, enrich=_enrich_imported)
+    return running.run_piece(piece_id, organization_id, enrich=_enrich_imported)
 
 
 @lead.task()
 def finish_import(import_id: UUID, organization_id: UUID) -> dict[str, Any]:
     """Count what became of a file's rows, and tell."""
-    return running.finish(import_id)
+    return running.finish(import_id, organization_id)
 
 
 @lead.task(schedule=Cron("30 3 * * *", overlap="skip"))

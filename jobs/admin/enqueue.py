@@ -36,7 +36,7 @@ from ..policy import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from .call_fields import CallForm, MomentField
 from .change import shown_arguments
 from .many import user_of
-from .sight import may, of_scopes, scopes_of
+from .sight import may, of_scopes, scopes_of, sees_all
 
 #: Of whatever is in the way, the person is told.
 _REFUSALS = (InvalidArguments, InvalidOption, Refused, BrokerAway, BrokerUnavailable, GroupFull)
@@ -73,13 +73,15 @@ class HowForm(forms.Form):
         label=gettext_lazy("Group"), required=False, help_text=gettext_lazy("The groups of a queue take turns.")
     )
 
-    def __init__(self, task: Task, data: QueryDict | None = None, initial: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, task: Task, data: QueryDict | None = None, initial: dict[str, Any] | None = None, *, shared: bool
+    ) -> None:
         super().__init__(data, prefix="how", initial=initial)
         self.task = task
-        if task.unique:
+        if task.unique or not shared:
             # its arguments make the key
             del self.fields["key"]
-        if task.group:
+        if task.group or not shared:
             del self.fields["group"]
 
     def options(self) -> dict[str, Any]:
@@ -121,7 +123,7 @@ def enqueue_page(request: HttpRequest, model_admin: ModelAdmin[Job]) -> HttpResp
     except InvalidArguments as error:  # an annotation that nobody can read: no call fits this task
         model_admin.message_user(request, str(error), messages.ERROR)
         return HttpResponseRedirect(reverse(f"{model_admin.admin_site.name}:jobs_job_enqueue"))
-    how = HowForm(task, data, like and like["how"])
+    how = HowForm(task, data, like and like["how"], shared=sees_all(request) and sees_all(request, ENQUEUE))
     # both, so that all that is wrong is said at once
     if data is not None and all([call.is_valid(), how.is_valid()]):
         try:

@@ -52,7 +52,8 @@ def answer(job: Job, request: HttpRequest, body: Callable[[], dict[str, Any]]) -
     else:
         response = TemplateResponse(request, "admin/jobs/job/body.html", body())
     response.headers["ETag"] = tag
-    patch_cache_control(response, private=True, no_cache=True)
+    # as the page itself: live.js keeps the tag, and nothing keeps the text
+    patch_cache_control(response, private=True, no_cache=True, no_store=True)
     return response
 
 

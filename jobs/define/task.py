@@ -49,6 +49,8 @@ class Task(TaskWrapper):
 
     huey: Queue
     func: Callable[..., Any]
+    #: A template calls what can be called: `{{ task.name }}` would enqueue it.
+    do_not_call_in_templates = True
     #: Names that no parameter of the function may have.
     reserved: frozenset[str] = RESERVED_PARAMETERS
 

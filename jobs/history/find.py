@@ -133,7 +133,7 @@ def places(rows: Rows, text: str) -> Iterator[Rows]:
         tail = text.lower() if connections[rows.db].vendor == "postgresql" else digits
         yield _newest(rows.values_list("id"), WINDOW_IDS, "CAST(id AS text) LIKE %s", f"%{tail}")
     yield lookup.about(rows, lookup.about_types(), [text])
-    yield rows.filter(key=text)
+    yield lookup.with_key(rows, text)
     part = f"%{connections[rows.db].ops.prep_for_like_query(text)}%"
     for state in WITH_ERROR:
         errors = rows.filter(state=state).values_list("id", "error")

@@ -84,7 +84,11 @@ def flow_of(job: Job, seen: QuerySet[Job]) -> FlowGraph:
     shown = {*graph.jobs, *graph.ended, *graph.batches}
     graph.lines = {line for line in graph.lines if line.source in shown and line.target in shown}
     of_batches = batches.members().filter(batch_id__in=list(graph.batches), job_id__in=list(missed - shown), role="")
-    graph.hidden = len(missed - shown - set(of_batches.values_list("job_id", flat=True)))
+    near_by = missed - shown - set(of_batches.values_list("job_id", flat=True))
+    # of jobs that may not be seen not even how many there are is told
+    foreign = set(lookup.all_jobs().filter(pk__in=near_by).values_list("pk", flat=True))
+    foreign -= set(seen.filter(pk__in=near_by).values_list("pk", flat=True))
+    graph.hidden = len(near_by - foreign)
     for id in graph.batches:
         total = lookup.capped_count(batches.members().filter(batch_id=id, role=""))
         left = total.number - sum(line.target == id for line in graph.lines)

@@ -41,6 +41,9 @@ _LIVE = (Shown.SCHEDULED, Shown.WAITING, Shown.RETRYING, Shown.ACTIVE)
 #: What the list can be asked for: every shown state, and `queued` for those that wait in any way.
 STATES = ("queued", *(state.value for state in Shown))
 
+#: Jobs of one key whose tasks are looked at.
+OF_KEY = 100
+
 
 @dataclass(frozen=True)
 class Argument:
@@ -198,6 +201,14 @@ def mask_of(job: Job) -> Mask:
 def shown_key(job: Job) -> str | None:
     """The job's key as people may see it."""
     return mask_of(job)(job.key) if job.key else job.key
+
+
+def with_key(rows: QuerySet[Job], key: str) -> QuerySet[Job]:
+    """Those of the jobs with this key, as people may see it: a guess at what a mask hides in it finds nothing."""
+    rows = rows.filter(key=key)
+    one_of_each = {job.task: job for job in rows.order_by().only("task", "queue", "key")[:OF_KEY]}
+    hidden = [task for task, job in one_of_each.items() if shown_key(job) != key]
+    return rows.exclude(task__in=hidden) if hidden else rows
 
 
 def shown_result(job: Job) -> Any:

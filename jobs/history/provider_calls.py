@@ -1,12 +1,16 @@
 """Calls of other services, counted where the jobs are: how many, how they ended, and how long they took.
 
-A worker process keeps what its jobs have called for a moment and writes it together, about twice a second; anybody else
-writes at once. All is added up, so any number of processes may count.
+A worker process keeps what its jobs have called for a moment, and a thread writes it together, about twice a second; so
+does whoever calls from an event loop, which must not wait for a database. Anybody else writes at once, or behind the
+commit. All is added up, so any number of processes may count.
 """
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import logging
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -15,12 +19,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from django.db import Error, connections, transaction
+from django.db import connections, transaction
 
 from .. import clock
 from ..broker.database.rows import add_counts
 from ..broker.tally import Tally
 from ..conf import jobs_settings
+from ..connections import close_obsolete_connections, opened_by_caller
 from ..define.context import job_here
 from ..errors import InvalidOption, PermanentError, RetryLater
 from ..models import ProviderFailure
@@ -32,6 +37,10 @@ CALLS = ""
 #: How a call ends; refused and slowed are answers: the provider is there.
 OK, REFUSED, SLOWED, FAILED = OUTCOMES = ("ok", "refused", "slowed", "failed")
 Errors = tuple[type[Exception], ...]
+#: Seconds between two writes of what is kept, and until an idle thread ends with its connection.
+EVERY, IDLE = 0.5, 10.0
+#: Seconds that the end of a process waits for the last write.
+LAST_WRITE = 1.0
 _PROVIDER = re.compile(r"[a-z][a-z0-9_]{0,49}\Z")
 
 
@@ -71,25 +80,37 @@ def provider_call(
 
 
 def keep_calls() -> None:
-    """From now on this process keeps what it counts until `write_calls`, which somebody calls every second or so."""
+    """From now on this process keeps what it counts for a moment, whoever calls, and a thread of its own writes it."""
     global _is_kept
     _is_kept = True
 
 
-def write_calls() -> None:
-    """Write what is kept; where the database is away it stays kept."""
-    global _kept
+def write_calls() -> bool:
+    """Write what is kept; where the database is away it stays kept. Returns whether there was something."""
+    global _kept, _failed
     with _lock:
         kept, _kept = _kept, _Kept()
     if not kept.tally:
-        return
+        return False
     try:
         _write(kept)
-    except Error as error:
-        logger.warning("calls_not_counted %s: tried again", type(error).__name__)
+        _failed = False
+    except Exception as error:  # nobody's job is to fail by it, nor this thread to end
+        if not _failed:
+            logger.warning("calls_not_counted %s: tried again", type(error).__name__)
+        _failed = True
         with _lock:
             kept.add(_kept)
             _kept = kept
+    return True
+
+
+def finish_calls(timeout: float = LAST_WRITE) -> None:
+    """Write what is left, for `timeout` seconds at most, and end the thread."""
+    thread = _writer
+    if thread is not None:
+        _ending.set()
+        thread.join(timeout)
 
 
 @dataclass(slots=True)
@@ -112,24 +133,75 @@ class _Kept:
 
 
 _lock = threading.Lock()
-_is_kept = False
+_ending = threading.Event()
+_is_kept = _failed = False
 _kept = _Kept()
+_writer: threading.Thread | None = None
 
 
 def _count(provider: str, outcome: str, error_type: str, milliseconds: int) -> None:
-    one = _Kept()
-    one.tally.add_start(provider, outcome, milliseconds, 0)
-    if outcome == FAILED:
-        job = job_here()
-        one.failures[provider] = _Failure(error_type[:100], clock.now(), None if job is None else job.id)
-    if _is_kept:
+    """Never raises: the call is over, and what became of it is the caller's."""
+    try:
+        one = _Kept()
+        one.tally.add_start(provider, outcome, milliseconds, 0)
+        if outcome == FAILED:
+            job = job_here()
+            one.failures[provider] = _Failure(error_type[:100], clock.now(), None if job is None else job.id)
+        if _is_kept or _in_event_loop():
+            _keep(one)
+            return
+        connection = connections[jobs_settings().database]
+        if connection.in_atomic_block and opened_by_caller(connection):
+            # not within it: who is counted there holds up all others until it ends
+            transaction.on_commit(lambda: _write_at_once(one), using=connection.alias, robust=True)
+        else:
+            _write_at_once(one)
+    except Exception as error:
+        logger.warning("calls_not_counted provider=%s %s", provider, type(error).__name__)
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _keep(one: _Kept) -> None:
+    global _writer
+    with _lock:
+        _kept.add(one)
+        if _writer is None:
+            _ending.clear()
+            _writer = threading.Thread(target=_write_kept, name="jobs-calls", daemon=True)
+            _writer.start()
+
+
+def _write_kept() -> None:
+    """The thread's life: until it is ended, or nobody has called for a while."""
+    global _writer
+    idle, ended = 0.0, False
+    try:
+        while not ended:
+            ended = _ending.wait(EVERY)
+            close_obsolete_connections()
+            idle = 0.0 if write_calls() else idle + EVERY
+            with _lock:
+                if ended or (idle >= IDLE and not _kept.tally):
+                    _writer, ended = None, True
+    finally:
+        connections.close_all()
         with _lock:
-            _kept.add(one)
-        return
+            if _writer is threading.current_thread():
+                _writer = None
+
+
+def _write_at_once(one: _Kept) -> None:
     try:
         _write(one)
-    except Error as error:
-        logger.warning("calls_not_counted provider=%s %s", provider, type(error).__name__)
+    except Exception as error:
+        logger.warning("calls_not_counted %s", type(error).__name__)
 
 
 def _write(kept: _Kept) -> None:
@@ -140,3 +212,14 @@ def _write(kept: _Kept) -> None:
         for provider, one in sorted(kept.failures.items()):
             values = {"error_type": one.error_type, "at": one.at, "job_id": one.job_id}
             ProviderFailure.objects.using(alias).update_or_create(provider=provider, defaults=values)
+
+
+def _after_fork() -> None:
+    """A forked child counts for itself: what its parent keeps is the parent's, as are the thread and the lock."""
+    global _lock, _ending, _is_kept, _failed, _kept, _writer
+    _lock, _ending, _kept, _writer = threading.Lock(), threading.Event(), _Kept(), None
+    _is_kept = _failed = False
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(finish_calls)

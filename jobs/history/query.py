@@ -83,7 +83,9 @@ class Query:
             rows = rows.filter(cause=self.cause, state=State.FAILED)
         if self.about:
             rows = _about(rows, self.about)
-        found = {"key": self.key, "event_id": self.event, "parent_id": self.parent, "pk__range": self.ids}
+        if self.key:
+            rows = lookup.with_key(rows, self.key)
+        found = {"event_id": self.event, "parent_id": self.parent, "pk__range": self.ids}
         rows = rows.filter(**{name: value for name, value in found.items() if value})
         if self.since is not None:
             rows = lookup.created_since(rows, self.since)

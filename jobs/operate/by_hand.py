@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: What it takes.
 ENQUEUE = "jobs.enqueue_job"
+#: Options that reach into other people's jobs: a live key keeps theirs out, and in their group one takes their turn.
+SHARED = frozenset({"key", "group"})
 
 
 def enqueue_by_hand(
@@ -28,12 +30,16 @@ def enqueue_by_hand(
 ) -> tuple[UUID, bool]:
     """Enqueue the call with the options of `Task.using`; returns the job's id, and whether it is a new one.
 
-    Only into scopes whose jobs the person sees and may enqueue. Raises `InvalidArguments`, `InvalidOption`, `Refused`,
+    Only into scopes whose jobs the person sees and may enqueue; a key or a group, which a queue's jobs share whosever
+    they are, takes who sees all. Raises `InvalidArguments`, `InvalidOption`, `Refused`,
     and what `Task.enqueue` raises. The admin's log says who did it, and nothing of the arguments.
     """
     prepared = task.using(**options)
     scopes = in_both(visible_scopes(by), visible_scopes(by, ENQUEUE))
     if scopes is not None:
+        for name in SHARED & options.keys():
+            text = _("%(name)s: the jobs of everybody share it; only who sees all jobs may give one")
+            raise Refused(text % {"name": name})
         _check_scope(task, args, kwargs, scopes)
     handle = prepared.enqueue(*args, **kwargs)
     is_new = handle.created is not False

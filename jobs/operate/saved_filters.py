@@ -20,8 +20,12 @@ MOST, LONGEST_NAME, LONGEST_ADDRESS = 50, 60, 2_000
 
 
 def filters_for(by: AbstractBaseUser) -> list[SavedFilter]:
-    """The person's own and those that are shared, by their names."""
-    rows = _all().filter(Q(by_id=str(by.pk)) | Q(shared=True))
+    """The person's own, and those that are shared for who sees everybody's jobs, by their names.
+
+    Whoever shares one sees everybody's jobs: its name and its words may tell of any organization.
+    """
+    seen = Q(by_id=str(by.pk))
+    rows = _all().filter(seen | Q(shared=True) if visible_scopes(by) is None else seen)
     return list(rows.order_by("name", "pk")[: 2 * MOST])
 
 

@@ -17,7 +17,7 @@ from ..conf import jobs_settings
 from ..connections import keep_connections
 from ..define.context import request_stop
 from ..defined import find_queue
-from ..history.provider_calls import keep_calls
+from ..history.provider_calls import finish_calls, keep_calls
 from . import event_loop, reports
 from .answers import StackAnswers
 from .breakers import breakers_of
@@ -33,6 +33,8 @@ logger = logging.getLogger("jobs.worker")
 
 #: Seconds that the end of the process waits for the last progress and log lines of its jobs to be written.
 LAST_REPORTS = 2.0
+#: Seconds that it waits for an answer about a stack that is just being written.
+LAST_ANSWER = 2.0
 
 
 def run_worker(
@@ -121,6 +123,7 @@ def run_worker(
     if runners is not None:
         runners.close()
     reports.finish(LAST_REPORTS)
+    finish_calls()
     for thread in (lease, ear, watch, answers):
         thread.end()
     if not consumer.drained:
@@ -133,7 +136,7 @@ def run_worker(
         os._exit(int(consumer.broken))
     lease.join()
     watch.join()
-    answers.join()
+    answers.join(LAST_ANSWER)
     logger.info("worker_stopped queue=%s pid=%d", queue.name, os.getpid())
     connections.close_all()
     forget_broker()

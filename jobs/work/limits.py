@@ -9,7 +9,6 @@ from collections.abc import Callable
 from django.db import connections
 
 from ..broker.contract import Broker
-from ..history.provider_calls import write_calls
 from ..policy import AS_THE_CODE_SAYS, QueueLimits
 from .breakers import Breakers
 
@@ -22,8 +21,8 @@ LOOK_EVERY = 0.5
 class LimitsWatch(threading.Thread):
     """Looks twice a second what was set, also while all threads are busy, and tells `hold` of what has changed.
 
-    It looks at the breakers of the queue's tasks as well, if they have some, and writes which providers were called.
-    The broker keeps to a rate limit and a global concurrency by itself; how many threads a process has, only it knows.
+    It looks at the breakers of the queue's tasks as well, if they have some. The broker keeps to a rate limit and a
+    global concurrency by itself; how many threads a process has, only it knows.
     """
 
     def __init__(self, broker: Broker, queue: str, breakers: Breakers | None = None) -> None:
@@ -80,8 +79,6 @@ class LimitsWatch(threading.Thread):
             if self._is_over:
                 break
             self.look()
-            write_calls()
-        write_calls()
         if self._breakers is not None:
             self._breakers.end()
         connections.close_all()

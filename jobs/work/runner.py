@@ -28,6 +28,7 @@ from ..connections import keep_connections
 from ..define.context import request_cancel, request_stop
 from ..define.queue import Queue
 from ..defined import find_queue
+from ..history.provider_calls import finish_calls, keep_calls
 from . import reports
 from .execution import execute
 from .forks import call, leave_forks_alone
@@ -63,10 +64,12 @@ def run_runner(queue_name: str, worker: UUID, *, line: int, stacks: int) -> int:
     get_broker()
     keep_connections()
     reports.begin()
+    keep_calls()
     _call_hooks(queue._startup.items())
     _Runner(Connection(line), queue, worker, stacks).run()
     _call_hooks(queue._shutdown.items())
     reports.finish(LAST_REPORTS)
+    finish_calls()
     connections.close_all()
     forget_broker()
     return 0

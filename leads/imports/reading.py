@@ -27,8 +27,9 @@ _OTHERS = {
     b"{\\rtf": "RTF",
 }
 _SAMPLE = 65_536
-_SEPARATOR_LINE = re.compile(r"^\ufeff?\"?sep=(.)\"?\r?\n?$", re.IGNORECASE)
-_DATA = re.compile(r"@|^[\s+()\d.-]*\d{5,}[\s()\d.-]*$")
+_SEPARATOR_LINE = re.compile(r"^\ufeff?\"?sep=([,;\t|:^~])\"?\r?\n?$", re.IGNORECASE)
+#: What no column is called: an address, or a number such as a telephone's, which is no longer than this.
+_NUMBER, _DIGITS, LONGEST_NUMBER = re.compile(r"[\s+()\d.-]+\Z"), re.compile(r"\d{5}"), 60
 
 
 class UnreadableFile(Exception):
@@ -71,7 +72,7 @@ def read_table(file: BinaryIO) -> Table:
             _("The file has %(number)s columns; at most %(most)s can be read.")
             % {"number": len(first), "most": MOST_COLUMNS}
         )
-    if any(_DATA.search(cell) for cell in first):
+    if any(map(_is_data, first)):
         header = [_("Column %(number)s") % {"number": number + 1} for number in range(len(first))]
         return Table(encoding, delimiter, header, _with_first((line, first), lines))
     header = [
@@ -79,6 +80,13 @@ def read_table(file: BinaryIO) -> Table:
         for number, cell in enumerate(first)
     ]
     return Table(encoding, delimiter, header, lines)
+
+
+def _is_data(cell: str) -> bool:
+    """Whether this is no column's name. In two looks, each as long as the cell: one that tries both is cubic."""
+    if "@" in cell:
+        return True
+    return len(cell) <= LONGEST_NUMBER and bool(_NUMBER.match(cell) and _DIGITS.search(cell))
 
 
 def _encoding_of(file: BinaryIO) -> str:

@@ -21,12 +21,14 @@ COUNTS = ("created", "updated", "skipped", "wrong")
 _TRIES = 3
 
 
-def run_piece(piece_id: UUID, *, enrich: Callable[[Sequence[UUID], UUID, str], None]) -> Outcome:
+def run_piece(piece_id: UUID, organization_id: UUID, *, enrich: Callable[[Sequence[UUID], UUID, str], None]) -> Outcome:
     """Make leads of a piece's rows; nothing if that was done, or the import was cancelled.
 
-    The leads, the counts and the mark that says so commit together: a second run finds the mark.
+    The leads, the counts and the mark that says so commit together: a second run finds the mark. Raises
+    `ImportPiece.DoesNotExist` also for a piece of another organization: a job may be enqueued by hand.
     """
-    piece = ImportPiece.objects.select_related("lead_import__organization", "lead_import__created_by").get(pk=piece_id)
+    pieces = ImportPiece.objects.select_related("lead_import__organization", "lead_import__created_by")
+    piece = pieces.get(pk=piece_id, lead_import__organization_id=organization_id)
     if piece.done_at is not None or piece.content is None:
         return {"outcome": "done already"}
     lead_import = piece.lead_import
@@ -60,10 +62,11 @@ def run_piece(piece_id: UUID, *, enrich: Callable[[Sequence[UUID], UUID, str], N
     return {"outcome": "imported", **outcome.counts}
 
 
-def finish(import_id: UUID) -> Outcome:
+def finish(import_id: UUID, organization_id: UUID) -> Outcome:
     """Note how the import has ended, and announce it; nothing if that was done."""
     with transaction.atomic():
-        lead_import = LeadImport.objects.select_for_update().filter(pk=import_id).first()
+        rows = LeadImport.objects.select_for_update().filter(pk=import_id, organization_id=organization_id)
+        lead_import = rows.first()
         if lead_import is None or lead_import.state not in UNDER_WAY:
             return {"outcome": "ended already"}
         open_pieces = ImportPiece.objects.filter(lead_import=lead_import, done_at__isnull=True)

@@ -15,9 +15,11 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from jobs import Queue
+from accounts.models import User
+from jobs import Queue, Refused
 from jobs.defined import find_task
 from jobs.models import Job
+from jobs.operate.by_hand import enqueue_by_hand
 from tests.leads.people import make_organization
 
 from .conftest import LIST, MakeClient, MakeJob, address
@@ -303,3 +305,20 @@ def test_every_task_of_the_product_has_a_form(clerk: Client) -> None:
     for name in names:
         page = clerk.get(f"{PAGE}?task={name}")
         assert page.status_code == 200, name
+
+
+@pytest.mark.usefixtures("here")
+def test_a_member_gives_no_key_or_group_that_keeps_others_jobs_out(client_with: MakeClient, make_job: MakeJob) -> None:
+    acme = make_organization("acme")
+    theirs = make_job(scope="other", key="theirs", state="queued", task="by_hand.owned", queue="by_hand_lane")
+    member = client_with("view_job", "enqueue_job", member_of=acme)
+    assert not {"key", "group"} & member.get(f"{PAGE}?task=by_hand.owned").context["how"].fields.keys()
+    how = {"key": "theirs", "group": "other"}
+    answered = post(member, "by_hand.owned", how, organization_id=str(acme.pk))
+    own = Job.objects.exclude(pk=theirs.pk).get()
+    assert answered.headers["Location"] == address(own.pk)
+    assert (own.key, own.group) == (None, "")
+    person = User.objects.get(pk=member.session["_auth_user_id"])
+    for name, value in how.items():
+        with pytest.raises(Refused, match=name):
+            enqueue_by_hand(owned, (acme.pk,), {}, person, **{name: value})

@@ -143,6 +143,18 @@ def test_a_member_sees_no_other_organizations_jobs_nor_what_a_batch_of_them_is_c
     assert "secret import" in page_of(client_with("view_job"), own)
 
 
+def test_a_member_is_not_told_how_many_jobs_of_others_stand_beside_the_own(
+    client_with: MakeClient, make_job: MakeJob
+) -> None:
+    acme = make_organization("acme")
+    own, child = make_job(scope=str(acme.pk)), make_job(scope=str(acme.pk))
+    after(child, own)
+    for _ in range(flow_graph.FAN + 5):
+        after(make_job(scope="other"), own)
+    assert "more jobs next to these" in page_of(client_with("view_job"), own)
+    assert "more jobs next to these" not in page_of(client_with("view_job", member_of=acme), own)
+
+
 def test_hostile_names_are_escaped(viewer: Client, make_job: MakeJob) -> None:
     evil = "<script>alert(1)</script>"
     one, two = make_job(task=evil), make_job(task=evil)

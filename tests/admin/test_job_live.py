@@ -48,6 +48,7 @@ def test_the_page_and_its_inside_have_the_same_tag_and_nothing_new_is_304(
     again = look(viewer, handle.id, tag)
     assert (again.status_code, again.content) == (304, b"")
     assert "private" in again.headers["Cache-Control"]
+    assert "no-store" in again.headers["Cache-Control"]
     cancel(handle.id)
     assert look(viewer, handle.id, tag).status_code == 200
 

@@ -314,3 +314,13 @@ def test_a_filter_of_a_query_names_something(make_job: MakeJob) -> None:
     with pytest.raises(InvalidOption, match="give one of them"):
         JobFilter(query="state:failed", state="completed")
     assert act_on("discard", JobFilter(query="state:failed attempts:0")).done == 1
+
+
+def test_a_key_that_holds_personal_data_is_not_found_by_a_guess(viewer: Client, make_job: MakeJob) -> None:
+    secret = make_job(
+        task="query.greet", queue="query_lane", key="greet:ada@x.example", message=message("ada@x.example")
+    )
+    plain = make_job(task="query.greet", queue="query_lane", key="greet:seven", message=message("bob@x.example"))
+    for text in ("key:greet:ada@x.example", "greet:ada@x.example", "key:GREET:ada@x.example"):
+        assert str(secret.pk) not in found(viewer, text)
+    assert found(viewer, "key:greet:seven") == found(viewer, "greet:seven") == [str(plain.pk)]

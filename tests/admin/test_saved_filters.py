@@ -80,6 +80,15 @@ def test_only_who_sees_all_jobs_and_may_share_shares(client_with: MakeClient, vi
     assert LogEntry.objects.count() == 2
 
 
+def test_a_member_sees_no_filter_of_who_sees_every_organization(client_with: MakeClient) -> None:
+    save(client_with("view_job", "share_filter"), "Trouble at Other Ltd", "q=scope%3Aother", shared="1")
+    member = client_with("view_job", member_of=make_organization("acme"))
+    save(member, "own")
+    assert names(member) == ["own"]
+    for page in (member.get(f"{LIST}?q="), member.get(FILTERS)):
+        assert "Other Ltd" not in page.content.decode()
+
+
 @pytest.mark.parametrize(
     ("name", "query", "said"),
     [

@@ -13,7 +13,7 @@ from emails import campaigns, services
 from emails.models import Campaign, EmailMessage
 from emails.progress import progress_of
 from emails.tasks import send_bulk_email, send_campaign_email
-from jobs import JobHandle
+from jobs import JobHandle, clock
 from jobs.testing import JobsRunner
 from leads.models import EffectState, Lead
 from leads.services import erase_lead, unsubscribe_lead
@@ -237,3 +237,24 @@ def test_command_pauses_resumes_and_cancels(jobs_runner: JobsRunner, capsys: Any
             call_command("send_campaign", str(campaign.pk), option)
     jobs_runner.run(until=timedelta(minutes=2))
     assert not EmailMessage.objects.exists()
+
+
+def test_a_mail_whose_campaign_is_resumed_while_it_is_about_to_be_held_goes(jobs_runner: JobsRunner) -> None:
+    campaign = planned(1)
+    services.pause_campaign(campaign.pk)
+    message = EmailMessage.objects.select_related("campaign").get()
+    assert message.job_id is not None
+    services.resume_campaign(campaign.pk)
+    assert campaigns.hold(message, message.job_id, recognises_repetition=True) is None
+    message.refresh_from_db()
+    assert message.job_id is not None
+
+
+def test_cancelling_goes_on_behind_a_mail_whose_job_was_cleared_away() -> None:
+    campaign = planned(4)
+    for message in EmailMessage.objects.order_by("pk")[:2]:
+        EmailMessage.objects.filter(pk=message.pk).update(job_id=clock.new_id())
+    assert services.cancel_campaign(campaign.pk)
+    campaign.refresh_from_db()
+    assert send_bulk_email.call(campaign.pk, campaign.position, campaign.run)["outcome"] == "ended"
+    assert states(campaign) == {"skipped": 4}

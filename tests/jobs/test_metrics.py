@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from io import StringIO
@@ -120,9 +121,12 @@ def test_a_provider_with_a_breaker_counts_from_zero(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def _as_in_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+def _as_in_a_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(provider_calls, "_is_kept", False)
+    monkeypatch.setattr(provider_calls, "EVERY", 60.0)  # by hand
     provider_calls.keep_calls()
+    yield
+    provider_calls.finish_calls(10)
 
 
 @pytest.mark.usefixtures("_as_in_a_worker")

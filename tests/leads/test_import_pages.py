@@ -170,7 +170,7 @@ def test_a_piece_that_runs_again_changes_nothing(acme: Organization, manager: An
     done = imported(acme, manager, PLAIN, jobs_runner)
     piece = done.pieces.get()
     assert import_leads.call(piece.pk, acme.pk) == {"outcome": "done already"}
-    assert running.finish(done.pk) == {"outcome": "ended already"}
+    assert running.finish(done.pk, done.organization_id) == {"outcome": "ended already"}
     assert (Lead.objects.count(), counts(done)) == (1, (1, 0, 0, 0))
 
 
@@ -287,9 +287,11 @@ def test_wrong_rows_come_back_as_they_were_with_formulas_disarmed(
     ]
 
 
-@pytest.mark.parametrize("text", ["=1", "+55", "-1", "@x", "\tx", "\rx", "'=1", "''=1", "'quoted'", "plain", ""])
+@pytest.mark.parametrize(
+    "text", ["=1", "+55", "-1", "@x", "\tx", "\rx", "'=1", "''=1", "＝1", "＠x", "'quoted'", "plain", ""]
+)
 def test_a_formula_is_text_outside_and_itself_again_inside(text: str) -> None:
-    assert not re.match(r"[=+\-@\t\r]", as_text(text))
+    assert not re.match(r"[=+\-@\t\r＝＋－＠]", as_text(text))
     assert unmarked(as_text(text)) == text
 
 

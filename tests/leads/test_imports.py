@@ -6,6 +6,7 @@ import csv
 import io
 import zipfile
 from datetime import timedelta
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from accounts.models import Organization, Role, User
 from emails.models import EmailMessage
 from jobs.models import Job
 from jobs.testing import JobsRunner
-from leads import services, stale
+from leads import services, stale, tasks
 from leads.imports.fields import guessed
 from leads.imports.reading import UnreadableFile, read_table
 from leads.models import (
@@ -352,3 +353,32 @@ def test_consent_without_evidence_cannot_be_chosen(acme: Organization, manager: 
     assert "Say how they agreed" in answer.content.decode()
     answer = client.post(page("import_mapping", lead_import), {**data, "source": "import", "consent_evidence": "Fair"})
     assert answer["Location"] == page("import_preview", lead_import)
+
+
+@pytest.mark.parametrize("cell", ["1" * 100_000 + "x", "+1 " * 30_000 + "x", "1" * 131_000])
+def test_a_long_cell_in_the_first_row_costs_no_more_than_its_length(cell: str) -> None:
+    began = perf_counter()
+    assert read_table(io.BytesIO(f"Name,{cell}\r\nAda,x\r\n".encode())).header[0] == "Name"
+    assert perf_counter() - began < 2
+
+
+@pytest.mark.parametrize("announced", ['"', "\r", "\x00", "a", " ", "=", "é"])
+def test_what_separates_no_cells_is_not_taken_for_a_separator(announced: str) -> None:
+    table = read_table(io.BytesIO(f"sep={announced}\r\nName,Email\r\nAda,ada@x.example\r\n".encode()))
+    assert table.delimiter == ","
+
+
+def test_a_job_of_one_organization_touches_no_file_of_another(
+    acme: Organization, manager: Any, jobs_runner: JobsRunner
+) -> None:
+    lead_import = chosen(stored(acme, manager, PLAIN))
+    assert services.start_import(lead_import.pk, actor=manager)
+    other = make_organization("other")
+    with pytest.raises(ImportPiece.DoesNotExist):
+        tasks.import_leads.call(lead_import.pieces.get().pk, other.pk)
+    assert tasks.finish_import.call(lead_import.pk, other.pk) == {"outcome": "ended already"}
+    lead_import.refresh_from_db()
+    assert lead_import.state == ImportState.RUNNING
+    assert not Lead.objects.exists()
+    jobs_runner.run("lead")
+    assert Lead.objects.get().organization == acme
