@@ -31,6 +31,8 @@ def looks(
     The columns of `exact` and `beginnings` hold small letters, or what people write exactly as it stands there; or
     their field says, by a method `searched(text)`, how it holds a text.
     """
+    if "\x00" in text:  # no column holds it, and PostgreSQL refuses to look
+        return
     rows = rows.order_by()
     whole = as_uuid(text)
     if whole is not None:

@@ -55,7 +55,7 @@ def event_urls(model_admin: ModelAdmin[Job]) -> list[URLPattern]:
 def events_page(request: HttpRequest, model_admin: ModelAdmin[Job]) -> HttpResponse:
     """The newest events, of a kind or about an object if that is asked for."""
     seen = _check(request, model_admin)
-    name, about, before = (request.GET.get(key, "").strip() for key in ("event", "about", "before"))
+    name, about, before = (request.GET.get(key, "").replace("\x00", "").strip() for key in ("event", "about", "before"))
     label, _colon, key = about.rpartition(":")
     types = [one for one in lookup.about_types() if label.lower() in ("", one.lower(), one.partition(".")[2])]
     if about:

@@ -50,6 +50,12 @@ def test_the_newest_events_come_first_with_the_states_of_their_jobs(viewer: Clie
     assert "state-failed" in line
 
 
+def test_a_character_that_no_database_holds_finds_nothing(viewer: Client, make_job: MakeJob) -> None:
+    make_job(about_type="auth.group", about_id="7", **of_event("LeadCreated"))
+    for query in ("?event=%00x", "?about=group:x%00", "?about=x%00", "?before=%00"):
+        text(viewer, EVENTS + query)
+
+
 def test_events_are_found_by_kind_and_by_object(viewer: Client, make_job: MakeJob) -> None:
     mine, other = clock.new_id(), clock.new_id()
     make_job(about_type="auth.group", about_id="7", **of_event("LeadCreated", mine))

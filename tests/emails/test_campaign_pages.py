@@ -120,6 +120,7 @@ def test_other_organizations_campaigns_and_leads_do_not_exist() -> None:
         assert own.get(f"{at(campaign, name)}?lead=nonsense").status_code == 404
     assert own.post(at(campaign, "test"), {"lead": str(theirs.pk)}).status_code == 404
     assert "Grace" not in text_of(own, f"{at(campaign)}?q=grace")
+    assert text_of(own, f"{at(campaign)}?q=%00grace%00x")
     elsewhere = Campaign.objects.create(organization=other, name="x", subject="x", text="x")
     assert own.post(at(elsewhere, "again", message.pk)).status_code == 404
     assert own.post(reverse("campaigns:new"), {"organization": str(other.pk), "name": "x"}).status_code == 400
