@@ -62,9 +62,9 @@ class JobAdmin(JobActions):
 
     list_display = (
         "short_id",
+        "state_shown",
         "task",
         "queue",
-        "state_shown",
         "about",
         "created",
         "waited",

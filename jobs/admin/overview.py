@@ -228,7 +228,6 @@ def _context(kind: str, look: Look, span: str, site: str, allowed: Allowed, queu
         "ranges": [(name, label, name == span) for name, (label, _number, _step) in spans.RANGES.items()],
         "span": span,
         "overview": reverse(f"{site}:app_list", args=["jobs"]),
-        "shared": reverse(f"{site}:jobs_shared_limits"),
         "may_pause": allowed.pauses,
         "may_limit": allowed.limits,
         "queues": [

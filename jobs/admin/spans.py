@@ -228,7 +228,9 @@ def _axis(seconds: float) -> str:
         return f"{round(seconds * 1_000)} ms"
     if seconds < 60:
         return f"{number_format(seconds, 1 if seconds % 1 else 0)} s"
-    return f"{seconds / 60:g} min" if seconds < 3_600 and seconds % 60 == 0 else f"{seconds:,.0f} s"
+    if seconds < 3_600 and seconds % 60 == 0:
+        return f"{seconds / 60:g} min"
+    return f"{number_format(seconds, 0, force_grouping=True)} s"
 
 
 def _labels(span: Span) -> list[str]:

@@ -209,3 +209,13 @@ def test_a_group_of_exceptions_is_read_as_well() -> None:
         "  | ExceptionGroup: two (2 sub-exceptions)\n"
     )
     assert [block.kind for block in blocks_of(trace)] == ["text", "own", "text"]
+
+
+def test_where_numbers_have_commas_the_drawing_has_none(viewer: Client) -> None:
+    handle = fail.enqueue()
+    run_jobs(include_scheduled=True)
+    page = viewer.get(address(handle.id), headers={"Accept-Language": "pt-BR"}).content.decode()
+    assert "Linha do tempo" in page
+    drawn = re.findall(r' (?:x|y|width|height)="([^"]*)"', page)
+    assert drawn
+    assert [number for number in drawn if "," in number] == []

@@ -6,29 +6,38 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 import pytest
 
 from tests.faults.harness import Site, wait_for
 
-from .mail_server import MailServer
+from .mail_server import Behaviour, MailServer
 from .test_ledger import IN_FLIGHT, begin_campaign, has_ended, make_site
 
 __all__ = ["make_site"]
-MAILS = 50
+MAILS, SENT_BEFORE = 50, 15
 
 
 @pytest.mark.slow
 def test_campaign_is_paused_while_workers_send_and_one_is_killed(make_site: Callable[..., Site]) -> None:
-    with MailServer() as server:
+    paused, server = Event(), MailServer()
+
+    def wait_for_the_pause(step: str, to: str) -> None:
+        if step == "mail" and len(server.kept) >= SENT_BEFORE:  # however long the command takes to start
+            paused.wait(30)
+
+    server.behaviour = Behaviour(faults=wait_for_the_pause)
+    with server:
         site = make_site(EMAIL_URL=f"smtp://127.0.0.1:{server.port}")
         begin_campaign(site, MAILS)
         ((campaign,),) = site.rows("SELECT id FROM emails_campaign")
         huey = site.run_huey("--queue", "email", "--no-reload")
-        wait_for(lambda: len(server.kept) >= 15, 120, "mails are sent")
+        wait_for(lambda: len(server.kept) >= SENT_BEFORE, 120, "mails are sent")
         assert site.manage("send_campaign", campaign, "--pause").returncode == 0
         sent = len(server.kept)
+        paused.set()
         os.kill(huey.child("email/1"), signal.SIGKILL)
         wait_for(lambda: len(huey.started("email/1")) > 1, 60, "another worker")
         wait_for(lambda: not site.has_live_jobs(), 120, "no job is left")
