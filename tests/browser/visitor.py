@@ -61,6 +61,7 @@ class Visitor:
         self.site = site.rstrip("/")
         self.faults: list[str] = []
         self._expected: set[int] = set()
+        self._runs_scripts = True
         size = dict(zip(("width", "height"), DESKTOP, strict=True))
         self.context = browser.new_context(**{"locale": "en-US", "viewport": size, "color_scheme": "light", **options})
         self.context.set_default_timeout(PATIENCE_MS)
@@ -82,7 +83,9 @@ class Visitor:
 
     def open(self, path: str) -> Page:
         """Open a page of the site, by its path."""
-        self.page.goto(self.site + path)
+        answer = self.page.goto(self.site + path)
+        policy = answer.headers.get("content-security-policy", "") if answer is not None else ""
+        self._runs_scripts = "sandbox" not in policy or "allow-scripts" in policy
         return self.page
 
     @contextmanager
@@ -104,9 +107,12 @@ class Visitor:
     def look(self, *, closely: bool = False) -> list[str]:
         """What is wrong with the page as it is shown, a line each: breaches of WCAG, and what a phone cannot show.
 
-        Light on a desk and dark on a phone; `closely`: and the other way around.
+        Light on a desk and dark on a phone; `closely`: and the other way around. A document that may run no script
+        (a mail in its frame) cannot be asked: the browser would never answer.
         """
         found: dict[str, None] = {}
+        if not self._runs_scripts:
+            return []
         for name, size, scheme in _LOOKS if closely else _LOOKS[:2]:
             self.page.set_viewport_size({"width": size[0], "height": size[1]})
             self.page.emulate_media(color_scheme=scheme)
