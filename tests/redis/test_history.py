@@ -420,3 +420,22 @@ def held_in(client: redis.Redis) -> list[str]:
     """All that the queue's hashes hold."""
     keys = [key for key in client.scan_iter("{tests:redis_lane}:*") if client.type(key) == b"hash"]
     return [word.decode(errors="replace") for key in keys for pair in client.hgetall(key).items() for word in pair]
+
+
+def test_a_page_of_facts_that_ends_before_a_key_was_given_away_is_written(
+    broker: RedisBroker, at_work: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = echo.using(key="one").enqueue("first")
+    (claimed,) = at_work.claim()
+    assert at_work.settle(claimed, Retried(0, "broken"))
+    (claimed,) = at_work.claim()
+    assert at_work.settle(claimed, Completed("1"))
+    with transaction.atomic():
+        second = echo.using(key="one").enqueue("second")
+    assert Job.objects.get(pk=second.id).state == State.QUEUED
+    monkeypatch.setattr(facts, "LOOK", 1)
+    monkeypatch.setattr(facts, "ROWS", 1)
+    merge_all(broker, lane.policy)
+    assert {str(row.state) for row in Job.objects.filter(pk=first.id)} == {State.COMPLETED}
+    assert Job.objects.get(pk=second.id).key == "one"
+    assert [one.outcome for one in Attempt.objects.filter(job=first.id).order_by("id")] == ["failed", "completed"]

@@ -98,7 +98,21 @@ def write_rows(cursor: Cursor, vendor: str, known: Sequence[Row], new: Sequence[
     _write(cursor, vendor, "merge_job", [row for row in known if row.state in ENDED])
     _write(cursor, vendor, "merge_job", [row for row in known if row.state not in ENDED])
     _write(cursor, vendor, "merge_new_job", [row for row in new if row.state in ENDED])
-    _write(cursor, vendor, "merge_new_job", [row for row in new if row.state not in ENDED])
+    live = [row for row in new if row.state not in ENDED]
+    _leave_keys_to_their_holders(cursor, vendor, live)
+    _write(cursor, vendor, "merge_new_job", live)
+
+
+def _leave_keys_to_their_holders(cursor: Cursor, vendor: str, rows: Sequence[Row]) -> None:
+    # the outbox knows already that its row holds the key, and the facts have not come to where this job gave it away
+    for queue in sorted({row.queue for row in rows if row.key is not None}):
+        keys = [row.key for row in rows if row.queue == queue and row.key is not None]
+        params = {"queue": queue, "keys": json.dumps(keys), "waiting": True}
+        cursor.execute(load_statements(vendor)["read_held_keys"], params)
+        held = {key: id_of(id) for key, id in cursor.fetchall()}
+        for row in rows:
+            if row.queue == queue and held.get(row.key, row.id) != row.id:
+                row.key = None
 
 
 def write_attempts(cursor: Cursor, vendor: str, attempts: Sequence[AttemptRow]) -> None:
