@@ -75,6 +75,7 @@ ROWS: dict[str, set[str]] = {
         "jobs.edit_job",
         "jobs.discard_job",
     },
+    "Export the organization's jobs; enqueue one by hand": {"jobs.export_job", "jobs.enqueue_job"},
     "Edit the organization; change roles, remove members": {
         "accounts.change_organization",
         "accounts.change_membership",
