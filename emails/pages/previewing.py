@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from accounts import sight
 from accounts.models import User
-from admin_lists.search import found, looks
+from admin_lists.search import as_uuid, found, looks
 from leads.models import Lead
 
 from .. import intents
@@ -28,11 +28,8 @@ def lead_for(campaign: Campaign, person: User, text: str) -> Lead:
     Raises `Http404` for a lead of another organization.
     """
     if text:
-        try:
-            lead_id = UUID(text)
-        except ValueError:
-            raise Http404 from None
-        lead = _visible(campaign, person).filter(pk=lead_id).first()
+        lead_id = as_uuid(text)
+        lead = _visible(campaign, person).filter(pk=lead_id).first() if lead_id else None
         if lead is None:
             raise Http404
         return lead

@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy as _
 
 from admin_lists import moments
 from admin_lists.marks import Mark, marked
+from admin_lists.search import as_uuid
 
 from .. import clock
 from ..errors import BrokerAway, UnknownBatch
@@ -164,10 +165,7 @@ class BatchAdmin(ReadOnlyAdmin):
         """Some of its jobs, in one state or all, in the order of their ids."""
         state = request.GET.get("state", "")
         state = state if state in STATES else ""
-        try:
-            after = UUID(request.GET.get("after", ""))
-        except ValueError:
-            after = UUID(int=0)
+        after = as_uuid(request.GET.get("after", "")) or UUID(int=0)
         page = batches.jobs_of(batch.pk, state, after, SHOWN + 1)
         rows = {job.pk: job for job in lookup.all_jobs().filter(pk__in=[id for id, _state in page]).defer("result")}
         lines = [

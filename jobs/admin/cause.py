@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
@@ -17,6 +16,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext, pgettext
+
+from admin_lists.search import as_uuid
 
 from .. import clock
 from ..conf import jobs_settings
@@ -119,14 +120,14 @@ class CauseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self._check(request)
         live.hear()
         scopes = scopes_of(request)
-        given = [text for text in request.GET.getlist("job") if _is_uuid(text)]
+        given = [id for text in request.GET.getlist("job") if (id := as_uuid(text)) is not None]
         given += [
-            str(one.newest)
+            one.newest
             for text in request.GET.getlist("cause")[:2]
             if CAUSE.match(text) and (one := causes.look(text, scopes)) is not None
         ]
-        jobs = {str(job.pk): job for job in causes.dead_letters(scopes).filter(pk__in=given[:2]).defer("result")}
-        pair = [jobs[text] for text in (str(UUID(text)) for text in given[:2]) if text in jobs]
+        jobs = causes.dead_letters(scopes).defer("result").in_bulk(given[:2])
+        pair = [jobs[id] for id in given[:2] if id in jobs]
         if len(given) != 2 or len(pair) != 2 or pair[0].pk == pair[1].pk:
             self.message_user(request, gettext("Choose two dead letters that are still there."), messages.WARNING)
             return HttpResponseRedirect(self._list())
@@ -297,11 +298,3 @@ def _acts_of(cause: str) -> list[LogEntry]:
     kind = ContentType.objects.get_for_model(Cause)
     lines = LogEntry.objects.filter(content_type=kind, object_id=cause)
     return list(lines.select_related("user").order_by("-action_time")[:ACTS])
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True

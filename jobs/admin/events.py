@@ -18,6 +18,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 
 from admin_lists.owners import streams_of
+from admin_lists.search import as_uuid
 
 from .. import clock
 from ..history import effects, event_trail, live, lookup
@@ -57,12 +58,12 @@ def events_page(request: HttpRequest, model_admin: ModelAdmin[Job]) -> HttpRespo
     seen = _check(request, model_admin)
     name, about, before = (request.GET.get(key, "").replace("\x00", "").strip() for key in ("event", "about", "before"))
     label, _colon, key = about.rpartition(":")
-    types = [one for one in lookup.about_types() if label.lower() in ("", one.lower(), one.partition(".")[2])]
     if about:
-        streams = [lookup.about(seen, types, [key.strip(), key.strip().replace("-", "")])]
+        types = lookup.types_named(label) if label else lookup.about_types()
+        streams = [lookup.about(seen, types, lookup.spellings_of(key))]
     else:
         streams = list(streams_of(seen, "scope", scopes_of(request) or ()))
-    found = event_trail.newest_events(streams, name=name, before=_uuid(before))
+    found = event_trail.newest_events(streams, name=name, before=as_uuid(before))
     site = model_admin.admin_site.name
     named: dict[tuple[str, str], Link | None] = {}
     for one in (pair for event in found.events for pair in event.about[:OBJECTS]):
@@ -192,10 +193,3 @@ def _page(request: HttpRequest, model_admin: ModelAdmin[Job], name: str, context
     request.current_app = model_admin.admin_site.name
     base = {**model_admin.admin_site.each_context(request), "subtitle": None, "opts": model_admin.opts}
     return TemplateResponse(request, f"admin/jobs/event/{name}.html", {**base, **context})
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -25,6 +25,7 @@ from django.views.decorators.http import require_POST
 
 from admin_lists.moments import ago
 from admin_lists.owners import streams_of
+from admin_lists.search import as_uuid
 
 from .. import clock
 from ..errors import BrokerAway, InvalidOption, Refused, UnknownJob, UnknownProcess, UnknownQueue
@@ -257,7 +258,7 @@ class JobAdmin(JobActions):
     def _seen(self, request: HttpRequest, object_id: str) -> Job | None:
         """The job as it lives, if the person may see it."""
         live.hear()
-        job = self.get_object(request, unquote(object_id)) or self._without_row(request, _uuid(unquote(object_id)))
+        job = self.get_object(request, unquote(object_id)) or self._without_row(request, as_uuid(unquote(object_id)))
         return job if job is None else live.as_it_lives(job, job.pk) or job
 
     def _body(self, request: HttpRequest, job: Job) -> dict[str, Any]:
@@ -361,10 +362,3 @@ def _user(request: HttpRequest) -> AbstractBaseUser:
 
 def _posted(request: HttpRequest, act: Callable[[], HttpResponse]) -> HttpResponse:
     return require_POST(lambda _request: act())(request)
-
-
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return None

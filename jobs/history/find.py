@@ -123,9 +123,7 @@ def places(rows: Rows, text: str) -> Iterator[Rows]:
         return
     label, colon, key = text.partition(":")
     if colon and key:
-        types = [known for known in lookup.about_types() if label.lower() in (known, known.partition(".")[2])]
-        key_uuid = as_uuid(key)
-        yield lookup.about(rows, types, [key.strip(), *((str(key_uuid), key_uuid.hex) if key_uuid else ())])
+        yield lookup.about(rows, lookup.types_named(label), lookup.spellings_of(key))
     digits = text.lower().replace("-", "")
     if _HEX.match(digits):
         yield rows.filter(pk__range=lookup.id_range(digits))

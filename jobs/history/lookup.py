@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from admin_lists.counts import CAP
 from admin_lists.counts import Capped as Capped
 from admin_lists.counts import capped_count as capped_count
+from admin_lists.search import as_uuid
 
 from .. import clock
 from ..broker import get_broker
@@ -176,6 +177,18 @@ def queues_with_jobs() -> list[str]:
 def about_types() -> list[str]:
     """The model labels that jobs are about; a few index look-ups."""
     return [label for label in _distinct("about_type") if label]
+
+
+def types_named(label: str) -> list[str]:
+    """Those of `about_types` that people mean by a word: the whole label or the model's name, in any letter case."""
+    return [one for one in about_types() if label.lower() in (one, one.partition(".")[2])]
+
+
+def spellings_of(key: str) -> list[str]:
+    """How an object's primary key may stand in a job: as it is written, and a UUID with and without hyphens."""
+    key = key.strip()
+    whole = as_uuid(key)
+    return [key, *((str(whole), whole.hex) if whole else ())]
 
 
 def task_of(job: Job) -> Task | None:

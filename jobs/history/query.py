@@ -163,17 +163,12 @@ def _task_name(value: str) -> str:
 
 def _about(rows: QuerySet[Job], value: str) -> QuerySet[Job]:
     label, _colon, key = value.partition(":")
-    known = lookup.about_types()
-    types = [one for one in known if label.lower() in (one, one.partition(".")[2])]
+    types = lookup.types_named(label)
     if not types or not key:
-        names = ", ".join(sorted({f"{one.partition('.')[2]}:ID" for one in known})) or "lead:ID"
+        names = ", ".join(sorted({f"{one.partition('.')[2]}:ID" for one in lookup.about_types()})) or "lead:ID"
         text = _("about:%(value)s: no job is about such an object; write one of: %(names)s")
         raise InvalidOption(text % {"value": value, "names": names})
-    try:
-        as_uuid: UUID | None = UUID(key)
-    except ValueError:
-        as_uuid = None
-    return lookup.about(rows, types, [key, *((str(as_uuid), as_uuid.hex) if as_uuid else ())])
+    return lookup.about(rows, types, lookup.spellings_of(key))
 
 
 def _quoted(text: str) -> str:
