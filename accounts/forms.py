@@ -1,4 +1,4 @@
-"""Signing in, asking for a new password, and joining."""
+"""Signing in, asking for a new password, joining; and of members' forms, whose a new row is."""
 
 from __future__ import annotations
 
@@ -7,13 +7,25 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm, BaseUserCreationForm, PasswordResetForm
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from . import guesses, limits
-from .models import User
+from .models import Organization, User
 from .services import request_password_reset
+
+
+def ask_for_organization(form: forms.BaseForm, choice: QuerySet[Organization] | None) -> Organization | None:
+    """Let the form ask whose it is only where there is a choice; the answer is the only one where there is none."""
+    few = [] if choice is None else list(choice[:2])
+    if len(few) < 2:
+        del form.fields["organization"]
+    else:
+        field: Any = form.fields["organization"]
+        field.queryset = choice
+    return few[0] if len(few) == 1 else None
 
 
 class SignInForm(AuthenticationForm):

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.forms import ask_for_organization
 from accounts.models import Organization
 from leads.models import LeadSource, LeadStatus
 from leads.pages.choosing import BAND_LABELS
@@ -90,14 +91,8 @@ class MemberCampaignForm(CampaignForm):
 
     def __init__(self, *args: Any, organizations: QuerySet[Organization] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        only = [] if organizations is None else list(organizations[:2])
-        if len(only) == 1:
-            self.instance.organization = only[0]
-        if len(only) < 2:
-            del self.fields["organization"]
-        else:
-            choice: Any = self.fields["organization"]
-            choice.queryset = organizations
+        if (only := ask_for_organization(self, organizations)) is not None:
+            self.instance.organization = only
 
 
 class MomentForm(forms.Form):

@@ -8,6 +8,7 @@ from django import forms
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
+from accounts.forms import ask_for_organization
 from accounts.models import Organization
 
 from . import normalise
@@ -57,11 +58,5 @@ class MemberLeadForm(LeadFieldsForm):
         super().__init__(*args, **kwargs)
         if not self.instance._state.adding:
             del self.fields["message"]  # the lead's own words
-        only = [] if organizations is None else list(organizations[:2])
-        if len(only) == 1:
-            self.instance.organization = only[0]
-        if len(only) < 2:
-            del self.fields["organization"]
-        else:
-            choice: Any = self.fields["organization"]
-            choice.queryset = organizations
+        if (only := ask_for_organization(self, organizations)) is not None:
+            self.instance.organization = only

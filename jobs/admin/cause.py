@@ -106,12 +106,8 @@ class CauseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """What is known of one cause: its trend, its last dead letters, what was tried."""
         self._check(request)
         live.hear()
-        scopes = scopes_of(request)
-        one = causes.look(cause, scopes) if CAUSE.match(cause) else None
+        one = self._one(request, cause, scopes_of(request))
         if one is None:
-            if scopes is not None or not CAUSE.match(cause):
-                raise Http404
-            self.message_user(request, gettext("No dead letter has this cause any more."), messages.WARNING)
             return HttpResponseRedirect(self._list())
         return self._page(request, "page", {"title": one.task, "back": self._list(), **self._story(request, one)})
 
@@ -155,11 +151,8 @@ class CauseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if request.method not in ("GET", "HEAD", "POST"):
             return HttpResponseNotAllowed(["GET", "POST"])
         scopes = scopes_with(request, PERMISSIONS[name])
-        one = causes.look(cause, scopes) if CAUSE.match(cause) else None
+        one = self._one(request, cause, scopes)
         if one is None:
-            if scopes is not None or not CAUSE.match(cause):
-                raise Http404
-            self.message_user(request, gettext("No dead letter has this cause any more."), messages.WARNING)
             return HttpResponseRedirect(self._list())
         if request.method == "POST":
             self._act(request, cause, name, scopes)
@@ -176,6 +169,15 @@ class CauseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "back": self._list(),
         }
         return self._page(request, "confirm", context)
+
+    def _one(self, request: HttpRequest, cause: str, scopes: Sequence[str] | None) -> causes.DeadCause | None:
+        """The cause as these scopes know it; None, and the person is told, where it has no dead letter any more."""
+        one = causes.look(cause, scopes) if CAUSE.match(cause) else None
+        if one is None:
+            if scopes is not None or not CAUSE.match(cause):
+                raise Http404
+            self.message_user(request, gettext("No dead letter has this cause any more."), messages.WARNING)
+        return one
 
     def _act(self, request: HttpRequest, cause: str, name: str, scopes: Sequence[str] | None) -> None:
         by: Any = request.user

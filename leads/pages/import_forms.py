@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.forms import ask_for_organization
 from accounts.members import active_members
 from accounts.models import Organization, User
 
@@ -30,13 +31,7 @@ class UploadForm(forms.Form):
 
     def __init__(self, *args: Any, organizations: QuerySet[Organization], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        few = list(organizations[:2])
-        self.only = few[0] if len(few) == 1 else None
-        if self.only is not None:
-            del self.fields["organization"]
-        else:
-            choice: Any = self.fields["organization"]
-            choice.queryset = organizations
+        self.only = ask_for_organization(self, organizations)
         self.fields["file"].help_text = _("At most %(size)s MB. The first line holds the names of the columns.") % {
             "size": settings.IMPORT_MAX_MB
         }
