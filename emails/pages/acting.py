@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
@@ -121,7 +121,7 @@ def cancel(request: HttpRequest, campaign_id: UUID) -> HttpResponse:
     context: dict[str, Any] = {
         "campaign": campaign,
         "title": _("Cancel this campaign?"),
-        "text": text % {"left": f"{left:,}"},
+        "text": text % {"left": number_format(left, force_grouping=True)},
         "button": _("Cancel the campaign"),
     }
     return render(request, "emails/campaigns/confirm.html", context)

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from math import ceil, log10
 from typing import Any
 
+from django.utils.formats import number_format
+
 from ..history.deploys import Deploy
 
 #: The drawing's own units; it is scaled to the page.
@@ -200,4 +202,9 @@ def _rows(most: int) -> list[Tick]:
     top = _top(most)
     parts = 4 if top % 4 == 0 else (5 if top % 5 == 0 else top if top < 4 else 2)
     whole = HEIGHT - TOP - BOTTOM
-    return [Tick(round(HEIGHT - BOTTOM - whole * i / parts, 1), f"{ceil(top * i / parts):,}") for i in range(parts + 1)]
+    return [
+        Tick(
+            round(HEIGHT - BOTTOM - whole * i / parts, 1), number_format(ceil(top * i / parts), 0, force_grouping=True)
+        )
+        for i in range(parts + 1)
+    ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO, cast
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 #: Columns and rows of a file, and characters of a cell (the csv module's own limit, which is one of the process).
@@ -170,7 +171,8 @@ def _lines(text: io.TextIOWrapper, delimiter: str, *, skip: int) -> Iterator[tup
         number += 1
         if number > MOST_ROWS + 1:
             raise UnreadableFile(
-                _("The file has more than %(most)s rows. Split it into several.") % {"most": f"{MOST_ROWS:,}"}
+                _("The file has more than %(most)s rows. Split it into several.")
+                % {"most": number_format(MOST_ROWS, force_grouping=True)}
             )
         yield line, cells
 
@@ -180,7 +182,7 @@ def _said(error: csv.Error, line: int) -> str:
     if "field limit" in text:
         return _("Line %(line)s: a cell has more than %(most)s characters. Is a quote not closed?") % {
             "line": line,
-            "most": f"{LONGEST_CELL:,}",
+            "most": number_format(LONGEST_CELL, force_grouping=True),
         }
     if "unexpected end" in text:
         return _("Line %(line)s: a quote is opened there and never closed.") % {"line": line}
